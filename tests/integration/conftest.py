@@ -1,0 +1,184 @@
+"""Real engines for the module tests: each is a Docker-in-Docker node with nothing but a unix socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NODE_IMAGE = os.environ.get("FUNGAP_TEST_NODE_IMAGE", "dev/node:latest")
+# What a node runs where its own init is not part of the image: remount what dockerd must write, forget a killed dockerd's pid files.
+INIT = """
+for m in $(awk '$3 ~ /^cgroup/ {print $2}' /proc/mounts) /proc/sys; do mount -o remount,bind,rw $m; done
+rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
+exec dockerd --host unix:///run/node/docker.sock --bip 10.199.0.1/24 --default-address-pool base=10.200.0.0/16,size=24
+"""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One engine under test. ``socket`` as the modules see it, ``address`` on the test network."""
+
+    name: str
+    container: str
+    socket: str
+    address: str
+
+    @property
+    def api(self) -> docker.APIClient:
+        return docker.APIClient(base_url=f"unix://{self.socket}", version="auto", timeout=30)
+
+
+class Lab:
+    """Engines on a network of their own; everything carries one prefix and goes away at the end."""
+
+    def __init__(self) -> None:
+        self.prefix = f"lab-{uuid.uuid4().hex[:6]}"
+        self.outer = docker.from_env()
+        self.run_dir = Path(tempfile.mkdtemp(prefix=self.prefix, dir="/run"))
+        self.run_dir.chmod(0o700)
+        self.nodes: dict[str, Node] = {}
+        self.network = self._create_network()
+
+    def _create_network(self) -> Any:
+        for third in range(1, 250):
+            self.subnet = f"172.29.{third}"
+            pool = docker.types.IPAMPool(subnet=f"{self.subnet}.0/24")
+            try:
+                return self.outer.networks.create(self.prefix, ipam=docker.types.IPAMConfig(pool_configs=[pool]))
+            except docker.errors.APIError as error:
+                if "overlap" not in str(error):
+                    raise
+        raise RuntimeError("no free subnet in 172.29.0.0/16")
+
+    def start(self, *names: str) -> list[Node]:
+        """Start nodes and wait until each engine answers."""
+        for name in names:
+            self.create(name)
+        for name in names:
+            self.wait(name)
+        return [self.nodes[name] for name in names]
+
+    def create(self, name: str, address: str | None = None) -> Node:
+        address = address or f"{self.subnet}.{10 + len(self.nodes)}"
+        socket_dir = self.run_dir / name
+        socket_dir.mkdir(exist_ok=True)
+        container = f"{self.prefix}-{name}"
+        api = self.outer.api
+        host_config = api.create_host_config(
+            binds=[f"{socket_dir}:/run/node", f"{container}:/var/lib/docker"],
+            cap_add=["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYSLOG", "SYS_NICE", "IPC_LOCK", "DAC_READ_SEARCH"],
+            security_opt=["seccomp=unconfined"],
+        )
+        host_config.update({"MaskedPaths": [], "ReadonlyPaths": [], "CgroupnsMode": "private"})
+        api.create_container(
+            NODE_IMAGE,
+            ["sh", "-c", INIT],
+            name=container,
+            hostname=name,
+            host_config=host_config,
+            networking_config=api.create_networking_config(
+                {self.prefix: api.create_endpoint_config(ipv4_address=address)}
+            ),
+        )
+        api.start(container)
+        self.nodes[name] = Node(name, container, str(socket_dir / "docker.sock"), address)
+        return self.nodes[name]
+
+    def wait(self, name: str, deadline_seconds: float = 60) -> None:
+        end = time.monotonic() + deadline_seconds
+        while time.monotonic() < end:
+            try:
+                self.nodes[name].api.ping()
+                return
+            except Exception:  # not answering yet: any way of saying so
+                time.sleep(0.2)
+        log = self.outer.containers.get(self.nodes[name].container).logs(tail=20).decode()
+        raise TimeoutError(f"the engine of {name} did not answer in {deadline_seconds} s:\n{log}")
+
+    def stop(self, name: str) -> None:
+        self.outer.containers.get(self.nodes[name].container).kill()
+
+    def restart(self, name: str) -> None:
+        self.outer.containers.get(self.nodes[name].container).restart(timeout=20)
+        self.wait(name)
+
+    def remove(self, name: str, *, volume: bool = True) -> None:
+        node = self.nodes.pop(name)
+        self.outer.containers.get(node.container).remove(force=True)
+        if volume:
+            self.outer.volumes.get(node.container).remove()
+
+    def copy_image(self, image: str, *names: str) -> None:
+        """Load an image of the outer engine into nodes."""
+        for name in names:
+            self.nodes[name].api.load_image(b"".join(self.outer.images.get(image).save()))
+
+    def close(self) -> None:
+        for name in list(self.nodes):
+            self.remove(name)
+        self.network.remove()
+        shutil.rmtree(self.run_dir)
+
+
+@pytest.fixture
+def engines() -> Iterator[Lab]:
+    """A lab for one test."""
+    lab = Lab()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(scope="module")
+def shared_engines() -> Iterator[Lab]:
+    """A lab for all tests of a file: for those that leave it as they found it."""
+    lab = Lab()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(scope="session")
+def run_module() -> Callable[..., dict[str, Any]]:
+    """Run one task of this collection on this machine as Ansible would; return the task's result, failed or not."""
+
+    def run(name: str, args: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
+        play = [
+            {
+                "hosts": "localhost",
+                "connection": "local",
+                "gather_facts": False,
+                "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+                "tasks": [{"fungap.swarm." + name: args, "register": "result", "ignore_errors": True}],
+            }
+        ]
+        with tempfile.NamedTemporaryFile("w", suffix=".yml") as playbook:
+            json.dump(play, playbook)
+            playbook.flush()
+            done = subprocess.run(
+                ["ansible-playbook", "-i", "localhost,", "--diff", playbook.name, *(["--check"] if check else [])],
+                cwd=ROOT,
+                env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        try:
+            task = json.loads(done.stdout)["plays"][0]["tasks"][0]
+        except (ValueError, LookupError):
+            raise AssertionError(f"ansible-playbook failed:\n{done.stdout}\n{done.stderr}") from None
+        result: dict[str, Any] = task["hosts"]["localhost"]
+        return result
+
+    return run
