@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
@@ -123,12 +123,12 @@ class Engine:
         with self._errors(f"pull {reference}"):
             self._follow(self.api.pull(reference, stream=True, decode=True), f"pull {reference}")
 
-    def import_image(self, tar: BinaryIO, repository: str, tag: str, changes: list[str]) -> None:
+    def import_image(self, tar: IO[bytes], repository: str, tag: str, changes: list[str]) -> None:
         """Make a one-layer image of a root filesystem's tar; ``changes`` are Dockerfile instructions."""
         with self._errors(f"import {repository}:{tag}"):
             self.api.import_image_from_stream(tar, repository=repository, tag=tag, changes=changes)
 
-    def load_image(self, archive: BinaryIO) -> str:
+    def load_image(self, archive: IO[bytes]) -> str:
         """Load what ``docker save`` wrote, plain or compressed; return the reference or id of its (last) image."""
         loaded = ""
         with self._errors("load an archive"):
@@ -140,7 +140,7 @@ class Engine:
             raise PlatformError(f"the archive loaded on {self.socket} holds no image")
         return loaded
 
-    def build_image(self, context: BinaryIO, tag: str, *, args: dict[str, str], labels: dict[str, str]) -> None:
+    def build_image(self, context: IO[bytes], tag: str, *, args: dict[str, str], labels: dict[str, str]) -> None:
         """Build the Dockerfile in ``context`` (a tar compressed by gzip); the failure has the build's last lines."""
         with self._errors(f"build {tag}"):
             stream = self.api.build(
@@ -163,7 +163,7 @@ class Engine:
             self.api.tag(image, repository, tag)
 
     def untag_image(self, reference: str) -> None:
-        """Take a name from an image; the image goes with its last one. No such name, or still in use: nothing happens."""
+        """Take a name from an image; the image goes with its last one. No such name, or in use: nothing is done."""
         with self._errors(f"untag {reference}"):
             try:
                 self.api.remove_image(reference)
@@ -191,7 +191,8 @@ class Engine:
             if "error" in message:
                 output = "".join(earlier.get("stream", "") for earlier in messages).splitlines()
                 raise PlatformError(
-                    f"cannot {doing} on {self.socket}: {message['error']}", output=[line for line in output[-30:] if line]
+                    f"cannot {doing} on {self.socket}: {message['error']}",
+                    output=[line for line in output[-30:] if line],
                 )
             messages.append(message)
         return messages

@@ -112,7 +112,11 @@ class ImageCatalog:
             return {}
         with ThreadPoolExecutor(max_workers=len(pulls)) as pool:
             found = pool.map(lambda target: Engine(self.engine.socket).pull_problem(target.pull), pulls)
-        return {target.name: f"cannot pull {target.pull}: {problem}" for target, problem in zip(pulls, found) if problem}
+        return {
+            target.name: f"cannot pull {target.pull}: {problem}"
+            for target, problem in zip(pulls, found, strict=True)
+            if problem
+        }
 
     def _judge(self, problems: dict[str, str]) -> list[str]:
         """Fail by name, or leave out what can't be had and all that stands on it; return warnings."""
@@ -318,7 +322,7 @@ def _authorities_context(base: str, authorities: Iterable[bytes]) -> io.BytesIO:
         " && cat /usr/local/share/ca-certificates/trusted.crt >> /etc/ssl/certs/ca-certificates.crt\n"
     )
     result = io.BytesIO()
-    with gzip.open(result, "wb") as packed, tarfile.open(fileobj=packed, mode="w") as tar:  # type: ignore[call-overload]
+    with gzip.open(result, "wb") as packed, tarfile.open(fileobj=packed, mode="w") as tar:
         for name, content in (("Dockerfile", dockerfile.encode()), ("trusted.crt", bundle)):
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
