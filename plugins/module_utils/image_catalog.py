@@ -20,15 +20,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model import image as model
 from ansible_collections.fungap.swarm.plugins.module_utils.plan import image as planning
-from ansible_collections.fungap.swarm.plugins.module_utils.registry_api import Registry
+from ansible_collections.fungap.swarm.plugins.module_utils.registry_api import Registry, RegistrySilentError
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
 # An image of distribution packages is installed and compiled by dpkg, npm, ...: hours mean that something hangs.
 BUILD_TIMEOUT_SECONDS = 1800
+# A registry that was started just before answers within seconds.
+REGISTRY_DEADLINE_SECONDS = 30
 LOCK_FILE = "/run/lock/fungap-images.lock"
 TRUSTED_CA_GLOB = "/usr/local/share/ca-certificates/*.crt"
 DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -41,7 +43,7 @@ class ImageCatalog:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
-        self.engine = Engine(params["socket"])
+        self.engine = Engine(params["docker_socket"])
         self.entries = model.parse_catalog(params["catalog"])
         self.authorities = _read_authorities(params["trusted_ca_files"])
         self.contexts: Mapping[str, Mapping[str, str]] = params["contexts"] or {}
@@ -141,6 +143,7 @@ class ImageCatalog:
         """Name -> reference by digest, of what the registry has. A registry that can't be asked has nothing."""
         address = self.params["registry_address"]
         tags = {target.name: target.recipe[:12] for target in self.targets.values() if target.push}
+        self.registry_problem = None
         if not address:
             return {}
         try:
@@ -151,6 +154,19 @@ class ImageCatalog:
         except PlatformError as error:
             self.registry_problem = error
             return {}
+
+    def _refs_once_it_answers(self) -> dict[str, str]:
+        """The same, of a registry that may have been started a moment ago."""
+        refs: dict[str, str] = {}
+
+        def answers() -> bool:
+            refs.update(self._refs())
+            return not isinstance(self.registry_problem, RegistrySilentError)
+
+        wait_until(answers, deadline_seconds=REGISTRY_DEADLINE_SECONDS, failure=lambda: str(self.registry_problem))
+        if self.registry_problem:
+            raise self.registry_problem
+        return refs
 
     def _auth(self) -> tuple[str, str] | None:
         folder = self.params["registry_config"]
@@ -181,7 +197,8 @@ class ImageCatalog:
         if needs:
             return {"needs": needs}
         if pushes and self.registry_problem:
-            raise self.registry_problem
+            there = self._refs_once_it_answers()
+            pushes = [action for action in pushes if action.target.name not in there]
         durations: dict[str, float] = {}
         if makes:
             with _lock():

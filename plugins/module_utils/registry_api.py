@@ -23,6 +23,10 @@ _MANIFESTS = ", ".join(
 )
 
 
+class RegistrySilentError(PlatformError):
+    """The registry doesn't answer; it may be about to start."""
+
+
 class Registry:
     """A registry at ``address`` (host:port), trusted through ``ca_file``, that lets ``auth`` (user, password) in."""
 
@@ -37,7 +41,7 @@ class Registry:
     def digests(self, tags: dict[str, str]) -> dict[str, str]:
         """Repository -> digest, of those ``tags`` (repository -> tag) that the registry has.
 
-        Raises PlatformError when it can't be asked.
+        Raises RegistrySilentError when it doesn't answer, PlatformError when it can't be asked.
         """
         if not tags:
             return {}
@@ -60,7 +64,9 @@ class Registry:
                     timeout=self._timeout_seconds,
                 )
         except requests.exceptions.RequestException as error:
-            raise PlatformError(f"the registry {self._address} can't be asked for {repository}: {error}") from None
+            raise RegistrySilentError(
+                f"the registry {self._address} can't be asked for {repository}: {error}"
+            ) from None
         if answer.status_code == 404:
             return None
         if answer.status_code == 401:

@@ -30,7 +30,7 @@ attributes:
     support: full
     description: As long as neither the catalog nor a build's files change.
 options:
-  socket:
+  docker_socket:
     description: The unix socket of the docker host's engine.
     type: path
     default: /var/run/docker.sock
@@ -189,7 +189,7 @@ def main() -> None:
     run(
         ImageCatalog,
         {
-            "socket": {"type": "path", "default": "/var/run/docker.sock"},
+            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
             "catalog": {"type": "dict", "required": True},
             "names": {"type": "list", "elements": "str"},
             "source": {"type": "str", "choices": ["pull", "build", "archive"], "default": "build"},
