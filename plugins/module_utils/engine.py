@@ -30,6 +30,9 @@ Json = dict[str, Any]
 # Docker 20.10, the oldest engine of the supported distributions.
 OLDEST_API = "1.41"
 
+# The label of every image of the catalog.
+RECIPE_LABEL = "io.fungap.recipe"
+
 
 def wait_until(
     ready: Callable[[], bool],
@@ -172,3 +175,31 @@ class Engine:
         """The last ``lines`` lines that a container wrote."""
         with self._errors(f"read the log of {name}"):
             return bytes(self.api.logs(name, tail=lines)).decode(errors="replace")
+
+    def network_names(self, labels: Mapping[str, str]) -> list[str]:
+        """Names of the networks that carry ``labels``."""
+        with self._errors("list networks"):
+            filters = {"label": [f"{key}={value}" for key, value in labels.items()]}
+            return [network["Name"] for network in self.api.networks(filters=filters)]
+
+    def volume_names(self, labels: Mapping[str, str]) -> list[str]:
+        """Names of the volumes that carry ``labels``."""
+        with self._errors("list volumes"):
+            filters = {"label": [f"{key}={value}" for key, value in labels.items()]}
+            return [volume["Name"] for volume in self.api.volumes(filters=filters)["Volumes"] or []]
+
+    def catalog_images(self) -> list[str]:
+        """Tags of the images that carry a recipe of the catalog."""
+        with self._errors("list images"):
+            images = self.api.images(filters={"label": [RECIPE_LABEL]})
+            return [tag for image in images for tag in image["RepoTags"] or []]
+
+    def remove(self, kind: str, name: str) -> None:
+        """Remove a ``network``, ``volume`` or ``image`` by name."""
+        with self._errors(f"remove {kind} {name}"):
+            if kind == "network":
+                self.api.remove_network(name)
+            elif kind == "volume":
+                self.api.remove_volume(name)
+            elif kind == "image":
+                self.api.remove_image(name)
