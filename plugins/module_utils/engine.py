@@ -203,3 +203,10 @@ class Engine:
                 self.api.remove_volume(name)
             elif kind == "image":
                 self.api.remove_image(name)
+
+    # --- a swarm as a whole ---
+
+    def swarm_objects(self) -> dict[str, list[Json]]:
+        """``nodes``, ``services`` and ``tasks`` of the swarm that this engine manages."""
+        with self._errors("list the swarm's nodes, services and tasks"):
+            return {"nodes": self.api.nodes(), "services": self.api.services(), "tasks": self.api.tasks()}
