@@ -12,8 +12,9 @@ import tarfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
@@ -210,3 +211,107 @@ class Engine:
         """``nodes``, ``services`` and ``tasks`` of the swarm that this engine manages."""
         with self._errors("list the swarm's nodes, services and tasks"):
             return {"nodes": self.api.nodes(), "services": self.api.services(), "tasks": self.api.tasks()}
+    # --- images ---
+
+    def image(self, reference: str) -> Json | None:
+        """``GET /images/<reference>/json``; None when the engine has no such image."""
+        with self._errors(f"inspect image {reference}"):
+            try:
+                image: Json = self.api.inspect_image(reference)
+                return image
+            except docker.errors.ImageNotFound:
+                return None
+
+    def image_tags(self, reference: str) -> dict[str, str]:
+        """Tag -> image id, of all images whose name matches the pattern ``reference``."""
+        with self._errors("list images"):
+            images = self.api.images(filters={"reference": reference})
+        return {tag: image["Id"] for image in images for tag in image.get("RepoTags") or []}
+
+    def pull_problem(self, reference: str) -> str | None:
+        """Why ``reference`` can't be pulled; None when its registry has it. Nothing is downloaded."""
+        try:
+            self.api.inspect_distribution(reference)
+        except docker.errors.APIError as error:
+            return str(error.explanation or error)
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+            return str(error)
+        return None
+
+    def pull_image(self, reference: str) -> None:
+        """Pull ``reference`` (with its tag or digest)."""
+        with self._errors(f"pull {reference}"):
+            self._follow(self.api.pull(reference, stream=True, decode=True), f"pull {reference}")
+
+    def import_image(self, tar: BinaryIO, repository: str, tag: str, changes: list[str]) -> None:
+        """Make a one-layer image of a root filesystem's tar; ``changes`` are Dockerfile instructions."""
+        with self._errors(f"import {repository}:{tag}"):
+            self.api.import_image_from_stream(tar, repository=repository, tag=tag, changes=changes)
+
+    def load_image(self, archive: BinaryIO) -> str:
+        """Load what ``docker save`` wrote, plain or compressed; return the reference or id of its (last) image."""
+        loaded = ""
+        with self._errors("load an archive"):
+            for message in self._follow(self.api.load_image(archive), "load an archive"):
+                for start in ("Loaded image: ", "Loaded image ID: "):
+                    if message.get("stream", "").startswith(start):
+                        loaded = message["stream"][len(start) :].strip()
+        if not loaded:
+            raise PlatformError(f"the archive loaded on {self.socket} holds no image")
+        return loaded
+
+    def build_image(self, context: BinaryIO, tag: str, *, args: dict[str, str], labels: dict[str, str]) -> None:
+        """Build the Dockerfile in ``context`` (a tar compressed by gzip); the failure has the build's last lines."""
+        with self._errors(f"build {tag}"):
+            stream = self.api.build(
+                fileobj=context,
+                custom_context=True,
+                encoding="gzip",
+                tag=tag,
+                buildargs=args,
+                labels=labels,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            self._follow(stream, f"build {tag}")
+
+    def tag_image(self, image: str, reference: str) -> None:
+        """Give an image one more name."""
+        repository, _, tag = reference.rpartition(":")
+        with self._errors(f"tag {image} as {reference}"):
+            self.api.tag(image, repository, tag)
+
+    def untag_image(self, reference: str) -> None:
+        """Take a name from an image; the image goes with its last one. No such name, or still in use: nothing happens."""
+        with self._errors(f"untag {reference}"):
+            try:
+                self.api.remove_image(reference)
+            except docker.errors.APIError as error:
+                if error.status_code not in (404, 409):
+                    raise
+
+    def push_image(self, reference: str, auth: tuple[str, str] | None) -> str:
+        """Push ``reference``, with user and password where needed; return the manifest's digest."""
+        repository, _, tag = reference.rpartition(":")
+        config = {"username": auth[0], "password": auth[1]} if auth else {}
+        digest = ""
+        with self._errors(f"push {reference}"):
+            stream = self.api.push(repository, tag, stream=True, decode=True, auth_config=config)
+            for message in self._follow(stream, f"push {reference}"):
+                digest = (message.get("aux") or {}).get("Digest", digest)
+        if not digest:
+            raise PlatformError(f"cannot push {reference} on {self.socket}: the engine named no digest")
+        return digest
+
+    def _follow(self, stream: Iterable[Json], doing: str) -> list[Json]:
+        """All of a stream of progress messages; an error in it is raised with the output's last lines."""
+        messages: list[Json] = []
+        for message in stream:
+            if "error" in message:
+                output = "".join(earlier.get("stream", "") for earlier in messages).splitlines()
+                raise PlatformError(
+                    f"cannot {doing} on {self.socket}: {message['error']}", output=[line for line in output[-30:] if line]
+                )
+            messages.append(message)
+        return messages
