@@ -315,3 +315,114 @@ class Engine:
                 )
             messages.append(message)
         return messages
+    # --- membership of a swarm ---
+
+    def _post(self, doing: str, path: str, body: Json, **query: str) -> None:
+        """``POST`` what the SDK's own calls leave out parts of."""
+        with self._errors(doing):
+            url = f"{self.api.base_url}/v{self.api.api_version}{path}"
+            response = self.api.post(url, json=body, params=query, timeout=self.api.timeout)
+        if response.status_code >= 400:
+            try:
+                message = response.json()["message"]
+            except (ValueError, LookupError, TypeError):
+                message = response.text
+            raise PlatformError(f"cannot {doing} on {self.socket}: {message}", status=response.status_code)
+
+    def swarm(self) -> Json:
+        """``GET /swarm``: settings, version and, under ``JoinTokens``, secrets."""
+        with self._errors("read the swarm"):
+            swarm: Json = self.api.inspect_swarm()
+            return swarm
+
+    def swarm_unlock_key(self) -> str:
+        """The key that a locked manager needs; empty without autolock. A secret."""
+        with self._errors("read the swarm's unlock key"):
+            return str(self.api.get_unlock_key().get("UnlockKey") or "")
+
+    def swarm_init(self, body: Json) -> None:
+        """``POST /swarm/init``."""
+        self._post("start a swarm", "/swarm/init", {"ListenAddr": "0.0.0.0:2377", **body})
+
+    def swarm_join(self, body: Json) -> None:
+        """``POST /swarm/join``. The token in ``body`` never shows in an error."""
+        token = body["JoinToken"]
+        try:
+            self._post("join the swarm", "/swarm/join", {"ListenAddr": "0.0.0.0:2377", **body})
+        except PlatformError as error:
+            raise PlatformError(error.message.replace(token, "<the token>"), **error.details) from None
+
+    def swarm_leave(self) -> None:
+        """Leave, also as a manager; no error when it is in no swarm."""
+        with self._errors("leave the swarm"):
+            self.api.leave_swarm(force=True)
+
+    def swarm_unlock(self, key: str) -> None:
+        """``POST /swarm/unlock``."""
+        try:
+            self._post("unlock the swarm", "/swarm/unlock", {"UnlockKey": key})
+        except PlatformError as error:
+            raise PlatformError(error.message.replace(key, "<the key>"), **error.details) from None
+
+    def swarm_update(self, change: Callable[[Json], Json], **rotate: bool) -> None:
+        """``POST /swarm/update`` with ``change(spec)``; ``rotate``: rotateWorkerToken, rotateManagerToken."""
+        query = {key: "true" for key, value in rotate.items() if value}
+
+        def write() -> None:
+            swarm = self.swarm()
+            version = str(swarm["Version"]["Index"])
+            self._post("update the swarm", "/swarm/update", change(swarm["Spec"]), version=version, **query)
+
+        self._again_when_out_of_sequence(write)
+
+    def swarm_node_list(self) -> list[Json]:
+        """``GET /nodes`` (a manager with a leader only)."""
+        with self._errors("list the swarm's nodes"):
+            nodes: list[Json] = self.api.nodes()
+            return nodes
+
+    def swarm_node(self, node_id: str) -> Json | None:
+        """``GET /nodes/<id>``; None when there is none."""
+        with self._errors("read a swarm node"):
+            try:
+                node: Json = self.api.inspect_node(node_id)
+            except docker.errors.NotFound:
+                return None
+            return node
+
+    def swarm_node_update(self, node_id: str, change: Callable[[Json], Json]) -> None:
+        """``POST /nodes/<id>/update`` with ``change(spec)``, read and written again when someone else was faster."""
+
+        def write() -> None:
+            node = self.swarm_node(node_id)
+            if node is None:
+                raise PlatformError(f"there is no swarm node {node_id} (asked {self.socket})")
+            version = str(node["Version"]["Index"])
+            self._post("update a swarm node", f"/nodes/{node_id}/update", change(node["Spec"]), version=version)
+
+        self._again_when_out_of_sequence(write)
+
+    def _again_when_out_of_sequence(self, write: Callable[[], None], attempts: int = 5) -> None:
+        for attempt in range(1, attempts + 1):
+            try:
+                return write()
+            except PlatformError as error:
+                if "out of sequence" not in error.message or attempt == attempts:
+                    raise
+                time.sleep(0.05 * attempt)
+        return None
+
+    def swarm_node_remove(self, node_id: str) -> None:
+        """Take a node out of the list, also one that isn't down; no error when there is none."""
+        with self._errors("remove a swarm node"):
+            try:
+                self.api.remove_node(node_id, force=True)
+            except docker.errors.NotFound:
+                return
+
+    def swarm_node_busy_tasks(self, node_id: str) -> list[str]:
+        """Names (or IDs) of containers that tasks still hold on a node."""
+        with self._errors("list a node's tasks"):
+            tasks: list[Json] = self.api.tasks(filters={"node": node_id})
+        at_rest = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
+        return [task["ID"] for task in tasks if task["Status"]["State"] not in at_rest]
