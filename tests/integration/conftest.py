@@ -169,7 +169,11 @@ def run_module() -> Callable[..., dict[str, Any]]:
             done = subprocess.run(
                 ["ansible-playbook", "-i", "localhost,", "--diff", playbook.name, *(["--check"] if check else [])],
                 cwd=ROOT,
-                env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+                env={
+                    **os.environ,
+                    "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
+                    "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+                },
                 capture_output=True,
                 text=True,
                 check=False,
