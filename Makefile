@@ -42,31 +42,31 @@ down: setup ## Take the platform away; data volumes stay unless VOLUMES=1
 
 .PHONY: setup
 setup: ## Install what the playbooks need into .venv
-	@bin/setup
+	@bin/setup.sh
 
 .PHONY: setup-dev
 setup-dev: ## Install what the tests need into .venv
-	@bin/setup dev
+	@bin/setup.sh dev
 
 .PHONY: test
 test: setup-dev ## Run everything that proves it (STAGES="lint unit" for a part)
-	@tests/run.py $(STAGES)
+	@python tests/run.py $(STAGES)
 
 .PHONY: lint unit sanity install integration molecule platform
 lint: setup-dev ## ansible-lint, yamllint, ruff, mypy, changelog fragments
-	@tests/run.py lint
+	@python tests/run.py lint
 unit: setup-dev ## Unit tests
-	@tests/run.py unit
+	@python tests/run.py unit
 sanity: setup-dev ## ansible-test sanity on a real copy
-	@tests/run.py sanity
+	@python tests/run.py sanity
 install: setup-dev ## Build the collection, install it elsewhere, use it from there
-	@tests/run.py install
+	@python tests/run.py install
 integration: setup-dev ## Modules on real engines
-	@tests/run.py integration
+	@python tests/run.py integration
 molecule: setup-dev ## The roles' scenarios (SCENARIOS="proxy app" for some)
-	@tests/run.py molecule
+	@python tests/run.py molecule
 platform: setup-dev ## The platform from end to end
-	@tests/run.py platform
+	@python tests/run.py platform
 
 .PHONY: test-vm
 test-vm: setup-dev ## The platform on a real Debian VM under emulation, from nothing, over SSH, with a reboot
@@ -86,4 +86,4 @@ changelog: setup-dev ## Write CHANGELOG.md from the fragments for the version in
 
 .PHONY: lock
 lock: ## Resolve requirements*.txt anew into requirements*.lock
-	@bin/lock
+	@bin/lock.sh

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Run the stages of `make test`: all, or those named as arguments. The last line of output is the sum.
@@ -11,17 +10,17 @@ from end to end comes last, alone. Every step's output is in .cache/test-logs; a
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".cache" / "test-logs"
@@ -88,7 +87,7 @@ class Runner:
                 print(f"    whole output: {log.relative_to(ROOT)}", flush=True)
 
     def _run_child(
-        self, command: Sequence[str], env: Mapping[str, str], cwd: Path, output: object, limit_seconds: float
+        self, command: Sequence[str], env: Mapping[str, str], cwd: Path, output: BinaryIO, limit_seconds: float
     ) -> int:
         with self._lock:
             if self._stopping:
@@ -99,19 +98,19 @@ class Runner:
                     cwd=cwd,
                     env=dict(env),
                     stdin=subprocess.DEVNULL,
-                    stdout=output,  # type: ignore[arg-type]
+                    stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
             except OSError as error:
-                output.write(f"{error}\n".encode())  # type: ignore[attr-defined]
+                output.write(f"{error}\n".encode())
                 return 127
             self._children.add(child)
         try:
             return child.wait(limit_seconds)
         except subprocess.TimeoutExpired:
             _kill(child)
-            output.write(f"\nstopped: not done after {limit_seconds:.0f} s\n".encode())  # type: ignore[attr-defined]
+            output.write(f"\nstopped: not done after {limit_seconds:.0f} s\n".encode())
             return 124
         finally:
             self._children.discard(child)
@@ -167,6 +166,7 @@ def lint(runner: Runner) -> None:
         "ruff format": ["ruff", "format", "--check", "--quiet", "."],
         "yamllint": ["yamllint", "--strict", "."],
         "mypy": ["mypy"],
+        "mypy tools": ["mypy", "tests/run.py", "bin/docs.py"],
         "changelog": ["antsibull-changelog", "lint"],
         "ansible-lint": ["ansible-lint", "--offline", "--nocolor"],
     }.items():
@@ -178,34 +178,45 @@ def unit(runner: Runner) -> None:
 
 
 def sanity(runner: Runner) -> None:
+    """ansible-test, which refuses a link, on a real copy of what ships."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     _provide_get_pip()
     with tempfile.TemporaryDirectory(prefix="fungap-sanity-") as folder:
-        copy = Path(folder) / "ansible_collections" / "fungap" / "swarm"
-        for name in _own_files():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
-        command = ["ansible-test", "sanity", "--python", python, "--color", "no"]
-        runner.step("sanity", "ansible-test sanity", command, cwd=copy)
+        copy = _build_and_install(runner, "sanity", Path(folder))
+        if copy:
+            command = ["ansible-test", "sanity", "--python", python, "--color", "no"]
+            runner.step("sanity", "ansible-test", command, cwd=copy)
 
 
 def install(runner: Runner) -> None:
     """The collection as its users get it: built, installed elsewhere, used from there."""
     with tempfile.TemporaryDirectory(prefix="fungap-install-") as folder:
-        env = {"ANSIBLE_COLLECTIONS_PATH": folder, "ANSIBLE_CONFIG": os.devnull, "PYTHONDONTWRITEBYTECODE": "1"}
-        here = Path(folder)
-        if not runner.step("install", "build", ["ansible-galaxy", "collection", "build", "--output-path", folder]):
+        installed = _build_and_install(runner, "install", Path(folder))
+        if not installed:
             return
-        archive = str(next(here.glob("fungap-swarm-*.tar.gz")))
-        command = ["ansible-galaxy", "collection", "install", "--no-deps", "-p", folder, archive]
-        if not runner.step("install", "install", command, env=env, cwd=here):
-            return
-        installed = here / "ansible_collections" / "fungap" / "swarm"
+        env = {"ANSIBLE_COLLECTIONS_PATH": folder, "ANSIBLE_CONFIG": f"{folder}/ansible.cfg"}
+        shipped = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
+        strays = sorted(shipped - _own_files() - {"MANIFEST.json", "FILES.json"})
+        runner.step(
+            "install", "contents", ["sh", "-c", 'echo "ships what git does not know: $*"; exit $#', "sh", *strays]
+        )
         modules = [f"fungap.swarm.{path.stem}" for path in sorted((installed / "plugins" / "modules").glob("[!_]*.py"))]
-        runner.step("install", "ansible-doc", ["ansible-doc", "--type", "module", *modules], env=env, cwd=here)
+        runner.step("install", "ansible-doc", ["ansible-doc", "--type", "module", *modules], env=env, cwd=Path(folder))
         inventory = str(installed / "inventories" / "local")
         command = ["ansible-playbook", "--syntax-check", "-i", inventory, "fungap.swarm.site"]
-        runner.step("install", "syntax-check", command, env=env, cwd=here)
+        runner.step("install", "syntax-check", command, env=env, cwd=Path(folder))
+
+
+def _build_and_install(runner: Runner, stage: str, folder: Path) -> Path | None:
+    (folder / "ansible.cfg").touch()
+    build = f"ansible-galaxy collection build --output-path {folder}"
+    # With an empty configuration: by the checkout's own, the collection is there already.
+    install = (
+        f"ANSIBLE_CONFIG={folder}/ansible.cfg ansible-galaxy collection install --no-deps -p {folder} {folder}/*.tar.gz"
+    )
+    if not runner.step(stage, "build", ["sh", "-c", f"{build} && {install}"]):
+        return None
+    return folder / "ansible_collections" / "fungap" / "swarm"
 
 
 def engine(runner: Runner) -> None:
@@ -251,11 +262,10 @@ def _molecule(runner: Runner, stage: str, scenario: str) -> None:
     runner.step(stage, scenario, command, env={"ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1", "PY_COLORS": "0"})
 
 
-def _own_files() -> list[str]:
-    """The tree's files that git knows or would take, without the link that makes the collection work in place."""
+def _own_files() -> set[str]:
+    """The tree's files that git knows or would take."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
-    return [name for name in listed if name and not name.startswith("collections/") and (ROOT / name).is_file()]
+    return set(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0"))
 
 
 def _provide_get_pip() -> None:

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 tool=.cache/lock
-[[ -x $tool/bin/uv ]] || { bin/setup && .venv/bin/python -m venv "$tool" && "$tool/bin/pip" install --quiet uv==0.13.9; }
+[[ -x $tool/bin/uv ]] || { bin/setup.sh && .venv/bin/python -m venv "$tool" && "$tool/bin/pip" install --quiet uv==0.13.9; }
 export UV_CUSTOM_COMPILE_COMMAND="make lock"
 compile=("$tool/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate)
 "${compile[@]}" requirements.txt --output-file requirements.lock "$@"
