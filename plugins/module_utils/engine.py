@@ -7,9 +7,11 @@ Methods speak the Engine API's own shapes (the dicts of its JSON). Every failure
 
 from __future__ import annotations
 
+import io
+import tarfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +26,12 @@ except ImportError:
     DOCKER_IMPORT_ERROR = traceback.format_exc()
 
 Json = dict[str, Any]
+
+# Docker 20.10, the oldest engine of the supported distributions.
+OLDEST_API = "1.41"
+
+# The label of every image of the catalog.
+RECIPE_LABEL = "io.fungap.recipe"
 
 
 def wait_until(
@@ -50,10 +58,11 @@ def wait_until(
 class Engine:
     """One Docker Engine.
 
-    ``socket``: path of its unix socket, as seen by the machine the module runs on. ``timeout_seconds``: for one request.
+    ``socket``: path of its unix socket, as seen by the machine the module runs on. ``timeout_seconds``: for one
+    request. ``connect`` false: the engine may not be up yet; the API's version is then not negotiated.
     """
 
-    def __init__(self, socket: str, *, timeout_seconds: int = 60) -> None:
+    def __init__(self, socket: str, *, timeout_seconds: int = 60, connect: bool = True) -> None:
         if DOCKER_IMPORT_ERROR:
             raise PlatformError(
                 "the Docker SDK for Python is missing for this interpreter: install python3-docker "
@@ -62,7 +71,8 @@ class Engine:
             )
         self.socket = socket
         with self._errors("connect to"):
-            self.api = docker.APIClient(base_url=f"unix://{socket}", version="auto", timeout=timeout_seconds)
+            version = "auto" if connect else OLDEST_API
+            self.api = docker.APIClient(base_url=f"unix://{socket}", version=version, timeout=timeout_seconds)
 
     @contextmanager
     def _errors(self, doing: str) -> Iterator[None]:
@@ -90,3 +100,113 @@ class Engine:
         with self._errors("read the engine's info"):
             info: Json = self.api.info()
             return info
+
+    # --- networks, volumes and containers of a docker host ---
+
+    def image_id(self, image: str) -> str | None:
+        """ID of an image, None when the engine does not have it."""
+        try:
+            return str(self.api.inspect_image(image)["Id"])
+        except docker.errors.ImageNotFound:
+            return None
+
+    def network(self, name: str) -> Json | None:
+        """``GET /networks/<name>``, None when there is none of that name."""
+        with self._errors(f"look at network {name}"):
+            found = [network for network in self.api.networks(names=[name]) if network["Name"] == name]
+            return found[0] if found else None
+
+    def create_bridge(self, name: str, subnet: str, mtu: int, labels: Mapping[str, str]) -> None:
+        """Create a bridge network with a fixed subnet (CIDR) and MTU (bytes)."""
+        with self._errors(f"create network {name}"):
+            self.api.create_network(
+                name,
+                driver="bridge",
+                options={"com.docker.network.driver.mtu": str(mtu)},
+                ipam=docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=subnet)]),
+                labels=dict(labels),
+                check_duplicate=True,
+            )
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create a local volume; one of that name that is there is left as it is."""
+        with self._errors(f"create volume {name}"):
+            self.api.create_volume(name, driver="local", labels=dict(labels))
+
+    def containers(self, labels: Mapping[str, str]) -> list[Json]:
+        """``GET /containers/json`` of all containers, stopped ones too, that carry ``labels``."""
+        with self._errors("list containers"):
+            found: list[Json] = self.api.containers(
+                all=True, filters={"label": [f"{key}={value}" for key, value in labels.items()]}
+            )
+            return found
+
+    def create_container(self, name: str, body: Json, files: Mapping[str, tuple[int, str]]) -> None:
+        """``POST /containers/create`` with ``body`` as it is, then copy ``files`` in (path -> mode, content).
+
+        The SDK's own builders refuse MaskedPaths and ReadonlyPaths, so the body goes past them.
+        """
+        with self._errors(f"create container {name}"):
+            self.api.create_container_from_config(body, name=name)
+            archive = io.BytesIO()
+            with tarfile.open(fileobj=archive, mode="w") as tar:
+                for path, (mode, content) in sorted(files.items()):
+                    entry = tarfile.TarInfo(path.lstrip("/"))
+                    entry.mode, entry.size = mode, len(content.encode())
+                    tar.addfile(entry, io.BytesIO(content.encode()))
+            self.api.put_archive(name, "/", archive.getvalue())
+
+    def start_container(self, name: str) -> None:
+        """Start a container; one that runs is left as it is."""
+        with self._errors(f"start container {name}"):
+            self.api.start(name)
+
+    def remove_container(self, name: str, stop_seconds: int) -> None:
+        """Stop a container, giving it ``stop_seconds``, and remove it; its named volumes stay."""
+        with self._errors(f"remove container {name}"):
+            self.api.timeout, before = stop_seconds + 30, self.api.timeout
+            try:
+                self.api.stop(name, timeout=stop_seconds)
+                self.api.remove_container(name)
+            finally:
+                self.api.timeout = before
+
+    def container_log(self, name: str, lines: int = 15) -> str:
+        """The last ``lines`` lines that a container wrote."""
+        with self._errors(f"read the log of {name}"):
+            return bytes(self.api.logs(name, tail=lines)).decode(errors="replace")
+
+    def network_names(self, labels: Mapping[str, str]) -> list[str]:
+        """Names of the networks that carry ``labels``."""
+        with self._errors("list networks"):
+            filters = {"label": [f"{key}={value}" for key, value in labels.items()]}
+            return [network["Name"] for network in self.api.networks(filters=filters)]
+
+    def volume_names(self, labels: Mapping[str, str]) -> list[str]:
+        """Names of the volumes that carry ``labels``."""
+        with self._errors("list volumes"):
+            filters = {"label": [f"{key}={value}" for key, value in labels.items()]}
+            return [volume["Name"] for volume in self.api.volumes(filters=filters)["Volumes"] or []]
+
+    def catalog_images(self) -> list[str]:
+        """Tags of the images that carry a recipe of the catalog."""
+        with self._errors("list images"):
+            images = self.api.images(filters={"label": [RECIPE_LABEL]})
+            return [tag for image in images for tag in image["RepoTags"] or []]
+
+    def remove(self, kind: str, name: str) -> None:
+        """Remove a ``network``, ``volume`` or ``image`` by name."""
+        with self._errors(f"remove {kind} {name}"):
+            if kind == "network":
+                self.api.remove_network(name)
+            elif kind == "volume":
+                self.api.remove_volume(name)
+            elif kind == "image":
+                self.api.remove_image(name)
+
+    # --- a swarm as a whole ---
+
+    def swarm_objects(self) -> dict[str, list[Json]]:
+        """``nodes``, ``services`` and ``tasks`` of the swarm that this engine manages."""
+        with self._errors("list the swarm's nodes, services and tasks"):
+            return {"nodes": self.api.nodes(), "services": self.api.services(), "tasks": self.api.tasks()}
