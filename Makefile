@@ -78,7 +78,7 @@ bench: setup-dev ## Measure against the peers, write bench/results.md
 
 .PHONY: docs
 docs: setup ## Write docs/reference anew from the specs
-	@bin/docs.py
+	@python bin/docs.py
 
 .PHONY: changelog
 changelog: setup-dev ## Write CHANGELOG.md from the fragments for the version in galaxy.yml
