@@ -8,21 +8,15 @@ Methods speak the Engine API's own shapes (the dicts of its JSON). Every failure
 from __future__ import annotations
 
 import io
-import tarfile
-import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, BinaryIO
 import os
 import shutil
 import subprocess
+import tarfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
