@@ -44,7 +44,12 @@ PACKAGES = (
     "iproute2,procps,iptables,nftables,curl"
 )
 DISK_SIZE = "16G"
-HOST_TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "ssh": "openssh-client"}
+HOST_TOOLS = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "mmdebstrap": "mmdebstrap",
+    "mke2fs": "e2fsprogs",
+    "ssh": "openssh-client",
+}
 
 # Run by mmdebstrap with the new root as $1.
 CUSTOMIZE = f"""
@@ -94,12 +99,28 @@ def as_root(command: Sequence[str]) -> list[str]:
 
 
 def install_tools() -> None:
-    missing = sorted({package for tool, package in HOST_TOOLS.items() if not shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")})
+    missing = sorted(
+        {
+            package
+            for tool, package in HOST_TOOLS.items()
+            if not shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+        }
+    )
     if missing:
         say(f"installing {' '.join(missing)}")
         run(as_root(["apt-get", "update", "-q"]), timeout=300, what="apt-get update")
         run(
-            as_root(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-qy", "--no-install-recommends", *missing]),
+            as_root(
+                [
+                    "env",
+                    "DEBIAN_FRONTEND=noninteractive",
+                    "apt-get",
+                    "install",
+                    "-qy",
+                    "--no-install-recommends",
+                    *missing,
+                ]
+            ),
             timeout=600,
             what="apt-get install",
         )
@@ -162,14 +183,26 @@ def build() -> Base:
     try:
         root, out = work / "root", work / "out"
         out.mkdir()
-        bootstrap = ["mmdebstrap", "--quiet", "--variant=apt", f"--include={PACKAGES}", f"--customize-hook={CUSTOMIZE}", SUITE, str(root)]
+        bootstrap = [
+            "mmdebstrap",
+            "--quiet",
+            "--variant=apt",
+            f"--include={PACKAGES}",
+            f"--customize-hook={CUSTOMIZE}",
+            SUITE,
+            str(root),
+        ]
         run(as_root([*bootstrap, *lines]), timeout=900, what="mmdebstrap")
         [kernel] = (root / "boot").glob("vmlinuz-*")
         [initrd] = (root / "boot").glob("initrd.img-*")
         result = Base(out)
         for source, target in ((kernel, result.kernel), (initrd, result.initrd)):
             run(as_root(["install", "-m", "0644", str(source), str(target)]), timeout=60, what=f"copying {source.name}")
-        run(as_root(["mke2fs", "-q", "-t", "ext4", "-L", "root", "-d", str(root), str(result.disk), DISK_SIZE]), timeout=300, what="mke2fs")
+        run(
+            as_root(["mke2fs", "-q", "-t", "ext4", "-L", "root", "-d", str(root), str(result.disk), DISK_SIZE]),
+            timeout=300,
+            what="mke2fs",
+        )
         out.rename(base.folder)
     finally:
         run(as_root(["rm", "-rf", str(work)]), timeout=120, what="cleaning up the build")
@@ -218,7 +251,9 @@ class Vm:
 
     # --- life ---------------------------------------------------------------------------------------------------------------------
     @classmethod
-    def boot(cls, folder: Path | None = None, *, images: Path | None = None, memory_mb: int = 4096, cpus: int = 2) -> Vm:
+    def boot(
+        cls, folder: Path | None = None, *, images: Path | None = None, memory_mb: int = 4096, cpus: int = 2
+    ) -> Vm:
         """Boot a fresh machine and wait until it can be reached. ``images``: a folder shown at IMAGES_DIR."""
         base = build()
         folder = folder or CACHE / "run"
@@ -235,14 +270,39 @@ class Vm:
             image_disk(images, folder / "images.img")
             drives.append(f"file={folder / 'images.img'},if=virtio,format=raw,cache=unsafe,readonly=on")
         forwards = "".join(
-            f",hostfwd=tcp:127.0.0.1:{outer}-:{inner}" for outer, inner in ((vm.ssh_port, 22), (vm.http_port, 80), (vm.https_port, 443))
+            f",hostfwd=tcp:127.0.0.1:{outer}-:{inner}"
+            for outer, inner in ((vm.ssh_port, 22), (vm.http_port, 80), (vm.https_port, 443))
         )
-        command = ["qemu-system-x86_64", "-name", "fungap-vm", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"]
+        command = [
+            "qemu-system-x86_64",
+            "-name",
+            "fungap-vm",
+            "-machine",
+            "q35",
+            "-accel",
+            "tcg,thread=multi",
+            "-cpu",
+            "max",
+        ]
         command += ["-smp", str(cpus), "-m", str(memory_mb), "-kernel", str(base.kernel), "-initrd", str(base.initrd)]
         command += ["-append", "root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off quiet"]
         command += [word for drive in drives for word in ("-drive", drive)]
-        command += ["-netdev", f"user,id=n0,ipv6=off{forwards}", "-device", "virtio-net-pci,netdev=n0", "-device", "virtio-rng-pci"]
-        command += ["-smbios", f"type=11,path={folder / 'credentials'}", "-display", "none", "-serial", f"file:{vm.console}"]
+        command += [
+            "-netdev",
+            f"user,id=n0,ipv6=off{forwards}",
+            "-device",
+            "virtio-net-pci,netdev=n0",
+            "-device",
+            "virtio-rng-pci",
+        ]
+        command += [
+            "-smbios",
+            f"type=11,path={folder / 'credentials'}",
+            "-display",
+            "none",
+            "-serial",
+            f"file:{vm.console}",
+        ]
         command += ["-qmp", f"unix:{vm.monitor},server=on,wait=off", "-daemonize", "-pidfile", str(vm.pidfile)]
         run(command, timeout=60, what="starting QEMU")
         took = vm.wait_ready(deadline_seconds=300)
@@ -265,7 +325,9 @@ class Vm:
     def __enter__(self) -> Vm:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if not os.environ.get("FUNGAP_VM_KEEP"):
             self.poweroff()
 
@@ -322,12 +384,17 @@ class Vm:
 
     def boot_id(self) -> str:
         """The id of the current boot; empty while the machine can't be reached or is still starting (or already stopping)."""
-        state = self.ssh("cat /proc/sys/kernel/random/boot_id; systemctl is-system-running || true", check=False, timeout=20).split()
+        state = self.ssh(
+            "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running || true", check=False, timeout=20
+        ).split()
         return state[0] if len(state) == 2 and state[1] in ("running", "degraded") else ""
 
     def ansible_environment(self) -> dict[str, str]:
         """What makes Ansible reach this machine under any name, whatever address the inventory has."""
-        return {"ANSIBLE_SSH_COMMON_ARGS": f"-F {shlex.quote(str(self.ssh_config))}", "ANSIBLE_HOST_KEY_CHECKING": "true"}
+        return {
+            "ANSIBLE_SSH_COMMON_ARGS": f"-F {shlex.quote(str(self.ssh_config))}",
+            "ANSIBLE_HOST_KEY_CHECKING": "true",
+        }
 
     # --- inside -------------------------------------------------------------------------------------------------------------------
     @property
@@ -347,12 +414,20 @@ class Vm:
         return self.folder / "pid"
 
     def console_tail(self) -> str:
-        return "\n".join(self.console.read_text(errors="replace").splitlines()[-30:]) if self.console.exists() else "(no console output)"
+        return (
+            "\n".join(self.console.read_text(errors="replace").splitlines()[-30:])
+            if self.console.exists()
+            else "(no console output)"
+        )
 
     def _make_keys(self) -> None:
         """User and host key of this machine alone; credentials that put them in place at boot; an ssh configuration that demands them."""
         for key in ("user_key", "host_key"):
-            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", str(self.folder / key)], timeout=30, what="ssh-keygen")
+            run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", str(self.folder / key)],
+                timeout=30,
+                what="ssh-keygen",
+            )
 
         def coded(path: Path) -> str:
             return base64.b64encode(path.read_bytes()).decode()
@@ -363,7 +438,9 @@ class Vm:
         )
         credentials = self.folder / "credentials"
         credentials.touch(mode=0o600)
-        credentials.write_text("io.systemd.credential.binary:tmpfiles.extra=" + base64.b64encode(tmpfiles.encode()).decode())
+        credentials.write_text(
+            "io.systemd.credential.binary:tmpfiles.extra=" + base64.b64encode(tmpfiles.encode()).decode()
+        )
         host_key = (self.folder / "host_key.pub").read_text().split()[:2]
         (self.folder / "known_hosts").write_text(f"{HOSTNAME} {' '.join(host_key)}\n")
         options = {
@@ -395,7 +472,9 @@ class Vm:
 
     def _close_connections(self) -> None:
         """Forget Ansible's kept ssh connections: they would hang on a machine that went away."""
-        subprocess.run(["ssh", "-F", str(self.ssh_config), "-O", "exit", HOSTNAME], capture_output=True, check=False, timeout=20)
+        subprocess.run(
+            ["ssh", "-F", str(self.ssh_config), "-O", "exit", HOSTNAME], capture_output=True, check=False, timeout=20
+        )
 
     def _kill(self) -> None:
         pid = self._pid(self.folder)
@@ -436,9 +515,13 @@ def main() -> int:
             print(build().folder)
         elif arguments.verb == "boot":
             vm = Vm.boot(images=arguments.images)
-            print(f"ssh -F {vm.ssh_config} {HOSTNAME}\nhttp://127.0.0.1:{vm.http_port}\nhttps://127.0.0.1:{vm.https_port}")
+            print(
+                f"ssh -F {vm.ssh_config} {HOSTNAME}\nhttp://127.0.0.1:{vm.http_port}\nhttps://127.0.0.1:{vm.https_port}"
+            )
         elif arguments.verb == "ssh":
-            return subprocess.run(["ssh", "-F", str(Vm.running().ssh_config), HOSTNAME, *arguments.command], check=False).returncode
+            return subprocess.run(
+                ["ssh", "-F", str(Vm.running().ssh_config), HOSTNAME, *arguments.command], check=False
+            ).returncode
         elif arguments.verb == "reboot":
             print(f"{Vm.running().reboot():.0f} s")
         else:
