@@ -77,7 +77,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             wanted = {name for name in names if name in specs.known} | {name for name, _near in specs.unknown(names)}
             wanted |= {"ansible_host"} & set(names)
             hosts[host] = {name: _resolved(values, name) for name in names if name in wanted}
-        return RawInventory(hosts=hosts, groups=groups, inventory_dir=str(variables.get("inventory_dir") or os.getcwd()))
+        return RawInventory(
+            hosts=hosts, groups=groups, inventory_dir=str(variables.get("inventory_dir") or os.getcwd())
+        )
 
     def _looks(self, variables: Mapping[str, Any]) -> dict[str, Look]:
         """What the docker hosts' facts say, or what was said in their place."""

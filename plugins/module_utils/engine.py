@@ -213,6 +213,7 @@ class Engine:
         """``nodes``, ``services`` and ``tasks`` of the swarm that this engine manages."""
         with self._errors("list the swarm's nodes, services and tasks"):
             return {"nodes": self.api.nodes(), "services": self.api.services(), "tasks": self.api.tasks()}
+
     # --- images ---
 
     def image(self, reference: str) -> Json | None:
@@ -313,10 +314,12 @@ class Engine:
             if "error" in message:
                 output = "".join(earlier.get("stream", "") for earlier in messages).splitlines()
                 raise PlatformError(
-                    f"cannot {doing} on {self.socket}: {message['error']}", output=[line for line in output[-30:] if line]
+                    f"cannot {doing} on {self.socket}: {message['error']}",
+                    output=[line for line in output[-30:] if line],
                 )
             messages.append(message)
         return messages
+
     # --- membership of a swarm ---
 
     def _post(self, doing: str, path: str, body: Json, **query: str) -> None:
@@ -428,6 +431,7 @@ class Engine:
             tasks: list[Json] = self.api.tasks(filters={"node": node_id})
         at_rest = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
         return [task["ID"] for task in tasks if task["Status"]["State"] not in at_rest]
+
     # --- stacks ---
 
     def services_of(self, stack: str) -> list[Json]:

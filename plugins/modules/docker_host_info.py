@@ -36,6 +36,10 @@ options:
     type: list
     elements: path
     default: []
+  wait_seconds:
+    description: Wait this long for the engine to answer, and fail when it doesn't. 0 does not wait.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -69,8 +73,8 @@ ansible_facts:
           sample: {id: debian, version: "12", codename: bookworm}
         kernel:
           description:
-            - C(release), C(ipvs) (whether the routing mesh and VIPs can work), and for each kernel module that a swarm uses
-              one of C(loaded), C(builtin), C(loadable), C(missing).
+            - C(release), C(ipvs) (whether the routing mesh and VIPs can work), C(modules) (for each kernel module that a
+              swarm uses one of C(loaded), C(builtin), C(loadable), C(missing)), C(parameters) (name -> text).
           type: dict
           returned: always
         cgroup_version: {description: 1 (also the hybrid) or 2., type: int, returned: always}
@@ -102,7 +106,8 @@ ansible_facts:
         etc_hosts: {description: Names in /etc/hosts and their addresses., type: dict, returned: always}
         docker:
           description:
-            - The engine. C(present) (dockerd is installed), C(socket), C(answering), C(version), C(storage_driver), C(root_dir),
+            - The engine. C(present) (dockerd is installed), C(sdk) (this Python can import the Docker SDK),
+              C(config_is_newer) (daemon.json was written after the engine started), C(socket), C(answering), C(version), C(storage_driver), C(root_dir),
               C(swarm) (the local node's state).
             - C(containers) lists those that carry the label C(io.fungap.platform), C(networks) every network with its
               subnets, C(ports) every published TCP port and who holds it.
@@ -113,7 +118,7 @@ ansible_facts:
 
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, look
+from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, look, wait_for_engine
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan, run
 
 
@@ -124,6 +129,8 @@ class DockerHostInfo:
         self.params = params
 
     def plan(self) -> Plan:
+        if self.params["wait_seconds"]:
+            wait_for_engine(self.params["docker_socket"], self.params["wait_seconds"])
         facts = look(Host(), docker_socket=self.params["docker_socket"], files=self.params["files"])
         return Plan(result={"ansible_facts": {"docker_host": facts}})
 
@@ -137,6 +144,7 @@ def main() -> None:
         {
             "docker_socket": {"type": "path", "default": "/run/docker.sock"},
             "files": {"type": "list", "elements": "path", "default": []},
+            "wait_seconds": {"type": "int", "default": 0},
         },
     )
 

@@ -298,7 +298,9 @@ def check_nodes(world: World) -> Iterator[Problem]:
                 yield Problem(node.name, f"{NODE_PREFIX}labels", key, "is not a label's name", cure)
     by_driver = {driver: [n.name for n in inventory.nodes if n.driver == driver] for driver in ("dind", "engine")}
     if by_driver["dind"] and by_driver["engine"]:
-        problem = f"is dind for {by_driver['dind'][0]} and engine for {by_driver['engine'][0]}: they can't reach each other"
+        problem = (
+            f"is dind for {by_driver['dind'][0]} and engine for {by_driver['engine'][0]}: they can't reach each other"
+        )
         yield Problem("inventory", f"{NODE_PREFIX}driver", "dind, engine", problem, "one driver for all nodes")
     places = sorted({node.host for node in inventory.nodes if node.driver == "dind" and node.host in hosts})
     if len(places) > 1:
@@ -433,7 +435,7 @@ def check_hosts(world: World) -> Iterator[Problem]:
             cure = "Docker's data on a filesystem that overlay2 can use (ext4, xfs)"
             yield Problem(host, "storage driver", "vfs", problem, cure)
         for module in ("overlay", "vxlan"):
-            if facts["kernel"][module] == "missing" and not (module == "overlay" and docker["answering"]):
+            if facts["kernel"]["modules"][module] == "missing" and not (module == "overlay" and docker["answering"]):
                 problem = f"has no {module}, without which a swarm has no {'images' if module == 'overlay' else 'overlay networks'}"
                 yield Problem(host, "kernel", facts["kernel"]["release"], problem, "a kernel that has it")
         for path in world.variable("platform_trusted_ca_files") or ():
@@ -666,7 +668,9 @@ def check_env_files(world: World) -> Iterator[Problem]:
             file = world.files.get(path, FileContent(error="it was not read"))
             if file.error:
                 problem = f"can't be read: {file.error} ({path})"
-                yield Problem(ALL_HOSTS, f"{at}.env_file", app["env_file"], problem, "put it there, readable, or correct the path")
+                yield Problem(
+                    ALL_HOSTS, f"{at}.env_file", app["env_file"], problem, "put it there, readable, or correct the path"
+                )
             else:
                 yield from _check_env_content(at, app, file.content)
             if not target:
@@ -695,7 +699,22 @@ def _check_env_content(at: str, app: Mapping[str, Any], content: bytes) -> Itera
         yield Problem(ALL_HOSTS, f"{at}.env_file", app["env_file"], "is over 500 kB, too big for a secret", cure)
 
 
-SYSTEM_FOLDERS = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var")
+SYSTEM_FOLDERS = (
+    "bin",
+    "boot",
+    "dev",
+    "etc",
+    "lib",
+    "lib64",
+    "proc",
+    "root",
+    "run",
+    "sbin",
+    "sys",
+    "tmp",
+    "usr",
+    "var",
+)
 
 
 def _why_no_target(target: str) -> str:
@@ -715,7 +734,9 @@ def check_certificates(world: World) -> Iterator[Problem]:
     names = {key: str(world.variable(key)) for key in ("proxy_certificate_file", "proxy_certificate_key_file")}
     (certificate_variable, certificate_name), (key_variable, key_name) = names.items()
     if bool(certificate_name) != bool(key_name):
-        missing, other = (key_variable, certificate_variable) if certificate_name else (certificate_variable, key_variable)
+        missing, other = (
+            (key_variable, certificate_variable) if certificate_name else (certificate_variable, key_variable)
+        )
         yield Problem(ALL_HOSTS, missing, "", f"is missing beside {other}", "name both, or neither")
     contents: dict[str, bytes] = {}
     for variable, name in names.items():

@@ -109,9 +109,11 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
     """What is wrong with a value, in itself: its type, its choices, and those of everything below it."""
     if value is None:
         cure = "give it a value, or take the line away"
-        return [] if spec.get("default") is None and not spec.get("required") else [
-            Problem(where, variable, "", "is empty", cure)
-        ]
+        return (
+            []
+            if spec.get("default") is None and not spec.get("required")
+            else [Problem(where, variable, "", "is empty", cure)]
+        )
     name = variable.rsplit(".", 1)[-1]
     hidden = bool(spec.get("no_log")) or bool(SECRET.search(name))
     kind, nested = spec.get("type", "str"), spec.get("options")
@@ -182,7 +184,9 @@ def _wrong_type(where: str, variable: str, spec: Mapping[str, Any], value: Any, 
     if spec.get("type") == "list" and isinstance(value, list):
         wanted = f"a list in which each element is {KINDS.get(spec.get('elements', 'str'), spec.get('elements'))}"
     problem = f"must be {wanted}, not {_kind_of(value)}"
-    return Problem(where, variable, HIDDEN if hidden else show(value), problem, f"write {wanted}: {_first_sentence(spec)}")
+    return Problem(
+        where, variable, HIDDEN if hidden else show(value), problem, f"write {wanted}: {_first_sentence(spec)}"
+    )
 
 
 def _wrong_choice(where: str, variable: str, spec: Mapping[str, Any], value: Any, hidden: bool) -> Problem:
