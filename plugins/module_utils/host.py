@@ -209,6 +209,13 @@ class Host:
             return None
         return digest.hexdigest()
 
+    def names(self, folder: str) -> list[str] | None:
+        """What lies in a folder, None when there is none or it may not be read."""
+        try:
+            return sorted(os.listdir(self.path(folder)))
+        except OSError:
+            return None
+
     def modules(self, bounding: int) -> dict[str, str]:
         """For each of MODULES: loaded, builtin, loadable or missing. Loads nothing."""
         folder = f"lib/modules/{os.uname().release}"
@@ -253,9 +260,7 @@ class Host:
 
     def listening(self) -> list[Json]:
         """``[{"port", "address", "process"}]`` of every listening TCP socket; process '' when it can't be seen."""
-        sockets = [
-            entry for name in ("proc/net/tcp", "proc/net/tcp6") for entry in parse_listening(self.text(name))
-        ]
+        sockets = [entry for name in ("proc/net/tcp", "proc/net/tcp6") for entry in parse_listening(self.text(name))]
         owners = self._socket_owners({inode for _address, _port, inode in sockets})
         entries = {(port, address, owners.get(inode, "")) for address, port, inode in sockets}
         return [{"port": port, "address": address, "process": process} for port, address, process in sorted(entries)]
@@ -345,7 +350,9 @@ class Host:
             connection.close()
 
 
-def look(host: Host, *, docker_socket: str = "/run/docker.sock", files: Iterable[str] = ()) -> Json:
+def look(
+    host: Host, *, docker_socket: str = "/run/docker.sock", files: Iterable[str] = (), folders: Iterable[str] = ()
+) -> Json:
     """Everything, as the fact ``docker_host`` (shape: the module's RETURN)."""
     complete, bounding = parse_capabilities(
         host.text("proc/self/status"), host.text("proc/sys/kernel/cap_last_cap").strip()
@@ -382,6 +389,7 @@ def look(host: Host, *, docker_socket: str = "/run/docker.sock", files: Iterable
         "etc_hosts": parse_etc_hosts(host.text("etc/hosts")),
         "docker": docker,
         "files": {file: host.sha256(file) for file in files},
+        "folders": {folder: host.names(folder) for folder in folders},
     }
 
 

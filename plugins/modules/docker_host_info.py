@@ -36,6 +36,11 @@ options:
     type: list
     elements: path
     default: []
+  folders:
+    description: Folders of which it is wanted what lies in them.
+    type: list
+    elements: path
+    default: []
 """
 
 EXAMPLES = r"""
@@ -69,13 +74,14 @@ ansible_facts:
           sample: {id: debian, version: "12", codename: bookworm}
         kernel:
           description:
-            - C(release), C(ipvs) (whether the routing mesh and VIPs can work), and for each kernel module that a swarm uses
-              one of C(loaded), C(builtin), C(loadable), C(missing).
+            - C(release), C(ipvs) (whether the routing mesh and VIPs can work), and for each kernel module that a swarm
+              uses one of C(loaded), C(builtin), C(loadable), C(missing).
           type: dict
           returned: always
         cgroup_version: {description: 1 (also the hybrid) or 2., type: int, returned: always}
         capabilities_complete:
-          description: Whether the bounding set has every capability that the kernel knows; else a privileged container can't start.
+          description:
+            - Whether the bounding set has every capability that the kernel knows. Without them no privileged container can start.
           type: bool
           returned: always
         systemd: {description: Whether PID 1 is systemd., type: bool, returned: always}
@@ -98,17 +104,28 @@ ansible_facts:
           sample: {path: /var/lib/docker, total_bytes: 270553174016, free_bytes: 85899345920}
         memory: {description: C(total_bytes) and C(available_bytes)., type: dict, returned: always}
         cpus: {description: How many may be used., type: int, returned: always}
-        trusted_ca_files: {description: /usr/local/share/ca-certificates/**.crt., type: list, elements: str, returned: always}
+        trusted_ca_files:
+          description: The .crt files under /usr/local/share/ca-certificates.
+          type: list
+          elements: str
+          returned: always
         etc_hosts: {description: Names in /etc/hosts and their addresses., type: dict, returned: always}
         docker:
           description:
-            - The engine. C(present) (dockerd is installed), C(socket), C(answering), C(version), C(storage_driver), C(root_dir),
-              C(swarm) (the local node's state).
+            - The engine. C(present) (dockerd is installed), C(socket), C(answering), C(version), C(storage_driver),
+              C(root_dir), C(swarm) (the local node's state).
             - C(containers) lists those that carry the label C(io.fungap.platform), C(networks) every network with its
               subnets, C(ports) every published TCP port and who holds it.
           type: dict
           returned: always
-        files: {description: SHA-256 of the wanted files, null for one that can't be read., type: dict, returned: always}
+        files:
+          description: SHA-256 of the wanted files, null for one that can't be read.
+          type: dict
+          returned: always
+        folders:
+          description: Names in the wanted folders, null for one that can't be read.
+          type: dict
+          returned: always
 """
 
 from typing import Any
@@ -124,7 +141,7 @@ class DockerHostInfo:
         self.params = params
 
     def plan(self) -> Plan:
-        facts = look(Host(), docker_socket=self.params["docker_socket"], files=self.params["files"])
+        facts = look(Host(), **self.params)
         return Plan(result={"ansible_facts": {"docker_host": facts}})
 
     def apply(self, plan: Plan) -> dict[str, Any]:
@@ -137,6 +154,7 @@ def main() -> None:
         {
             "docker_socket": {"type": "path", "default": "/run/docker.sock"},
             "files": {"type": "list", "elements": "path", "default": []},
+            "folders": {"type": "list", "elements": "path", "default": []},
         },
     )
 

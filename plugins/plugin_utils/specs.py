@@ -30,7 +30,7 @@ APP_ENTRY = "app"
 
 @dataclass(frozen=True)
 class Specs:
-    """``inventory``: the platform-wide and per-node variables; ``app``: one entry of ``apps``; ``roles``: each role's."""
+    """``inventory``: platform-wide and per-node variables; ``app``: one entry of ``apps``; ``roles``: each role's."""
 
     inventory: Options
     app: Options
@@ -71,7 +71,7 @@ def parse_specs(documents: Mapping[str, str]) -> Specs:
     """``documents``: role -> text of its meta/argument_specs.yml."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     entries = {
-        role: (yaml.load(text, loader) or {}).get("argument_specs") or {}  # noqa: S506: both loaders are safe
+        role: (yaml.load(text, loader) or {}).get("argument_specs") or {}
         for role, text in documents.items()
     }
 
@@ -109,9 +109,11 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
     """What is wrong with a value, in itself: its type, its choices, and those of everything below it."""
     if value is None:
         cure = "give it a value, or take the line away"
-        return [] if spec.get("default") is None and not spec.get("required") else [
-            Problem(where, variable, "", "is empty", cure)
-        ]
+        return (
+            []
+            if spec.get("default") is None and not spec.get("required")
+            else [Problem(where, variable, "", "is empty", cure)]
+        )
     name = variable.rsplit(".", 1)[-1]
     hidden = bool(spec.get("no_log")) or bool(SECRET.search(name))
     kind, nested = spec.get("type", "str"), spec.get("options")
@@ -182,7 +184,9 @@ def _wrong_type(where: str, variable: str, spec: Mapping[str, Any], value: Any, 
     if spec.get("type") == "list" and isinstance(value, list):
         wanted = f"a list in which each element is {KINDS.get(spec.get('elements', 'str'), spec.get('elements'))}"
     problem = f"must be {wanted}, not {_kind_of(value)}"
-    return Problem(where, variable, HIDDEN if hidden else show(value), problem, f"write {wanted}: {_first_sentence(spec)}")
+    return Problem(
+        where, variable, HIDDEN if hidden else show(value), problem, f"write {wanted}: {_first_sentence(spec)}"
+    )
 
 
 def _wrong_choice(where: str, variable: str, spec: Mapping[str, Any], value: Any, hidden: bool) -> Problem:
