@@ -89,7 +89,7 @@ ansible_facts:
           description: The registry. C(address) is name and port, C(ip) where the name leads.
           type: dict
           returned: always
-          sample: {host: vm1, address: "registry:5000", ip: 172.30.0.2}
+          sample: {host: vm1, address: "registry:5000", name: registry, port: 5000, ip: 172.30.0.2}
         edge:
           description: The TCP edge; both are empty where nodes are not containers.
           type: dict

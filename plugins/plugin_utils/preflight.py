@@ -314,9 +314,8 @@ def check_nodes(world: World) -> Iterator[Problem]:
                 yield Problem(node.name, f"{NODE_PREFIX}labels", key, "is not a label's name", cure)
     by_driver = {driver: [n.name for n in inventory.nodes if n.driver == driver] for driver in ("dind", "engine")}
     if by_driver["dind"] and by_driver["engine"]:
-        problem = (
-            f"is dind for {by_driver['dind'][0]} and engine for {by_driver['engine'][0]}: they can't reach each other"
-        )
+        first = {driver: names[0] for driver, names in by_driver.items()}
+        problem = f"is dind for {first['dind']} and engine for {first['engine']}: they can't reach each other"
         yield Problem("inventory", f"{NODE_PREFIX}driver", "dind, engine", problem, "one driver for all nodes")
     places = sorted({node.host for node in inventory.nodes if node.driver == "dind" and node.host in hosts})
     if len(places) > 1:
@@ -549,11 +548,8 @@ def check_images(world: World) -> Iterator[Problem]:
         value = source if variable == "images_source" else image
         if entry is None and world.images:
             near = nearest(image, world.images)
-            cure = (
-                f"did you mean {near}?"
-                if near
-                else f"one of: {', '.join(sorted(world.images))}; or add it to images_extra"
-            )
+            offered = sorted(name for name, one in world.images.items() if not one.internal)
+            cure = f"did you mean {near}?" if near else f"one of: {', '.join(offered)}; or add it to images_extra"
             yield Problem(ALL_HOSTS, variable, image, "is not in the image catalog", cure)
         elif entry is not None and entry.internal and variable != "images_source":
             yield Problem(ALL_HOSTS, variable, image, "is only a base of other images", "the image of an app")
@@ -852,6 +848,8 @@ def resolve(world: World) -> dict[str, Any]:
         "registry": {
             "host": registry_host,
             "address": world.variable("registry_address"),
+            "name": str(world.variable("registry_address")).rpartition(":")[0],
+            "port": _registry_port(str(world.variable("registry_address"))),
             "ip": inventory.offset(REGISTRY_OFFSET) if inventory.is_nested else outer,
         },
         "edge": {"host": edge_host, "ip": inventory.offset(EDGE_OFFSET) if edge_host else ""},

@@ -70,10 +70,7 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 def parse_specs(documents: Mapping[str, str]) -> Specs:
     """``documents``: role -> text of its meta/argument_specs.yml."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    entries = {
-        role: (yaml.load(text, loader) or {}).get("argument_specs") or {}
-        for role, text in documents.items()
-    }
+    entries = {role: (yaml.load(text, loader) or {}).get("argument_specs") or {} for role, text in documents.items()}
 
     def options(role: str, entry: str) -> Options:
         found: Options = (entries.get(role, {}).get(entry) or {}).get("options") or {}
