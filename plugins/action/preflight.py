@@ -8,29 +8,30 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import DOCKER_HOSTS, RawInventory, Undefined, parse
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     FileContent,
-    Images,
+    Image,
     Look,
     Thresholds,
     World,
     check,
-    file_path,
+    parse_images,
     resolve,
     utc_now,
     wanted_files,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import report
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, read_specs
 
 ROLES = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """The action ``fungap.swarm.preflight``."""
 
     _requires_connection = False
@@ -44,7 +45,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             {
                 "disk_free_gigabytes_min": {"type": "float", "default": 8},
                 "memory_gigabytes_min": {"type": "float", "default": 1.8},
-                "distribution_check_enabled": {"type": "bool", "default": True},
             }
         )
         specs = read_specs(ROLES)
@@ -54,14 +54,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             raw=raw,
             inventory=inventory,
             looks=self._looks(variables),
-            images=self._images(inventory.variables, raw),
+            images=self._catalog(raw),
             files={path: _read(path) for path in wanted_files(inventory)},
             now=utc_now(),
             thresholds=Thresholds(**params),
         )
         problems += check(world)
         if problems:
-            result.update(failed=True, msg=report(dict.fromkeys(problems)))
+            problems = list(dict.fromkeys(problems))
+            result.update(failed=True, msg=summary(problems), problems=[str(problem) for problem in problems])
         else:
             result.update(changed=False, ansible_facts={"platform": resolve(world)})
         return result
@@ -72,11 +73,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         hosts = {}
         for host in groups["all"]:
             values = variables["hostvars"][host]
-            facts = values["ansible_facts"] if "ansible_facts" in values else {}
+            facts = values.get("ansible_facts", {})
             names = [str(name) for name in values if name not in facts]
             wanted = {name for name in names if name in specs.known} | {name for name, _near in specs.unknown(names)}
             wanted |= {"ansible_host"} & set(names)
-            hosts[host] = {name: _resolved(values, name) for name in names if name in wanted}
+            written = variables["hostvars"].raw_get(host)
+            hosts[host] = {name: _resolved(values, written, name) for name in names if name in wanted}
         return RawInventory(
             hosts=hosts, groups=groups, inventory_dir=str(variables.get("inventory_dir") or os.getcwd())
         )
@@ -86,26 +88,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         looks = {}
         for host in variables["groups"].get(DOCKER_HOSTS, ()):
             values = variables["hostvars"][host]
-            facts = values["ansible_facts"].get("docker_host") if "ansible_facts" in values else None
+            facts = values.get("ansible_facts", {}).get("docker_host")
             if facts:
                 looks[str(host)] = Look(facts=plain(facts))
             elif host not in variables.get("ansible_play_hosts_all", ()):
                 looks[str(host)] = Look(skipped=True)
             else:
-                answer = values["__preflight_host"] if "__preflight_host" in values else {}
+                answer = values.get("__preflight_host", {})
                 said = " ".join(str(answer.get("msg") or "no answer").split())
                 looks[str(host)] = Look(error=said)
         return looks
 
-    def _images(self, variables: Mapping[str, Any], raw: RawInventory) -> Images:
-        folder = str(variables.get("images_archive_dir") or "")
-        if not folder:
-            return Images()
-        try:
-            names = os.listdir(file_path(raw.inventory_dir, folder))
-        except OSError as error:
-            return Images(archive_error=error.strerror or str(error))
-        return Images(archive=frozenset(name.split(".tar")[0] for name in names if ".tar" in name))
+    def _catalog(self, raw: RawInventory) -> dict[str, Image]:
+        """The images that the role and the inventory know."""
+        own = None
+        path = os.path.join(ROLES, "images", "defaults", "main.yml")
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                own = yaml.safe_load(file).get("images_catalog")
+        variables = next((raw.hosts[host] for host in raw.group(DOCKER_HOSTS) if host in raw.hosts), {})
+        return parse_images(variables.get("images_catalog", own), variables.get("images_extra"))
 
 
 def _read(path: str) -> FileContent:
@@ -116,11 +118,11 @@ def _read(path: str) -> FileContent:
         return FileContent(error=error.strerror or str(error))
 
 
-def _resolved(values: Mapping[str, Any], name: str) -> Any:
+def _resolved(values: Mapping[str, Any], written: Mapping[str, Any], name: str) -> Any:
     try:
         return plain(values[name])
     except AnsibleError as error:
-        return Undefined(template="", reason=" ".join(str(error.message).split()))
+        return Undefined(template=show(plain(written.get(name))), reason=" ".join(str(error.message).split()))
 
 
 def plain(value: Any) -> Any:

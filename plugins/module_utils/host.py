@@ -215,6 +215,13 @@ class Host:
             return None
         return digest.hexdigest()
 
+    def names(self, folder: str) -> list[str] | None:
+        """What lies in a folder, None when there is none or it may not be read."""
+        try:
+            return sorted(os.listdir(self.path(folder)))
+        except OSError:
+            return None
+
     def modules(self, bounding: int) -> dict[str, str]:
         """For each of MODULES: loaded, builtin, loadable or missing. Loads nothing."""
         folder = f"lib/modules/{os.uname().release}"
@@ -389,7 +396,9 @@ def wait_for_engine(path: str, seconds: float) -> None:
         time.sleep(0.2)
 
 
-def look(host: Host, *, docker_socket: str = "/run/docker.sock", files: Iterable[str] = ()) -> Json:
+def look(
+    host: Host, *, docker_socket: str = "/run/docker.sock", files: Iterable[str] = (), folders: Iterable[str] = ()
+) -> Json:
     """Everything, as the fact ``docker_host`` (shape: the module's RETURN)."""
     complete, bounding = parse_capabilities(
         host.text("proc/self/status"), host.text("proc/sys/kernel/cap_last_cap").strip()
@@ -428,6 +437,7 @@ def look(host: Host, *, docker_socket: str = "/run/docker.sock", files: Iterable
         "etc_hosts": parse_etc_hosts(host.text("etc/hosts")),
         "docker": docker,
         "files": {file: host.sha256(file) for file in files},
+        "folders": {folder: host.names(folder) for folder in folders},
     }
 
 

@@ -36,6 +36,11 @@ options:
     type: list
     elements: path
     default: []
+  folders:
+    description: Folders of which it is wanted what lies in them.
+    type: list
+    elements: path
+    default: []
   wait_seconds:
     description: Wait this long for the engine to answer, and fail when it doesn't. 0 does not wait.
     type: int
@@ -79,7 +84,8 @@ ansible_facts:
           returned: always
         cgroup_version: {description: 1 (also the hybrid) or 2., type: int, returned: always}
         capabilities_complete:
-          description: Whether the bounding set has every capability that the kernel knows; else a privileged container can't start.
+          description:
+            - Whether the bounding set has every capability that the kernel knows. Without them no privileged container can start.
           type: bool
           returned: always
         systemd: {description: Whether PID 1 is systemd., type: bool, returned: always}
@@ -102,18 +108,28 @@ ansible_facts:
           sample: {path: /var/lib/docker, total_bytes: 270553174016, free_bytes: 85899345920}
         memory: {description: C(total_bytes) and C(available_bytes)., type: dict, returned: always}
         cpus: {description: How many may be used., type: int, returned: always}
-        trusted_ca_files: {description: /usr/local/share/ca-certificates/**.crt., type: list, elements: str, returned: always}
+        trusted_ca_files:
+          description: The .crt files under /usr/local/share/ca-certificates.
+          type: list
+          elements: str
+          returned: always
         etc_hosts: {description: Names in /etc/hosts and their addresses., type: dict, returned: always}
         docker:
           description:
-            - The engine. C(present) (dockerd is installed), C(sdk) (this Python can import the Docker SDK),
-              C(config_is_newer) (daemon.json was written after the engine started), C(socket), C(answering), C(version), C(storage_driver), C(root_dir),
-              C(swarm) (the local node's state).
+            - The engine. C(present) (dockerd is installed), C(socket), C(answering), C(version), C(storage_driver),
+              C(root_dir), C(swarm) (the local node's state).
             - C(containers) lists those that carry the label C(io.fungap.platform), C(networks) every network with its
               subnets, C(ports) every published TCP port and who holds it.
           type: dict
           returned: always
-        files: {description: SHA-256 of the wanted files, null for one that can't be read., type: dict, returned: always}
+        files:
+          description: SHA-256 of the wanted files, null for one that can't be read.
+          type: dict
+          returned: always
+        folders:
+          description: Names in the wanted folders, null for one that can't be read.
+          type: dict
+          returned: always
 """
 
 from typing import Any
@@ -126,12 +142,13 @@ class DockerHostInfo:
     """Looks, and never acts."""
 
     def __init__(self, params: dict[str, Any]) -> None:
+        self.wait_seconds: int = params.pop("wait_seconds")
         self.params = params
 
     def plan(self) -> Plan:
-        if self.params["wait_seconds"]:
-            wait_for_engine(self.params["docker_socket"], self.params["wait_seconds"])
-        facts = look(Host(), docker_socket=self.params["docker_socket"], files=self.params["files"])
+        if self.wait_seconds:
+            wait_for_engine(self.params["docker_socket"], self.wait_seconds)
+        facts = look(Host(), **self.params)
         return Plan(result={"ansible_facts": {"docker_host": facts}})
 
     def apply(self, plan: Plan) -> dict[str, Any]:
@@ -144,6 +161,7 @@ def main() -> None:
         {
             "docker_socket": {"type": "path", "default": "/run/docker.sock"},
             "files": {"type": "list", "elements": "path", "default": []},
+            "folders": {"type": "list", "elements": "path", "default": []},
             "wait_seconds": {"type": "int", "default": 0},
         },
     )

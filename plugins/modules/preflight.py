@@ -38,10 +38,6 @@ options:
     description: The memory that a docker host must have.
     type: float
     default: 1.8
-  distribution_check_enabled:
-    description: Whether distributions that this collection does not know are refused.
-    type: bool
-    default: true
 """
 
 EXAMPLES = r"""
@@ -73,7 +69,7 @@ ansible_facts:
         mtu: {description: The smallest of the docker hosts' uplinks., type: int, returned: always}
         ipvs: {description: Whether every docker host has IPVS., type: bool, returned: always}
         nodes:
-          description: The nodes, managers first. C(cpus) 0 and an empty C(memory) mean all.
+          description: The nodes, managers first. C(cpus) and C(memory) 0 mean all.
           type: list
           elements: dict
           returned: always
@@ -88,12 +84,12 @@ ansible_facts:
               labels: {}
               availability: active
               cpus: 0
-              memory: ""
+              memory: "0"
         registry:
           description: The registry. C(address) is name and port, C(ip) where the name leads.
           type: dict
           returned: always
-          sample: {host: vm1, address: "registry:5000", ip: 172.30.0.2}
+          sample: {host: vm1, address: "registry:5000", name: registry, port: 5000, ip: 172.30.0.2}
         edge:
           description: The TCP edge; both are empty where nodes are not containers.
           type: dict
@@ -105,5 +101,8 @@ ansible_facts:
           returned: always
           sample: {http_port: 80, https_port: 443, bind_address: 0.0.0.0}
         trusted_ca_files: {description: Docker host -> certificates on it., type: dict, returned: always}
-        apps: {description: The apps with every setting; C(env_file) is an absolute path or empty., type: dict, returned: always}
+        apps:
+          description: The apps with every setting. C(env_file) is an absolute path or empty.
+          type: dict
+          returned: always
 """

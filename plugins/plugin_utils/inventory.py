@@ -51,7 +51,7 @@ class RawInventory:
 
 @dataclass(frozen=True)
 class Node:
-    """A member of the swarm. ``driver``: dind or engine. ``cpus`` 0 and ``memory`` '' mean all."""
+    """A member of the swarm. ``driver``: dind or engine. ``cpus`` and ``memory`` 0 mean all."""
 
     name: str
     host: str
@@ -63,7 +63,7 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     availability: str = "active"
     cpus: float = 0
-    memory: str = ""
+    memory: str = "0"
 
 
 @dataclass(frozen=True)
@@ -246,15 +246,16 @@ def _platform_variables(raw: RawInventory, specs: Specs, problems: list[Problem]
     completed = complete({name: {**spec, "default": None} for name, spec in options.items()}, values)
     for name, spec in options.items():
         if completed.get(name) is None:
-            completed[name] = default_of(spec, str(completed.get("platform_name") or "fungap"), raw.inventory_dir)
+            completed[name] = _default_of(spec, completed, raw.inventory_dir)
     return completed
 
 
-def default_of(spec: Mapping[str, Any], platform_name: str, inventory_dir: str) -> Any:
-    """A spec's default, with the two names that defaults are made of filled in."""
+def _default_of(spec: Mapping[str, Any], before: Mapping[str, Any], inventory_dir: str) -> Any:
+    """A spec's default, with what it is made of filled in: ``before``, the variables described above it."""
     default = spec.get("default")
     if isinstance(default, str):
-        return default.replace("{{ platform_name }}", platform_name).replace("{{ inventory_dir }}", inventory_dir)
+        for name, value in {**before, "inventory_dir": inventory_dir}.items():
+            default = default.replace(f"{{{{ {name} }}}}", str(value))
     return default
 
 

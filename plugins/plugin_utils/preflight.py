@@ -38,6 +38,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
 DISTRIBUTIONS = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 DOCKER_VERSION_MIN = (20, 10)
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.zst")
 RESERVED_APPS = ("edge", "jenkins", "monitoring", "proxy", "registry")
 SECRET_BYTES_MAX = 500_000
 DISK_ONCE_INSTALLED_GIGABYTES_MIN = 1
@@ -72,30 +73,45 @@ class FileContent:
 
 
 @dataclass(frozen=True)
-class Images:
-    """``catalog``: image -> the sources that can give it. ``archive``: what lies in the archive folder, or None with
-    ``archive_error``."""
+class Image:
+    """An entry of the image catalog: which sources can give it. ``source``: its own, before ``images_source``."""
 
-    catalog: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    archive: frozenset[str] | None = None
-    archive_error: str = ""
+    pull: bool = False
+    build: bool = False
+    source: str = ""
+    internal: bool = False
+
+
+def parse_images(*catalogs: Any) -> dict[str, Image]:
+    """Catalogs as they are written, later ones first in rank. What is wrong in an entry is for the role to say."""
+    return {
+        str(name): Image(
+            bool(entry.get("pull")),
+            bool(entry.get("build")),
+            str(entry.get("source") or ""),
+            bool(entry.get("internal")),
+        )
+        for catalog in catalogs
+        if isinstance(catalog, Mapping)
+        for name, entry in catalog.items()
+        if isinstance(entry, Mapping)
+    }
 
 
 @dataclass(frozen=True)
 class Thresholds:
     disk_free_gigabytes_min: float = 8
     memory_gigabytes_min: float = 1.8
-    distribution_check_enabled: bool = True
 
 
 @dataclass(frozen=True)
 class World:
-    """All that is looked at. ``files``: path on the controller -> content."""
+    """All that is looked at. ``images``: the catalog. ``files``: path on the controller -> content."""
 
     raw: RawInventory
     inventory: Inventory
     looks: Mapping[str, Look]
-    images: Images
+    images: Mapping[str, Image]
     files: Mapping[str, FileContent]
     now: datetime
     thresholds: Thresholds = field(default_factory=Thresholds)
@@ -284,11 +300,11 @@ def check_nodes(world: World) -> Iterator[Problem]:
             if given and given != node.name:
                 problem = "is set, but the driver engine means the host itself"
                 yield Problem(node.name, f"{NODE_PREFIX}host", show(given), problem, "take one of the two away")
-            if node.memory or node.cpus:
-                variable = f"{NODE_PREFIX}memory" if node.memory else f"{NODE_PREFIX}cpus"
-                value = show(node.memory or node.cpus)
+            if bytes_of(node.memory) or node.cpus:
+                variable = f"{NODE_PREFIX}cpus" if node.cpus else f"{NODE_PREFIX}memory"
+                value = show(node.cpus or node.memory)
                 yield Problem(node.name, variable, value, "limits only nodes that are containers", "take it away")
-        if node.memory and bytes_of(node.memory) is None:
+        if bytes_of(node.memory) is None:
             yield Problem(node.name, f"{NODE_PREFIX}memory", node.memory, "is not an amount of memory", "as 2G or 512M")
         if node.cpus < 0:
             yield Problem(node.name, f"{NODE_PREFIX}cpus", show(node.cpus), "is below 0", "0 for all, or as 1.5")
@@ -298,9 +314,8 @@ def check_nodes(world: World) -> Iterator[Problem]:
                 yield Problem(node.name, f"{NODE_PREFIX}labels", key, "is not a label's name", cure)
     by_driver = {driver: [n.name for n in inventory.nodes if n.driver == driver] for driver in ("dind", "engine")}
     if by_driver["dind"] and by_driver["engine"]:
-        problem = (
-            f"is dind for {by_driver['dind'][0]} and engine for {by_driver['engine'][0]}: they can't reach each other"
-        )
+        first = {driver: names[0] for driver, names in by_driver.items()}
+        problem = f"is dind for {first['dind']} and engine for {first['engine']}: they can't reach each other"
         yield Problem("inventory", f"{NODE_PREFIX}driver", "dind, engine", problem, "one driver for all nodes")
     places = sorted({node.host for node in inventory.nodes if node.driver == "dind" and node.host in hosts})
     if len(places) > 1:
@@ -408,10 +423,13 @@ def check_hosts(world: World) -> Iterator[Problem]:
     for host, facts in world.facts():
         distribution, docker = facts["distribution"], facts["docker"]
         told = f"{distribution['id']} {distribution['version']}".strip()
-        if thresholds.distribution_check_enabled and distribution["version"] not in DISTRIBUTIONS.get(
-            distribution["id"], ()
-        ):
-            cure = f"one of: {supported}; or preflight_distribution_check_enabled: false at your own risk"
+        if world.raw.hosts.get(host, {}).get("docker_engine_source") == "present":
+            if not docker["answering"]:
+                problem = f"no engine answers on {docker['socket']}"
+                cure = "install and start one, or docker_engine_source: distribution"
+                yield Problem(host, "docker_engine_source", "present", problem, cure)
+        elif distribution["version"] not in DISTRIBUTIONS.get(distribution["id"], ()):
+            cure = f"one of: {supported}; or install Docker Engine yourself and set docker_engine_source: present"
             yield Problem(host, "distribution", told, "is not supported", cure)
         installed = any(entry["platform"] == inventory.name for entry in docker["containers"]) or (
             docker["swarm"] == "active"
@@ -436,7 +454,7 @@ def check_hosts(world: World) -> Iterator[Problem]:
             yield Problem(host, "storage driver", "vfs", problem, cure)
         for module in ("overlay", "vxlan"):
             if facts["kernel"]["modules"][module] == "missing" and not (module == "overlay" and docker["answering"]):
-                problem = f"has no {module}, without which a swarm has no {'images' if module == 'overlay' else 'overlay networks'}"
+                problem = f"has no {module}, which every {'image' if module == 'overlay' else 'overlay network'} needs"
                 yield Problem(host, "kernel", facts["kernel"]["release"], problem, "a kernel that has it")
         for path in world.variable("platform_trusted_ca_files") or ():
             if facts["files"].get(path) is None:
@@ -510,7 +528,7 @@ def _holder(inventory: Inventory, facts: Mapping[str, Any], port: int, address: 
 
 def check_registry(world: World) -> Iterator[Problem]:
     value = str(world.variable("registry_address"))
-    name, colon, port = value.rpartition(":")
+    name, colon, _port = value.rpartition(":")
     if not colon or not _registry_port(value) or not HOST_NAME.fullmatch(name):
         yield Problem(ALL_HOSTS, "registry_address", value, "is not name:port", "as registry:5000")
 
@@ -520,33 +538,45 @@ def check_registry(world: World) -> Iterator[Problem]:
 
 def check_images(world: World) -> Iterator[Problem]:
     source = world.variable("images_source")
-    folder = str(world.variable("images_archive_dir"))
-    catalog = world.images.catalog
-    if source == "archive":
-        if not folder:
-            cure = "the folder with the bundle, on the controller"
-            yield Problem(ALL_HOSTS, "images_archive_dir", "", "is missing for the source archive", cure)
-            return
-        if world.images.archive is None:
-            cure = "make the bundle first, or correct the path"
-            problem = f"can't be read: {world.images.archive_error}"
-            yield Problem(ALL_HOSTS, "images_archive_dir", folder, problem, cure)
-            return
+    own = ("registry", "proxy", "node") if world.inventory.is_nested else ("registry", "proxy")
+    wanted = dict.fromkeys((name for name in own if name in world.images and world.inventory.nodes), "images_source")
     for name, app in world.inventory.apps.items():
-        variable, image = f"apps.{name}.image", app["image"]
-        if not catalog or not image:
-            continue
-        if image not in catalog:
-            near = nearest(image, catalog)
-            cure = f"did you mean {near}?" if near else f"one of: {', '.join(sorted(catalog))}"
+        if app["image"]:
+            wanted.setdefault(app["image"], f"apps.{name}.image")
+    for image, variable in wanted.items():
+        entry = world.images.get(image)
+        value = source if variable == "images_source" else image
+        if entry is None and world.images:
+            near = nearest(image, world.images)
+            offered = sorted(name for name, one in world.images.items() if not one.internal)
+            cure = f"did you mean {near}?" if near else f"one of: {', '.join(offered)}; or add it to images_extra"
             yield Problem(ALL_HOSTS, variable, image, "is not in the image catalog", cure)
-        elif source not in catalog[image] and source != "archive":
-            offered = ", ".join(sorted(catalog[image])) or "(none)"
-            cure = f"another images_source: {offered}; or add it to the catalog entry"
-            yield Problem(ALL_HOSTS, variable, image, f"can't be had by images_source {source}", cure)
-        elif source == "archive" and image not in (world.images.archive or ()):
-            cure = f"make the bundle again with {image} in it"
-            yield Problem(ALL_HOSTS, variable, image, f"is not in the bundle at {folder}", cure)
+        elif entry is not None and entry.internal and variable != "images_source":
+            yield Problem(ALL_HOSTS, variable, image, "is only a base of other images", "the image of an app")
+        elif entry is not None and (entry.source or source) == "build" and not entry.build:
+            problem = f"the catalog does not say how to build {image}"
+            yield Problem(ALL_HOSTS, variable, value, problem, "images_source: pull, or add build to its entry")
+        elif entry is not None and (entry.source or source) == "pull" and not entry.pull and not entry.build:
+            problem = f"the catalog says neither where to pull {image} nor how to build it"
+            yield Problem(ALL_HOSTS, variable, value, problem, "add pull or build to its entry")
+        elif entry is not None and (entry.source or source) == "archive":
+            yield from _check_archive(world, image)
+
+
+def _check_archive(world: World, image: str) -> Iterator[Problem]:
+    folder = str(world.variable("images_archive_dir"))
+    for host, facts in world.facts():
+        if world.inventory.is_nested and not any(node.host == host for node in world.inventory.nodes):
+            continue
+        if not world.inventory.is_nested and host not in world.inventory.registry_hosts:
+            continue
+        names = facts["folders"].get(folder)
+        if names is None:
+            cure = "put the bundle's files there, or correct the path"
+            yield Problem(host, "images_archive_dir", folder, "is not there or can't be read", cure)
+        elif not any(f"{image}{suffix}" in names for suffix in ARCHIVE_SUFFIXES):
+            cure = f"put {image}{ARCHIVE_SUFFIXES[0]} (or {', '.join(ARCHIVE_SUFFIXES[1:])}) there"
+            yield Problem(host, "images_archive_dir", folder, f"has no archive of the image {image}", cure)
 
 
 # --- apps ---
@@ -818,6 +848,8 @@ def resolve(world: World) -> dict[str, Any]:
         "registry": {
             "host": registry_host,
             "address": world.variable("registry_address"),
+            "name": str(world.variable("registry_address")).rpartition(":")[0],
+            "port": _registry_port(str(world.variable("registry_address"))),
             "ip": inventory.offset(REGISTRY_OFFSET) if inventory.is_nested else outer,
         },
         "edge": {"host": edge_host, "ip": inventory.offset(EDGE_OFFSET) if edge_host else ""},

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +43,7 @@ class Problem:
         return f"{self.where}: {self.variable}{value}\n    problem: {self.problem}\n    cure:    {self.cure}"
 
 
-def report(problems: Iterable[Problem]) -> str:
-    """Every problem, one block each."""
-    blocks = [f"{number}. {problem}" for number, problem in enumerate(problems, 1)]
-    count = "1 problem" if len(blocks) == 1 else f"{len(blocks)} problems"
-    return f"The inventory has {count}; nothing was changed.\n\n" + "\n\n".join(blocks)
+def summary(problems: Collection[Problem]) -> str:
+    """How many there are, in a sentence."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return f"The inventory has {count}; nothing was changed."

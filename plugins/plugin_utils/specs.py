@@ -30,7 +30,7 @@ APP_ENTRY = "app"
 
 @dataclass(frozen=True)
 class Specs:
-    """``inventory``: the platform-wide and per-node variables; ``app``: one entry of ``apps``; ``roles``: each role's."""
+    """``inventory``: platform-wide and per-node variables; ``app``: one entry of ``apps``; ``roles``: each role's."""
 
     inventory: Options
     app: Options
@@ -70,10 +70,7 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 def parse_specs(documents: Mapping[str, str]) -> Specs:
     """``documents``: role -> text of its meta/argument_specs.yml."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    entries = {
-        role: (yaml.load(text, loader) or {}).get("argument_specs") or {}  # noqa: S506: both loaders are safe
-        for role, text in documents.items()
-    }
+    entries = {role: (yaml.load(text, loader) or {}).get("argument_specs") or {} for role, text in documents.items()}
 
     def options(role: str, entry: str) -> Options:
         found: Options = (entries.get(role, {}).get(entry) or {}).get("options") or {}
