@@ -111,7 +111,7 @@ EXAMPLES = r"""
       - path: /etc/fungap/registry/config.yml
         content: "{{ lookup('ansible.builtin.template', 'config.yml.j2') }}"
       - path: /etc/fungap/registry/tls.key
-        content: "{{ platform_secrets.certificates.registry.key }}"
+        content: "{{ ansible_facts['platform_secrets'].certificates.registry.key }}"
         secret: true
     absent:
       - /etc/fungap/registry/old.yml
