@@ -556,6 +556,10 @@ class Members:
         self._wait(
             is_member, lambda: f"it isn't ready after {self.deadline} s, its engine says: {last.error or last.state}"
         )
+        if not self.seen.controllers:
+            # The managers are elsewhere and their list was given: what is new in it is known here alone.
+            role, address = action.role, last.address
+            self.given_rows.append(Entry(last.node_id, last.hostname, role=role, address=address, reachable=role == "manager"))
         if action.role == "manager":
             self._becomes_controller(node)
 

@@ -80,3 +80,7 @@ def test_fresh_engines_become_a_swarm_and_stay_untouched(lab: Lab, run_module: R
     assert again["actions"] == []
     assert not ok(run_module("swarm_member", platform(lab), check=True))["changed"]
     assert versions(lab.nodes["manager1"]) == before
+
+
+def test_role_on_one_and_on_several_docker_hosts(lab: Lab, run_role: Callable[..., dict[str, Any]]) -> None:
+    """TODO"""

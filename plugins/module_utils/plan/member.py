@@ -185,7 +185,9 @@ def unsettled(wanted: Sequence[WantedNode], engines: Mapping[str, EngineMembersh
 def _may_settle(
     node: WantedNode, engine: EngineMembership | None, swarm: Swarm, engines: Mapping[str, EngineMembership]
 ) -> bool:
-    if engine is None or engine.state in ("inactive", "locked") or not engine.node_id:
+    if engine is None:
+        return len([row for row in swarm.by_hostname(node.swarm_name) if row.state == "ready"]) > 1
+    if engine.state in ("inactive", "locked") or not engine.node_id:
         return False
     if not swarm.exists:
         return _holds_a_swarm(engine)
