@@ -9,12 +9,15 @@ short_description: The nodes that swarm_member is to bring in, as it wants them 
 version_added: 0.1.0
 author: The fungap.swarm authors (@fungap)
 description:
-  - Gives the option O(fungap.swarm.swarm_member#module:nodes) for a call on one docker host. The nodes that this host carries get their socket.
+  - Gives the option O(fungap.swarm.swarm_member#module:nodes) for a call on one docker host. The nodes that this host
+    carries get their socket.
   - The first manager of all nodes may start a swarm.
 positional: _input, host
 options:
   _input:
-    description: The platform's nodes, each with C(name), C(host), C(role), C(socket), C(address), optionally C(labels), C(availability), C(hostname).
+    description:
+      - The platform's nodes, each with C(name), C(host), C(role), C(socket), C(address), optionally C(labels),
+        C(availability), C(hostname).
     type: list
     elements: dict
     required: true

@@ -13,8 +13,9 @@ def member_nodes(
 ) -> list[dict[str, Any]]:
     """The module's ``nodes``, for a call on ``host``.
 
-    ``nodes``: {name, host, role, socket, address, labels?, availability?, hostname?, data_path_address?}; only those on
-    ``host`` get a socket. ``only_here``: leave out the others. ``absent``: {name, host?, socket?} of nodes to take away.
+    ``nodes``: {name, host, role, socket, address, labels?, availability?, hostname?, data_path_address?}; only those
+    on ``host`` get a socket. ``only_here``: leave out the others. ``absent``: {name, host?, socket?} of nodes to take
+    away.
     The first manager of all may start a swarm.
     """
     first = next((node["name"] for node in nodes if node["role"] == "manager"), None)
