@@ -141,8 +141,7 @@ class StackOperation:
             for kind in ("config", "secret"):
                 found = self.engine.swarm_items(kind, f"{NAMESPACE_LABEL}={self.stack}")
                 items += [parse_item(kind, item) for item in found if item["ID"] not in mine]
-        networks = self.engine.swarm_networks()
-        self.network_names = {network["Id"]: network["Name"] for network in networks}
+        networks = self._networks()
         return Observed(
             services=self._services(),
             items=sorted(items, key=lambda item: (item.kind, item.name)),
@@ -155,13 +154,16 @@ class StackOperation:
             file_text=_read_private(self.desired.path),
         )
 
+    def _networks(self) -> list[dict[str, Any]]:
+        networks = self.engine.swarm_networks()
+        self.network_names = {network["Id"]: network["Name"] for network in networks}
+        return networks
+
     def _services(self) -> dict[str, Service]:
         services = [parse_service(one, self.stack, self.network_names) for one in self.engine.services_of(self.stack)]
         return {service.name: service for service in services}
 
     def _look(self) -> Look:
-        if not all(network in self.network_names.values() for network in self.desired.compose.get("networks") or {}):
-            self.network_names = {network["Id"]: network["Name"] for network in self.engine.swarm_networks()}
         return Look(
             services=self._services(),
             tasks=[parse_task(task) for task in self.engine.tasks_of(self.stack)],
@@ -262,6 +264,7 @@ class StackOperation:
             resolve_image=self.params["resolve_image"],
             registry_config=self.params["registry_config"],
         )
+        self._networks()  # the deploy may have made some
 
     def _watch(self, before: Mapping[str, Service]) -> Outcome:
         def allowed(look: Look) -> float:
