@@ -130,7 +130,10 @@ def deploy(run_module: Run, swarm: Swarm, folder: Path) -> Run:
             **({"compose": compose} if compose else {"state": "absent"}),
             **more,
         }
-        return run_module("swarm_stack", args, check=check)
+        started = time.monotonic()
+        result = run_module("swarm_stack", args, check=check)
+        print(f"{stack} {time.monotonic() - started:.1f} s, rollout {result.get('seconds')}: {result.get('actions')}")
+        return result
 
     return run
 
