@@ -74,7 +74,10 @@ LOG_BYTES = 4000
 
 
 class StackOperation:
-    """``params``: the module's, after the action plugin filled in the names. ``report``: gets the states while it waits."""
+    """``params``: the module's, after the action plugin filled in the names.
+
+    ``report``: gets the services' states at every look while it waits.
+    """
 
     def __init__(self, params: Mapping[str, Any], report: Report | None = None) -> None:
         self.params = params
@@ -123,7 +126,7 @@ class StackOperation:
             result={
                 **self._result(self.observed.in_force),
                 "drift": [str(entry) for entry in drift(self.observed.in_force, self.observed.services)],
-                "services": {state.service: {"running": state.running, "wanted": state.wanted} for state in states},
+                "services": _counts(states),
             },
         )
 
@@ -190,8 +193,8 @@ class StackOperation:
         for name, definition in (self.desired.compose.get("services") or {}).items():
             if "@sha256:" not in definition.get("image", ""):
                 yield (
-                    f"service {name}: image {definition.get('image')} is a tag, which can mean other code tomorrow, or on "
-                    "another node: name it by digest (name@sha256:...)"
+                    f"service {name}: image {definition.get('image')} is a tag, which can mean other code tomorrow, "
+                    "or on another node: name it by digest (name@sha256:...)"
                 )
 
     # --- act ---
@@ -234,10 +237,11 @@ class StackOperation:
             if outcome.verdict == CONVERGED:
                 revision = self._record(CONVERGED, outcome.look.services)
                 self._prune()
-                services = {
-                    state.service: {"running": state.running, "wanted": state.wanted} for state in outcome.states
+                return {
+                    **self._result(revision),
+                    "services": _counts(outcome.states),
+                    "seconds": round(outcome.seconds, 1),
                 }
-                return {**self._result(revision), "services": services, "seconds": round(outcome.seconds, 1)}
             failures = self._failures(outcome, tasks_before)
             cause = _cause(outcome, failures)
             verdict = outcome.verdict
@@ -399,6 +403,10 @@ class StackOperation:
             engine = Engine(socket, timeout_seconds=5) if socket else self.engine
             return engine.health_log(task.container_id)[-LOG_BYTES:]
         return ""
+
+
+def _counts(states: Iterable[ServiceState]) -> dict[str, dict[str, int]]:
+    return {state.service: {"running": state.running, "wanted": state.wanted} for state in states}
 
 
 def _cause(outcome: Outcome, failures: Sequence[Mapping[str, Any]]) -> str:

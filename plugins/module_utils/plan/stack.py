@@ -150,7 +150,7 @@ def plan_present(observed: Observed, desired: Desired) -> list[Action]:
 
 
 def plan_prune(observed: Observed, *, keep: int) -> list[Action]:
-    """Remove the revisions beyond the newest ``keep``, and the items that neither a kept one nor a live service needs."""
+    """Remove revisions beyond the newest ``keep``, and items that neither a kept one nor a live service needs."""
     kept = kept_revisions(observed.revisions, keep)
     needed = {
         (kind, name)
@@ -246,7 +246,8 @@ def image_drift(in_force: Revision | None, live: Mapping[str, Service]) -> list[
 def differences(recorded: Any, live: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield (path, recorded, live) of every leaf that differs.
 
-    Lists of KEY=value texts (the environment) are compared by key; other lists as a whole. Absent, null and empty are the same.
+    Lists of KEY=value texts (the environment) are compared by key; other lists as a whole. Absent, null and empty are
+    the same.
     """
     if recorded == live or (not recorded and not live and type(recorded) is not bool and type(live) is not bool):
         return
@@ -285,7 +286,7 @@ def _refuse_changed_networks(in_force: Revision, observed: Observed, desired: De
 
 
 def before_and_after(observed: Observed, desired: Desired, contents: Mapping[str, str]) -> tuple[str, str]:
-    """The diff's two texts: the compose file in force and the wanted one, contents of configs that change, drift.
+    """The diff's two texts: compose file in force and wanted, contents of configs that change, drift.
 
     ``contents``: content of the wanted configs by their names in the swarm.
     """
