@@ -88,6 +88,8 @@ def watch(
             if not service.update_state.startswith("rollback"):
                 targets.setdefault(name, service.template)
             state = assess(service, now.tasks, now.nodes, stale_update=old.update_started if old else "")
+            if state.outcome == DONE and targets.get(name, service.template) != service.template:
+                state = replace(state, outcome=FAILED, detail="an earlier version runs again")
             states.append(_settle(state, settle_seconds(service, old), settled, clock()))
         if report:
             report(states)

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import with_replicas
+from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import replicas, with_replicas
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     CONVERGED,
     IMAGE_LABEL,
@@ -94,7 +94,7 @@ class StackOperation:
             text=params["text"] or "",
             path=os.path.join(params["path"], self.stack, "compose.yml"),
             items=frozenset(contents),
-            keep=params["keep"],
+            keep=max(params["keep"], 1),
         )
 
     # --- look ---
@@ -289,7 +289,7 @@ class StackOperation:
             counts = {
                 name: service.replicas
                 for name, service in self.observed.services.items()
-                if service.replicas is not None and name in in_force.compose["services"]
+                if service.replicas is not None and replicas(in_force.compose, name) is not None
             }
             try:
                 self._deploy(in_force.compose, counts)

@@ -176,3 +176,7 @@ def _references(compose: Mapping[str, Any], configs: Mapping[str, Any], secrets:
                     yield f"services.{name}.{kind}: {key} is not defined"
         for key in sorted(set(given) - used):
             yield f"{kind}.{key}: no service uses it"
+    for name, service in compose["services"].items():
+        for key in (service.get("networks") or []) if isinstance(service, Mapping) else []:
+            if key != "default" and key not in (compose.get("networks") or {}):
+                yield f"services.{name}.networks: {key} is not defined"

@@ -132,7 +132,7 @@ def deploy(run_module: Run, swarm: Swarm, folder: Path) -> Run:
         }
         started = time.monotonic()
         result = run_module("swarm_stack", args, check=check)
-        print(f"{stack} {time.monotonic() - started:.1f} s, rollout {result.get('seconds')}: {result.get('actions')}")
+        print(f"{stack} {time.monotonic() - started:.1f} s, rollout {result.get('seconds')}: {result.get('actions')} {result.get('msg', '')}")
         return result
 
     return run
