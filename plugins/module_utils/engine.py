@@ -467,7 +467,7 @@ class Engine:
     def swarm_items(self, kind: str, label: str) -> list[Json]:
         """``GET /configs`` or ``GET /secrets`` with a label. ``kind``: ``config`` or ``secret``."""
         with self._errors(f"list {kind}s"):
-            read = self.api.configs if kind == "config" else self.api.secrets
+            read: Any = self.api.configs if kind == "config" else self.api.secrets
             items: list[Json] = read(filters={"label": label})
             return items
 
@@ -503,19 +503,20 @@ class Engine:
     def set_service_label(self, service_id: str, key: str, value: str) -> None:
         """Change one label of a service, not of its tasks."""
         with self._errors(f"label service {service_id}"):
-            service = self.api.inspect_service(service_id)
+            api: Any = self.api
+            service = api.inspect_service(service_id)
             spec = service["Spec"]
             spec["Labels"] = {**(spec.get("Labels") or {}), key: value}
             params = {"version": service["Version"]["Index"], "registryAuthFrom": "spec"}
-            url = self.api._url("/services/{0}/update", service_id)
-            self.api._result(self.api._post_json(url, data=spec, params=params), json=True)
+            url = api._url("/services/{0}/update", service_id)
+            api._result(api._post_json(url, data=spec, params=params), json=True)
 
     def task_log(self, task_id: str, *, lines: int, timeout_seconds: float = 5) -> str:
         """The last lines of a task's output, from whichever node it ran on; empty when they can't be had."""
         params = {"stdout": True, "stderr": True, "tail": str(lines), "follow": False}
+        api: Any = self.api
         try:
-            url = self.api._url("/tasks/{0}/logs", task_id)
-            response = self.api.get(url, params=params, timeout=timeout_seconds)
+            response = api.get(api._url("/tasks/{0}/logs", task_id), params=params, timeout=timeout_seconds)
             response.raise_for_status()
             return _frames(response.content).decode(errors="replace")
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError):
