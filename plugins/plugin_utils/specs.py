@@ -67,10 +67,14 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff)), "")
 
 
-def parse_specs(documents: Mapping[str, str]) -> Specs:
-    """``documents``: role -> text of its meta/argument_specs.yml."""
+def parse_specs(documents: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> Specs:
+    """``documents``: role -> text of its meta/argument_specs.yml; ``defaults``: of its defaults/main.yml.
+
+    A default that its role's spec does not describe is known, and may be anything.
+    """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     entries = {role: (yaml.load(text, loader) or {}).get("argument_specs") or {} for role, text in documents.items()}
+    names = {role: yaml.load(text, loader) or {} for role, text in (defaults or {}).items()}
 
     def options(role: str, entry: str) -> Options:
         found: Options = (entries.get(role, {}).get(entry) or {}).get("options") or {}
