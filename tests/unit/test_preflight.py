@@ -1,4 +1,5 @@
 """Wrong inventories, one row each: what is reported names the variable, its value and the cure."""
+# ruff: noqa: E501 -- a table reads best with one row a line
 
 from __future__ import annotations
 
