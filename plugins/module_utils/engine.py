@@ -8,12 +8,15 @@ Methods speak the Engine API's own shapes (the dicts of its JSON). Every failure
 from __future__ import annotations
 
 import io
+import json
+import os
+import shutil
+import subprocess
 import tarfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
@@ -21,7 +24,9 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 DOCKER_IMPORT_ERROR: str | None = None
 try:
     import docker
+    import docker.auth
     import docker.errors
+    import docker.types
     import requests.exceptions
 except ImportError:
     DOCKER_IMPORT_ERROR = traceback.format_exc()
@@ -211,6 +216,7 @@ class Engine:
         """``nodes``, ``services`` and ``tasks`` of the swarm that this engine manages."""
         with self._errors("list the swarm's nodes, services and tasks"):
             return {"nodes": self.api.nodes(), "services": self.api.services(), "tasks": self.api.tasks()}
+
     # --- images ---
 
     def image(self, reference: str) -> Json | None:
@@ -311,10 +317,12 @@ class Engine:
             if "error" in message:
                 output = "".join(earlier.get("stream", "") for earlier in messages).splitlines()
                 raise PlatformError(
-                    f"cannot {doing} on {self.socket}: {message['error']}", output=[line for line in output[-30:] if line]
+                    f"cannot {doing} on {self.socket}: {message['error']}",
+                    output=[line for line in output[-30:] if line],
                 )
             messages.append(message)
         return messages
+
     # --- membership of a swarm ---
 
     def _post(self, doing: str, path: str, body: Json, **query: str) -> None:
@@ -426,3 +434,299 @@ class Engine:
             tasks: list[Json] = self.api.tasks(filters={"node": node_id})
         at_rest = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
         return [task["ID"] for task in tasks if task["Status"]["State"] not in at_rest]
+
+    # --- stacks ---
+
+    def services_of(self, stack: str) -> list[Json]:
+        """``GET /services`` of one stack."""
+        with self._errors("list services"):
+            services: list[Json] = self.api.services(filters={"label": f"com.docker.stack.namespace={stack}"})
+            return services
+
+    def tasks_of(self, stack: str) -> list[Json]:
+        """``GET /tasks`` of one stack, ended ones too as long as swarm remembers them."""
+        with self._errors("list tasks"):
+            tasks: list[Json] = self.api.tasks(filters={"label": f"com.docker.stack.namespace={stack}"})
+            return tasks
+
+    def swarm_nodes(self) -> list[Json]:
+        """``GET /nodes``."""
+        with self._errors("list nodes"):
+            nodes: list[Json] = self.api.nodes()
+            return nodes
+
+    def swarm_networks(self) -> list[Json]:
+        """``GET /networks`` of the swarm's scope."""
+        with self._errors("list networks"):
+            networks: list[Json] = self.api.networks(filters={"scope": "swarm"})
+            return networks
+
+    def swarm_items(self, kind: str, label: str) -> list[Json]:
+        """``GET /configs`` or ``GET /secrets`` with a label. ``kind``: ``config`` or ``secret``."""
+        with self._errors(f"list {kind}s"):
+            read = self.api.configs if kind == "config" else self.api.secrets
+            items: list[Json] = read(filters={"label": label})
+            return items
+
+    def create_swarm_item(self, kind: str, name: str, content: str, labels: dict[str, str]) -> None:
+        """Create a config or a secret."""
+        with self._errors(f"create {kind} {name}"):
+            create = self.api.create_config if kind == "config" else self.api.create_secret
+            create(name, content.encode(), labels)
+
+    def remove_swarm_item(self, kind: str, item_id: str) -> None:
+        """Remove a config or a secret; one that is gone is fine."""
+        with self._errors(f"remove {kind} {item_id}"), suppress(docker.errors.NotFound):
+            (self.api.remove_config if kind == "config" else self.api.remove_secret)(item_id)
+
+    def remove_service(self, service_id: str) -> None:
+        """Remove a service; one that is gone is fine."""
+        with self._errors(f"remove service {service_id}"), suppress(docker.errors.NotFound):
+            self.api.remove_service(service_id)
+
+    def remove_network(self, network_id: str) -> bool:
+        """Remove a network; False while something still uses it."""
+        with self._errors(f"remove network {network_id}"):
+            try:
+                self.api.remove_network(network_id)
+            except docker.errors.NotFound:
+                pass
+            except docker.errors.APIError as error:
+                if "in use" in str(error) or "active endpoints" in str(error):
+                    return False
+                raise
+        return True
+
+    def set_service_label(self, service_id: str, key: str, value: str) -> None:
+        """Change one label of a service, not of its tasks."""
+        with self._errors(f"label service {service_id}"):
+            service = self.api.inspect_service(service_id)
+            spec = service["Spec"]
+            spec["Labels"] = {**(spec.get("Labels") or {}), key: value}
+            params = {"version": service["Version"]["Index"], "registryAuthFrom": "spec"}
+            url = self.api._url("/services/{0}/update", service_id)
+            self.api._result(self.api._post_json(url, data=spec, params=params), json=True)
+
+    def task_log(self, task_id: str, *, lines: int, timeout_seconds: float = 5) -> str:
+        """The last lines of a task's output, from whichever node it ran on; empty when they can't be had."""
+        params = {"stdout": True, "stderr": True, "tail": str(lines), "follow": False}
+        try:
+            url = self.api._url("/tasks/{0}/logs", task_id)
+            response = self.api.get(url, params=params, timeout=timeout_seconds)
+            response.raise_for_status()
+            return _frames(response.content).decode(errors="replace")
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError):
+            return ""
+
+    def health_log(self, container_id: str) -> str:
+        """What the last failing health checks of a container of this engine printed; empty when there is nothing."""
+        try:
+            health = self.api.inspect_container(container_id)["State"].get("Health") or {}
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError):
+            return ""
+        failed = [entry for entry in health.get("Log") or [] if entry.get("ExitCode")]
+        return "\n".join(f"exit code {entry['ExitCode']}: {str(entry.get('Output')).strip()}" for entry in failed[-2:])
+
+    def deploy_stack(
+        self, stack: str, compose: str, *, resolve_image: str, registry_config: str | None, timeout_seconds: float = 300
+    ) -> str:
+        """``docker stack deploy --prune`` of a compose file's text; returns what the CLI printed.
+
+        ``registry_config``: a folder of the CLI's configuration that holds the registry's credentials.
+        """
+        options = ["--prune", "--resolve-image", resolve_image]
+        if registry_config:
+            options.append("--with-registry-auth")
+        if "--detach" in self._cli(["stack", "deploy", "--help"], timeout_seconds=30)[1]:
+            options.append("--detach=true")
+        arguments = ["stack", "deploy", "--compose-file", "-", *options, stack]
+        code, output = self._cli(
+            arguments, stdin=compose, registry_config=registry_config, timeout_seconds=timeout_seconds
+        )
+        if code:
+            raise PlatformError(f"docker stack deploy of {stack} on {self.socket} failed: {output.strip()}")
+        return output
+
+    def compose_problems(self, stack: str, compose: str) -> list[str]:
+        """What ``docker stack deploy`` would refuse in a compose file, or silently ignore.
+
+        The CLI reads the whole file before it speaks to an engine: it is run against one that isn't there.
+        """
+        code, output = self._cli(
+            ["stack", "deploy", "--compose-file", "-", stack], stdin=compose, host="unix:///nonexistent/docker.sock"
+        )
+        problems = [line.strip() for line in output.splitlines() if line.strip()]
+        known = ("Cannot connect to the Docker daemon", "Since --detach=false", "In a future release")
+        problems = [line for line in problems if not line.startswith(known) and "connect: no such file" not in line]
+        if code == 0:
+            raise PlatformError("docker stack deploy succeeded without an engine: its check can't be relied on")
+        return problems
+
+    def _cli(
+        self,
+        arguments: list[str],
+        *,
+        stdin: str = "",
+        host: str | None = None,
+        registry_config: str | None = None,
+        timeout_seconds: float = 60,
+    ) -> tuple[int, str]:
+        """Run the docker CLI with an environment of its own; exit code and output (stderr and stdout)."""
+        path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/bin", "/usr/bin", "/bin"])
+        docker_cli = shutil.which("docker", path=path)
+        if docker_cli is None:
+            raise PlatformError(
+                "the docker command line client is missing on this machine: install docker.io or docker-cli"
+            )
+        try:
+            done = subprocess.run(
+                [docker_cli, "--host", host or f"unix://{self.socket}", *arguments],
+                input=stdin,
+                env={"PATH": path, "DOCKER_CONFIG": registry_config or "/nonexistent"},
+                cwd="/",
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=timeout_seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise PlatformError(
+                f"docker {' '.join(arguments[:2])} on {self.socket} gave no answer in {timeout_seconds} s"
+            ) from error
+        except OSError as error:
+            raise PlatformError(f"cannot run {docker_cli}: {error}") from error
+        return done.returncode, done.stdout
+
+
+def _frames(stream: bytes) -> bytes:
+    """The payload of a multiplexed log stream (8 bytes of header before each piece); a plain one as it is."""
+    payload, rest = b"", stream
+    while len(rest) >= 8 and rest[0] in (0, 1, 2) and rest[1:4] == b"\0\0\0":
+        size = int.from_bytes(rest[4:8], "big")
+        payload, rest = payload + rest[8 : 8 + size], rest[8 + size :]
+    return payload or rest
+    # --- env volumes: read and written through containers that are never started ---
+
+    def named_volumes(self, name: str) -> list[Json]:
+        """Volumes whose name contains ``name``."""
+        with self._errors("list volumes"):
+            return list(self.api.volumes(filters={"name": name})["Volumes"] or [])
+
+    def create_named_volume(self, name: str, labels: dict[str, str]) -> None:
+        """A local volume; one of that name that exists stays as it is."""
+        with self._errors(f"create volume {name}"):
+            self.api.create_volume(name, driver="local", labels=labels)
+
+    def remove_named_volume(self, name: str) -> None:
+        """Remove a volume; one that isn't there is fine."""
+        with self._errors(f"remove volume {name}"):
+            try:
+                self.api.remove_volume(name)
+            except docker.errors.NotFound:
+                return
+
+    def all_containers(self) -> list[Json]:
+        """Containers in every state, with their labels and mounts."""
+        with self._errors("list containers"):
+            return list(self.api.containers(all=True))
+
+    def image_config(self, reference: str) -> Json | None:
+        """The image's ``Config``, or None when the engine doesn't have the image."""
+        with self._errors(f"inspect image {reference}"):
+            try:
+                return dict(self.api.inspect_image(reference).get("Config") or {})
+            except docker.errors.ImageNotFound:
+                return None
+
+    def pull_with_config(self, reference: str, registry_config: str | None) -> None:
+        """Pull an image. ``registry_config``: a folder with the Docker CLI's config.json, where the credentials are."""
+        with self._errors(f"pull image {reference}"):
+            registry, _name = docker.auth.resolve_repository_name(reference)
+            credentials = None
+            if registry_config:
+                config = docker.auth.load_config(config_path=f"{registry_config}/config.json")
+                credentials = docker.auth.resolve_authconfig(config, registry)
+            self.api.pull(reference, auth_config=credentials or {})
+
+    @contextmanager
+    def helper_container(
+        self, image: str | None, labels: dict[str, str], *, volume: str | None = None, target: str | None = None
+    ) -> Iterator[str]:
+        """A created, never started container: its id; removed at the end, with its image where that is ours.
+
+        ``image``: a reference, or None for an empty image, imported for the purpose. ``volume``: mounted at ``target``.
+        """
+        mounts = [docker.types.Mount(target, volume, type="volume", no_copy=True)] if volume else []
+        empty = None
+        container = None
+        try:
+            with self._errors("create a helper container"):
+                if image is None:
+                    # An empty tar: two blocks of zeros.
+                    reply = self.api.import_image_from_data(b"\0" * 1024)
+                    empty = json.loads(reply.strip().splitlines()[-1])["status"]
+                container = self.api.create_container(
+                    image or empty,
+                    ["/never-started"],
+                    entrypoint="",
+                    labels=labels,
+                    host_config=self.api.create_host_config(network_mode="none", mounts=mounts),
+                )["Id"]
+            yield container
+        finally:
+            with self._errors("remove a helper container"):
+                if container:
+                    self.api.remove_container(container, v=True, force=True)
+                if empty:
+                    with suppress(docker.errors.APIError):  # another call's helper may have the same empty image
+                        self.api.remove_image(empty)
+
+    def remove_container_and_volumes(self, container: str) -> None:
+        """Remove a container and its anonymous volumes; one that isn't there is fine."""
+        with self._errors(f"remove container {container}"):
+            try:
+                self.api.remove_container(container, v=True, force=True)
+            except docker.errors.NotFound:
+                return
+
+    def read_archive(self, container: str, path: str) -> Iterator[bytes] | None:
+        """A tar of a path in a container as a stream, or None when there is no such path."""
+        with self._errors(f"read {path} of a helper container"):
+            try:
+                stream: Iterator[bytes] = self.api.get_archive(container, path)[0]
+            except docker.errors.NotFound:
+                return None
+            return stream
+
+    def write_archive(self, container: str, path: str, archive: bytes) -> None:
+        """Unpack a tar into a folder of a container."""
+        with self._errors(f"write to {path} of a helper container"):
+            self.api.put_archive(container, path, archive)
+
+    def swarm_nodes(self) -> list[Json]:
+        """``GET /nodes``; a manager's engine only."""
+        with self._errors("list the swarm's nodes"):
+            return list(self.api.nodes())
+
+    def swarm_services(self) -> list[Json]:
+        """``GET /services``; a manager's engine only."""
+        with self._errors("list the swarm's services"):
+            return list(self.api.services())
+
+    def change_node_labels(self, node: str, *, add: dict[str, str], remove: Iterable[str]) -> None:
+        """Set and remove labels of a node (its id), leaving its other labels and settings alone; a manager's engine only."""
+        with self._errors("label a node"):
+            for attempt in range(5):
+                seen = self.api.inspect_node(node)
+                spec = dict(seen["Spec"])
+                labels = {key: value for key, value in (spec.get("Labels") or {}).items() if key not in set(remove)}
+                spec["Labels"] = {**labels, **add}
+                try:
+                    self.api.update_node(node, seen["Version"]["Index"], spec)
+                except docker.errors.APIError as error:
+                    # Somebody else changed the node meanwhile: look again.
+                    if attempt == 4 or "out of sequence" not in str(error.explanation):
+                        raise
+                else:
+                    return

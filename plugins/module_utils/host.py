@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import importlib.util
 import ipaddress
 import json
 import os
@@ -17,8 +18,11 @@ import re
 import shutil
 import socket
 import struct
+import time
 from collections.abc import Iterable
 from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
 Json = dict[str, Any]
 
@@ -27,6 +31,8 @@ PLATFORM_LABEL = "io.fungap.platform"
 IPVS_MODULES = ("ip_vs", "ip_vs_rr", "xt_ipvs")
 MODULES = (*IPVS_MODULES, "overlay", "vxlan", "br_netfilter")
 CAP_SYS_MODULE = 16
+# The kernel parameters that role docker_engine sets.
+PARAMETERS = ("fs.inotify.max_user_instances", "fs.inotify.max_user_watches", "net.ipv4.ip_forward")
 # Where a built-in module shows that it is there, when the kernel comes without a modules folder.
 TRACES = {
     "ip_vs": ("proc/net/ip_vs",),
@@ -305,6 +311,8 @@ class Host:
             "present": shutil.which("dockerd", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             is not None,
             "socket": path,
+            "sdk": importlib.util.find_spec("docker") is not None,
+            "config_is_newer": False,
             "answering": False,
             "version": "",
             "storage_driver": "",
@@ -326,6 +334,7 @@ class Host:
         facts.update(
             present=True,
             answering=True,
+            config_is_newer=self._config_is_newer(),
             version=info.get("ServerVersion", ""),
             storage_driver=info.get("Driver", ""),
             root_dir=info.get("DockerRootDir") or facts["root_dir"],
@@ -335,6 +344,26 @@ class Host:
             networks=parse_networks(networks),
         )
         return facts
+
+    def _config_is_newer(self) -> bool:
+        """Whether daemon.json was written after dockerd started (a run was killed before it restarted the engine)."""
+        fields = self.text(f"proc/{self.text('run/docker.pid').strip() or 'none'}/stat").rpartition(")")[2].split()
+        booted = re.search(r"^btime (\d+)$", self.text("proc/stat"), re.MULTILINE)
+        try:
+            written = os.stat(self.path("etc/docker/daemon.json")).st_mtime
+        except OSError:
+            return False
+        if len(fields) < 20 or not booted:
+            return False
+        # Both are whole seconds to the kernel: closer than two they can't be told apart.
+        return written > int(booted[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK") + 2
+
+    def trusted_ca_pending(self) -> bool:
+        """Whether update-ca-certificates has yet to be run for one of ``trusted_ca_files``."""
+        return any(
+            not self.exists(f"etc/ssl/certs/{os.path.basename(file).removesuffix('.crt')}.pem")
+            for file in self.trusted_ca_files()
+        )
 
     @staticmethod
     def _ask(path: str, resource: str, timeout_seconds: float) -> Any:
@@ -348,6 +377,23 @@ class Host:
             return json.loads(body)
         finally:
             connection.close()
+
+
+def wait_for_engine(path: str, seconds: float) -> None:
+    """Return once the engine behind the socket answers; raise ``PlatformError`` when it doesn't in time."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            Host._ask(path, "/_ping", 3)
+        except ValueError:  # it said OK, which is not JSON
+            return
+        except (OSError, http.client.HTTPException) as error:
+            if time.monotonic() > end:
+                raise PlatformError(
+                    f"the engine did not answer on {path} within {seconds:g} s ({error}): look at its log "
+                    "(journalctl -u docker, or /var/log/docker.log)"
+                ) from error
+        time.sleep(0.2)
 
 
 def look(
@@ -370,7 +416,8 @@ def look(
         "kernel": {
             "release": name.release,
             "ipvs": all(modules[module] != "missing" for module in IPVS_MODULES),
-            **modules,
+            "modules": modules,
+            "parameters": {name: host.text(f"proc/sys/{name.replace('.', '/')}").strip() for name in PARAMETERS},
         },
         "cgroup_version": host.cgroup_version(),
         "capabilities_complete": complete,
@@ -386,6 +433,7 @@ def look(
         "memory": parse_meminfo(host.text("proc/meminfo")),
         "cpus": len(os.sched_getaffinity(0)),
         "trusted_ca_files": host.trusted_ca_files(),
+        "trusted_ca_pending": host.trusted_ca_pending(),
         "etc_hosts": parse_etc_hosts(host.text("etc/hosts")),
         "docker": docker,
         "files": {file: host.sha256(file) for file in files},

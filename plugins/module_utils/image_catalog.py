@@ -112,7 +112,9 @@ class ImageCatalog:
             return {}
         with ThreadPoolExecutor(max_workers=len(pulls)) as pool:
             found = pool.map(lambda target: Engine(self.engine.socket).pull_problem(target.pull), pulls)
-        return {target.name: f"cannot pull {target.pull}: {problem}" for target, problem in zip(pulls, found) if problem}
+        return {
+            target.name: f"cannot pull {target.pull}: {problem}" for target, problem in zip(pulls, found) if problem
+        }
 
     def _judge(self, problems: dict[str, str]) -> list[str]:
         """Fail by name, or leave out what can't be had and all that stands on it; return warnings."""

@@ -41,6 +41,10 @@ options:
     type: list
     elements: path
     default: []
+  wait_seconds:
+    description: Wait this long for the engine to answer, and fail when it doesn't. 0 does not wait.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -74,8 +78,8 @@ ansible_facts:
           sample: {id: debian, version: "12", codename: bookworm}
         kernel:
           description:
-            - C(release), C(ipvs) (whether the routing mesh and VIPs can work), and for each kernel module that a swarm
-              uses one of C(loaded), C(builtin), C(loadable), C(missing).
+            - C(release), C(ipvs) (whether the routing mesh and VIPs can work), C(modules) (for each kernel module that a
+              swarm uses one of C(loaded), C(builtin), C(loadable), C(missing)), C(parameters) (name -> text).
           type: dict
           returned: always
         cgroup_version: {description: 1 (also the hybrid) or 2., type: int, returned: always}
@@ -130,7 +134,7 @@ ansible_facts:
 
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, look
+from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, look, wait_for_engine
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan, run
 
 
@@ -138,9 +142,12 @@ class DockerHostInfo:
     """Looks, and never acts."""
 
     def __init__(self, params: dict[str, Any]) -> None:
+        self.wait_seconds: int = params.pop("wait_seconds")
         self.params = params
 
     def plan(self) -> Plan:
+        if self.wait_seconds:
+            wait_for_engine(self.params["docker_socket"], self.wait_seconds)
         facts = look(Host(), **self.params)
         return Plan(result={"ansible_facts": {"docker_host": facts}})
 
@@ -155,6 +162,7 @@ def main() -> None:
             "docker_socket": {"type": "path", "default": "/run/docker.sock"},
             "files": {"type": "list", "elements": "path", "default": []},
             "folders": {"type": "list", "elements": "path", "default": []},
+            "wait_seconds": {"type": "int", "default": 0},
         },
     )
 

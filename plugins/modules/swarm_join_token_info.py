@@ -127,7 +127,15 @@ class JoinTokens:
             except PlatformError:  # it is down or has no leader: ask the next
                 continue
             return runner.Plan(result=self._read(engine, membership, rows))
-        nothing = {"live": False, "cluster_id": "", "socket": "", "remote_addrs": [], "nodes": [], "tokens": {}, "unlock_key": ""}
+        nothing = {
+            "live": False,
+            "cluster_id": "",
+            "socket": "",
+            "remote_addrs": [],
+            "nodes": [],
+            "tokens": {},
+            "unlock_key": "",
+        }
         return runner.Plan(result=nothing)
 
     def _read(self, engine: Engine, membership: EngineMembership, rows: list[Entry]) -> dict[str, Any]:

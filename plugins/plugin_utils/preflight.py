@@ -453,7 +453,7 @@ def check_hosts(world: World) -> Iterator[Problem]:
             cure = "Docker's data on a filesystem that overlay2 can use (ext4, xfs)"
             yield Problem(host, "storage driver", "vfs", problem, cure)
         for module in ("overlay", "vxlan"):
-            if facts["kernel"][module] == "missing" and not (module == "overlay" and docker["answering"]):
+            if facts["kernel"]["modules"][module] == "missing" and not (module == "overlay" and docker["answering"]):
                 problem = f"has no {module}, which every {'image' if module == 'overlay' else 'overlay network'} needs"
                 yield Problem(host, "kernel", facts["kernel"]["release"], problem, "a kernel that has it")
         for path in world.variable("platform_trusted_ca_files") or ():

@@ -64,9 +64,19 @@ def test_data_outlives_the_container(host: Any, pushed: str) -> None:
 def test_an_image_can_be_deleted(host: Any, pushed: str) -> None:
     auth = json.loads(host.check_output(f"cat {CONFIG}/registry-client/config.json"))["auths"][ADDRESS]["auth"]
     digest = pushed.split("@")[1]
-    assert status(
-        host, f"/v2/mol/empty/manifests/{digest}", "--cacert", CA, "-X", "DELETE", "-H", f"'Authorization: Basic {auth}'"
-    ) == "202"
+    assert (
+        status(
+            host,
+            f"/v2/mol/empty/manifests/{digest}",
+            "--cacert",
+            CA,
+            "-X",
+            "DELETE",
+            "-H",
+            f"'Authorization: Basic {auth}'",
+        )
+        == "202"
+    )
 
 
 def test_secrets_are_for_root_alone(host: Any) -> None:

@@ -121,8 +121,10 @@ def _resolve(
         recipe = recipe_of("pull", entry.pull, authorities)
         targets[name] = Target(**common, how="pull", recipe=recipe, pull=entry.pull)  # type: ignore[arg-type]
     elif entry.build is None:
-        problems[name] = "the catalog says neither where to pull it nor how to build it" if source == "pull" else (
-            "the catalog doesn't say how to build it"
+        problems[name] = (
+            "the catalog says neither where to pull it nor how to build it"
+            if source == "pull"
+            else ("the catalog doesn't say how to build it")
         )
         return None
     elif entry.build.bootstrap:
