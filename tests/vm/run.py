@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The platform on a real Debian machine, from nothing, over SSH: systemd, cgroup v2, IPVS, privileged nodes, a reboot.
 
-Images are carried in as archives of the local catalog (built first where they are missing). Asserts only what is visible
-from outside: HTTPS answers, node lists, a reachable port, files' sums. The last good result is written to docs/vm-test.md.
+Images are carried in as archives of the local catalog (built first where they are missing). Asserts only what is
+visible from outside: HTTPS answers, node lists, a reachable port, files' sums. The last good result goes to
+docs/vm-test.md.
 
     run.py [--inventory DIR] [--keep]      --keep leaves the machine running (vm.py ssh, vm.py poweroff)
 """
@@ -214,8 +215,9 @@ class Platform:
     def data(self) -> dict[str, str]:
         """What must outlive a reboot: sums over the registry's content and over every env volume."""
         volumes = "/var/lib/docker/volumes"
+        registry = f"{volumes}/{self.name}-registry/_data"
         sums = {
-            "registry": f"cd {volumes}/{self.name}-registry/_data && find . -path '*/blobs/*' -type f | sort | xargs sha256sum",
+            "registry": f"cd {registry} && find . -path '*/blobs/*' -type f | sort | xargs sha256sum",
             "env": f"cd {volumes} && find . -path '*/volumes/*_env_*/_data/*' -type f | sort | xargs sha256sum",
         }
         found = {what: self.vm.ssh(f"sudo sh -c {shlex.quote(command)}", timeout=300) for what, command in sums.items()}

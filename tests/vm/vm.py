@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A real Debian 13 machine for the tests: systemd, cgroup v2, IPVS, every capability, under QEMU without KVM.
 
-The disk is built from the distribution's packages and cached by its recipe; each machine runs on a copy of its own, with
-a user key and a host key made for it (handed over as systemd credentials): nothing is trusted on first use and nothing
+The disk is built from the distribution's packages and cached by its recipe; each machine runs on a copy of its own,
+with a user key and a host key made for it (handed over as systemd credentials): nothing is trusted on first use and nothing
 secret lies in the cache.
 
     vm.py build                      the cached disk, made if missing
@@ -488,7 +488,7 @@ class Vm:
 
     @staticmethod
     def _pid(folder: Path) -> int | None:
-        """The process of the machine in this folder, if it lives (a number that another program got doesn't count)."""
+        """The living process of this folder's machine (a number that another program got doesn't count)."""
         try:
             pid = int((folder / "pid").read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
