@@ -15,12 +15,9 @@ import subprocess
 import tarfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import IO, Any
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
