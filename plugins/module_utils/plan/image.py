@@ -16,7 +16,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.image import (
 )
 
 # Raise it when the way a base is bootstrapped changes: it is part of every base's recipe.
-BOOTSTRAP_REVISION = 1
+BOOTSTRAP_REVISION = 2
 
 
 @dataclass(frozen=True)
