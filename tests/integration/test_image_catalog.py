@@ -45,7 +45,8 @@ def outer() -> Iterator[docker.DockerClient]:
     yield client
     for image in client.images.list(filters={"reference": f"fungap/{PREFIX}-*"}):
         for tag in image.tags:
-            client.images.remove(tag)
+            if tag.startswith(f"fungap/{PREFIX}-"):
+                client.images.remove(tag)
 
 
 @pytest.fixture
