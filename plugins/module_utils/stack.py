@@ -185,7 +185,7 @@ class StackOperation:
         problems = self.engine.compose_problems(self.stack, json.dumps(self.desired.compose))
         if problems:
             raise PlatformError(
-                f"the compose file of stack {self.stack} is not what docker stack deploy can carry out: "
+                f"the compose file of stack {self.stack} is not what docker stack deploy can carry out; it says: "
                 + " ".join(problems)
             )
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
@@ -16,6 +19,8 @@ from typing import Any
 
 import docker
 import pytest
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
 
 IMAGE = "test/box"
 SECRET = "correct-horse-battery-staple"
@@ -132,7 +137,9 @@ def deploy(run_module: Run, swarm: Swarm, folder: Path) -> Run:
         }
         started = time.monotonic()
         result = run_module("swarm_stack", args, check=check)
-        print(f"{stack} {time.monotonic() - started:.1f} s, rollout {result.get('seconds')}: {result.get('actions')} {result.get('msg', '')}")
+        print(
+            f"{stack} {time.monotonic() - started:.1f} s, rollout {result.get('seconds')}: {result.get('actions')} {result.get('msg', '')}"
+        )
         return result
 
     return run
@@ -365,6 +372,57 @@ def test_a_run_that_was_killed_is_completed_by_the_next(swarm: Swarm, deploy: Ru
     cleaned = ok(deploy(stack, compose, **given), changed=True)
     assert cleaned["actions"] == ["remove config killed_settings_000000000000"]
     ok(deploy(stack, compose, **given), changed=False)
+    ok(deploy(stack), changed=True)
+
+
+KILLED_RUN = """
+import json, sys
+from ansible_collections.fungap.swarm.plugins.module_utils.stack import StackOperation
+operation = StackOperation(json.load(sys.stdin))
+operation.apply(operation.plan())
+"""
+
+
+def test_sigkill_at_any_moment(swarm: Swarm, deploy: Run, folder: Path) -> None:
+    stack = "sigkill"
+    for turn, seconds in enumerate((0.3, 0.6, 1.0, 2.0)):
+        compose = {"services": {"web": service(configs=["settings"], environment={"TURN": str(turn)})}}
+        given = {"configs": {"settings": f"turn {turn}"}}
+        rendered = render(stack, compose, given["configs"], {})
+        params = {
+            "name": stack,
+            "state": "present",
+            "socket": swarm.manager.socket,
+            "path": str(folder),
+            "compose": rendered.compose,
+            "text": rendered.text,
+            "configs": rendered.configs,
+            "secrets": {},
+            "resolve_image": "never",
+            "registry_config": None,
+            "wait": True,
+            "deadline_seconds": 60,
+            "keep": 1,
+            "node_sockets": {},
+        }
+        with subprocess.Popen(
+            [sys.executable, "-c", KILLED_RUN],
+            stdin=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "collections")},
+        ) as run:
+            assert run.stdin
+            run.stdin.write(json.dumps(params).encode())
+            run.stdin.close()
+            time.sleep(seconds)
+            run.kill()
+        given["keep"] = 1
+        completed = deploy(stack, compose, **given)
+        assert not completed.get("failed"), completed.get("msg")
+        tasks = swarm.running(stack, "web")
+        assert len(tasks) == 2
+        assert all(f"TURN={turn}" in task["Spec"]["ContainerSpec"]["Env"] for task in tasks)
+        assert len(swarm.names("config", stack)) == 2, "the revision and its config, nothing left over"
+        ok(deploy(stack, compose, **given), changed=False)
     ok(deploy(stack), changed=True)
 
 
