@@ -10,6 +10,7 @@ from end to end comes last, alone. Every step's output is in .cache/test-logs; a
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -184,6 +185,8 @@ def sanity(runner: Runner) -> None:
     with tempfile.TemporaryDirectory(prefix="fungap-sanity-") as folder:
         copy = _build_and_install(runner, "sanity", Path(folder))
         if copy:
+            (copy / "tests").mkdir()
+            shutil.copy2(ROOT / "tests" / "config.yml", copy / "tests")
             command = ["ansible-test", "sanity", "--python", python, "--color", "no"]
             runner.step("sanity", "ansible-test", command, cwd=copy)
 
