@@ -356,15 +356,9 @@ def test_the_diff_shows_file_contents_and_drift() -> None:
         revisions=[revision(wanted=compose(config=A.name))],
     )
     before, after = before_and_after(observed, desired(compose(config=B.name), "two\n"), {B.name: "colour=blue\n"})
-    field = "web.TaskTemplate.ContainerSpec.Env.A"
-    assert (
-        before
-        == f'one\n\n# config settings\ncolour=red\n\n# as it runs, where that is not as it was deployed\n{field}: "9"\n'
-    )
-    assert (
-        after
-        == f'two\n\n# config settings\ncolour=blue\n\n# as it runs, where that is not as it was deployed\n{field}: "1"\n'
-    )
+    title, field = "# as it runs, where that is not as it was deployed", "web.TaskTemplate.ContainerSpec.Env.A"
+    assert before == f'one\n\n# config settings\ncolour=red\n\n{title}\n{field}: "9"\n'
+    assert after == f'two\n\n# config settings\ncolour=blue\n\n{title}\n{field}: "1"\n'
 
 
 def test_plan_absent_takes_services_first_and_nothing_of_nothing() -> None:
