@@ -312,6 +312,11 @@ def check_nodes(world: World) -> Iterator[Problem]:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_./-]*", key):
                 cure = "letters, digits, dots, hyphens, slashes"
                 yield Problem(node.name, f"{NODE_PREFIX}labels", key, "is not a label's name", cure)
+    if inventory.nodes and not any(node.availability == "active" for node in inventory.nodes):
+        names = show([node.name for node in inventory.nodes])
+        yield Problem(
+            "inventory", f"{NODE_PREFIX}availability", names, "no node takes tasks", "active for one at least"
+        )
     by_driver = {driver: [n.name for n in inventory.nodes if n.driver == driver] for driver in ("dind", "engine")}
     if by_driver["dind"] and by_driver["engine"]:
         first = {driver: names[0] for driver, names in by_driver.items()}
@@ -456,6 +461,15 @@ def check_hosts(world: World) -> Iterator[Problem]:
             if facts["kernel"]["modules"][module] == "missing" and not (module == "overlay" and docker["answering"]):
                 problem = f"has no {module}, which every {'image' if module == 'overlay' else 'overlay network'} needs"
                 yield Problem(host, "kernel", facts["kernel"]["release"], problem, "a kernel that has it")
+        for node in inventory.nodes:
+            if node.host != host:
+                continue
+            if node.cpus > facts["cpus"]:
+                problem = f"is more than the {facts['cpus']} of {host}"
+                yield Problem(node.name, f"{NODE_PREFIX}cpus", show(node.cpus), problem, "0 for all, or less")
+            if (bytes_of(node.memory) or 0) > facts["memory"]["total_bytes"]:
+                problem = f"is more than the {memory:.1f} GB of {host}"
+                yield Problem(node.name, f"{NODE_PREFIX}memory", node.memory, problem, "0 for all, or less")
         for path in world.variable("platform_trusted_ca_files") or ():
             if facts["files"].get(path) is None:
                 cure = "put it there, or take it out of the list"

@@ -39,7 +39,7 @@ FACTS: dict[str, Any] = {
     "architecture": "x86_64",
     "boot_id": "one",
     "distribution": {"id": "debian", "version": "13", "codename": "trixie"},
-    "kernel": {"release": "6.12.0", "ipvs": True, "overlay": "loaded", "vxlan": "loadable"},
+    "kernel": {"release": "6.12.0", "ipvs": True, "modules": {"overlay": "loaded", "vxlan": "loadable"}},
     "mtu": 1500,
     "interface": "eth0",
     "address": "192.0.2.10",
@@ -297,6 +297,9 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (lambda s: s.add_node("registry", "swarm_workers", address="172.30.0.23"), "registry", "inventory host", "registry", "another container", "another name"),
     (lambda s: s.add_node("WORKER1", "swarm_workers", address="172.30.0.23"), "WORKER1", "inventory host", "WORKER1", "same name as worker1", "another name"),
     (in_cluster(node("vm2", memory="2G")), "vm2", "swarm_node_memory", "2G", "limits only nodes that are containers", "take it away"),
+    (node("worker1", cpus=8), "worker1", "swarm_node_cpus", "8", "more than the 2 of vm1", "0 for all"),
+    (node("worker1", memory="64G"), "worker1", "swarm_node_memory", "64G", "more than the 4.0 GB of vm1", "0 for all"),
+    (lambda s: [s.hosts[name].update(swarm_node_availability="drain") for name in ("manager1", "worker1", "worker2")], "inventory", "swarm_node_availability", "[manager1, worker1, worker2]", "no node takes tasks", "active for one"),
     # addresses
     (node("worker1", address="172.30.0.11"), "worker1", "swarm_node_address", "172.30.0.11", "address of manager1 too", "its own"),
     (node("worker1", address="10.9.0.21"), "worker1", "swarm_node_address", "10.9.0.21", "outside platform_subnet", "172.30.0.0/24"),
@@ -328,7 +331,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (host(memory={"total_bytes": GIGABYTE, "available_bytes": GIGABYTE}), "vm1", "memory", "1.0 GB", "1.8 GB", "a bigger machine"),
     (docker(version="18.09.1"), "vm1", "Docker Engine", "18.09.1", "too old", "20.10"),
     (docker(storage_driver="vfs"), "vm1", "storage driver", "vfs", "copies every layer", "overlay2"),
-    (host(kernel={"release": "5.0", "ipvs": False, "overlay": "loaded", "vxlan": "missing"}), "vm1", "kernel", "5.0", "has no vxlan", "a kernel"),
+    (host(kernel={"release": "5.0", "ipvs": False, "modules": {"overlay": "loaded", "vxlan": "missing"}}), "vm1", "kernel", "5.0", "has no vxlan", "a kernel"),
     (both(platform(platform_trusted_ca_files=["/ca.pem"]), host(files={"/ca.pem": None})), "vm1", "platform_trusted_ca_files", "/ca.pem", "not there", "put it there"),
     # ports
     (platform(proxy_http_port=0), "all hosts", "proxy_http_port", "0", "not a port", "1 to 65535"),
