@@ -1,12 +1,13 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Controller part of ``swarm_stack``: reads the compose file, fills in the names of configs and secrets, starts the module once."""
+"""Controller part of ``swarm_stack``: reads the compose file, names configs and secrets, starts the module once."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
 
