@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import parse_env
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     DOCKER_HOSTS,
@@ -51,6 +52,7 @@ NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
 MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
+PUBLISHED = re.compile(r"(?:(\d+):)?(\d+)(?:/(tcp|udp|sctp))?")
 UPLOAD_SIZE = re.compile(r"\d+[kmg]?", re.IGNORECASE)
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -185,10 +187,10 @@ def check_addresses_plan(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, variable, value, "has no room for the nodes", f"as {example}")
         else:
             networks[variable] = network
-    try:
-        bridge = ipaddress.IPv4Interface(str(world.variable("platform_node_bridge")))
-        networks["platform_node_bridge"] = bridge.network
-    except ValueError:
+    bridge = _bridge_network(world)
+    if bridge:
+        networks["platform_node_bridge"] = bridge
+    else:
         value = str(world.variable("platform_node_bridge"))
         yield Problem(ALL_HOSTS, "platform_node_bridge", value, "is not an address with prefix", "as 10.199.0.1/24")
     names = list(networks)
@@ -197,6 +199,13 @@ def check_addresses_plan(world: World) -> Iterator[Problem]:
             if networks[name].overlaps(networks[other]):
                 problem = f"overlaps {other} {networks[other]}"
                 yield Problem(ALL_HOSTS, name, str(networks[name]), problem, "choose a network apart from it")
+
+
+def _bridge_network(world: World) -> ipaddress.IPv4Network | None:
+    try:
+        return ipaddress.IPv4Interface(str(world.variable("platform_node_bridge"))).network
+    except ValueError:
+        return None
 
 
 def _why_no_network(value: str) -> str:
@@ -215,10 +224,13 @@ def check_routes(world: World) -> Iterator[Problem]:
         owners = {subnet: network for network in docker["networks"] for subnet in network["subnets"]}
         wanted: list[tuple[str, ipaddress.IPv4Network | None]] = [
             ("platform_overlay_pool", network_of(world.variable("platform_overlay_pool"))),
-            ("platform_node_pool", network_of(world.variable("platform_node_pool"))),
         ]
         if inventory.is_nested:
-            wanted.insert(0, ("platform_subnet", inventory.subnet))
+            wanted += [
+                ("platform_subnet", inventory.subnet),
+                ("platform_node_pool", network_of(world.variable("platform_node_pool"))),
+                ("platform_node_bridge", _bridge_network(world)),
+            ]
         for variable, network in wanted:
             for cidr in sorted({*facts["routes"], *owners}):
                 route, owner = network_of(cidr), owners.get(cidr)
@@ -511,6 +523,45 @@ def check_ports(world: World) -> Iterator[Problem]:
                 yield Problem(host, variable, str(port), f"the port is held by {holder}", cure)
 
 
+def check_published_ports(world: World) -> Iterator[Problem]:
+    """The ports that apps publish beside the proxy's routes."""
+    owners = {(world.variable(name), "tcp"): name for name in ("proxy_http_port", "proxy_https_port")}
+    for name, app in world.inventory.apps.items():
+        variable = f"apps.{name}.ports"
+        for port in app["ports"]:
+            published = published_port(port)
+            if published is None:
+                cure = "as 8025:25/tcp, or {target: 25, published: 8025}"
+                yield Problem(ALL_HOSTS, variable, show(port), "is not a port to publish", cure)
+                continue
+            if owners.setdefault(published, name) != name or app["ports"].count(port) > 1:
+                owner = owners[published]
+                whose = f"the app {owner}" if owner in world.inventory.apps else owner
+                cure = "publish each port once"
+                yield Problem(ALL_HOSTS, variable, show(port), f"publishes a port of {whose} too", cure)
+            if world.inventory.is_nested or published[1] != "tcp":
+                continue
+            for host, facts in world.facts():
+                holder = _holder(world.inventory, facts, published[0], "0.0.0.0")
+                if holder:
+                    cure = "stop it, or publish another"
+                    yield Problem(host, variable, show(port), f"the port is held by {holder}", cure)
+
+
+def published_port(port: Any) -> tuple[int, str] | None:
+    """The published port and its protocol, of either form that a compose file knows; None when it is none."""
+    if isinstance(port, Mapping):
+        numbers, protocol = [port.get("published", port.get("target")), port.get("target")], port.get("protocol", "tcp")
+    else:
+        match = PUBLISHED.fullmatch(str(port))
+        if not match:
+            return None
+        numbers, protocol = [match.group(1) or match.group(2), match.group(2)], match.group(3) or "tcp"
+    if not all(str(number).isdigit() and 1 <= int(str(number)) <= 65535 for number in numbers):
+        return None
+    return int(str(numbers[0])), str(protocol)
+
+
 def _registry_port(address: str) -> int | None:
     port = address.rpartition(":")[2]
     return int(port) if port.isdigit() and 1 <= int(port) <= 65535 else None
@@ -624,6 +675,9 @@ def check_apps(world: World) -> Iterator[Problem]:
                 yield Problem(ALL_HOSTS, f"{at}.environment", str(key), "is not a variable's name", "as LOG_LEVEL")
             elif isinstance(value, (list, dict)):
                 yield Problem(ALL_HOSTS, f"{at}.environment.{key}", show(value), "must be text", "quote it")
+        if name in app["services"]:
+            cure = f"its own settings stand in {at}.service"
+            yield Problem(ALL_HOSTS, f"{at}.services", name, "is the app itself", cure)
         yield from _check_health(at, app)
         yield from _check_resources(at, app)
         route = app["route"]
@@ -657,7 +711,7 @@ def _check_health(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
         if update[key] < 0:
             yield Problem(ALL_HOSTS, f"{at}.update.{key}", str(update[key]), "is below 0", "0 or more")
     needed = health["interval_seconds"] * health["retries"]
-    if 0 <= update["monitor_seconds"] < needed:
+    if health["enabled"] and 0 <= update["monitor_seconds"] < needed:
         problem = f"is over before a sick container is found out: {needed} s (interval x retries)"
         value = str(update["monitor_seconds"])
         yield Problem(ALL_HOSTS, f"{at}.update.monitor_seconds", value, problem, f"at least {needed}")
@@ -717,9 +771,6 @@ def check_env_files(world: World) -> Iterator[Problem]:
                 )
             else:
                 yield from _check_env_content(at, app, file.content)
-            if not target:
-                cure = "the folder in which the app looks for .env, as /usr/src/app/env"
-                yield Problem(ALL_HOSTS, f"{at}.env_target", "", "is missing for an app with env_file", cure)
         elif target:
             cure = "name the env_file, or take env_target away"
             yield Problem(ALL_HOSTS, f"{at}.env_target", target, "is set without env_file", cure)
@@ -812,6 +863,7 @@ CHECKS = (
     check_hosts,
     check_routes,
     check_ports,
+    check_published_ports,
     check_registry,
     check_images,
     check_apps,
@@ -884,6 +936,7 @@ def resolve(world: World) -> dict[str, Any]:
             name: {
                 **app,
                 "env_file": file_path(inventory.inventory_dir, app["env_file"]) if app["env_file"] else "",
+                "env_target": app["env_target"] or (DEFAULT_TARGET if app["env_file"] else ""),
             }
             for name, app in inventory.apps.items()
         },
