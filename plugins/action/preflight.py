@@ -87,16 +87,16 @@ class ActionModule(ActionBase):
         """What the docker hosts' facts say, or what was said in their place."""
         looks = {}
         for host in variables["groups"].get(DOCKER_HOSTS, ()):
-            values = variables["hostvars"][host]
-            facts = values.get("ansible_facts", {}).get("docker_host")
+            values = variables["hostvars"].raw_get(host)
+            answer = values.get("__preflight_host") or {}
+            # What the role has just seen, or failed to see, before facts that may come from a cache.
+            facts = (answer or values).get("ansible_facts", {}).get("docker_host")
             if facts:
                 looks[str(host)] = Look(facts=plain(facts))
             elif host not in variables.get("ansible_play_hosts_all", ()):
                 looks[str(host)] = Look(skipped=True)
             else:
-                answer = values.get("__preflight_host", {})
-                said = " ".join(str(answer.get("msg") or "no answer").split())
-                looks[str(host)] = Look(error=said)
+                looks[str(host)] = Look(error=" ".join(str(answer.get("msg") or "it was not looked at").split()))
         return looks
 
     def _read(self, path: str) -> FileContent:
