@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -13,6 +13,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import DOCKER_HOSTS, RawInventory, Undefined, parse
+from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     FileContent,
     Image,
@@ -133,17 +134,3 @@ def _resolved(templar: Any, written: Any) -> Any:
         return plain(templar.template(written))
     except AnsibleError as error:
         return Undefined(template=show(plain(written)), reason=" ".join(str(error.message).split()))
-
-
-def plain(value: Any) -> Any:
-    """A value without Ansible's own types (tags, lazy containers, vault strings)."""
-    if isinstance(value, Mapping):
-        return {plain(key): plain(item) for key, item in value.items()}
-    if value is None or isinstance(value, bool):
-        return value
-    for kind in (int, float):
-        if isinstance(value, kind):
-            return kind(value)
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return [plain(item) for item in value]
-    return str.__str__(value) if isinstance(value, str) else str(value)

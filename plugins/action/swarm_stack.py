@@ -10,6 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
+from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 
 
 class ActionModule(ActionBase):
@@ -20,7 +21,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        args = dict(self._task.args)
+        args = plain(self._task.args)
         args.pop("text", None)
         if args.get("state", "present") == "present" and args.get("name") and args.get("compose"):
             for key in ("configs", "secrets"):

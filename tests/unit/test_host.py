@@ -39,7 +39,7 @@ TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retr
    1: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12 1 x
    2: 0100007F:1F90 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 13 1 x
 """
-TCP6 = """  sl  local_address                         remote_address                        st tx rx tr tm retr uid timeout inode
+TCP6 = """  sl  local_address    remote_address    st tx rx tr tm retr uid timeout inode
    0: 00000000000000000000000000000000:01BB 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 21 1 x
    1: 0000000000000000FFFF00000100007F:0CEA 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 22 1 x
 """
@@ -164,7 +164,7 @@ def test_modules_are_looked_up_and_not_loaded(tmp_path: Path) -> None:
             "proc/modules": "vxlan 1 0 - Live 0x0\n",
             "proc/filesystems": "nodev\toverlay\n",
             f"{folder}/modules.builtin": "kernel/net/bridge/br_netfilter.ko\n",
-            f"{folder}/modules.dep": "kernel/net/netfilter/ipvs/ip_vs.ko.xz: a\nkernel/net/netfilter/ipvs/ip_vs_rr.ko.xz:\n",
+            f"{folder}/modules.dep": "kernel/net/ipvs/ip_vs.ko.xz: a\nkernel/net/ipvs/ip_vs_rr.ko.xz:\n",
         },
     )
     everything = (1 << 41) - 1

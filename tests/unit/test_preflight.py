@@ -457,7 +457,7 @@ def mesh(s: Scenario) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda s: None,
+        lambda _s: None,
         rerun,
         Scenario.cluster,
         mesh,
@@ -566,7 +566,6 @@ def test_the_platform_of_the_local_inventory() -> None:
 
 def test_an_apps_defaults_are_those_that_it_is_deployed_with() -> None:
     completed = complete(SPECS.app, {"image": "x", "port": 1})
-    assert completed["health"].pop("enabled") is True
     assert {key: value for key, value in completed.items() if key not in REQUIRED} == DEFAULTS
 
 
