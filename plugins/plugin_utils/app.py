@@ -26,6 +26,7 @@ DEFAULTS: Json = {
     "env_delivery": "volume",
     "environment": {},
     "health": {
+        "enabled": True,
         "path": "/healthz",
         "test": [],
         "interval_seconds": 5,
