@@ -186,6 +186,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any, TypeVar
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
@@ -284,7 +285,7 @@ class EnvVolume:
                         raise PlatformError("it isn't a member of the swarm")
                     self.node_ids[name] = node_id
                 found = env.env_volumes(self.app, engine.named_volumes(env.volume_name(self.app, "")))
-                containers = engine.all_containers()
+                containers = engine.containers({})
                 mine = [one for one in containers if self._is_helper(one)]
                 names = {
                     mount.get("Name") for one in containers if one not in mine for mount in one.get("Mounts") or []
@@ -303,7 +304,7 @@ class EnvVolume:
         labels = dict(self.ready)
         if self.manager_socket:
             self.manager = Engine(self.manager_socket)
-            labels = self._node_labels(self.manager.swarm_nodes())
+            labels = self._node_labels(self.manager.swarm_node_list())
             self.mounts = env.env_mounts(self.app, self.manager.swarm_services())
         self.observed = planning.Observed(
             volumes=volumes,
@@ -363,7 +364,7 @@ class EnvVolume:
         ]
         if known:
             return Verified(self.owner or env.Owner.parse(known[0].owner))
-        engine = next((engine for engine in self._engines() if engine.image_config(self.image) is not None), None)
+        engine = next((engine for engine in self._engines() if engine.image(self.image) is not None), None)
         if engine is None:
             if not pull:
                 return None
@@ -379,7 +380,7 @@ class EnvVolume:
 
     def _look_into_image(self, engine: Engine) -> Verified:
         assert self.image is not None
-        user = str((engine.image_config(self.image) or {}).get("User") or "")
+        user = str(((engine.image(self.image) or {}).get("Config") or {}).get("User") or "")
         with engine.helper_container(self.image, self._helper_labels()) as helper:
             # "/.": what lies behind a symbolic link, and an error for a file.
             stream = engine.read_archive(helper, self.target + "/.")
@@ -490,7 +491,7 @@ class EnvVolume:
         name = env.volume_name(self.app, volume.version)
         if anew:
             engine.remove_named_volume(name)
-        engine.create_named_volume(name, volume.labels(self.app))
+        engine.create_volume(name, volume.labels(self.app))
         with engine.helper_container(None, self._helper_labels(), volume=name, target=FOLDER) as helper:
             engine.write_archive(helper, FOLDER, archive)
 
@@ -510,10 +511,8 @@ class EnvVolume:
             keys = [env.node_label(self.app, action.version) for action in actions if action.node == node]
             if node not in self.node_ids or self.manager is None:
                 raise PlatformError(f"node {node} isn't a member of the swarm: it can't be labelled")
-            if isinstance(actions[0], planning.Label):
-                self.manager.change_node_labels(self.node_ids[node], add=dict.fromkeys(keys, env.READY), remove=())
-            else:
-                self.manager.change_node_labels(self.node_ids[node], add={}, remove=keys)
+            added = dict.fromkeys(keys, env.READY) if isinstance(actions[0], planning.Label) else {}
+            self.manager.swarm_node_update(self.node_ids[node], partial(_with_labels, added, frozenset(keys)))
 
     def _helper_labels(self) -> dict[str, str]:
         return {env.LABEL_HELPER: "env_volume", env.LABEL_APP: self.app}
@@ -535,6 +534,12 @@ class EnvVolume:
             with ThreadPoolExecutor(max_workers=min(len(jobs), 8)) as pool:
                 list(pool.map(guarded, jobs))
         return failed
+
+
+def _with_labels(added: Mapping[str, str], removed: frozenset[str], spec: dict[str, Any]) -> dict[str, Any]:
+    """A node's spec with these labels changed and all others left alone."""
+    labels = {key: value for key, value in (spec.get("Labels") or {}).items() if key not in removed}
+    return {**spec, "Labels": {**labels, **added}}
 
 
 def pack(file_name: str, content: bytes, owner: env.Owner) -> bytes:

@@ -71,9 +71,9 @@ options:
         type: float
         default: 0
       memory:
-        description: Memory that it may use, for example V(2G); 0 for all.
+        description: Memory that it may use, for example V(2G); empty for all.
         type: str
-        default: "0"
+        default: ""
   init:
     description: Content of the init script that is PID 1 of each node.
     type: str
@@ -286,7 +286,7 @@ def main() -> None:
                     "name": {"type": "str", "required": True},
                     "address": {"type": "str", "required": True},
                     "cpus": {"type": "float", "default": 0},
-                    "memory": {"type": "str", "default": "0"},
+                    "memory": {"type": "str", "default": ""},
                 },
             },
             "init": {"type": "str", "required": True},

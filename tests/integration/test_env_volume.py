@@ -17,7 +17,8 @@ from typing import Any
 
 import docker
 import pytest
-from conftest import ROOT, Lab, Node
+
+from .conftest import ROOT, Lab, Node
 
 RunModule = Callable[..., dict[str, Any]]
 MODE = 0o600
