@@ -28,7 +28,7 @@ STAGES = ("lint", "unit", "sanity", "install", "engine", "integration", "molecul
 NEED_ENGINE = {"integration", "molecule", "platform"}
 TAIL_LINES = 60
 # What needs an engine makes containers, folders in /run and the like.
-AS_ROOT = [] if os.geteuid() == 0 else ["sudo", "--preserve-env", "env", f"PATH={os.environ['PATH']}"]
+AS_ROOT = [] if os.geteuid() == 0 else ["sudo", "--preserve-env", "--set-home", "env", f"PATH={os.environ['PATH']}"]
 
 
 @dataclass(frozen=True)
@@ -304,7 +304,7 @@ def stop_engine() -> None:
         pid = pid_file.read_text().strip()
         subprocess.run([*AS_ROOT, "kill", "-TERM", pid], check=False)
         for _ in range(300):
-            if not Path("/proc", pid).exists():
+            if not pid_file.exists():
                 return
             time.sleep(0.1)
         print(f"the engine that the tests started (pid {pid}) has not stopped after 30 s")
