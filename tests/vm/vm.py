@@ -2,8 +2,8 @@
 """A real Debian 13 machine for the tests: systemd, cgroup v2, IPVS, every capability, under QEMU without KVM.
 
 The disk is built from the distribution's packages and cached by its recipe; each machine runs on a copy of its own,
-with a user key and a host key made for it (handed over as systemd credentials): nothing is trusted on first use and nothing
-secret lies in the cache.
+with a user key and a host key made for it (handed over as systemd credentials): nothing is trusted on first use and
+nothing secret lies in the cache.
 
     vm.py build                      the cached disk, made if missing
     vm.py boot [--images DIR]        a fresh machine in the background; prints how to reach it
@@ -425,7 +425,7 @@ class Vm:
         )
 
     def _make_keys(self) -> None:
-        """User and host key of this machine alone, credentials that place them at boot, the ssh configuration for them."""
+        """Keys of this machine alone, credentials that place them at boot, the ssh configuration for them."""
         for key in ("user_key", "host_key"):
             run(
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", str(self.folder / key)],
