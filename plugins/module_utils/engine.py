@@ -7,23 +7,37 @@ Methods speak the Engine API's own shapes (the dicts of its JSON). Every failure
 
 from __future__ import annotations
 
+import io
+import json
+import os
+import shutil
+import subprocess
+import tarfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
 DOCKER_IMPORT_ERROR: str | None = None
 try:
     import docker
+    import docker.auth
     import docker.errors
+    import docker.types
     import requests.exceptions
 except ImportError:
     DOCKER_IMPORT_ERROR = traceback.format_exc()
 
 Json = dict[str, Any]
+
+# Docker 20.10, the oldest engine of the supported distributions.
+OLDEST_API = "1.41"
+
+# The label of every image of the catalog.
+RECIPE_LABEL = "io.fungap.recipe"
 
 
 def wait_until(
@@ -50,10 +64,11 @@ def wait_until(
 class Engine:
     """One Docker Engine.
 
-    ``socket``: path of its unix socket, as seen by the machine the module runs on. ``timeout_seconds``: for one request.
+    ``socket``: path of its unix socket, as seen by the machine the module runs on. ``timeout_seconds``: for one
+    request. ``connect`` false: the engine may not be up yet; the API's version is then not negotiated.
     """
 
-    def __init__(self, socket: str, *, timeout_seconds: int = 60) -> None:
+    def __init__(self, socket: str, *, timeout_seconds: int = 60, connect: bool = True) -> None:
         if DOCKER_IMPORT_ERROR:
             raise PlatformError(
                 "the Docker SDK for Python is missing for this interpreter: install python3-docker "
@@ -62,7 +77,8 @@ class Engine:
             )
         self.socket = socket
         with self._errors("connect to"):
-            self.api = docker.APIClient(base_url=f"unix://{socket}", version="auto", timeout=timeout_seconds)
+            version = "auto" if connect else OLDEST_API
+            self.api = docker.APIClient(base_url=f"unix://{socket}", version=version, timeout=timeout_seconds)
 
     @contextmanager
     def _errors(self, doing: str) -> Iterator[None]:
@@ -90,3 +106,589 @@ class Engine:
         with self._errors("read the engine's info"):
             info: Json = self.api.info()
             return info
+
+    # --- networks, volumes and containers of a docker host ---
+
+    def image_id(self, image: str) -> str | None:
+        """ID of an image, None when the engine does not have it."""
+        try:
+            return str(self.api.inspect_image(image)["Id"])
+        except docker.errors.ImageNotFound:
+            return None
+
+    def network(self, name: str) -> Json | None:
+        """``GET /networks/<name>``, None when there is none of that name."""
+        with self._errors(f"look at network {name}"):
+            found = [network for network in self.api.networks(names=[name]) if network["Name"] == name]
+            return found[0] if found else None
+
+    def create_bridge(self, name: str, subnet: str, mtu: int, labels: Mapping[str, str]) -> None:
+        """Create a bridge network with a fixed subnet (CIDR) and MTU (bytes)."""
+        with self._errors(f"create network {name}"):
+            self.api.create_network(
+                name,
+                driver="bridge",
+                options={"com.docker.network.driver.mtu": str(mtu)},
+                ipam=docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=subnet)]),
+                labels=dict(labels),
+                check_duplicate=True,
+            )
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create a local volume; one of that name that is there is left as it is."""
+        with self._errors(f"create volume {name}"):
+            self.api.create_volume(name, driver="local", labels=dict(labels))
+
+    def containers(self, labels: Mapping[str, str]) -> list[Json]:
+        """``GET /containers/json`` of all containers, stopped ones too, that carry ``labels``."""
+        with self._errors("list containers"):
+            found: list[Json] = self.api.containers(
+                all=True, filters={"label": [f"{key}={value}" for key, value in labels.items()]}
+            )
+            return found
+
+    def create_container(self, name: str, body: Json, files: Mapping[str, tuple[int, str]]) -> None:
+        """``POST /containers/create`` with ``body`` as it is, then copy ``files`` in (path -> mode, content).
+
+        The SDK's own builders refuse MaskedPaths and ReadonlyPaths, so the body goes past them.
+        """
+        with self._errors(f"create container {name}"):
+            self.api.create_container_from_config(body, name=name)
+            archive = io.BytesIO()
+            with tarfile.open(fileobj=archive, mode="w") as tar:
+                for path, (mode, content) in sorted(files.items()):
+                    entry = tarfile.TarInfo(path.lstrip("/"))
+                    entry.mode, entry.size = mode, len(content.encode())
+                    tar.addfile(entry, io.BytesIO(content.encode()))
+            self.api.put_archive(name, "/", archive.getvalue())
+
+    def start_container(self, name: str) -> None:
+        """Start a container; one that runs is left as it is."""
+        with self._errors(f"start container {name}"):
+            self.api.start(name)
+
+    def remove_container(self, name: str, stop_seconds: int) -> None:
+        """Stop a container, giving it ``stop_seconds``, and remove it; its named volumes stay."""
+        with self._errors(f"remove container {name}"):
+            self.api.timeout, before = stop_seconds + 30, self.api.timeout
+            try:
+                self.api.stop(name, timeout=stop_seconds)
+                self.api.remove_container(name)
+            finally:
+                self.api.timeout = before
+
+    def container_log(self, name: str, lines: int = 15) -> str:
+        """The last ``lines`` lines that a container wrote."""
+        with self._errors(f"read the log of {name}"):
+            return bytes(self.api.logs(name, tail=lines)).decode(errors="replace")
+
+    def network_names(self, labels: Mapping[str, str]) -> list[str]:
+        """Names of the networks that carry ``labels``."""
+        with self._errors("list networks"):
+            filters = {"label": [f"{key}={value}" for key, value in labels.items()]}
+            return [network["Name"] for network in self.api.networks(filters=filters)]
+
+    def volume_names(self, labels: Mapping[str, str]) -> list[str]:
+        """Names of the volumes that carry ``labels``."""
+        with self._errors("list volumes"):
+            filters = {"label": [f"{key}={value}" for key, value in labels.items()]}
+            return [volume["Name"] for volume in self.api.volumes(filters=filters)["Volumes"] or []]
+
+    def catalog_images(self) -> list[str]:
+        """Tags of the images that carry a recipe of the catalog."""
+        with self._errors("list images"):
+            images = self.api.images(filters={"label": [RECIPE_LABEL]})
+            return [tag for image in images for tag in image["RepoTags"] or []]
+
+    def remove(self, kind: str, name: str) -> None:
+        """Remove a ``network``, ``volume`` or ``image`` by name."""
+        with self._errors(f"remove {kind} {name}"):
+            if kind == "network":
+                self.api.remove_network(name)
+            elif kind == "volume":
+                self.api.remove_volume(name)
+            elif kind == "image":
+                self.api.remove_image(name)
+
+    # --- a swarm as a whole ---
+
+    def swarm_objects(self) -> dict[str, list[Json]]:
+        """``nodes``, ``services`` and ``tasks`` of the swarm that this engine manages."""
+        with self._errors("list the swarm's nodes, services and tasks"):
+            return {"nodes": self.api.nodes(), "services": self.api.services(), "tasks": self.api.tasks()}
+
+    # --- images ---
+
+    def image(self, reference: str) -> Json | None:
+        """``GET /images/<reference>/json``; None when the engine has no such image."""
+        with self._errors(f"inspect image {reference}"):
+            try:
+                image: Json = self.api.inspect_image(reference)
+                return image
+            except docker.errors.ImageNotFound:
+                return None
+
+    def image_tags(self, reference: str) -> dict[str, str]:
+        """Tag -> image id, of all images whose name matches the pattern ``reference``."""
+        with self._errors("list images"):
+            images = self.api.images(filters={"reference": reference})
+        return {tag: image["Id"] for image in images for tag in image.get("RepoTags") or []}
+
+    def pull_problem(self, reference: str) -> str | None:
+        """Why ``reference`` can't be pulled; None when its registry has it. Nothing is downloaded."""
+        try:
+            self.api.inspect_distribution(reference)
+        except docker.errors.APIError as error:
+            return str(error.explanation or error)
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+            return str(error)
+        return None
+
+    def pull_image(self, reference: str) -> None:
+        """Pull ``reference`` (with its tag or digest)."""
+        with self._errors(f"pull {reference}"):
+            self._follow(self.api.pull(reference, stream=True, decode=True), f"pull {reference}")
+
+    def import_image(self, tar: IO[bytes], repository: str, tag: str, changes: list[str]) -> None:
+        """Make a one-layer image of a root filesystem's tar; ``changes`` are Dockerfile instructions."""
+        with self._errors(f"import {repository}:{tag}"):
+            self.api.import_image_from_stream(tar, repository=repository, tag=tag, changes=changes)
+
+    def load_image(self, archive: IO[bytes]) -> str:
+        """Load what ``docker save`` wrote, plain or compressed; return the reference or id of its (last) image."""
+        loaded = ""
+        with self._errors("load an archive"):
+            for message in self._follow(self.api.load_image(archive), "load an archive"):
+                for start in ("Loaded image: ", "Loaded image ID: "):
+                    if message.get("stream", "").startswith(start):
+                        loaded = message["stream"][len(start) :].strip()
+        if not loaded:
+            raise PlatformError(f"the archive loaded on {self.socket} holds no image")
+        return loaded
+
+    def build_image(self, context: IO[bytes], tag: str, *, args: dict[str, str], labels: dict[str, str]) -> None:
+        """Build the Dockerfile in ``context`` (a tar compressed by gzip); the failure has the build's last lines."""
+        with self._errors(f"build {tag}"):
+            stream = self.api.build(
+                fileobj=context,
+                custom_context=True,
+                encoding="gzip",
+                tag=tag,
+                buildargs=args,
+                labels=labels,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            self._follow(stream, f"build {tag}")
+
+    def tag_image(self, image: str, reference: str) -> None:
+        """Give an image one more name."""
+        repository, _, tag = reference.rpartition(":")
+        with self._errors(f"tag {image} as {reference}"):
+            self.api.tag(image, repository, tag)
+
+    def untag_image(self, reference: str) -> None:
+        """Take a name from an image; the image goes with its last one. No such name, or in use: nothing is done."""
+        with self._errors(f"untag {reference}"):
+            try:
+                self.api.remove_image(reference)
+            except docker.errors.APIError as error:
+                if error.status_code not in (404, 409):
+                    raise
+
+    def push_image(self, reference: str, auth: tuple[str, str] | None) -> str:
+        """Push ``reference``, with user and password where needed; return the manifest's digest."""
+        repository, _, tag = reference.rpartition(":")
+        config = {"username": auth[0], "password": auth[1]} if auth else {}
+        digest = ""
+        with self._errors(f"push {reference}"):
+            stream = self.api.push(repository, tag, stream=True, decode=True, auth_config=config)
+            for message in self._follow(stream, f"push {reference}"):
+                digest = (message.get("aux") or {}).get("Digest", digest)
+        if not digest:
+            raise PlatformError(f"cannot push {reference} on {self.socket}: the engine named no digest")
+        return digest
+
+    def _follow(self, stream: Iterable[Json], doing: str) -> list[Json]:
+        """All of a stream of progress messages; an error in it is raised with the output's last lines."""
+        messages: list[Json] = []
+        for message in stream:
+            if "error" in message:
+                output = "".join(earlier.get("stream", "") for earlier in messages).splitlines()
+                raise PlatformError(
+                    f"cannot {doing} on {self.socket}: {message['error']}",
+                    output=[line for line in output[-30:] if line],
+                )
+            messages.append(message)
+        return messages
+
+    # --- membership of a swarm ---
+
+    def _post(self, doing: str, path: str, body: Json, **query: str) -> None:
+        """``POST`` what the SDK's own calls leave out parts of."""
+        with self._errors(doing):
+            url = f"{self.api.base_url}/v{self.api.api_version}{path}"
+            response = self.api.post(url, json=body, params=query, timeout=self.api.timeout)
+        if response.status_code >= 400:
+            try:
+                message = response.json()["message"]
+            except (ValueError, LookupError, TypeError):
+                message = response.text
+            raise PlatformError(f"cannot {doing} on {self.socket}: {message}", status=response.status_code)
+
+    def swarm(self) -> Json:
+        """``GET /swarm``: settings, version and, under ``JoinTokens``, secrets."""
+        with self._errors("read the swarm"):
+            swarm: Json = self.api.inspect_swarm()
+            return swarm
+
+    def swarm_unlock_key(self) -> str:
+        """The key that a locked manager needs; empty without autolock. A secret."""
+        with self._errors("read the swarm's unlock key"):
+            return str(self.api.get_unlock_key().get("UnlockKey") or "")
+
+    def swarm_init(self, body: Json) -> None:
+        """``POST /swarm/init``."""
+        self._post("start a swarm", "/swarm/init", {"ListenAddr": "0.0.0.0:2377", **body})
+
+    def swarm_join(self, body: Json) -> None:
+        """``POST /swarm/join``. The token in ``body`` never shows in an error."""
+        token = body["JoinToken"]
+        try:
+            self._post("join the swarm", "/swarm/join", {"ListenAddr": "0.0.0.0:2377", **body})
+        except PlatformError as error:
+            raise PlatformError(error.message.replace(token, "<the token>"), **error.details) from None
+
+    def swarm_leave(self) -> None:
+        """Leave, also as a manager; no error when it is in no swarm."""
+        with self._errors("leave the swarm"):
+            self.api.leave_swarm(force=True)
+
+    def swarm_unlock(self, key: str) -> None:
+        """``POST /swarm/unlock``."""
+        try:
+            self._post("unlock the swarm", "/swarm/unlock", {"UnlockKey": key})
+        except PlatformError as error:
+            raise PlatformError(error.message.replace(key, "<the key>"), **error.details) from None
+
+    def swarm_update(self, change: Callable[[Json], Json], **rotate: bool) -> None:
+        """``POST /swarm/update`` with ``change(spec)``; ``rotate``: rotateWorkerToken, rotateManagerToken."""
+        query = {key: "true" for key, value in rotate.items() if value}
+
+        def write() -> None:
+            swarm = self.swarm()
+            version = str(swarm["Version"]["Index"])
+            self._post("update the swarm", "/swarm/update", change(swarm["Spec"]), version=version, **query)
+
+        self._again_when_out_of_sequence(write)
+
+    def swarm_node_list(self) -> list[Json]:
+        """``GET /nodes`` (a manager with a leader only)."""
+        with self._errors("list the swarm's nodes"):
+            nodes: list[Json] = self.api.nodes()
+            return nodes
+
+    def swarm_node(self, node_id: str) -> Json | None:
+        """``GET /nodes/<id>``; None when there is none."""
+        with self._errors("read a swarm node"):
+            try:
+                node: Json = self.api.inspect_node(node_id)
+            except docker.errors.NotFound:
+                return None
+            return node
+
+    def swarm_node_update(self, node_id: str, change: Callable[[Json], Json]) -> None:
+        """``POST /nodes/<id>/update`` with ``change(spec)``, read and written again when someone else was faster."""
+
+        def write() -> None:
+            node = self.swarm_node(node_id)
+            if node is None:
+                raise PlatformError(f"there is no swarm node {node_id} (asked {self.socket})")
+            version = str(node["Version"]["Index"])
+            self._post("update a swarm node", f"/nodes/{node_id}/update", change(node["Spec"]), version=version)
+
+        self._again_when_out_of_sequence(write)
+
+    def _again_when_out_of_sequence(self, write: Callable[[], None], attempts: int = 5) -> None:
+        for attempt in range(1, attempts + 1):
+            try:
+                return write()
+            except PlatformError as error:
+                if "out of sequence" not in error.message or attempt == attempts:
+                    raise
+                time.sleep(0.05 * attempt)
+        return None
+
+    def swarm_node_remove(self, node_id: str) -> None:
+        """Take a node out of the list, also one that isn't down; no error when there is none."""
+        with self._errors("remove a swarm node"):
+            try:
+                self.api.remove_node(node_id, force=True)
+            except docker.errors.NotFound:
+                return
+
+    def swarm_node_busy_tasks(self, node_id: str) -> list[str]:
+        """Names (or IDs) of containers that tasks still hold on a node."""
+        with self._errors("list a node's tasks"):
+            tasks: list[Json] = self.api.tasks(filters={"node": node_id})  # type: ignore[no-untyped-call]
+        at_rest = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
+        return [task["ID"] for task in tasks if task["Status"]["State"] not in at_rest]
+
+    # --- stacks ---
+
+    def services_of(self, stack: str) -> list[Json]:
+        """``GET /services`` of one stack."""
+        with self._errors("list services"):
+            services: list[Json] = self.api.services(filters={"label": f"com.docker.stack.namespace={stack}"})
+            return services
+
+    def tasks_of(self, stack: str) -> list[Json]:
+        """``GET /tasks`` of one stack, ended ones too as long as swarm remembers them."""
+        with self._errors("list tasks"):
+            tasks: list[Json] = self.api.tasks(filters={"label": f"com.docker.stack.namespace={stack}"})
+            return tasks
+
+    def swarm_nodes(self) -> list[Json]:
+        """``GET /nodes``."""
+        with self._errors("list nodes"):
+            nodes: list[Json] = self.api.nodes()
+            return nodes
+
+    def swarm_networks(self) -> list[Json]:
+        """``GET /networks`` of the swarm's scope."""
+        with self._errors("list networks"):
+            networks: list[Json] = self.api.networks(filters={"scope": "swarm"})
+            return networks
+
+    def swarm_items(self, kind: str, label: str) -> list[Json]:
+        """``GET /configs`` or ``GET /secrets`` with a label. ``kind``: ``config`` or ``secret``."""
+        with self._errors(f"list {kind}s"):
+            read: Any = self.api.configs if kind == "config" else self.api.secrets
+            items: list[Json] = read(filters={"label": label})
+            return items
+
+    def create_swarm_item(self, kind: str, name: str, content: str, labels: dict[str, str]) -> None:
+        """Create a config or a secret."""
+        with self._errors(f"create {kind} {name}"):
+            create = self.api.create_config if kind == "config" else self.api.create_secret
+            create(name, content.encode(), labels)
+
+    def remove_swarm_item(self, kind: str, item_id: str) -> None:
+        """Remove a config or a secret; one that is gone is fine."""
+        with self._errors(f"remove {kind} {item_id}"), suppress(docker.errors.NotFound):
+            (self.api.remove_config if kind == "config" else self.api.remove_secret)(item_id)
+
+    def remove_service(self, service_id: str) -> None:
+        """Remove a service; one that is gone is fine."""
+        with self._errors(f"remove service {service_id}"), suppress(docker.errors.NotFound):
+            self.api.remove_service(service_id)
+
+    def remove_network(self, network_id: str) -> bool:
+        """Remove a network; False while something still uses it."""
+        with self._errors(f"remove network {network_id}"):
+            try:
+                self.api.remove_network(network_id)
+            except docker.errors.NotFound:
+                pass
+            except docker.errors.APIError as error:
+                if "in use" in str(error) or "active endpoints" in str(error):
+                    return False
+                raise
+        return True
+
+    def set_service_label(self, service_id: str, key: str, value: str) -> None:
+        """Change one label of a service, not of its tasks."""
+        with self._errors(f"label service {service_id}"):
+            api: Any = self.api
+            service = api.inspect_service(service_id)
+            spec = service["Spec"]
+            spec["Labels"] = {**(spec.get("Labels") or {}), key: value}
+            params = {"version": service["Version"]["Index"], "registryAuthFrom": "spec"}
+            url = api._url("/services/{0}/update", service_id)
+            api._result(api._post_json(url, data=spec, params=params), json=True)
+
+    def task_log(self, task_id: str, *, lines: int, timeout_seconds: float = 5) -> str:
+        """The last lines of a task's output, from whichever node it ran on; empty when they can't be had."""
+        params = {"stdout": True, "stderr": True, "tail": str(lines), "follow": False}
+        api: Any = self.api
+        try:
+            response = api.get(api._url("/tasks/{0}/logs", task_id), params=params, timeout=timeout_seconds)
+            response.raise_for_status()
+            return _frames(response.content).decode(errors="replace")
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError):
+            return ""
+
+    def health_log(self, container_id: str) -> str:
+        """What the last failing health checks of a container of this engine printed; empty when there is nothing."""
+        try:
+            health = self.api.inspect_container(container_id)["State"].get("Health") or {}
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError):
+            return ""
+        failed = [entry for entry in health.get("Log") or [] if entry.get("ExitCode")]
+        return "\n".join(f"exit code {entry['ExitCode']}: {str(entry.get('Output')).strip()}" for entry in failed[-2:])
+
+    def deploy_stack(
+        self, stack: str, compose: str, *, resolve_image: str, registry_config: str | None, timeout_seconds: float = 300
+    ) -> str:
+        """``docker stack deploy --prune`` of a compose file's text; returns what the CLI printed.
+
+        ``registry_config``: a folder of the CLI's configuration that holds the registry's credentials.
+        """
+        options = ["--prune", "--resolve-image", resolve_image]
+        if registry_config:
+            options.append("--with-registry-auth")
+        if "--detach" in self._cli(["stack", "deploy", "--help"], timeout_seconds=30)[1]:
+            options.append("--detach=true")
+        arguments = ["stack", "deploy", "--compose-file", "-", *options, stack]
+        code, output = self._cli(
+            arguments, stdin=compose, registry_config=registry_config, timeout_seconds=timeout_seconds
+        )
+        if code:
+            raise PlatformError(f"docker stack deploy of {stack} on {self.socket} failed: {output.strip()}")
+        return output
+
+    def compose_problems(self, stack: str, compose: str) -> list[str]:
+        """What ``docker stack deploy`` would refuse in a compose file, or silently ignore.
+
+        The CLI reads the whole file before it speaks to an engine: it is run against one that isn't there.
+        """
+        code, output = self._cli(
+            ["stack", "deploy", "--compose-file", "-", stack], stdin=compose, host="unix:///nonexistent/docker.sock"
+        )
+        problems = [line.strip() for line in output.splitlines() if line.strip()]
+        known = ("Cannot connect to the Docker daemon", "Since --detach=false", "In a future release")
+        problems = [line for line in problems if not line.startswith(known) and "connect: no such file" not in line]
+        if code == 0:
+            raise PlatformError("docker stack deploy succeeded without an engine: its check can't be relied on")
+        return problems
+
+    def _cli(
+        self,
+        arguments: list[str],
+        *,
+        stdin: str = "",
+        host: str | None = None,
+        registry_config: str | None = None,
+        timeout_seconds: float = 60,
+    ) -> tuple[int, str]:
+        """Run the docker CLI with an environment of its own; exit code and output (stderr and stdout)."""
+        path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/bin", "/usr/bin", "/bin"])
+        docker_cli = shutil.which("docker", path=path)
+        if docker_cli is None:
+            raise PlatformError(
+                "the docker command line client is missing on this machine: install docker.io or docker-cli"
+            )
+        try:
+            done = subprocess.run(
+                [docker_cli, "--host", host or f"unix://{self.socket}", *arguments],
+                input=stdin,
+                env={"PATH": path, "DOCKER_CONFIG": registry_config or "/nonexistent"},
+                cwd="/",
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=timeout_seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise PlatformError(
+                f"docker {' '.join(arguments[:2])} on {self.socket} gave no answer in {timeout_seconds} s"
+            ) from error
+        except OSError as error:
+            raise PlatformError(f"cannot run {docker_cli}: {error}") from error
+        return done.returncode, done.stdout
+
+    # --- env volumes: read and written through containers that are never started ---
+
+    def named_volumes(self, name: str) -> list[Json]:
+        """Volumes whose name contains ``name``."""
+        with self._errors("list volumes"):
+            return list(self.api.volumes(filters={"name": name})["Volumes"] or [])
+
+    def remove_named_volume(self, name: str) -> None:
+        """Remove a volume; one that isn't there is fine."""
+        with self._errors(f"remove volume {name}"):
+            try:
+                self.api.remove_volume(name)
+            except docker.errors.NotFound:
+                return
+
+    def pull_with_config(self, reference: str, registry_config: str | None) -> None:
+        """Pull an image. ``registry_config``: a folder with the Docker CLI's config.json, where the credentials are."""
+        with self._errors(f"pull image {reference}"):
+            registry, _name = docker.auth.resolve_repository_name(reference)
+            credentials = None
+            if registry_config:
+                config = docker.auth.load_config(config_path=f"{registry_config}/config.json")
+                credentials = docker.auth.resolve_authconfig(config, registry)
+            self.api.pull(reference, auth_config=credentials or {})
+
+    @contextmanager
+    def helper_container(
+        self, image: str | None, labels: dict[str, str], *, volume: str | None = None, target: str | None = None
+    ) -> Iterator[str]:
+        """A created, never started container: its id; removed at the end, with its image where that is ours.
+
+        ``image``: a reference, or None for an empty image, imported for the purpose. ``volume``: mounted at ``target``.
+        """
+        mounts = [docker.types.Mount(target, volume, type="volume", no_copy=True)] if volume else []
+        empty = None
+        container = None
+        try:
+            with self._errors("create a helper container"):
+                if image is None:
+                    # An empty tar: two blocks of zeros.
+                    reply = self.api.import_image_from_data(b"\0" * 1024)
+                    empty = json.loads(reply.strip().splitlines()[-1])["status"]
+                container = self.api.create_container(
+                    image or empty,
+                    ["/never-started"],
+                    entrypoint="",
+                    labels=labels,
+                    host_config=self.api.create_host_config(network_mode="none", mounts=mounts),
+                )["Id"]
+            yield container
+        finally:
+            with self._errors("remove a helper container"):
+                if container:
+                    self.api.remove_container(container, v=True, force=True)
+                if empty:
+                    with suppress(docker.errors.APIError):  # another call's helper may have the same empty image
+                        self.api.remove_image(empty)
+
+    def remove_container_and_volumes(self, container: str) -> None:
+        """Remove a container and its anonymous volumes; one that isn't there is fine."""
+        with self._errors(f"remove container {container}"):
+            try:
+                self.api.remove_container(container, v=True, force=True)
+            except docker.errors.NotFound:
+                return
+
+    def read_archive(self, container: str, path: str) -> Iterator[bytes] | None:
+        """A tar of a path in a container as a stream, or None when there is no such path."""
+        with self._errors(f"read {path} of a helper container"):
+            try:
+                stream: Iterator[bytes] = self.api.get_archive(container, path)[0]
+            except docker.errors.NotFound:
+                return None
+            return stream
+
+    def write_archive(self, container: str, path: str, archive: bytes) -> None:
+        """Unpack a tar into a folder of a container."""
+        with self._errors(f"write to {path} of a helper container"):
+            self.api.put_archive(container, path, archive)
+
+    def swarm_services(self) -> list[Json]:
+        """``GET /services``; a manager's engine only."""
+        with self._errors("list the swarm's services"):
+            return list(self.api.services())
+
+
+def _frames(stream: bytes) -> bytes:
+    """The payload of a multiplexed log stream (8 bytes of header before each piece); a plain one as it is."""
+    payload, rest = b"", stream
+    while len(rest) >= 8 and rest[0] in (0, 1, 2) and rest[1:4] == b"\0\0\0":
+        size = int.from_bytes(rest[4:8], "big")
+        payload, rest = payload + rest[8 : 8 + size], rest[8 + size :]
+    return payload or rest

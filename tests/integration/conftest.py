@@ -19,7 +19,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE_IMAGE = os.environ.get("FUNGAP_TEST_NODE_IMAGE", "dev/node:latest")
-# What a node runs where its own init is not part of the image: remount what dockerd must write, forget a killed dockerd's pid files.
+# What a node runs where its own init is not part of the image: remount what dockerd must write, forget the pid files
+# of a killed dockerd.
 INIT = """
 for m in $(awk '$3 ~ /^cgroup/ {print $2}' /proc/mounts) /proc/sys; do mount -o remount,bind,rw $m; done
 rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
@@ -163,13 +164,18 @@ def run_module() -> Callable[..., dict[str, Any]]:
                 "tasks": [{"fungap.swarm." + name: args, "register": "result", "ignore_errors": True}],
             }
         ]
+        environment = {
+            **os.environ,
+            "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+        }
         with tempfile.NamedTemporaryFile("w", suffix=".yml") as playbook:
             json.dump(play, playbook)
             playbook.flush()
             done = subprocess.run(
                 ["ansible-playbook", "-i", "localhost,", "--diff", playbook.name, *(["--check"] if check else [])],
                 cwd=ROOT,
-                env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+                env=environment,
                 capture_output=True,
                 text=True,
                 check=False,

@@ -1,0 +1,89 @@
+# Everything a person does with a checkout. `make help` lists it.
+#
+#   INVENTORY   the inventory to work on; default inventories/local (this machine)
+#   ARGS        more arguments for ansible-playbook, e.g. ARGS="--check --diff"
+#   PLATFORM    platform_name of what `make down` takes away; naming it is the confirmation
+#   VOLUMES=1   `make down` removes the data volumes too
+#   STAGES      what `make test` runs, e.g. STAGES="lint unit"; SCENARIOS the molecule scenarios, e.g. SCENARIOS="proxy app"
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+INVENTORY ?= inventories/local
+PLATFORM ?= fungap
+VOLUMES ?=
+ARGS ?=
+STAGES ?=
+SCENARIOS ?=
+export SCENARIOS
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# The checkout's own settings, wherever it lies; Ansible insists on a UTF-8 locale and this one is always there.
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export LC_ALL := C.UTF-8
+
+playbook = ansible-playbook -i $(INVENTORY)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: setup ## Bring the platform up: from a bare machine to an HTTPS answer; again: nothing to change
+	$(playbook) site.yml $(ARGS)
+
+.PHONY: status
+status: setup ## Say how the platform is
+	$(playbook) playbooks/status.yml $(ARGS)
+
+.PHONY: down
+down: setup ## Take the platform away; data volumes stay unless VOLUMES=1
+	$(playbook) playbooks/reset.yml -e reset_confirmed=$(PLATFORM) -e '{"reset_volumes": $(if $(VOLUMES),true,false)}' $(ARGS)
+
+.PHONY: setup
+setup: ## Install what the playbooks need into .venv
+	@bin/setup.sh
+
+.PHONY: setup-dev
+setup-dev: ## Install what the tests need into .venv
+	@bin/setup.sh dev
+
+.PHONY: test
+test: setup-dev ## Run everything that proves it (STAGES="lint unit" for a part)
+	@python tests/run.py $(STAGES)
+
+.PHONY: lint unit sanity install integration molecule platform
+lint: setup-dev ## ansible-lint, yamllint, ruff, mypy, changelog fragments
+	@python tests/run.py lint
+unit: setup-dev ## Unit tests
+	@python tests/run.py unit
+sanity: setup-dev ## ansible-test sanity on a real copy
+	@python tests/run.py sanity
+install: setup-dev ## Build the collection, install it elsewhere, use it from there
+	@python tests/run.py install
+integration: setup-dev ## Modules on real engines
+	@python tests/run.py integration
+molecule: setup-dev ## The roles' scenarios (SCENARIOS="proxy app" for some)
+	@python tests/run.py molecule
+platform: setup-dev ## The platform from end to end
+	@python tests/run.py platform
+
+.PHONY: test-vm
+test-vm: setup-dev ## The platform on a real Debian VM under emulation, from nothing, over SSH, with a reboot
+	@tests/vm/run
+
+.PHONY: bench
+bench: setup-dev ## Measure against the peers, write bench/results.md
+	@bench/run
+
+.PHONY: docs
+docs: setup ## Write docs/reference anew from the specs
+	@python bin/docs.py
+
+.PHONY: changelog
+changelog: setup-dev ## Write CHANGELOG.md from the fragments for the version in galaxy.yml
+	antsibull-changelog release --reload-plugins
+
+.PHONY: lock
+lock: ## Resolve requirements*.txt anew into requirements*.lock
+	@bin/lock.sh

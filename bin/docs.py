@@ -1,0 +1,177 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Write docs/reference from what the modules, roles and filters say of themselves (one call of ansible-doc).
+
+``python bin/docs.py`` writes; with ``--check`` it writes nothing and fails, naming each page that is not current.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+COLLECTION = "fungap.swarm"
+KINDS = {"module": "modules", "role": "roles", "filter": "filters", "lookup": "lookups", "callback": "callbacks"}
+
+Doc = Mapping[str, Any]
+
+
+def main(arguments: list[str]) -> int:
+    pages = render(describe())
+    found = {str(path.relative_to(REFERENCE)): path.read_text() for path in REFERENCE.rglob("*.md")}
+    stale = sorted(name for name in pages.keys() | found.keys() if pages.get(name) != found.get(name))
+    if "--check" in arguments:
+        for name in stale:
+            print(f"docs/reference/{name} is not current: make docs")
+        return 1 if stale else 0
+    for name in stale:
+        page = REFERENCE / name
+        if name not in pages:
+            page.unlink()
+            continue
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(pages[name])
+        print(f"docs/reference/{name}")
+    return 0
+
+
+def describe() -> Mapping[str, Mapping[str, Doc]]:
+    """What ansible-doc knows of the collection: kind -> name -> description."""
+    command = ["ansible-doc", "--metadata-dump", "--no-fail-on-errors", COLLECTION]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    described: Mapping[str, Mapping[str, Doc]] = json.loads(done.stdout)["all"]
+    return {kind: described[kind] for kind in KINDS}
+
+
+def render(described: Mapping[str, Mapping[str, Doc]]) -> dict[str, str]:
+    """Pages by their path below docs/reference."""
+    pages = {}
+    index = ["# Reference", "", "Written by `make docs` from the specifications; not by hand."]
+    for kind, folder in KINDS.items():
+        entries = {name.removeprefix(f"{COLLECTION}."): entry for name, entry in sorted(described[kind].items())}
+        if not entries:
+            continue
+        index += ["", f"## {folder.capitalize()}", ""]
+        for name, entry in entries.items():
+            if "error" in entry:
+                raise SystemExit(f"{kind} {name}: {entry['error']}")
+            lines = list(_role(name, entry) if kind == "role" else _plugin(name, entry))
+            pages[f"{folder}/{name}.md"] = "\n".join(lines) + "\n"
+            index.append(f"- [{name}]({folder}/{name}.md): {_summary(kind, entry)}")
+    pages["README.md"] = "\n".join(index) + "\n"
+    return pages
+
+
+def _summary(kind: str, entry: Doc) -> str:
+    return _inline(
+        entry["entry_points"]["main"]["short_description"] if kind == "role" else entry["doc"]["short_description"]
+    )
+
+
+def _plugin(name: str, entry: Doc) -> Iterator[str]:
+    doc = entry["doc"]
+    yield from _head(name, doc)
+    if doc.get("requirements"):
+        yield from ("", "Needs where it runs: " + "; ".join(map(_inline, doc["requirements"])) + ".")
+    if doc.get("options"):
+        yield from ("", "## Parameters", "", *_options(doc["options"]))
+    if doc.get("attributes"):
+        yield from ("", "## Attributes", "")
+        for key, attribute in sorted(doc["attributes"].items()):
+            text = _text(attribute.get("details") or attribute.get("description"))
+            yield f"- **{key}**: {attribute.get('support', '')}. {text}".rstrip()
+    if doc.get("notes"):
+        yield from ("", "## Notes", "", *(f"- {_inline(note)}" for note in doc["notes"]))
+    if entry.get("examples"):
+        yield from ("", "## Examples", "", "```yaml", str(entry["examples"]).strip("\n"), "```")
+    if entry.get("return"):
+        yield from ("", "## Returns", "", *_options(entry["return"]))
+
+
+def _role(name: str, entry: Doc) -> Iterator[str]:
+    points = entry["entry_points"]
+    for point in sorted(points, key=lambda point: (point != "main", point)):
+        doc = points[point]
+        if point == "main":
+            yield from _head(name, doc)
+        else:
+            yield from (
+                "",
+                f"## Entry point {point}",
+                "",
+                _inline(doc.get("short_description", "")),
+                "",
+                *_paragraphs(doc),
+            )
+        if doc.get("options"):
+            yield from ("", "## Variables" if point == "main" else "### Variables", "", *_options(doc["options"]))
+
+
+def _head(name: str, doc: Doc) -> Iterator[str]:
+    yield from (f"# {COLLECTION}.{name}", "", _inline(doc["short_description"]) + ".")
+    yield from ("", *_paragraphs(doc))
+
+
+def _paragraphs(doc: Doc) -> Iterator[str]:
+    described = doc.get("description") or []
+    for number, paragraph in enumerate([described] if isinstance(described, str) else described):
+        if number:
+            yield ""
+        yield _inline(paragraph)
+
+
+def _options(options: Mapping[str, Doc], level: int = 0) -> Iterator[str]:
+    """Parameters, variables or return values: a nested list."""
+    for name, option in sorted(options.items(), key=lambda item: (not item[1].get("required", False), item[0])):
+        kind = option.get("type", "str")
+        if option.get("elements"):
+            kind = f"{kind} of {option['elements']}"
+        traits = [kind]
+        if option.get("required"):
+            traits.append("required")
+        text = _text(option.get("description"))
+        if option.get("choices"):
+            text += " One of " + ", ".join(f"`{choice}`" for choice in option["choices"]) + "."
+        if option.get("default") is not None:
+            text += f" Default: `{_value(option['default'])}`."
+        if option.get("returned"):
+            text += f" Returned: {_inline(option['returned'])}."
+        if option.get("sample") is not None:
+            text += f" Example: `{_value(option['sample'])}`."
+        yield f"{'  ' * level}- **`{name}`** ({', '.join(traits)}): {text}".rstrip()
+        for nested in ("options", "suboptions", "contains"):
+            if option.get(nested):
+                yield from _options(option[nested], level + 1)
+
+
+def _value(value: Any) -> str:
+    dumped: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False)
+    return dumped.removesuffix("\n").removesuffix("\n...")
+
+
+def _text(description: Any) -> str:
+    parts = [description] if isinstance(description, str) else description or []
+    return " ".join(_inline(part) for part in parts)
+
+
+def _inline(text: str) -> str:
+    """Ansible's markup as Markdown."""
+    text = re.sub(r"\b(?:C|V|O|RV|E|M|P)\(((?:\\.|[^()\\]|\([^()]*\))*)\)", r"`\1`", str(text))
+    text = re.sub(r"\bI\(([^)]*)\)", r"*\1*", text)
+    text = re.sub(r"\bB\(([^)]*)\)", r"**\1**", text)
+    text = re.sub(r"\bU\(([^)]*)\)", r"<\1>", text)
+    text = re.sub(r"\bL\(([^,)]*),\s*([^)]*)\)", r"[\1](\2)", text)
+    return " ".join(text.replace("HORIZONTALLINE", "").split())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,104 @@
+"""What is visible from outside of a registry that the role made."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+ADDRESS = "mol-registry:5000"
+CONFIG = "/etc/mol-registry"
+CA = f"{CONFIG}/certs.d/{ADDRESS}/ca.crt"
+DOCKER = f"DOCKER_CONFIG={CONFIG}/registry-client docker"
+IMAGE = f"{ADDRESS}/mol/empty:1"
+
+
+def status(host: Any, path: str, *options: str) -> str:
+    command = f"curl --noproxy '*' -sS -o /dev/null -w '%{{http_code}}' {' '.join(options)} https://{ADDRESS}{path}"
+    return str(host.check_output(command))
+
+
+@pytest.fixture
+def pushed(host: Any) -> Iterator[str]:
+    host.check_output(f"tar -cf - -T /dev/null | docker import - {IMAGE}")
+    yield host.check_output(f"{DOCKER} push -q {IMAGE} >&2; docker inspect -f '{{{{index .RepoDigests 0}}}}' {IMAGE}")
+    host.run(f"docker rmi -f {IMAGE}")
+
+
+def test_nobody_gets_in_without_a_login(host: Any) -> None:
+    assert status(host, "/v2/", "--cacert", CA) == "401"
+    assert status(host, "/v2/", "--cacert", CA, "-u", "platform:wrong") == "401"
+
+
+def test_the_certificate_is_by_the_platforms_ca_and_by_nobody_else(host: Any) -> None:
+    assert host.run(f"curl --noproxy '*' -sS https://{ADDRESS}/v2/").rc == 60
+    issuer = host.check_output(
+        f"openssl s_client -connect {ADDRESS} -CAfile {CA} -verify_hostname mol-registry </dev/null 2>&1"
+    )
+    assert "Verify return code: 0 (ok)" in issuer
+    assert "issuer=CN = mol-registry platform CA" in issuer
+
+
+def test_old_tls_is_refused(host: Any) -> None:
+    assert host.run(f"openssl s_client -connect {ADDRESS} -tls1_1 </dev/null").rc != 0
+
+
+def test_an_image_goes_in_and_comes_out_by_digest(host: Any, pushed: str) -> None:
+    host.check_output(f"docker rmi -f {IMAGE}")
+    host.check_output(f"{DOCKER} pull -q {pushed}")
+    assert pushed.split("@")[1] in host.check_output(f"docker images --digests --no-trunc {ADDRESS}/mol/empty")
+
+
+def test_data_outlives_the_container(host: Any, pushed: str) -> None:
+    host.check_output("docker restart mol-registry-registry")
+    for _ in range(50):
+        if host.run(f"{DOCKER} pull -q {pushed}").rc == 0:
+            return
+        time.sleep(0.2)
+    pytest.fail("the image is gone after a restart")
+
+
+def test_an_image_can_be_deleted(host: Any, pushed: str) -> None:
+    auth = json.loads(host.check_output(f"cat {CONFIG}/registry-client/config.json"))["auths"][ADDRESS]["auth"]
+    digest = pushed.split("@")[1]
+    assert (
+        status(
+            host,
+            f"/v2/mol/empty/manifests/{digest}",
+            "--cacert",
+            CA,
+            "-X",
+            "DELETE",
+            "-H",
+            f"'Authorization: Basic {auth}'",
+        )
+        == "202"
+    )
+
+
+def test_secrets_are_for_root_alone(host: Any) -> None:
+    assert host.file(f"{CONFIG}/registry-client").mode == 0o700
+    for path in ("registry-client/config.json", "registry/tls.key", "registry/htpasswd"):
+        assert host.file(f"{CONFIG}/{path}").mode == 0o600
+        assert host.file(f"{CONFIG}/{path}").user == "root"
+
+
+def test_the_container_is_limited_labelled_and_not_published(host: Any) -> None:
+    seen = json.loads(host.check_output("docker inspect mol-registry-registry"))[0]
+    assert seen["HostConfig"]["Memory"] == 256 * 1024 * 1024
+    assert seen["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    assert not seen["HostConfig"]["PortBindings"]
+    assert seen["Config"]["Labels"]["io.fungap.platform"] == "mol-registry"
+    assert seen["NetworkSettings"]["Networks"]["mol-registry"]["IPAddress"] == "172.30.41.2"
+
+
+def test_it_says_that_it_is_healthy(host: Any) -> None:
+    for _ in range(100):
+        state = host.check_output("docker inspect -f '{{.State.Health.Status}}' mol-registry-registry")
+        if state == "healthy":
+            return
+        time.sleep(0.5)
+    pytest.fail(f"the registry is {state}")

@@ -1,0 +1,153 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Makes and keeps the platform's CA, certificates and passwords on the controller; no module is started."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.common.validation import check_type_dict, check_type_list
+from ansible.plugins.action import ActionBase
+from ansible_collections.fungap.swarm.plugins.module_utils import files
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import ConfigFile, Ownership
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
+from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import (
+    CertificateRequest,
+    SecretsPlan,
+    SecretsRequest,
+    describe,
+    plan_secrets,
+)
+
+FILE = Ownership(0o600)
+DIRECTORY = Ownership(0o700)
+
+
+class ActionModule(ActionBase):
+    """``fungap.swarm.platform_secrets``."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = True
+    _VALID_ARGS = frozenset({"directory", "ca_name", "certificates", "passwords", "htpasswd"})
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        try:
+            request = self._parse(self._task.args, (task_vars or {}).get("inventory_dir") or ".")
+            result.update(self._ensure(request))
+        except PlatformError as error:
+            raise AnsibleActionFail(error.message) from error
+        return result
+
+    def _ensure(self, request: SecretsRequest) -> dict[str, Any]:
+        check = self._task.check_mode
+        with contextlib.nullcontext() if check else _lock(request.directory):
+            found = {name: self._read(f"{request.directory}/{name}") for name in request.files}
+            known = {name: content for name, content in found.items() if content is not None}
+            plan = plan_secrets(request, known, datetime.datetime.now(datetime.timezone.utc))
+            loose = _loose(request, known, plan)
+            if not check:
+                _write(request, plan, loose)
+        return {
+            "changed": bool(plan.writes or loose),
+            "actions": [f"write {name}: {reason}" for name, reason in plan.reasons.items()]
+            + [f"protect {path}" for path in loose],
+            "warnings": plan.warnings,
+            "diff": {
+                "before": "".join(describe(name, found[name]) for name in plan.writes),
+                "after": "".join(
+                    describe(name, content).replace("(secret, not shown)", "(secret, not shown, new)")
+                    for name, content in plan.writes.items()
+                ),
+            },
+            "ansible_facts": {"platform_secrets": plan.facts},
+        }
+
+    def _read(self, path: str) -> str | None:
+        """A file's text, decrypted when Ansible Vault holds it."""
+        if not os.path.lexists(path):
+            return None
+        try:
+            content: bytes = self._loader._get_file_contents(path)[0]
+            return bytes(content).decode()
+        except (AnsibleError, UnicodeDecodeError) as error:
+            raise PlatformError(f"cannot read {path}: {error}") from error
+
+    def _parse(self, args: Mapping[str, Any], base: str) -> SecretsRequest:
+        unknown = sorted(set(args) - self._VALID_ARGS)
+        if unknown:
+            raise PlatformError(
+                f"unknown parameter {', '.join(unknown)}; there are {', '.join(sorted(self._VALID_ARGS))}"
+            )
+        directory = str(args.get("directory") or "")
+        if not os.path.isabs(directory):
+            raise PlatformError(f"directory is {directory!r}: give an absolute path")
+        try:
+            certificates = check_type_dict(args.get("certificates") or {})
+            return SecretsRequest(
+                directory=os.path.normpath(directory),
+                ca_name=str(args.get("ca_name") or "Platform CA"),
+                certificates={
+                    str(name): self._parse_certificate(str(name), check_type_dict(item), base)
+                    for name, item in certificates.items()
+                },
+                passwords=[str(name) for name in check_type_list(args.get("passwords") or [])],
+                htpasswd={str(k): str(v) for k, v in check_type_dict(args.get("htpasswd") or {}).items()},
+            )
+        except TypeError as error:
+            raise PlatformError(f"wrong type of a parameter: {error}") from error
+
+    def _parse_certificate(self, name: str, item: Mapping[str, Any], base: str) -> CertificateRequest:
+        names = tuple(dict.fromkeys(str(value) for value in check_type_list(item.get("names") or [])))
+        addresses = tuple(dict.fromkeys(str(value) for value in check_type_list(item.get("addresses") or [])))
+        given = [str(item[key]) for key in ("certificate_file", "key_file") if item.get(key)]
+        if not given:
+            return CertificateRequest(names, addresses)
+        if len(given) == 1:
+            raise PlatformError(f"certificate {name!r} needs certificate_file and key_file, or neither")
+        paths = [os.path.join(base, os.path.expanduser(path)) for path in given]
+        contents = []
+        for path in paths:
+            content = self._read(path)
+            if content is None:
+                raise PlatformError(f"certificate {name!r}: there is no file {path}")
+            contents.append(content)
+        return CertificateRequest(names, addresses, pki.KeyPair(contents[0], contents[1]), (paths[0], paths[1]))
+
+
+@contextmanager
+def _lock(directory: str) -> Iterator[None]:
+    """One run at a time: two that start together must not make two CAs."""
+    if not os.path.isdir(directory):
+        files.make_directory(directory, DIRECTORY)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _loose(request: SecretsRequest, found: Mapping[str, str], plan: SecretsPlan) -> list[str]:
+    """Paths that others than the owner may look into."""
+    paths = [request.directory] if os.path.isdir(request.directory) else []
+    paths += [f"{request.directory}/{name}" for name in found if name not in plan.writes]
+    return [path for path in paths if stat.S_IMODE(os.stat(path).st_mode) & 0o077]
+
+
+def _write(request: SecretsRequest, plan: SecretsPlan, loose: list[str]) -> None:
+    for path in loose:
+        files.set_ownership(path, DIRECTORY if os.path.isdir(path) else FILE)
+    for name, content in plan.writes.items():
+        path = f"{request.directory}/{name}"
+        files.install(files.stage(ConfigFile(path, content, FILE, secret=True)), path)

@@ -1,0 +1,36 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Print what M(fungap.swarm.platform_info) saw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.status import problems, status_lines
+
+
+class ActionModule(ActionBase):
+    """Reads through the module, prints on the controller; with ``strict`` it fails where something is wrong."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """``manager_sockets``, ``title``, ``notes`` (lines below the tables), ``strict``."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        args = self._task.args
+        seen = self._execute_module(
+            module_name="fungap.swarm.platform_info",
+            module_args={"manager_sockets": args["manager_sockets"]},
+            task_vars=task_vars,
+        )
+        result.update(seen)
+        if seen.get("failed"):
+            return result
+        lines = [args["title"], "", *status_lines(seen["nodes"], seen["services"]), "", *args.get("notes", [])]
+        self._display.display("\n" + "\n".join(f"  {line}".rstrip() for line in lines) + "\n")
+        wrong = problems(seen["nodes"], seen["services"])
+        if args.get("strict") and wrong:
+            result.update(failed=True, msg="; ".join(wrong))
+        return result

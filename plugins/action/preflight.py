@@ -1,0 +1,139 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Collect what the inventory says and what is known, let the pure core judge, tell the result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import DOCKER_HOSTS, RawInventory, Undefined, parse
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
+    FileContent,
+    Image,
+    Look,
+    Thresholds,
+    World,
+    check,
+    parse_images,
+    resolve,
+    utc_now,
+    wanted_files,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show, summary
+from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, read_specs
+
+ROLES = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
+
+
+class ActionModule(ActionBase):
+    """The action ``fungap.swarm.preflight``."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validation, params = self.validate_argument_spec(
+            {
+                "disk_free_gigabytes_min": {"type": "float", "default": 8},
+                "memory_gigabytes_min": {"type": "float", "default": 1.8},
+            }
+        )
+        specs = read_specs(ROLES)
+        raw = self._raw_inventory(specs, variables)
+        inventory, problems = parse(raw, specs)
+        world = World(
+            raw=raw,
+            inventory=inventory,
+            looks=self._looks(variables),
+            images=self._catalog(raw),
+            files={path: _read(path) for path in wanted_files(inventory)},
+            now=utc_now(),
+            thresholds=Thresholds(**params),
+        )
+        problems += check(world)
+        if problems:
+            problems = list(dict.fromkeys(problems))
+            result.update(failed=True, msg=summary(problems), problems=[str(problem) for problem in problems])
+        else:
+            result.update(changed=False, ansible_facts={"platform": resolve(world)})
+        return result
+
+    def _raw_inventory(self, specs: Specs, variables: Mapping[str, Any]) -> RawInventory:
+        """Of every host, the variables that are ours or look like it, resolved."""
+        groups = plain(variables["groups"])
+        hosts = {}
+        for host in groups["all"]:
+            values = variables["hostvars"][host]
+            facts = values.get("ansible_facts", {})
+            names = [str(name) for name in values if name not in facts]
+            wanted = {name for name in names if name in specs.known} | {name for name, _near in specs.unknown(names)}
+            wanted |= {"ansible_host"} & set(names)
+            written = variables["hostvars"].raw_get(host)
+            hosts[host] = {name: _resolved(values, written, name) for name in names if name in wanted}
+        return RawInventory(
+            hosts=hosts, groups=groups, inventory_dir=str(variables.get("inventory_dir") or os.getcwd())
+        )
+
+    def _looks(self, variables: Mapping[str, Any]) -> dict[str, Look]:
+        """What the docker hosts' facts say, or what was said in their place."""
+        looks = {}
+        for host in variables["groups"].get(DOCKER_HOSTS, ()):
+            values = variables["hostvars"][host]
+            facts = values.get("ansible_facts", {}).get("docker_host")
+            if facts:
+                looks[str(host)] = Look(facts=plain(facts))
+            elif host not in variables.get("ansible_play_hosts_all", ()):
+                looks[str(host)] = Look(skipped=True)
+            else:
+                answer = values.get("__preflight_host", {})
+                said = " ".join(str(answer.get("msg") or "no answer").split())
+                looks[str(host)] = Look(error=said)
+        return looks
+
+    def _catalog(self, raw: RawInventory) -> dict[str, Image]:
+        """The images that the role and the inventory know."""
+        own = None
+        path = os.path.join(ROLES, "images", "defaults", "main.yml")
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                own = yaml.safe_load(file).get("images_catalog")
+        variables = next((raw.hosts[host] for host in raw.group(DOCKER_HOSTS) if host in raw.hosts), {})
+        return parse_images(variables.get("images_catalog", own), variables.get("images_extra"))
+
+
+def _read(path: str) -> FileContent:
+    try:
+        with open(path, "rb") as file:
+            return FileContent(content=file.read())
+    except OSError as error:
+        return FileContent(error=error.strerror or str(error))
+
+
+def _resolved(values: Mapping[str, Any], written: Mapping[str, Any], name: str) -> Any:
+    try:
+        return plain(values[name])
+    except AnsibleError as error:
+        return Undefined(template=show(plain(written.get(name))), reason=" ".join(str(error.message).split()))
+
+
+def plain(value: Any) -> Any:
+    """A value without Ansible's own types (tags, lazy containers, vault strings)."""
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        return [plain(item) for item in value]
+    return str.__str__(value) if isinstance(value, str) else str(value)

@@ -1,0 +1,427 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The operation of module image_catalog: look at a docker host and a registry, then make and push what they lack."""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model import image as model
+from ansible_collections.fungap.swarm.plugins.module_utils.plan import image as planning
+from ansible_collections.fungap.swarm.plugins.module_utils.registry_api import Registry, RegistrySilentError
+from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
+
+# An image of distribution packages is installed and compiled by dpkg, npm, ...: hours mean that something hangs.
+BUILD_TIMEOUT_SECONDS = 1800
+# A registry that was started just before answers within seconds.
+REGISTRY_DEADLINE_SECONDS = 30
+LOCK_FILE = "/run/lock/fungap-images.lock"
+TRUSTED_CA_GLOB = "/usr/local/share/ca-certificates/*.crt"
+DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+# What no container reads: documentation and translations (a third of a small image).
+EXCLUDED_FOLDERS = ("doc", "info", "locale", "man")
+
+
+class ImageCatalog:
+    """One call: the whole catalog on one docker host."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.engine = Engine(params["docker_socket"])
+        self.entries = model.parse_catalog(params["catalog"])
+        self.authorities = _read_authorities(params["trusted_ca_files"])
+        self.contexts: Mapping[str, Mapping[str, str]] = params["contexts"] or {}
+        self.targets: dict[str, planning.Target] = {}
+        self.registry_problem: PlatformError | None = None
+
+    # --- look ---
+
+    def plan(self) -> Plan:
+        names = self.params["names"]
+        if names is None:
+            names = [entry.name for entry in self.entries.values() if not entry.internal]
+        self.targets, problems = planning.resolve(self.entries, names, self.params["source"], self._circumstances())
+        here = self._present()
+        problems.update(self._pull_problems(here))
+        warnings = self._judge(problems)
+        refs = self._refs()
+        actions = planning.plan_images(
+            self.targets,
+            here,
+            registry_address=self.params["registry_address"] if self.params["push"] else "",
+            in_registry=refs,
+        )
+        wanted = [target.name for target in self.targets.values() if not target.internal]
+        return Plan(
+            actions=actions,
+            before={
+                "images": planning.listing(self.targets, (name for name in wanted if name in here)),
+                "registry": sorted(refs.values()),
+            },
+            after={
+                "images": planning.listing(self.targets, wanted),
+                "registry": sorted(
+                    [*refs.values()]
+                    + [
+                        planning.remote_tag(action.target, action.registry_address)
+                        for action in actions
+                        if isinstance(action, planning.Push)
+                    ]
+                ),
+            },
+            result={**self._result(here, refs), "skipped_images": problems},
+            warnings=warnings,
+        )
+
+    def _circumstances(self) -> planning.Circumstances:
+        trusted = hashlib.sha256(b"".join(self.authorities)).hexdigest() if self.authorities else ""
+        return planning.Circumstances(
+            contexts={name: context["sha256"] for name, context in self.contexts.items()},
+            trusted_ca=trusted,
+            archives=_find_archives(self.params["archive_dir"], self.entries),
+            generation=self.params["generation"],
+        )
+
+    def _present(self) -> dict[str, str]:
+        """Name -> id of the targets that the docker host has."""
+        tags = self.engine.image_tags(f"{model.LOCAL_PREFIX}/*")
+        return {target.name: tags[target.image] for target in self.targets.values() if target.image in tags}
+
+    def _pull_problems(self, here: Mapping[str, str]) -> dict[str, str]:
+        """Ask the registries of what has to be pulled, all at once, before anything is changed."""
+        pulls = [
+            action.target
+            for action in planning.plan_images(self.targets, here)
+            if isinstance(action, planning.Make) and action.target.how == "pull"
+        ]
+        if not pulls:
+            return {}
+        with ThreadPoolExecutor(max_workers=len(pulls)) as pool:
+            found = pool.map(lambda target: Engine(self.engine.socket).pull_problem(target.pull), pulls)
+        return {
+            target.name: f"cannot pull {target.pull}: {problem}"
+            for target, problem in zip(pulls, found, strict=True)
+            if problem
+        }
+
+    def _judge(self, problems: dict[str, str]) -> list[str]:
+        """Fail by name, or leave out what can't be had and all that stands on it; return warnings."""
+        for target in self.targets.values():
+            if target.base in problems:
+                problems.setdefault(target.name, f"its base {target.base} can't be had: {problems[target.base]}")
+        if not problems:
+            return []
+        phrases = [f"{name}: {reason}" for name, reason in problems.items()]
+        if self.params["missing"] == "fail":
+            where = f" in {self.params['archive_dir']}" if self.params["source"] == "archive" else ""
+            raise PlatformError(
+                f"{len(problems)} image(s) can't be had from source {self.params['source']}{where}: "
+                + "; ".join(phrases)
+                + ". Choose another images_source, or images_missing: skip",
+                missing_images=problems,
+            )
+        self.targets = {name: target for name, target in self.targets.items() if name not in problems}
+        return [f"image left out, {phrase}" for phrase in phrases]
+
+    def _refs(self) -> dict[str, str]:
+        """Name -> reference by digest, of what the registry has. A registry that can't be asked has nothing."""
+        address = self.params["registry_address"]
+        tags = {target.name: target.recipe[:12] for target in self.targets.values() if target.push}
+        self.registry_problem = None
+        if not address:
+            return {}
+        try:
+            registry = Registry(
+                address, ca_file=os.path.join(self.params["certs_dir"], address, "ca.crt"), auth=self._auth()
+            )
+            return {name: f"{address}/{name}@{digest}" for name, digest in registry.digests(tags).items()}
+        except PlatformError as error:
+            self.registry_problem = error
+            return {}
+
+    def _refs_once_it_answers(self) -> dict[str, str]:
+        """The same, of a registry that may have been started a moment ago."""
+        refs: dict[str, str] = {}
+
+        def answers() -> bool:
+            refs.update(self._refs())
+            return not isinstance(self.registry_problem, RegistrySilentError)
+
+        wait_until(answers, deadline_seconds=REGISTRY_DEADLINE_SECONDS, failure=lambda: str(self.registry_problem))
+        if self.registry_problem:
+            raise self.registry_problem
+        return refs
+
+    def _auth(self) -> tuple[str, str] | None:
+        folder = self.params["registry_config"]
+        path = os.path.join(folder, "config.json") if folder else ""
+        if not os.path.exists(path):
+            return None
+        with open(path, encoding="utf-8") as file:
+            return model.parse_registry_auth(file.read(), self.params["registry_address"])
+
+    def _result(self, here: Mapping[str, str], refs: Mapping[str, str]) -> dict[str, Any]:
+        images: dict[str, dict[str, str]] = {}
+        for target in self.targets.values():
+            if target.internal:
+                continue
+            images[target.name] = {"image": target.image, "recipe": target.recipe}
+            if target.name in here:
+                images[target.name]["id"] = here[target.name]
+            if target.name in refs:
+                images[target.name]["ref"] = refs[target.name]
+        return {"images": images, "ansible_facts": {"platform_images": images}}
+
+    # --- act ---
+
+    def apply(self, plan: Plan) -> Mapping[str, Any]:
+        makes = [action for action in plan.actions if isinstance(action, planning.Make)]
+        pushes = [action for action in plan.actions if isinstance(action, planning.Push)]
+        needs = self._needs(makes)
+        if needs:
+            return {"needs": needs}
+        if pushes and self.registry_problem:
+            there = self._refs_once_it_answers()
+            pushes = [action for action in pushes if action.target.name not in there]
+        durations: dict[str, float] = {}
+        if makes:
+            with _lock():
+                here = self._present()  # another run may have made some while this one waited
+                waiting = [action for action in makes if action.target.name not in here]
+                durations.update(_in_parallel(waiting, self._make))
+        if pushes:
+            durations.update({f"push {name}": took for name, took in _in_parallel(pushes, self._push).items()})
+        return {**self._result(self._present(), self._refs()), "durations_seconds": durations}
+
+    def _needs(self, makes: Iterable[planning.Make]) -> dict[str, Any]:
+        """What the action plugin has to bring before anything can be built."""
+        needs: dict[str, Any] = {}
+        contexts = [make.target.name for make in makes if make.target.how == "build"]
+        missing = [name for name in contexts if "path" not in self.contexts.get(name, {})]
+        if missing:
+            needs["contexts"] = missing
+        if any(make.target.how == "bootstrap" for make in makes) and not (
+            shutil.which("mmdebstrap") and os.path.exists(DEBIAN_KEYRING)
+        ):
+            needs["packages"] = True
+        return needs
+
+    def _make(self, action: planning.Make) -> None:
+        target = action.target
+        engine = Engine(self.engine.socket, timeout_seconds=BUILD_TIMEOUT_SECONDS)
+        if target.how == "bootstrap":
+            self._bootstrap(engine, target)
+        elif target.how == "build":
+            self._build(engine, target)
+        elif target.how == "load":
+            with open(target.archive, "rb") as archive:
+                engine.tag_image(engine.load_image(archive), target.image)
+        elif target.internal and self.authorities:
+            engine.pull_image(target.pull)
+            context = _authorities_context(target.pull, self.authorities)
+            engine.build_image(context, target.image, args={}, labels={model.RECIPE_LABEL: target.recipe})
+        else:
+            engine.pull_image(target.pull)
+            engine.tag_image(target.pull, target.image)
+
+    def _build(self, engine: Engine, target: planning.Target) -> None:
+        args = {str(key): str(value) for key, value in self.params["build_environment"].items()}
+        if target.build:
+            args.update(target.build.args)
+        if target.base:
+            args["BASE"] = self.targets[target.base].image
+        with open(self.contexts[target.name]["path"], "rb") as context:
+            engine.build_image(context, target.image, args=args, labels={model.RECIPE_LABEL: target.recipe})
+
+    def _bootstrap(self, engine: Engine, target: planning.Target) -> None:
+        assert target.build
+        with tempfile.TemporaryDirectory(prefix="fungap-images-") as folder, tempfile.TemporaryFile() as log:
+            for number, authority in enumerate(self.authorities):
+                with open(os.path.join(folder, f"trusted-{number}.crt"), "wb") as file:
+                    file.write(authority)
+            command = bootstrap_command(target.build, self._mirrors(), folder)
+            environment = {**os.environ, **{key: str(value) for key, value in self.params["build_environment"].items()}}
+            environment["PATH"] = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+            with subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment
+            ) as process:
+                assert process.stdout
+                problem: PlatformError | None = None
+                try:
+                    repository, _, tag = target.image.rpartition(":")
+                    engine.import_image(
+                        process.stdout, repository, tag, [f"LABEL {model.RECIPE_LABEL}={target.recipe}", 'CMD ["bash"]']
+                    )
+                except PlatformError as error:
+                    problem = error
+                    process.terminate()
+            if process.returncode:
+                if not problem:
+                    engine.untag_image(target.image)
+                log.seek(0)
+                lines = log.read().decode(errors="replace").splitlines()[-20:]
+                raise PlatformError(f"mmdebstrap could not make {target.name}: " + " / ".join(lines[-5:]), output=lines)
+            if problem:
+                raise problem
+
+    def _mirrors(self) -> model.Mirrors:
+        texts = []
+        for path in ["/etc/apt/sources.list", *sorted(glob.glob("/etc/apt/sources.list.d/*"))]:
+            if path.endswith((".list", ".sources")) and os.path.exists(path):
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    texts.append(file.read())
+        release = _os_release()
+        found = model.Mirrors()
+        if release.get("ID") == "debian":
+            found = model.parse_apt_sources(texts, release.get("VERSION_CODENAME", ""))
+        return model.Mirrors(
+            (self.params["debian_mirror"] or found.main).rstrip("/"),
+            (self.params["debian_security_mirror"] or found.security).rstrip("/"),
+        )
+
+    def _push(self, action: planning.Push) -> None:
+        engine = Engine(self.engine.socket, timeout_seconds=BUILD_TIMEOUT_SECONDS)
+        reference = planning.remote_tag(action.target, action.registry_address)
+        engine.tag_image(action.target.image, reference)
+        try:
+            engine.push_image(reference, self._auth())
+        finally:
+            engine.untag_image(reference)
+
+
+def bootstrap_command(build: model.Build, mirrors: model.Mirrors, authorities_folder: str) -> list[str]:
+    """The call of mmdebstrap that writes the root filesystem of ``build`` to its standard output as a tar."""
+    excluded = "".join(f"path-exclude=/usr/share/{folder}/*\\n" for folder in EXCLUDED_FOLDERS)
+    hooks = [
+        # Not by --dpkgopt, which costs mmdebstrap one more process for each package that it unpacks.
+        f"printf '{excluded}' > \"$1/etc/dpkg/dpkg.cfg.d/exclude\"",
+        "rm -rf " + " ".join(f'"$1"/usr/share/{folder}/*' for folder in EXCLUDED_FOLDERS),
+        f'cp {authorities_folder}/*.crt "$1/usr/local/share/ca-certificates/" 2>/dev/null || true',
+        'if [ -x "$1/usr/sbin/update-ca-certificates" ]; then chroot "$1" update-ca-certificates; fi',
+        'rm -f "$1"/var/log/*.log "$1"/var/log/apt/* "$1"/var/cache/ldconfig/aux-cache',
+    ]
+    return [
+        "mmdebstrap",
+        "--quiet",
+        "--variant=apt",
+        "--format=tar",
+        f"--keyring={DEBIAN_KEYRING}",
+        *(["--include=" + ",".join(build.packages)] if build.packages else []),
+        '--aptopt=Acquire::Languages "none"',
+        '--aptopt=APT::Install-Recommends "false"',
+        "--dpkgopt=force-unsafe-io",
+        *(f"--customize-hook={hook}" for hook in hooks),
+        build.bootstrap,
+        "-",
+        *mirrors.sources(build.bootstrap),
+    ]
+
+
+def _authorities_context(base: str, authorities: Iterable[bytes]) -> io.BytesIO:
+    """A build's context that adds trusted authorities to an image, whatever tools it has."""
+    bundle = b"\n".join(authorities)
+    dockerfile = (
+        f"FROM {base}\nCOPY trusted.crt /usr/local/share/ca-certificates/trusted.crt\n"
+        "RUN mkdir -p /etc/ssl/certs"
+        " && cat /usr/local/share/ca-certificates/trusted.crt >> /etc/ssl/certs/ca-certificates.crt\n"
+    )
+    result = io.BytesIO()
+    with gzip.open(result, "wb") as packed, tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, content in (("Dockerfile", dockerfile.encode()), ("trusted.crt", bundle)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    result.seek(0)
+    return result
+
+
+def _read_authorities(paths: list[str] | None) -> list[bytes]:
+    """The contents of the trusted certificates; every one that can't be read in one failure."""
+    contents, problems = [], []
+    for path in sorted(glob.glob(TRUSTED_CA_GLOB)) if paths is None else paths:
+        try:
+            with open(path, "rb") as file:
+                contents.append(file.read())
+        except OSError as error:
+            problems.append(f"{path}: {error.strerror}")
+    if problems:
+        raise PlatformError("trusted certificates can't be read: " + "; ".join(problems))
+    return contents
+
+
+def _find_archives(folder: str | None, names: Iterable[str]) -> dict[str, model.Archive]:
+    found = {}
+    for name in names if folder else ():
+        for suffix in model.ARCHIVE_SUFFIXES:
+            path = os.path.join(folder or "", name + suffix)
+            if name not in found and os.path.isfile(path):
+                status = os.stat(path)
+                found[name] = model.Archive(path, status.st_size, status.st_mtime_ns)
+    return found
+
+
+def _os_release() -> dict[str, str]:
+    try:
+        with open("/etc/os-release", encoding="utf-8") as file:
+            pairs = (line.rstrip("\n").partition("=") for line in file)
+            return {key: value.strip("\"'") for key, _, value in pairs}
+    except OSError:
+        return {}
+
+
+@contextmanager
+def _lock() -> Iterator[None]:
+    """Let one run at a time make images on this docker host."""
+    os.makedirs(os.path.dirname(LOCK_FILE), exist_ok=True)
+    with open(LOCK_FILE, "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _in_parallel(actions: list[Any], work: Callable[[Any], None]) -> dict[str, float]:
+    """Do all ``actions`` at once, each after the one that makes its base; name -> seconds.
+
+    Every failure is reported by name; what stands on a failed base is not begun.
+    """
+    futures: dict[str, Future[float]] = {}
+
+    def one(action: Any, base: Future[float] | None) -> float:
+        if base:
+            base.result()
+        start = time.monotonic()
+        work(action)
+        return round(time.monotonic() - start, 1)
+
+    with ThreadPoolExecutor(max_workers=max(len(actions), 1)) as pool:
+        for action in actions:  # bases come first
+            futures[action.target.name] = pool.submit(one, action, futures.get(action.target.base))
+    failures: dict[str, PlatformError] = {}
+    for name, future in futures.items():
+        error = future.exception()
+        if isinstance(error, PlatformError):
+            if error not in failures.values():
+                failures[name] = error
+        elif error:
+            raise error
+    if failures:
+        raise PlatformError(
+            "; ".join(f"{name}: {error.message}" for name, error in failures.items()),
+            failed_images={name: {"message": error.message, **error.details} for name, error in failures.items()},
+        )
+    return {name: future.result() for name, future in futures.items()}

@@ -1,0 +1,45 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the platform reads in a compose file: a dict as parsed from its YAML, accepted by Docker's own schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+Compose = Mapping[str, Any]
+
+
+def replicas(compose: Compose, service: str) -> int | None:
+    """How many replicas the file asks for; None for a service it does not have, or one that is not replicated."""
+    definition = (compose.get("services") or {}).get(service)
+    if definition is None:
+        return None
+    deploy = definition.get("deploy") or {}
+    if deploy.get("mode", "replicated") != "replicated":
+        return None
+    return int(deploy.get("replicas", 1))
+
+
+def with_replicas(compose: Compose, counts: Mapping[str, int]) -> dict[str, Any]:
+    """A copy of the file that asks for these counts."""
+    copy: dict[str, Any] = json.loads(json.dumps(compose))
+    for service, count in counts.items():
+        definition = copy["services"][service]
+        definition["deploy"] = {**(definition.get("deploy") or {}), "replicas": count}
+    return copy
+
+
+def named_items(compose: Compose, kind: str) -> frozenset[str]:
+    """Names in the swarm of the file's external configs or secrets. ``kind``: ``config`` or ``secret``."""
+    section = compose.get(kind + "s") or {}
+    return frozenset(
+        definition.get("name") or key for key, definition in section.items() if (definition or {}).get("external")
+    )
+
+
+def own_networks(compose: Compose) -> dict[str, Any]:
+    """The networks that the stack makes itself: key -> definition."""
+    section = compose.get("networks") or {}
+    return {key: definition or {} for key, definition in section.items() if not (definition or {}).get("external")}

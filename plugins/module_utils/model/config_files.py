@@ -1,0 +1,162 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Small configuration files of one host: what is wanted, and what was found."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+
+SECRET_TEXT = "(secret, not shown)\n"
+_MODE = re.compile(r"0[0-7]{3,4}")
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Mode and owner. ``None`` leaves what is there (a new file gets the process's own)."""
+
+    mode: int
+    owner: str | None = None
+    group: str | None = None
+
+    def __str__(self) -> str:
+        words = [f"mode {self.mode:04o}"]
+        words += [f"owner {self.owner}"] if self.owner else []
+        words += [f"group {self.group}"] if self.group else []
+        return ", ".join(words)
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """One wanted file. ``validate``: a command with ``%s`` where the new file's path goes."""
+
+    path: str
+    content: str
+    ownership: Ownership
+    validate: str | None = None
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class ConfigDirectory:
+    """One wanted directory."""
+
+    path: str
+    ownership: Ownership
+
+
+@dataclass(frozen=True)
+class AfterChange:
+    """A command that has to run once whenever something changed.
+
+    ``marker``: a file that stands from before the first change until the command ended well, so that a run killed in
+    between is completed by the next one.
+    """
+
+    command: tuple[str, ...]
+    marker: str
+
+
+@dataclass(frozen=True)
+class ConfigSet:
+    """All that one module call installs."""
+
+    files: tuple[ConfigFile, ...] = ()
+    directories: tuple[ConfigDirectory, ...] = ()
+    absent: tuple[str, ...] = ()
+    after_change: AfterChange | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path whose state decides what is to be done."""
+        wanted = [directory.path for directory in self.directories] + [file.path for file in self.files]
+        parents = [os.path.dirname(file.path) for file in self.files]
+        marker = [self.after_change.marker] if self.after_change else []
+        return tuple(dict.fromkeys([*parents, *wanted, *self.absent, *marker]))
+
+
+@dataclass(frozen=True)
+class PathState:
+    """What was found at a path. ``content``: of a regular file, ``None`` when it is not UTF-8 text.
+
+    ``owner`` and ``group`` are names, or numbers as text where the host has no name for them.
+    """
+
+    kind: Literal["absent", "file", "directory", "other"] = "absent"
+    content: str | None = None
+    mode: int = 0
+    owner: str = ""
+    group: str = ""
+
+
+def parse_config_set(params: Mapping[str, Any]) -> ConfigSet:
+    """The module's parameters as a ``ConfigSet``; raises ``PlatformError`` naming path, value and cure."""
+    secret_contents: Mapping[str, Any] = params.get("secret_contents") or {}
+    files = tuple(_parse_file(item, secret_contents) for item in params.get("files") or ())
+    directories = tuple(
+        ConfigDirectory(_parse_path(item["path"]), _parse_ownership(item, default="0755"))
+        for item in params.get("directories") or ()
+    )
+    absent = tuple(_parse_removable(path) for path in params.get("absent") or ())
+    config_set = ConfigSet(files, directories, absent, _parse_after_change(params))
+    _refuse_twice([*(file.path for file in files), *(directory.path for directory in directories), *absent])
+    unknown = sorted(set(secret_contents) - {file.path for file in files if file.secret})
+    if unknown:
+        raise PlatformError(f"secret_contents names {', '.join(unknown)}, which is no secret file of 'files'")
+    return config_set
+
+
+def _parse_file(item: Mapping[str, Any], secret_contents: Mapping[str, Any]) -> ConfigFile:
+    path = _parse_path(item["path"])
+    secret = bool(item.get("secret"))
+    content = secret_contents.get(item["path"]) if secret else item.get("content")
+    if secret and item.get("content") is not None:
+        raise PlatformError(f"the content of the secret file {path} goes into 'secret_contents'")
+    if content is None:
+        raise PlatformError(f"{path} has no content: give 'content', an empty string for an empty file")
+    validate = item.get("validate")
+    if validate and "%s" not in validate:
+        raise PlatformError(f"validate of {path} is {validate!r}: put %s where the path of the new file goes")
+    return ConfigFile(
+        path, str(content), _parse_ownership(item, default="0600" if secret else "0644"), validate or None, secret
+    )
+
+
+def _parse_path(path: str) -> str:
+    if not os.path.isabs(path) or os.path.normpath(path) != path:
+        raise PlatformError(f"{path!r} is not an absolute, plain path: no '..', no double or trailing slash")
+    return path
+
+
+def _parse_removable(path: str) -> str:
+    if len([part for part in _parse_path(path).split("/") if part]) < 2:
+        raise PlatformError(f"refusing to remove {path}: only paths at least two levels deep are removed")
+    return path
+
+
+def _parse_ownership(item: Mapping[str, Any], *, default: str) -> Ownership:
+    mode = str(item.get("mode") or default)
+    if not _MODE.fullmatch(mode):
+        raise PlatformError(f"mode of {item['path']} is {mode!r}: write it as a quoted octal number such as '0644'")
+    return Ownership(int(mode, 8), item.get("owner") or None, item.get("group") or None)
+
+
+def _parse_after_change(params: Mapping[str, Any]) -> AfterChange | None:
+    command: Sequence[str] = params.get("after_change") or ()
+    marker = params.get("pending_marker")
+    if not command:
+        return None
+    if not marker:
+        raise PlatformError("'after_change' needs 'pending_marker', a path beside the files")
+    return AfterChange(tuple(command), _parse_path(marker))
+
+
+def _refuse_twice(paths: Sequence[str]) -> None:
+    twice = sorted({path for path in paths if paths.count(path) > 1})
+    if twice:
+        raise PlatformError(f"named more than once: {', '.join(twice)}")

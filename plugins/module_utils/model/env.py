@@ -1,0 +1,259 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Env files and the volumes that deliver them. Pure.
+
+An env volume is named ``<app>_env_<version>``; the version stands for what it holds, so a volume never changes. A node that
+holds it completely carries the node label ``fungap.env.<app>.<version>=ready``: that label is the only marker. Volume labels
+tell whose volume it is and what was checked when it was made; no key and no value of the env file stands in any label.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+
+APP_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}\Z")
+FILE_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
+VERSION = re.compile(r"[0-9a-f]{12}\Z")
+READY = "ready"
+LABEL_APP = "io.fungap.app"
+LABEL_HELPER = "io.fungap.helper"
+LABEL_VERSION = "io.fungap.env.version"
+LABEL_OWNER = "io.fungap.env.owner"
+LABEL_IMAGE = "io.fungap.env.image"
+LABEL_TARGET = "io.fungap.env.target"
+LABEL_CREATED = "io.fungap.env.created"
+_LINE = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=(.*)", re.DOTALL)
+_NAMES_SHOWN = 10
+# What the kernel mounts: nothing of the image is seen there.
+_KERNEL_FOLDERS = ("/dev", "/proc", "/sys")
+
+
+def parse_env(text: str) -> dict[str, str]:
+    """Return the keys of an env file with their values as they stand (quotes and blanks kept).
+
+    A line is ``KEY=VALUE`` (``export`` may stand before it), a comment that starts with ``#``, or blank; it ends with LF or CRLF.
+    Raises ``PlatformError`` with the number of the line and never its value; ``details`` has ``line``.
+    """
+    values: dict[str, str] = {}
+    seen: dict[str, int] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        stripped = line.strip()
+        if "\0" in line:
+            raise PlatformError(
+                f"line {number} of the env file contains a NUL character: save it as plain text", line=number
+            )
+        if not stripped or stripped.startswith("#"):
+            continue
+        match = _LINE.fullmatch(line[:-1] if line.endswith("\r") else line)
+        if not match:
+            raise PlatformError(
+                f"line {number} of the env file is neither KEY=VALUE nor a comment nor blank"
+                + (" (it starts with a byte order mark: save it as UTF-8 without one)" if line[0] == "\ufeff" else ""),
+                line=number,
+            )
+        key = match[1]
+        if key in seen:
+            raise PlatformError(
+                f"line {number} of the env file sets {key} again (first on line {seen[key]}): keep one", line=number
+            )
+        seen[key] = number
+        values[key] = match[2]
+    return values
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Numeric owner of the env file."""
+
+    uid: int = 0
+    gid: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.uid}:{self.gid}"
+
+    @classmethod
+    def parse(cls, text: str) -> Owner:
+        """``uid`` or ``uid:gid``."""
+        if not re.fullmatch(r"\d{1,10}(:\d{1,10})?", text):
+            raise PlatformError(f"owner {text!r} is not numeric: write uid or uid:gid, as in 1000:1000")
+        uid, _colon, gid = text.partition(":")
+        return cls(int(uid), int(gid or 0))
+
+
+def owner_of_user(user: str, passwd: str | None = None) -> Owner | None:
+    """Who a container of an image with this ``USER`` runs as, or None when ``passwd`` (/etc/passwd's text) is needed to tell.
+
+    Only the user decides who may read a file with mode 0600, so a group given by name counts as the user's own.
+    """
+    name, _colon, group = user.partition(":")
+    if not name:
+        return Owner()
+    if name.isdigit():
+        return Owner(int(name), int(group) if group.isdigit() else 0)
+    if passwd is None:
+        return None
+    for line in passwd.splitlines():
+        fields = line.split(":")
+        if fields[0] == name and len(fields) > 3 and fields[2].isdigit():
+            gid = group if group.isdigit() else fields[3]
+            return Owner(int(fields[2]), int(gid) if gid.isdigit() else 0)
+    raise PlatformError(f"the image runs as user {name!r}, who is not in its /etc/passwd: give `owner` as uid:gid")
+
+
+def env_version(content: bytes, owner: Owner, file_name: str = ".env") -> str:
+    """What the volume holds, in 12 hex digits: sha256 of the content, and of owner and name where they aren't root and .env."""
+    digest = hashlib.sha256(content)
+    if (owner, file_name) != (Owner(), ".env"):
+        digest.update(f"\0{owner} {file_name}".encode())
+    return digest.hexdigest()[:12]
+
+
+def volume_name(app: str, version: str) -> str:
+    """The volume's name on every node."""
+    return f"{app}_env_{version}"
+
+
+def node_label(app: str, version: str) -> str:
+    """The node label that says that a node holds this version completely."""
+    return f"fungap.env.{app}.{version}"
+
+
+def labelled_versions(app: str, labels: Mapping[str, str]) -> frozenset[str]:
+    """The versions that a node's labels call ready."""
+    prefix = node_label(app, "")
+    return frozenset(
+        key[len(prefix) :]
+        for key, value in labels.items()
+        if key.startswith(prefix) and value == READY and VERSION.match(key[len(prefix) :])
+    )
+
+
+@dataclass(frozen=True)
+class EnvVolume:
+    """One env volume on one node. ``managed``: made by this collection, not by an engine that missed a volume."""
+
+    version: str
+    created: str = ""
+    owner: str = ""
+    image: str = ""
+    target: str = ""
+    managed: bool = True
+
+    def labels(self, app: str) -> dict[str, str]:
+        """The volume's labels."""
+        labels = {
+            LABEL_APP: app,
+            LABEL_VERSION: self.version,
+            LABEL_CREATED: self.created,
+            LABEL_OWNER: self.owner,
+            LABEL_IMAGE: self.image,
+            LABEL_TARGET: self.target,
+        }
+        return {key: value for key, value in labels.items() if value}
+
+
+def env_volumes(app: str, volumes: Iterable[Mapping[str, Any]]) -> dict[str, EnvVolume]:
+    """The app's env volumes by version, from the engine's list of volumes."""
+    prefix = volume_name(app, "")
+    found = {}
+    for volume in volumes:
+        version = str(volume["Name"])[len(prefix) :]
+        if not str(volume["Name"]).startswith(prefix) or not VERSION.match(version):
+            continue
+        labels = volume.get("Labels") or {}
+        found[version] = EnvVolume(
+            version=version,
+            created=labels.get(LABEL_CREATED, volume.get("CreatedAt") or ""),
+            owner=labels.get(LABEL_OWNER, ""),
+            image=labels.get(LABEL_IMAGE, ""),
+            target=labels.get(LABEL_TARGET, ""),
+            managed=labels.get(LABEL_APP) == app and labels.get(LABEL_VERSION) == version,
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class EnvMount:
+    """A service that mounts an env volume (or did before its last update)."""
+
+    service: str
+    image: str
+    target: str
+    version: str
+
+
+def env_mounts(app: str, services: Iterable[Mapping[str, Any]]) -> list[EnvMount]:
+    """Which services refer to which version, in their spec or in the one they would roll back to."""
+    prefix = volume_name(app, "")
+    mounts = []
+    for service in services:
+        for key in ("Spec", "PreviousSpec"):
+            container = ((service.get(key) or {}).get("TaskTemplate") or {}).get("ContainerSpec") or {}
+            for mount in container.get("Mounts") or []:
+                source = str(mount.get("Source") or "")
+                if source.startswith(prefix) and VERSION.match(source[len(prefix) :]):
+                    mounts.append(
+                        EnvMount(
+                            service=str(service["Spec"].get("Name") or ""),
+                            image=str(container.get("Image") or ""),
+                            target=str(mount.get("Target") or ""),
+                            version=source[len(prefix) :],
+                        )
+                    )
+    return mounts
+
+
+def check_target(target: str) -> str:
+    """Return the folder in the container; raise when a volume can't sensibly be mounted there."""
+    if not target.startswith("/") or posixpath.normpath(target) != target or target.startswith("//"):
+        raise PlatformError(f"target {target!r} must be an absolute path without '.', '..', '//' or a slash at its end")
+    if target == "/":
+        raise PlatformError("target '/' would hide the whole image: give the env file a folder of its own")
+    if any(target == folder or target.startswith(folder + "/") for folder in _KERNEL_FOLDERS):
+        raise PlatformError(
+            f"target {target!r} lies in a folder that the kernel provides: give the env file a folder of its own"
+        )
+    return target
+
+
+def check_names(app: str, file_name: str) -> None:
+    """Raise when the app's or the file's name can't be part of a volume's name or a path."""
+    if not APP_NAME.match(app):
+        raise PlatformError(
+            f"app {app!r} must be lower case letters, digits and '-', start with a letter, at most 40 characters"
+        )
+    if not FILE_NAME.match(file_name) or file_name in (".", ".."):
+        raise PlatformError(f"file_name {file_name!r} must be the plain name of a file, without a folder")
+
+
+def hidden_by_mount(entries: Sequence[tuple[str, bool]], file_name: str) -> list[str]:
+    """What a mount would hide: of a folder's entries (path within it, whether a folder) all but the env file itself.
+
+    Folders count when nothing else in the list lies in them ("uploads/").
+    """
+    paths = [(path.strip("/"), is_folder) for path, is_folder in entries if path.strip("/") not in ("", ".")]
+    parents = {posixpath.dirname(path) for path, _is_folder in paths}
+    return [
+        path + ("/" if is_folder else "")
+        for path, is_folder in paths
+        if path != file_name and not (is_folder and path in parents)
+    ]
+
+
+def refusal(target: str, image: str, hidden: Sequence[str], *, complete: bool) -> PlatformError:
+    """The error for a target with something in it. ``complete``: the list is; else reading was stopped early."""
+    count = f"{len(hidden)}" if complete else f"more than {len(hidden)}"
+    shown = ", ".join(hidden[:_NAMES_SHOWN]) + (", ..." if len(hidden) > _NAMES_SHOWN else "")
+    return PlatformError(
+        f"a volume mounted on {target} would hide {count} file(s) of image {image}: {shown}. Every later image's files would stay hidden "
+        f"too. Give the env file a folder of its own, as {posixpath.join(target, 'env')}, and let the app read it there",
+        hidden=list(hidden[:_NAMES_SHOWN]),
+        hidden_count=len(hidden),
+    )

@@ -1,0 +1,285 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A stack as the swarm holds it: services, tasks, configs, secrets, networks, and the record of each revision.
+
+The parsers take the dicts of the Engine API's JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Mapping[str, Any]
+
+NAMESPACE_LABEL = "com.docker.stack.namespace"
+IMAGE_LABEL = "com.docker.stack.image"
+STACK_LABEL = "io.fungap.stack"
+REVISION_LABEL = "io.fungap.revision"
+VERDICT_LABEL = "io.fungap.verdict"
+
+# Verdicts. In force is the newest revision with one of the first two.
+CONVERGED = "converged"
+UNVERIFIED = "unverified"  # deployed without waiting
+ROLLED_BACK = "rolled_back"  # swarm saw it fail
+STUCK = "stuck"  # not converged at the deadline
+IN_FORCE = (CONVERGED, UNVERIFIED)
+
+
+@dataclass(frozen=True)
+class Service:
+    """``name``: within the stack. ``spec``: normalised, comparable. ``template``: what its tasks are made from.
+
+    ``replicas``: None unless replicated. ``mode``: replicated, global, replicated-job or global-job.
+    ``monitor_seconds``, ``has_health_check``: what decides how long a new task is watched.
+    """
+
+    id: str
+    name: str
+    version: int
+    spec: Json
+    template: Json
+    mode: str
+    replicas: int | None
+    image_label: str = ""
+    update_state: str = ""
+    update_message: str = ""
+    update_started: str = ""
+    job_iteration: int = 0
+    total_completions: int = 0
+    monitor_seconds: float = 5.0
+    has_health_check: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """``slot``: 0 for a global service's. ``message``: swarm's, ``error``: the engine's. ``updated``: UTC."""
+
+    id: str
+    service_id: str
+    slot: int
+    node_id: str
+    state: str
+    desired: str
+    message: str
+    error: str
+    exit_code: int | None
+    container_id: str
+    template: Json
+    job_iteration: int = 0
+    updated: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A member of the swarm, as far as placing tasks is concerned. ``facts``: constraint key -> value."""
+
+    id: str
+    name: str
+    ready: bool
+    active: bool
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A config or a secret of the stack. ``data``: a config's content; a secret's can't be read."""
+
+    kind: str
+    id: str
+    name: str
+    data: str = ""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """The record of one deploy. ``specs``: service name -> normalised spec as it was after the deploy.
+
+    ``text``: the compose file as a person reads it. ``when``: UTC, ISO 8601. ``cause``: why it failed.
+    """
+
+    number: int
+    compose: Json
+    text: str
+    specs: Mapping[str, Json]
+    verdict: str
+    when: str
+    cause: str = ""
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """All that belongs to one stack. ``networks``: own network's name -> id. ``file_text``: None when there is none."""
+
+    services: Mapping[str, Service] = field(default_factory=dict)
+    items: Sequence[Item] = ()
+    revisions: Sequence[Revision] = ()
+    networks: Mapping[str, str] = field(default_factory=dict)
+    file_text: str | None = None
+
+    @property
+    def in_force(self) -> Revision | None:
+        """The revision that ought to be running."""
+        good = [revision for revision in self.revisions if revision.verdict in IN_FORCE]
+        return max(good, key=lambda revision: revision.number, default=None)
+
+
+@dataclass(frozen=True)
+class Desired:
+    """``compose``: as deployed, items by their names in the swarm; ``text``: the same as it is written to ``path``.
+
+    ``items``: (kind, name in the swarm) of everything that the caller gave content for.
+    """
+
+    stack: str
+    compose: Json
+    text: str
+    path: str
+    items: frozenset[tuple[str, str]] = frozenset()
+    keep: int = 5
+
+
+def record_name(stack: str, number: int) -> str:
+    """The name of a revision's config in the swarm."""
+    return f"fungap.{stack}.{number}"
+
+
+def parse_service(service: Json, stack: str, network_names: Mapping[str, str]) -> Service:
+    """A service of ``GET /services``. ``network_names``: network id -> name."""
+    spec = service["Spec"]
+    template = spec["TaskTemplate"]
+    container = template.get("ContainerSpec") or {}
+    mode, settings = next(iter(spec["Mode"].items()))
+    update = service.get("UpdateStatus") or {}
+    test = (container.get("Healthcheck") or {}).get("Test") or []
+    monitor = (spec.get("UpdateConfig") or {}).get("Monitor") or 5_000_000_000
+    return Service(
+        id=service["ID"],
+        name=spec["Name"].removeprefix(f"{stack}_"),
+        version=service["Version"]["Index"],
+        spec=normalise(spec, network_names),
+        template=comparable_template(template),
+        mode={"ReplicatedJob": "replicated-job", "GlobalJob": "global-job"}.get(mode, mode.lower()),
+        replicas=settings.get("Replicas", 1) if mode == "Replicated" else None,
+        image_label=(spec.get("Labels") or {}).get(IMAGE_LABEL, ""),
+        update_state=update.get("State") or "",
+        update_message=update.get("Message") or "",
+        update_started=update.get("StartedAt") or "",
+        job_iteration=((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index", 0),
+        total_completions=(settings or {}).get("TotalCompletions", 1) or 1,
+        monitor_seconds=monitor / 1e9,
+        has_health_check=bool(test) and test != ["NONE"],
+    )
+
+
+def parse_task(task: Json) -> Task:
+    """A task of ``GET /tasks``."""
+    status = task.get("Status") or {}
+    container = status.get("ContainerStatus") or {}
+    return Task(
+        id=task["ID"],
+        service_id=task.get("ServiceID") or "",
+        slot=task.get("Slot") or 0,
+        node_id=task.get("NodeID") or "",
+        state=status.get("State") or "",
+        desired=task.get("DesiredState") or "",
+        message=status.get("Message") or "",
+        error=status.get("Err") or "",
+        exit_code=container.get("ExitCode"),
+        container_id=container.get("ContainerID") or "",
+        template=comparable_template(task.get("Spec") or {}),
+        job_iteration=(task.get("JobIteration") or {}).get("Index", 0),
+        updated=status.get("Timestamp") or "",
+    )
+
+
+def parse_node(node: Json) -> Node:
+    """A node of ``GET /nodes``."""
+    spec, description = node["Spec"], node.get("Description") or {}
+    platform, engine = description.get("Platform") or {}, description.get("Engine") or {}
+    facts = {
+        "node.id": node["ID"],
+        "node.hostname": description.get("Hostname") or "",
+        "node.ip": (node.get("Status") or {}).get("Addr") or "",
+        "node.role": spec.get("Role") or "",
+        "node.platform.os": platform.get("OS") or "",
+        "node.platform.arch": platform.get("Architecture") or "",
+    }
+    facts.update({f"node.labels.{key}": value for key, value in (spec.get("Labels") or {}).items()})
+    facts.update({f"engine.labels.{key}": value for key, value in (engine.get("Labels") or {}).items()})
+    return Node(
+        id=node["ID"],
+        name=facts["node.hostname"] or node["ID"],
+        ready=(node.get("Status") or {}).get("State") == "ready",
+        active=spec.get("Availability") == "active",
+        facts=facts,
+    )
+
+
+def parse_item(kind: str, item: Json) -> Item:
+    """A config or secret of ``GET /configs`` or ``GET /secrets``."""
+    data = base64.b64decode(item["Spec"].get("Data") or "").decode(errors="replace") if kind == "config" else ""
+    return Item(kind=kind, id=item["ID"], name=item["Spec"]["Name"], data=data)
+
+
+def normalise(spec: Json, network_names: Mapping[str, str]) -> dict[str, Any]:
+    """A service's spec without what a deploy keeps (replica count, force counter) and without ids that mean nothing."""
+    copy: dict[str, Any] = json.loads(json.dumps(spec))
+    (copy["Mode"].get("Replicated") or {}).pop("Replicas", None)
+    template = copy["TaskTemplate"]
+    template.pop("ForceUpdate", None)
+    container = template.get("ContainerSpec") or {}
+    for kind in ("Config", "Secret"):
+        for reference in container.get(kind + "s") or []:
+            reference.pop(kind + "ID", None)
+    for holder in (template, copy):
+        for network in holder.get("Networks") or []:
+            network["Target"] = network_names.get(network["Target"], network["Target"])
+    return copy
+
+
+def comparable_template(template: Json) -> dict[str, Any]:
+    """What must be equal in a service's template and in a task's spec for the task to be of the service's version.
+
+    Not the placement (swarm keeps a task that still fits when only that changed), nor the runtime (a task's spec lacks
+    it).
+    """
+    aside = ("Placement", "Runtime")
+    return {key: value for key, value in template.items() if key not in aside and value not in (None, {}, [], 0)}
+
+
+def dump_revision(stack: str, revision: Revision) -> str:
+    """The record's content."""
+    return json.dumps(
+        {
+            "format": 1,
+            "stack": stack,
+            "revision": revision.number,
+            "when": revision.when,
+            "verdict": revision.verdict,
+            "cause": revision.cause,
+            "compose": revision.compose,
+            "text": revision.text,
+            "specs": revision.specs,
+        },
+        sort_keys=True,
+    )
+
+
+def parse_revision(config: Json) -> Revision:
+    """The record in a config of ``GET /configs``."""
+    data = json.loads(base64.b64decode(config["Spec"]["Data"]))
+    return Revision(
+        number=data["revision"],
+        compose=data["compose"],
+        text=data["text"],
+        specs=data["specs"],
+        verdict=data["verdict"],
+        when=data["when"],
+        cause=data["cause"],
+        id=config["ID"],
+    )

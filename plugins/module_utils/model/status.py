@@ -1,0 +1,49 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a platform is made of right now, in the words of ``docker node ls`` and ``docker service ls``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+def node_row(node: Json) -> dict[str, Any]:
+    """A row of ``docker node ls`` from an element of ``GET /nodes``."""
+    manager = node.get("ManagerStatus") or {}
+    return {
+        "name": node["Description"]["Hostname"],
+        "role": node["Spec"]["Role"],
+        "state": node["Status"]["State"],
+        "availability": node["Spec"]["Availability"],
+        "address": node["Status"].get("Addr", ""),
+        "leader": bool(manager.get("Leader")),
+        "reachability": manager.get("Reachability", ""),
+        "engine": node["Description"]["Engine"]["EngineVersion"],
+    }
+
+
+def service_row(service: Json, tasks: Iterable[Json], nodes: Mapping[str, str]) -> dict[str, Any]:
+    """A row of ``docker service ls`` from an element of ``GET /services`` and the tasks of that service.
+
+    ``nodes`` maps node IDs to names. ``wanted`` is the number of replicas, for a global service that of its tasks that
+    are to run. ``nodes`` of the row lists where replicas run.
+    """
+    tasks = [task for task in tasks if task["ServiceID"] == service["ID"]]
+    to_run = [task for task in tasks if task["DesiredState"] == "running"]
+    running = [task for task in to_run if task["Status"]["State"] == "running"]
+    mode = service["Spec"]["Mode"]
+    wanted = mode["Replicated"]["Replicas"] if "Replicated" in mode else len(to_run)
+    failing = [task for task in tasks if task["Status"]["State"] in ("failed", "rejected")]
+    return {
+        "name": service["Spec"]["Name"],
+        "mode": "replicated" if "Replicated" in mode else "global",
+        "running": len(running),
+        "wanted": wanted,
+        "image": service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"],
+        "nodes": sorted(nodes.get(task.get("NodeID", ""), "?") for task in running),
+        "update": (service.get("UpdateStatus") or {}).get("State", ""),
+        "error": failing[-1]["Status"].get("Err", "") if failing and len(running) < wanted else "",
+    }

@@ -1,0 +1,191 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which images have to be made and pushed, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.fungap.swarm.plugins.module_utils.model.image import (
+    Archive,
+    Build,
+    Entry,
+    local_tag,
+    recipe_of,
+)
+
+# Raise it when the way a base is bootstrapped changes: it is part of every base's recipe.
+BOOTSTRAP_REVISION = 2
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What decides recipes beside the catalog.
+
+    ``contexts``: name -> sha256 of a build's context. ``trusted_ca``: hash of the trusted authorities, "" for none.
+    ``archives``: name -> archive that exists. ``generation``: the operator's word to build anew.
+    """
+
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    trusted_ca: str = ""
+    archives: Mapping[str, Archive] = field(default_factory=dict)
+    generation: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An image that is wanted. ``how``: bootstrap, build, pull or load. ``base``: name of the target it is built on."""
+
+    name: str
+    how: str
+    recipe: str
+    base: str = ""
+    build: Build | None = None
+    pull: str = ""
+    archive: str = ""
+    internal: bool = False
+    push: bool = True
+
+    @property
+    def image(self) -> str:
+        """The local reference."""
+        return local_tag(self.name, self.recipe)
+
+
+@dataclass(frozen=True)
+class Make:
+    """Get an image onto the docker host."""
+
+    target: Target
+
+    def __str__(self) -> str:
+        target = self.target
+        detail = {"pull": f" from {target.pull}", "load": f" from {target.archive}"}.get(target.how, "")
+        return f"{target.how} {target.name}{detail} as {target.image}"
+
+
+@dataclass(frozen=True)
+class Push:
+    """Push an image to the platform's registry."""
+
+    target: Target
+    registry_address: str
+
+    def __str__(self) -> str:
+        return f"push {self.target.name} to {remote_tag(self.target, self.registry_address)}"
+
+
+def remote_tag(target: Target, registry_address: str) -> str:
+    """The name under which the registry holds the image of this recipe."""
+    return f"{registry_address}/{target.name}:{target.recipe[:12]}"
+
+
+def resolve(
+    entries: Mapping[str, Entry], names: Iterable[str], source: str, circumstances: Circumstances
+) -> tuple[dict[str, Target], dict[str, str]]:
+    """Targets for ``names`` and the bases they need, bases first; and name -> why its source can't give it."""
+    targets: dict[str, Target] = {}
+    problems: dict[str, str] = {}
+    for name in names:
+        _resolve(name, entries, source, circumstances, targets, problems)
+    return targets, problems
+
+
+def _resolve(
+    name: str,
+    entries: Mapping[str, Entry],
+    source: str,
+    circumstances: Circumstances,
+    targets: dict[str, Target],
+    problems: dict[str, str],
+) -> Target | None:
+    if name in targets or name in problems:
+        return targets.get(name)
+    if name not in entries:
+        problems[name] = "it is not in the catalog"
+        return None
+    entry = entries[name]
+    source = entry.source or source
+    common = {"name": name, "internal": entry.internal, "push": entry.push and not entry.internal}
+    if source == "archive":
+        found = circumstances.archives.get(name)
+        if found is None:
+            problems[name] = "there is no archive of it"
+            return None
+        recipe = recipe_of("archive", name, found.size_bytes, found.modified_nanoseconds)
+        targets[name] = Target(**common, how="load", recipe=recipe, archive=found.path)  # type: ignore[arg-type]
+    elif source == "pull" and entry.pull:
+        # A base needs the network's authorities for what is built on it; an image that only runs stays as it is.
+        authorities = circumstances.trusted_ca if entry.internal else ""
+        recipe = recipe_of("pull", entry.pull, authorities)
+        targets[name] = Target(**common, how="pull", recipe=recipe, pull=entry.pull)  # type: ignore[arg-type]
+    elif entry.build is None:
+        problems[name] = f"the catalog doesn't say how to build it{' nor where to pull it' if source == 'pull' else ''}"
+        return None
+    elif entry.build.bootstrap:
+        recipe = recipe_of(
+            "bootstrap",
+            BOOTSTRAP_REVISION,
+            entry.build.bootstrap,
+            entry.build.packages,
+            circumstances.trusted_ca,
+            circumstances.generation,
+        )
+        targets[name] = Target(**common, how="bootstrap", recipe=recipe, build=entry.build)  # type: ignore[arg-type]
+    else:
+        base = None
+        if entry.build.base:
+            base = _resolve(entry.build.base, entries, source, circumstances, targets, problems)
+            if base is None:
+                problems[name] = f"its base {entry.build.base} can't be had: {problems[entry.build.base]}"
+                return None
+        recipe = recipe_of(
+            "build",
+            circumstances.contexts.get(name, ""),
+            base.recipe if base else "",
+            dict(entry.build.args),
+            circumstances.generation,
+        )
+        targets[name] = Target(
+            **common,  # type: ignore[arg-type]
+            how="build",
+            recipe=recipe,
+            base=base.name if base else "",
+            build=entry.build,
+        )
+    return targets[name]
+
+
+def plan_images(
+    targets: Mapping[str, Target],
+    present: Iterable[str],
+    *,
+    registry_address: str = "",
+    in_registry: Iterable[str] = (),
+) -> list[Make | Push]:
+    """What has to be done, bases first.
+
+    ``present``: names whose image the docker host has. ``registry_address``: "" pushes nothing. ``in_registry``: names
+    that the registry has already. A base is only made when something that stands on it is.
+    """
+    here, there = set(present), set(in_registry)
+    needed: set[str] = set()
+    for target in reversed(list(targets.values())):  # whatever stands on a base comes behind it
+        if target.name not in here and (not target.internal or target.name in needed):
+            needed.add(target.name)
+            if target.base:
+                needed.add(target.base)
+    makes = [Make(target) for target in targets.values() if target.name in needed and target.name not in here]
+    pushes = [
+        Push(target, registry_address)
+        for target in targets.values()
+        if registry_address and target.push and target.name not in there
+    ]
+    return [*makes, *pushes]
+
+
+def listing(targets: Mapping[str, Target], names: Iterable[str]) -> Sequence[str]:
+    """The images of ``names`` for a diff, one line each."""
+    wanted = set(names)
+    return [f"{target.name}: {target.image} ({target.how})" for target in targets.values() if target.name in wanted]

@@ -1,0 +1,43 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What takes a platform off a docker host, in the order that it has to go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Take away one thing. ``kind``: container, swarm, network, volume, image or path."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return "leave the swarm" if self.kind == "swarm" else f"remove {self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class SeenPlatform:
+    """Everything on a docker host that carries the platform's label, and the platform's paths that exist."""
+
+    containers: Sequence[str]
+    networks: Sequence[str]
+    volumes: Sequence[str]
+    images: Sequence[str]
+    paths: Sequence[str]
+
+
+def plan_reset(seen: SeenPlatform, *, volumes: bool, images: bool, leave_swarm: bool) -> list[Remove]:
+    """Containers first (they hold the rest), data only when asked for."""
+    kinds = {
+        "container": seen.containers,
+        "swarm": ["the docker host's own engine"] if leave_swarm else (),
+        "network": seen.networks,
+        "volume": seen.volumes if volumes else (),
+        "image": seen.images if images else (),
+        "path": seen.paths,
+    }
+    return [Remove(kind, name) for kind, names in kinds.items() for name in sorted(names)]

@@ -1,0 +1,160 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a rollout has come to: services and tasks as they are -> a state per service. Pure.
+
+Two rules come from how swarm works. A service that is updated says so in its UpdateStatus, from the first task to
+the end of the monitoring period; a new one has none and is judged by its tasks alone. A task belongs to the current
+version when it was made from the service's current template.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Node, Service, Task
+
+WAITING = "waiting"
+DONE = "converged"
+FAILED = "failed"
+
+_ROLLING_BACK = ("rollback_started", "rollback_completed", "rollback_paused")
+_ENDED = ("failed", "rejected", "orphaned", "complete", "shutdown", "remove")
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """How far one service is. ``key`` is equal for two looks between which nothing happened."""
+
+    service: str
+    outcome: str
+    running: int
+    wanted: int
+    detail: str
+    key: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"service {self.service}: {self.running}/{self.wanted} running, {self.detail}"
+
+
+def assess(service: Service, tasks: Iterable[Task], nodes: Sequence[Node], *, stale_update: str = "") -> ServiceState:
+    """Judge one service by one look.
+
+    ``stale_update``: when an update started that was there before this rollout; its status says nothing.
+    """
+    own = [task for task in tasks if task.service_id == service.id]
+    current = [task for task in own if task.template == service.template]
+    if service.mode.endswith("-job"):
+        wanted = service.total_completions if service.mode == "replicated-job" else len(_eligible(service, nodes))
+        ended = [task for task in current if task.state == "complete" and task.job_iteration == service.job_iteration]
+        outcome = DONE if len(ended) >= wanted else WAITING
+        return ServiceState(service.name, outcome, len(ended), wanted, "tasks of the job complete")
+    running = [task for task in current if task.desired == "running" and task.state == "running"]
+    superfluous = [task for task in own if task.desired == "running" and task not in running]
+    if service.replicas is not None:
+        wanted, enough = service.replicas, len(running) == service.replicas
+    else:
+        eligible = _eligible(service, nodes)
+        wanted, enough = len(eligible), eligible <= {task.node_id for task in running}
+    state = "" if stale_update and service.update_started == stale_update else service.update_state
+    key = (state, *sorted(task.id for task in running))
+    if state == "paused" or state in _ROLLING_BACK[1:]:
+        return ServiceState(service.name, FAILED, len(running), wanted, service.update_message or state, key)
+    if state in ("updating", "rollback_started"):
+        return ServiceState(service.name, WAITING, len(running), wanted, state.replace("_", " "), key)
+    if enough and not superfluous:
+        return ServiceState(service.name, DONE, len(running), wanted, "converged", key)
+    states = sorted({task.state for task in superfluous})
+    return ServiceState(service.name, WAITING, len(running), wanted, ", ".join(states) or "no task yet", key)
+
+
+def settle_seconds(service: Service, before: Service | None) -> float:
+    """How long a service must look converged before it is believed.
+
+    A new service without a health check is watched for its monitoring period: swarm watches updates only. A change of
+    placement alone may or may not move tasks, and swarm takes a moment to begin.
+    """
+    if service.mode.endswith("-job"):
+        return 0
+    if before is None:
+        return 0 if service.has_health_check else service.monitor_seconds
+    placement = [one.spec["TaskTemplate"].get("Placement") for one in (before, service)]
+    return 2 if before.template == service.template and placement[0] != placement[1] else 0
+
+
+def deadline_seconds(specs: Iterable[Mapping[str, Any]], counts: Mapping[str, int], *, nodes: int = 1) -> float:
+    """Time a rollout may take: 60 s, and for every batch of tasks start, monitoring period and delay.
+
+    ``specs``: services' specs as the engine returns them; ``counts``: replicas by the service's full name, ``nodes``:
+    how many tasks a global service has.
+    """
+    longest = 0.0
+    for spec in specs:
+        container = spec["TaskTemplate"].get("ContainerSpec") or {}
+        update = spec.get("UpdateConfig") or {}
+        health = container.get("Healthcheck") or {}
+        start = health.get("StartPeriod") or 0
+        if health.get("Test") and health["Test"] != ["NONE"]:
+            start += (health.get("Interval") or 30e9) * (health.get("Retries") or 3)
+        if update.get("Order", "stop-first") == "stop-first":
+            start += container.get("StopGracePeriod") or 10e9
+        each = (start + (update.get("Monitor") or 5e9) + (update.get("Delay") or 0)) / 1e9
+        tasks = counts.get(spec["Name"], nodes)
+        parallel = update.get("Parallelism") or tasks or 1
+        longest = max(longest, each * math.ceil(tasks / parallel))
+    return longest + 60
+
+
+def failing_tasks(
+    service: Service,
+    target: Mapping[str, Any] | None,
+    tasks: Iterable[Task],
+    since: frozenset[str] = frozenset(),
+    limit: int = 4,
+) -> list[Task]:
+    """The tasks that explain why a service did not converge: the newest of each slot or node, worst first.
+
+    ``target``: the template that was rolled out; None: any that is not the service's current one. ``since``: ids of the
+    tasks that were there before.
+    """
+    suspects: dict[tuple[int, str], Task] = {}
+    for task in sorted(tasks, key=lambda task: task.updated):
+        ours = task.template == target if target is not None else task.template != service.template
+        if task.service_id != service.id or not ours or task.state == "running" or task.id in since:
+            continue
+        if task.state in ("shutdown", "complete", "remove") and not task.error and not task.exit_code:
+            continue
+        place = (task.slot, "" if task.slot else task.node_id)
+        # What a task of the slot died of says more than its successor, which is not there yet.
+        if place in suspects and _is_dead(suspects[place]) and not _is_dead(task) and not task.error:
+            continue
+        suspects[place] = task
+    return sorted(suspects.values(), key=lambda task: (not _is_dead(task), task.slot))[:limit]
+
+
+def _is_dead(task: Task) -> bool:
+    return task.state in _ENDED
+
+
+def _eligible(service: Service, nodes: Sequence[Node]) -> set[str]:
+    """Ids of the nodes that a global service must have a task on."""
+    constraints = (service.spec["TaskTemplate"].get("Placement") or {}).get("Constraints") or []
+    return {node.id for node in nodes if node.ready and node.active and satisfies(node, constraints)}
+
+
+def satisfies(node: Node, constraints: Sequence[str]) -> bool:
+    """Whether a node fits placement constraints such as ``node.labels.zone == a``."""
+    for constraint in constraints:
+        match = re.fullmatch(r"\s*([^\s=!]+)\s*(==|!=)\s*(.*?)\s*", constraint)
+        if match is None:
+            return False
+        key, operator, value = match.groups()
+        actual = node.facts.get(key, "")
+        # swarm compares without regard to case, except for ids
+        equal = actual == value if key == "node.id" else actual.lower() == value.lower()
+        if equal != (operator == "=="):
+            return False
+    return True

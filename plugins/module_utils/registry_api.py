@@ -1,0 +1,77 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The platform's registry, asked over HTTPS what it holds. Layer: engine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+
+with contextlib.suppress(ImportError):  # it comes with the Docker SDK, whose absence Engine reports
+    import requests
+
+_MANIFESTS = ", ".join(
+    (
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+    )
+)
+
+
+class RegistrySilentError(PlatformError):
+    """The registry doesn't answer; it may be about to start."""
+
+
+class Registry:
+    """A registry at ``address`` (host:port), trusted through ``ca_file``, that lets ``auth`` (user, password) in."""
+
+    def __init__(
+        self, address: str, *, ca_file: str, auth: tuple[str, str] | None = None, timeout_seconds: float = 5
+    ) -> None:
+        self._address = address
+        self._ca_file = ca_file
+        self._auth = auth
+        self._timeout_seconds = timeout_seconds
+
+    def digests(self, tags: dict[str, str]) -> dict[str, str]:
+        """Repository -> digest, of those ``tags`` (repository -> tag) that the registry has.
+
+        Raises RegistrySilentError when it doesn't answer, PlatformError when it can't be asked.
+        """
+        if not tags:
+            return {}
+        if not os.path.exists(self._ca_file):
+            raise PlatformError(f"the registry {self._address} can't be trusted: there is no {self._ca_file}")
+        with ThreadPoolExecutor(max_workers=min(len(tags), 8)) as pool:
+            found = list(pool.map(lambda item: self._digest(*item), tags.items()))
+        return {repository: digest for repository, digest in zip(tags, found, strict=True) if digest}
+
+    def _digest(self, repository: str, tag: str) -> str | None:
+        url = f"https://{self._address}/v2/{repository}/manifests/{tag}"
+        try:
+            with requests.Session() as session:
+                session.trust_env = False  # the platform's own registry is never behind a proxy or in a .netrc
+                answer = session.head(
+                    url,
+                    headers={"Accept": _MANIFESTS},
+                    auth=self._auth,
+                    verify=self._ca_file,
+                    timeout=self._timeout_seconds,
+                )
+        except requests.exceptions.RequestException as error:
+            raise RegistrySilentError(
+                f"the registry {self._address} can't be asked for {repository}: {error}"
+            ) from None
+        if answer.status_code == 404:
+            return None
+        if answer.status_code == 401:
+            raise PlatformError(f"the registry {self._address} refuses the credentials it was asked with")
+        if answer.status_code != 200:
+            raise PlatformError(f"the registry {self._address} answers {answer.status_code} for {repository}:{tag}")
+        digest: str | None = answer.headers.get("Docker-Content-Digest")
+        return digest

@@ -1,0 +1,121 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Watch a stack until every service has converged, one has failed, or the deadline has passed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
+    CONVERGED,
+    ROLLED_BACK,
+    STUCK,
+    Node,
+    Service,
+    Task,
+)
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import (
+    DONE,
+    FAILED,
+    WAITING,
+    ServiceState,
+    assess,
+    settle_seconds,
+)
+
+Report = Callable[[Sequence[ServiceState]], None]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a stack. ``services``: by name within the stack."""
+
+    services: Mapping[str, Service]
+    tasks: Sequence[Task]
+    nodes: Sequence[Node]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``verdict``: converged, rolled_back (swarm saw it fail) or stuck.
+
+    ``targets``: service name -> template that was rolled out.
+    """
+
+    verdict: str
+    states: Sequence[ServiceState]
+    look: Look
+    targets: Mapping[str, Mapping[str, Any]]
+    seconds: float
+
+
+def watch(
+    look: Callable[[], Look],
+    before: Mapping[str, Service],
+    *,
+    deadline_seconds: Callable[[Look], float],
+    report: Report | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Outcome:
+    """Wait for a rollout that was just started.
+
+    ``before``: the services as they were ahead of it. ``deadline_seconds``: from the first look to the time allowed.
+    ``report`` gets the states at every look. A look that fails (a manager that restarts) is tried again until the
+    deadline.
+    """
+    start, pause = clock(), 0.1
+    allowed: float | None = None
+    targets: dict[str, Mapping[str, Any]] = {}
+    settled: dict[str, tuple[tuple[str, ...], float]] = {}
+    while True:
+        try:
+            now = look()
+        except PlatformError:
+            if clock() - start >= (allowed or 60):
+                raise
+            sleep(1)
+            continue
+        if allowed is None:
+            allowed = deadline_seconds(now)
+        states = []
+        for name, service in sorted(now.services.items()):
+            old = before.get(name)
+            if not service.update_state.startswith("rollback"):
+                targets.setdefault(name, service.template)
+            state = assess(service, now.tasks, now.nodes, stale_update=old.update_started if old else "")
+            if state.outcome == DONE and targets.get(name, service.template) != service.template:
+                state = replace(state, outcome=FAILED, detail="an earlier version runs again")
+            states.append(_settle(state, settle_seconds(service, old), settled, clock()))
+        if report:
+            report(states)
+        seconds = clock() - start
+        rolling_back = any(service.update_state == "rollback_started" for service in now.services.values())
+        if all(state.outcome == DONE for state in states):
+            return Outcome(CONVERGED, states, now, targets, seconds)
+        if any(state.outcome == FAILED for state in states) and not rolling_back:
+            return Outcome(ROLLED_BACK, states, now, targets, seconds)
+        if seconds >= allowed:
+            return Outcome(STUCK, states, now, targets, seconds)
+        sleep(min(pause, max(allowed - seconds, 0.01)))
+        pause = min(pause * 1.5, 0.5)
+
+
+def _settle(
+    state: ServiceState, seconds: float, settled: dict[str, tuple[tuple[str, ...], float]], now: float
+) -> ServiceState:
+    """Hold a service that looks converged back until it has looked the same for ``seconds``."""
+    if state.outcome != DONE or not seconds:
+        settled.pop(state.service, None)
+        return state
+    key, since = settled.get(state.service, ((), now))
+    if key != state.key:
+        since = now
+    settled[state.service] = (state.key, since)
+    if now - since >= seconds:
+        return state
+    return replace(state, outcome=WAITING, detail="running, watched for a while")

@@ -1,0 +1,460 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The operation behind ``swarm_stack``: one stack into the wanted state, with a verdict."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import replicas, with_replicas
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
+    CONVERGED,
+    IMAGE_LABEL,
+    NAMESPACE_LABEL,
+    REVISION_LABEL,
+    ROLLED_BACK,
+    STACK_LABEL,
+    STUCK,
+    UNVERIFIED,
+    VERDICT_LABEL,
+    Desired,
+    Item,
+    Observed,
+    Revision,
+    Service,
+    Task,
+    dump_revision,
+    parse_item,
+    parse_node,
+    parse_revision,
+    parse_service,
+    parse_task,
+    record_name,
+)
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import (
+    DONE,
+    ServiceState,
+    assess,
+    deadline_seconds,
+    failing_tasks,
+)
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
+    Action,
+    CreateItem,
+    Deploy,
+    RemoveFile,
+    RemoveItem,
+    RemoveNetwork,
+    RemoveRevision,
+    RemoveService,
+    WriteFile,
+    before_and_after,
+    drift,
+    image_drift,
+    kept_counts,
+    plan_absent,
+    plan_present,
+    plan_prune,
+)
+from ansible_collections.fungap.swarm.plugins.module_utils.rollout import Look, Outcome, Report, watch
+from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
+
+FAILED_FIRST = "failed"
+LOG_LINES = 20
+LOG_BYTES = 4000
+
+
+class StackOperation:
+    """``params``: the module's, after the action plugin filled in the names.
+
+    ``report``: gets the services' states at every look while it waits.
+    """
+
+    def __init__(self, params: Mapping[str, Any], report: Report | None = None) -> None:
+        self.params = params
+        self.stack: str = params["name"]
+        self.engine = Engine(params["socket"])
+        self.report = report
+        compose = params["compose"] or {}
+        contents = {("config", name): text for name, text in (params["configs"] or {}).items()}
+        contents.update({("secret", name): text for name, text in (params["secrets"] or {}).items()})
+        self.contents: dict[tuple[str, str], str] = contents
+        self.desired = Desired(
+            stack=self.stack,
+            compose=compose,
+            text=params["text"] or "",
+            path=os.path.join(params["path"], self.stack, "compose.yml"),
+            items=frozenset(contents),
+            keep=max(params["keep"], 1),
+        )
+
+    # --- look ---
+
+    def plan(self) -> Plan:
+        self.observed = self._observe()
+        if self.params["state"] == "absent":
+            actions = plan_absent(self.observed, self.desired)
+            in_force = self.observed.in_force
+            return Plan(
+                actions=actions, before=in_force.text if in_force else "", after="", result={"name": self.stack}
+            )
+        actions = plan_present(self.observed, self.desired)
+        deploys = any(isinstance(action, Deploy) for action in actions)
+        if deploys:
+            self._refuse_what_docker_ignores()
+        configs = {name: text for (kind, name), text in self.contents.items() if kind == "config"}
+        before, after = before_and_after(self.observed, self.desired, configs)
+        warnings = list(self._tag_warnings()) if deploys else []
+        states = [] if deploys else self._states()
+        warnings += [
+            f"stack {self.stack} is as it was deployed, but {state}" for state in states if state.outcome != DONE
+        ]
+        return Plan(
+            actions=actions,
+            before=before,
+            after=after,
+            warnings=warnings,
+            result={
+                **self._result(self.observed.in_force),
+                "drift": [str(entry) for entry in drift(self.observed.in_force, self.observed.services)],
+                "services": _counts(states),
+            },
+        )
+
+    def _observe(self) -> Observed:
+        label = f"{STACK_LABEL}={self.stack}"
+        items: list[Item] = [parse_item("secret", secret) for secret in self.engine.swarm_items("secret", label)]
+        revisions = []
+        for config in self.engine.swarm_items("config", label):
+            if REVISION_LABEL in (config["Spec"].get("Labels") or {}):
+                revisions.append(parse_revision(config))
+            else:
+                items.append(parse_item("config", config))
+        if self.params["state"] == "absent":  # what ``docker stack deploy`` made from a file of someone else's
+            mine = {item.id for item in items}
+            for kind in ("config", "secret"):
+                found = self.engine.swarm_items(kind, f"{NAMESPACE_LABEL}={self.stack}")
+                items += [parse_item(kind, item) for item in found if item["ID"] not in mine]
+        networks = self._networks()
+        return Observed(
+            services=self._services(),
+            items=sorted(items, key=lambda item: (item.kind, item.name)),
+            revisions=sorted(revisions, key=lambda revision: revision.number),
+            networks={
+                network["Name"]: network["Id"]
+                for network in networks
+                if (network.get("Labels") or {}).get(NAMESPACE_LABEL) == self.stack
+            },
+            file_text=_read_private(self.desired.path),
+        )
+
+    def _networks(self) -> list[dict[str, Any]]:
+        networks = self.engine.swarm_networks()
+        self.network_names = {network["Id"]: network["Name"] for network in networks}
+        return networks
+
+    def _services(self) -> dict[str, Service]:
+        services = [parse_service(one, self.stack, self.network_names) for one in self.engine.services_of(self.stack)]
+        return {service.name: service for service in services}
+
+    def _look(self) -> Look:
+        return Look(
+            services=self._services(),
+            tasks=[parse_task(task) for task in self.engine.tasks_of(self.stack)],
+            nodes=[parse_node(node) for node in self.engine.swarm_nodes()],
+        )
+
+    def _states(self) -> list[ServiceState]:
+        look = self._look()
+        # A status that an earlier rollout left behind says nothing about today.
+        return [
+            assess(service, look.tasks, look.nodes, stale_update=service.update_started)
+            for _name, service in sorted(look.services.items())
+        ]
+
+    def _refuse_what_docker_ignores(self) -> None:
+        problems = self.engine.compose_problems(self.stack, json.dumps(self.desired.compose))
+        if problems:
+            raise PlatformError(
+                f"the compose file of stack {self.stack} is not what docker stack deploy can carry out: "
+                + " ".join(problems)
+            )
+
+    def _tag_warnings(self) -> Iterable[str]:
+        for name, definition in (self.desired.compose.get("services") or {}).items():
+            if "@sha256:" not in definition.get("image", ""):
+                yield (
+                    f"service {name}: image {definition.get('image')} is a tag, which can mean other code tomorrow, "
+                    "or on another node: name it by digest (name@sha256:...)"
+                )
+
+    # --- act ---
+
+    def apply(self, plan: Plan) -> Mapping[str, Any]:
+        if self.params["state"] == "absent":
+            self._remove_all(plan.actions)
+            return {}
+        result: Mapping[str, Any] = {}
+        for action in plan.actions:
+            if isinstance(action, CreateItem):
+                content = self.contents[(action.kind, action.name)]
+                self.engine.create_swarm_item(action.kind, action.name, content, {STACK_LABEL: self.stack})
+            elif isinstance(action, WriteFile):
+                _write_private(self.desired.path, self.desired.text)
+            elif isinstance(action, Deploy):
+                result = self._roll_out()
+            else:
+                self._remove(action)
+        return result
+
+    def _roll_out(self) -> Mapping[str, Any]:
+        in_force = self.observed.in_force
+        tasks_before = frozenset(task["ID"] for task in self.engine.tasks_of(self.stack))
+        for name in image_drift(in_force, self.observed.services):
+            # Else ``docker stack deploy`` takes the image for unchanged and keeps the one that was set by hand.
+            self.engine.set_service_label(self.observed.services[name].id, IMAGE_LABEL, "")
+        refusal = ""
+        before = self._services()
+        try:
+            self._deploy(self.desired.compose, kept_counts(self.desired, self.observed))
+        except PlatformError as error:
+            refusal = error.message
+        if not refusal and not self.params["wait"]:
+            revision = self._record(UNVERIFIED, self._look().services)
+            self._prune()
+            return self._result(revision)
+        if not refusal:
+            outcome = self._watch(before)
+            if outcome.verdict == CONVERGED:
+                revision = self._record(CONVERGED, outcome.look.services)
+                self._prune()
+                return {
+                    **self._result(revision),
+                    "services": _counts(outcome.states),
+                    "seconds": round(outcome.seconds, 1),
+                }
+            failures = self._failures(outcome, tasks_before)
+            cause = _cause(outcome, failures)
+            verdict = outcome.verdict
+        else:
+            failures, cause, verdict = [], refusal, STUCK
+        if in_force is None:
+            verdict = FAILED_FIRST
+            ending = "There is no earlier revision to go back to: what was started is left as it is, to be looked at."
+        else:
+            ending = self._roll_back(in_force, swarm_did=verdict == ROLLED_BACK)
+        revision = self._record(verdict, {}, cause)
+        self._prune()
+        raise PlatformError(
+            f"stack {self.stack}: the new revision {revision.number} is not what runs. {ending}\n{cause}",
+            failures=failures,
+            verdict=verdict,
+            revision=in_force.number if in_force else None,
+        )
+
+    def _deploy(self, compose: Mapping[str, Any], counts: Mapping[str, int]) -> None:
+        self.engine.deploy_stack(
+            self.stack,
+            json.dumps(with_replicas(compose, counts)),
+            resolve_image=self.params["resolve_image"],
+            registry_config=self.params["registry_config"],
+        )
+        self._networks()  # the deploy may have made some
+
+    def _watch(self, before: Mapping[str, Service]) -> Outcome:
+        def allowed(look: Look) -> float:
+            if self.params["deadline_seconds"]:
+                return float(self.params["deadline_seconds"])
+            services = look.services.values()
+            counts = {one.spec["Name"]: one.replicas for one in services if one.replicas is not None}
+            return deadline_seconds([one.spec for one in services], counts, nodes=len(look.nodes))
+
+        return watch(self._look, before, deadline_seconds=allowed, report=self.report)
+
+    def _roll_back(self, in_force: Revision, *, swarm_did: bool) -> str:
+        """Make the revision in force run again; returns a sentence for the operator."""
+        before = self._look().services
+        how = "Swarm rolled it back" if swarm_did else "It was rolled back"
+        # Swarm goes back one service at a time, and to whatever ran before: that need not be the revision.
+        if drift(in_force, before):
+            counts = {
+                name: service.replicas
+                for name, service in self.observed.services.items()
+                if service.replicas is not None and replicas(in_force.compose, name) is not None
+            }
+            try:
+                self._deploy(in_force.compose, counts)
+                outcome = self._watch(before)
+            except PlatformError as error:
+                return f"Rolling back to revision {in_force.number} failed too: {error.message}"
+            if outcome.verdict != CONVERGED:
+                return f"Rolling back to revision {in_force.number} failed too: " + "; ".join(map(str, outcome.states))
+            if swarm_did:
+                how = "Swarm rolled the failing service back, and the rest of the stack was rolled back after it"
+        _write_private(self.desired.path, in_force.text)
+        return f"{how}: revision {in_force.number} runs again."
+
+    def _record(self, verdict: str, services: Mapping[str, Service], cause: str = "") -> Revision:
+        numbers = [revision.number for revision in self.observed.revisions]
+        revision = Revision(
+            number=max(numbers, default=0) + 1,
+            compose=self.desired.compose,
+            text=self.desired.text,
+            specs={name: service.spec for name, service in services.items()},
+            verdict=verdict,
+            when=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            cause=cause,
+        )
+        labels = {STACK_LABEL: self.stack, REVISION_LABEL: str(revision.number), VERDICT_LABEL: verdict}
+        name = record_name(self.stack, revision.number)
+        self.engine.create_swarm_item("config", name, dump_revision(self.stack, revision), labels)
+        return revision
+
+    def _prune(self) -> None:
+        """Remove what nothing needs any more. What can't be removed yet is in the next run's plan."""
+        for action in plan_prune(self._observe(), keep=self.desired.keep):
+            with suppress(PlatformError):
+                self._remove(action)
+
+    def _remove(self, action: Action) -> None:
+        if isinstance(action, RemoveItem):
+            self.engine.remove_swarm_item(action.item.kind, action.item.id)
+        elif isinstance(action, RemoveRevision):
+            self.engine.remove_swarm_item("config", action.revision.id)
+        elif isinstance(action, RemoveService):
+            self.engine.remove_service(action.id)
+        elif isinstance(action, RemoveFile):
+            shutil.rmtree(os.path.dirname(action.path), ignore_errors=True)
+
+    def _remove_all(self, actions: Sequence[Action]) -> None:
+        deadline = float(self.params["deadline_seconds"] or 120)
+        networks = [action for action in actions if isinstance(action, RemoveNetwork)]
+        for action in actions:
+            if isinstance(action, RemoveService):
+                self._remove(action)
+        wait_until(
+            lambda: not self.engine.tasks_of(self.stack),
+            deadline_seconds=deadline,
+            failure=lambda: (
+                f"stack {self.stack}: tasks were still there {deadline:g} s after their services were removed"
+            ),
+        )
+        for network in networks:
+            wait_until(
+                lambda network=network: self.engine.remove_network(network.id),  # type: ignore[misc]
+                deadline_seconds=deadline,
+                failure=lambda network=network: f"network {network.name} is still in use",  # type: ignore[misc]
+            )
+        for action in actions:
+            self._remove(action)
+
+    # --- tell ---
+
+    def _result(self, revision: Revision | None) -> dict[str, Any]:
+        return {
+            "name": self.stack,
+            "path": self.desired.path,
+            "revision": revision.number if revision else None,
+            "verdict": revision.verdict if revision else None,
+        }
+
+    def _failures(self, outcome: Outcome, tasks_before: frozenset[str]) -> list[dict[str, Any]]:
+        """What the failing tasks say, at most four of a service."""
+        nodes = {node.id: node.name for node in outcome.look.nodes}
+        failures = []
+        for state in outcome.states:
+            if state.outcome == DONE:
+                continue
+            service = outcome.look.services[state.service]
+            target = outcome.targets.get(state.service)
+            for task in failing_tasks(service, target, outcome.look.tasks, tasks_before):
+                failures.append(
+                    {
+                        "service": state.service,
+                        "task": f"{state.service}.{task.slot}" if task.slot else state.service,
+                        "node": nodes.get(task.node_id, task.node_id),
+                        "state": task.state,
+                        "error": task.error or task.message,
+                        "exit_code": task.exit_code,
+                        "log": self._log(task),
+                        "health_log": self._health_log(task, nodes.get(task.node_id, "")),
+                    }
+                )
+        return failures
+
+    def _log(self, task: Task) -> str:
+        return self.engine.task_log(task.id, lines=LOG_LINES)[-LOG_BYTES:].strip() if task.container_id else ""
+
+    def _health_log(self, task: Task, node: str) -> str:
+        """From the node's own engine, where its socket was given, or the manager's, if the task ran there."""
+        if not task.container_id:
+            return ""
+        socket = (self.params["node_sockets"] or {}).get(node)
+        with suppress(PlatformError):
+            engine = Engine(socket, timeout_seconds=5) if socket else self.engine
+            return engine.health_log(task.container_id)[-LOG_BYTES:]
+        return ""
+
+
+def _counts(states: Iterable[ServiceState]) -> dict[str, dict[str, int]]:
+    return {state.service: {"running": state.running, "wanted": state.wanted} for state in states}
+
+
+def _cause(outcome: Outcome, failures: Sequence[Mapping[str, Any]]) -> str:
+    """The operator's text: each service that did not converge, its failing tasks, what they printed."""
+    lines = []
+    if outcome.verdict == STUCK:
+        lines.append(f"Not converged after {outcome.seconds:.0f} s.")
+    for state in outcome.states:
+        if state.outcome == DONE:
+            continue
+        lines.append(str(state))
+        for failure in failures:
+            if failure["service"] != state.service:
+                continue
+            where = f" on {failure['node']}" if failure["node"] else ""
+            code = f" (exit code {failure['exit_code']})" if failure["exit_code"] else ""
+            lines.append(f"  {failure['task']}{where}: {failure['state']}: {failure['error']}{code}")
+            for key, title in (("log", "log"), ("health_log", "health check")):
+                lines += [f"    {title}: {line}" for line in failure[key].splitlines()]
+    return "\n".join(lines)
+
+
+def _read_private(path: str) -> str | None:
+    """A file's text; None when it is missing, or when others may read it (then it is to be written anew)."""
+    try:
+        if os.stat(path).st_mode & 0o077:
+            return ""
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlatformError(f"cannot read {path}: {error}") from error
+
+
+def _write_private(path: str, text: str) -> None:
+    """Write a file that only its owner may read, in a folder of the same kind, all at once."""
+    folder = os.path.dirname(path)
+    try:
+        os.makedirs(folder, mode=0o755, exist_ok=True)
+        os.chmod(folder, 0o700)
+        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".compose-")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise PlatformError(f"cannot write {path}: {error}") from error

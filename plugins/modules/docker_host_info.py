@@ -1,0 +1,171 @@
+#!/usr/bin/python
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Look at a docker host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: docker_host_info
+short_description: Look at a docker host
+version_added: 0.1.0
+description:
+  - Returns what decides how a swarm platform is built on a machine, as the fact C(docker_host). That is its kernel,
+    capabilities, network, ports, disk, memory, and the Docker Engine on it if there is one.
+  - Needs nothing but Python. It works before Docker or the Docker SDK is installed, and it loads no kernel module.
+author:
+  - The fungap.swarm authors (@fungap)
+attributes:
+  check_mode:
+    description: Reads only, so it does the same in check mode.
+    support: full
+  diff_mode:
+    description: Changes nothing, so there is nothing to show.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+options:
+  docker_socket:
+    description: The unix socket of the machine's own engine.
+    type: path
+    default: /run/docker.sock
+  files:
+    description: Files whose SHA-256 is wanted.
+    type: list
+    elements: path
+    default: []
+  folders:
+    description: Folders of which it is wanted what lies in them.
+    type: list
+    elements: path
+    default: []
+  wait_seconds:
+    description: Wait this long for the engine to answer, and fail when it doesn't. 0 does not wait.
+    type: int
+    default: 0
+"""
+
+EXAMPLES = r"""
+- name: Look at the docker host
+  fungap.swarm.docker_host_info:
+    files: [/usr/local/share/ca-certificates/company.crt]
+
+- name: Show what the routing mesh has to work with
+  ansible.builtin.debug:
+    msg: "{{ ansible_facts['docker_host']['kernel'] }}"
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: Facts that stay with the host.
+  returned: always
+  type: dict
+  contains:
+    docker_host:
+      description: The machine.
+      returned: always
+      type: dict
+      contains:
+        hostname: {description: Its name., type: str, returned: always}
+        architecture: {description: As uname says it., type: str, returned: always}
+        boot_id: {description: Differs between machines and between boots., type: str, returned: always}
+        distribution:
+          description: From /etc/os-release.
+          type: dict
+          returned: always
+          sample: {id: debian, version: "12", codename: bookworm}
+        kernel:
+          description:
+            - C(release), C(ipvs) (whether the routing mesh and VIPs can work), C(modules) (for each kernel module that a
+              swarm uses one of C(loaded), C(builtin), C(loadable), C(missing)), C(parameters) (name -> text).
+          type: dict
+          returned: always
+        cgroup_version: {description: 1 (also the hybrid) or 2., type: int, returned: always}
+        capabilities_complete:
+          description:
+            - Whether the bounding set has every capability that the kernel knows. Else no privileged container starts.
+          type: bool
+          returned: always
+        systemd: {description: Whether PID 1 is systemd., type: bool, returned: always}
+        apparmor: {description: Whether AppArmor is enabled., type: bool, returned: always}
+        mtu: {description: Of the default route's interface., type: int, returned: always}
+        interface: {description: The default route's., type: str, returned: always}
+        address: {description: The IPv4 address towards the default route., type: str, returned: always}
+        addresses: {description: Every IPv4 address but loopback., type: list, elements: str, returned: always}
+        routes: {description: The IPv4 networks of the main routing table., type: list, elements: str, returned: always}
+        listening:
+          description: Listening TCP sockets.
+          type: list
+          elements: dict
+          returned: always
+          sample: [{port: 22, address: 0.0.0.0, process: sshd}]
+        disk:
+          description: The filesystem that holds Docker's data.
+          type: dict
+          returned: always
+          sample: {path: /var/lib/docker, total_bytes: 270553174016, free_bytes: 85899345920}
+        memory: {description: C(total_bytes) and C(available_bytes)., type: dict, returned: always}
+        cpus: {description: How many may be used., type: int, returned: always}
+        trusted_ca_files:
+          description: The .crt files under /usr/local/share/ca-certificates.
+          type: list
+          elements: str
+          returned: always
+        etc_hosts: {description: Names in /etc/hosts and their addresses., type: dict, returned: always}
+        docker:
+          description:
+            - The engine. C(present) (dockerd is installed), C(socket), C(answering), C(version), C(storage_driver),
+              C(root_dir), C(swarm) (the local node's state).
+            - C(containers) lists those that carry the label C(io.fungap.platform), C(networks) every network with its
+              subnets, C(ports) every published TCP port and who holds it.
+          type: dict
+          returned: always
+        files:
+          description: SHA-256 of the wanted files, null for one that can't be read.
+          type: dict
+          returned: always
+        folders:
+          description: Names in the wanted folders, null for one that can't be read.
+          type: dict
+          returned: always
+"""
+
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, look, wait_for_engine
+from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan, run
+
+
+class DockerHostInfo:
+    """Looks, and never acts."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.wait_seconds: int = params.pop("wait_seconds")
+        self.params = params
+
+    def plan(self) -> Plan:
+        if self.wait_seconds:
+            wait_for_engine(self.params["docker_socket"], self.wait_seconds)
+        facts = look(Host(), **self.params)
+        return Plan(result={"ansible_facts": {"docker_host": facts}})
+
+    def apply(self, plan: Plan) -> dict[str, Any]:
+        raise AssertionError(f"nothing to apply: {plan.actions}")
+
+
+def main() -> None:
+    run(
+        DockerHostInfo,
+        {
+            "docker_socket": {"type": "path", "default": "/run/docker.sock"},
+            "files": {"type": "list", "elements": "path", "default": []},
+            "folders": {"type": "list", "elements": "path", "default": []},
+            "wait_seconds": {"type": "int", "default": 0},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

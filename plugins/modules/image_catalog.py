@@ -1,0 +1,219 @@
+#!/usr/bin/python
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_catalog
+short_description: Have all images of a catalog on a docker host, and in the platform's registry
+version_added: 0.1.0
+author:
+  - The fungap.swarm authors
+description:
+  - Pulls, builds or loads every image of a catalog that a docker host lacks, in parallel, and pushes those that the
+    platform's registry lacks.
+  - What an image is made of is its recipe. The recipe's hash is the image's tag (C(fungap/<name>:<first 12
+    digits>)) and,
+    for what is built, its label C(io.fungap.recipe). An image is made once, and made again only when its recipe has
+      changed.
+  - Sources that can't give an image are all named in one failure, before anything is changed.
+  - On a docker host and a registry that have everything this is one start of a Python module.
+attributes:
+  check_mode:
+    support: full
+    description: Says which images would be made and pushed; changes nothing. An image that would be made is missing
+      in RV(images).
+  diff_mode:
+    support: full
+    description: Lists the images by name and recipe.
+  idempotent:
+    support: full
+    description: As long as neither the catalog nor a build's files change.
+options:
+  docker_socket:
+    description: The unix socket of the docker host's engine.
+    type: path
+    default: /var/run/docker.sock
+  catalog:
+    description:
+      - Name of an image to where it comes from. An entry has at least one of C(pull) and C(build); for
+        O(source=archive) it needs neither.
+      - C(pull) is the pinned reference of an official image.
+      - C(build) is a dictionary. Either C(bootstrap), a Debian suite, with C(packages) makes an image from packages
+        alone; or C(context),
+        a folder with a Dockerfile on the controller, with C(base), the name of the entry that the Dockerfile gets
+          as build argument C(BASE), and C(args), more build arguments.
+        An entry without C(pull) is built for O(source=pull) too.
+      - C(source) overrides O(source) for one image.
+      - C(internal=true) is a base of others; it is only made when one of them is built, never pushed, and needs no
+        archive.
+      - C(push=false) keeps an image out of the registry.
+    type: dict
+    required: true
+  names:
+    description: The images to have. By default all that are not internal.
+    type: list
+    elements: str
+  source:
+    description: Where images come from.
+    type: str
+    choices: [pull, build, archive]
+    default: build
+  archive_dir:
+    description:
+      - The folder on the docker host with the archives, for O(source=archive).
+      - An image's archive is C(<name>.tar), C(<name>.tar.gz) or C(<name>.tar.zst), made by C(docker save). Another
+        size or time of change is another image.
+    type: path
+  missing:
+    description: What to do about images that their source can't give. V(skip) leaves them out with a warning.
+    type: str
+    choices: [fail, skip]
+    default: fail
+  generation:
+    description: Any text. Another text builds everything anew, for example to get newer packages.
+    type: str
+    default: ""
+  trusted_ca_files:
+    description:
+      - Certificates in PEM on the docker host that builds trust in addition, for networks that inspect TLS.
+      - By default all of C(/usr/local/share/ca-certificates/*.crt).
+    type: list
+    elements: path
+  debian_mirror:
+    description: The mirror for what is built. By default the one that the docker host uses itself, if that is
+      Debian; else Debian's own.
+    type: str
+  debian_security_mirror:
+    description: The same for security updates.
+    type: str
+  build_environment:
+    description: Build arguments for every build, for example C(http_proxy). They must not hold credentials.
+    type: dict
+    default: {}
+  build_packages:
+    description: Packages that the docker host needs to bootstrap a base; installed only if one has to be, and
+      C(mmdebstrap) is missing.
+    type: list
+    elements: str
+    default: [mmdebstrap, debian-archive-keyring]
+  push:
+    description: Push to the registry what it lacks.
+    type: bool
+    default: false
+  registry_address:
+    description:
+      - The registry as C(host:port). It is trusted through C(/etc/docker/certs.d/<address>/ca.crt).
+      - With O(push=false) it is only asked for what it has; it need not be there yet.
+    type: str
+  registry_config:
+    description: The folder with the C(config.json) of a Docker CLI that has the registry's credentials.
+    type: path
+  certs_dir:
+    description: Where the engine finds its registries' certificates.
+    type: path
+    default: /etc/docker/certs.d
+  contexts:
+    description: Set by the action plugin. The builds' contexts, by name.
+    type: dict
+requirements:
+  - Docker SDK for Python
+seealso:
+  - module: community.docker.docker_image_build
+"""
+
+EXAMPLES = r"""
+- name: Have all images on the docker host
+  fungap.swarm.image_catalog:
+    catalog:
+      base: {internal: true, build: {bootstrap: trixie, packages: [ca-certificates]}}
+      registry: {pull: "registry:2.8.3", build: {context: "{{ role_path }}/files/registry", base: base}}
+
+- name: Push them to the platform's registry
+  fungap.swarm.image_catalog:
+    catalog: "{{ images_catalog }}"
+    push: true
+    registry_address: registry:5000
+    registry_config: /etc/fungap/registry-client
+"""
+
+RETURN = r"""
+images:
+  description: The images by name, without internal ones.
+  returned: always
+  type: dict
+  contains:
+    id:
+      description: The image's id on the docker host.
+      type: str
+      sample: sha256:0d1d1f...
+    image:
+      description: The image's name on the docker host.
+      type: str
+      sample: fungap/registry:4b5f1d0c9a7e
+    recipe:
+      description: What it is made of.
+      type: str
+    ref:
+      description: The image in the platform's registry, by digest. Missing as long as the registry doesn't have it.
+      type: str
+      sample: registry:5000/registry@sha256:9f2c...
+ansible_facts:
+  description: RV(images) as the fact C(platform_images).
+  returned: always
+  type: dict
+  contains:
+    platform_images:
+      description: The same as RV(images).
+      type: dict
+actions:
+  description: What was done, or would be.
+  returned: always
+  type: list
+  elements: str
+skipped_images:
+  description: Name to reason, of the images that were left out by O(missing=skip).
+  returned: always
+  type: dict
+durations_seconds:
+  description: How long each image took to make and to push.
+  returned: when something was made or pushed
+  type: dict
+"""
+
+from ansible_collections.fungap.swarm.plugins.module_utils.image_catalog import ImageCatalog
+from ansible_collections.fungap.swarm.plugins.module_utils.runner import run
+
+
+def main() -> None:
+    run(
+        ImageCatalog,
+        {
+            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            "catalog": {"type": "dict", "required": True},
+            "names": {"type": "list", "elements": "str"},
+            "source": {"type": "str", "choices": ["pull", "build", "archive"], "default": "build"},
+            "archive_dir": {"type": "path"},
+            "missing": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},
+            "generation": {"type": "str", "default": ""},
+            "trusted_ca_files": {"type": "list", "elements": "path"},
+            "debian_mirror": {"type": "str"},
+            "debian_security_mirror": {"type": "str"},
+            "build_environment": {"type": "dict", "default": {}},
+            "build_packages": {
+                "type": "list",
+                "elements": "str",
+                "default": ["mmdebstrap", "debian-archive-keyring"],
+            },
+            "push": {"type": "bool", "default": False},
+            "registry_address": {"type": "str"},
+            "registry_config": {"type": "path"},
+            "certs_dir": {"type": "path", "default": "/etc/docker/certs.d"},
+            "contexts": {"type": "dict"},
+        },
+        required_if=[("push", True, ("registry_address",)), ("source", "archive", ("archive_dir",))],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+#!/usr/bin/python
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: platform_reset
+short_description: Take a platform off a docker host
+version_added: 0.1.0
+description:
+  - Removes what carries the platform's label on a docker host's engine, and the platform's own folders. Nothing else.
+  - Volumes, which hold the nodes' identity, the registry's images and the apps' data, go only when asked for.
+author: The fungap.swarm authors
+requirements:
+  - Docker SDK for Python
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be removed.
+  diff_mode:
+    support: full
+    description: Lists what is there before and after.
+  idempotent:
+    support: full
+    description: A second call finds nothing to remove.
+options:
+  platform:
+    description: Name of the platform.
+    type: str
+    required: true
+  docker_socket:
+    description: Unix socket of the docker host's own engine.
+    type: path
+    default: /var/run/docker.sock
+  paths:
+    description: Folders and files of the platform.
+    type: list
+    elements: path
+    default: []
+  volumes:
+    description: Remove the volumes too. What is on them is lost.
+    type: bool
+    default: false
+  images:
+    description: Remove the images that were built or brought for the platform; the next run makes them again.
+    type: bool
+    default: false
+  leave_swarm:
+    description: Let the docker host's own engine leave the swarm that it is in, whatever its role.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Take the platform away, keep its data
+  fungap.swarm.platform_reset:
+    platform: fungap
+    paths: [/etc/fungap, /run/fungap]
+"""
+
+RETURN = r"""
+actions:
+  description: What was removed, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [remove container fungap-manager1, remove path /etc/fungap]
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.reset import Remove, SeenPlatform, plan_reset
+
+
+class Reset:
+    """One docker host."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.engine = Engine(params["docker_socket"])
+
+    def plan(self) -> runner.Plan:
+        """Look for the label and the paths."""
+        labels = {PLATFORM_LABEL: self.params["platform"]}
+        seen = SeenPlatform(
+            containers=[container["Names"][0].lstrip("/") for container in self.engine.containers(labels)],
+            networks=self.engine.network_names(labels),
+            volumes=self.engine.volume_names(labels),
+            images=self.engine.catalog_images(),
+            paths=[path for path in self.params["paths"] if os.path.lexists(path)],
+        )
+        actions = plan_reset(
+            seen,
+            volumes=self.params["volumes"],
+            images=self.params["images"],
+            leave_swarm=self.params["leave_swarm"] and self.engine.info()["Swarm"]["LocalNodeState"] != "inactive",
+        )
+        return runner.Plan(actions=actions, before="".join(f"{action}\n" for action in actions).replace("remove ", ""))
+
+    def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
+        """Containers in parallel, the rest one after the other."""
+        removals: list[Remove] = list(plan.actions)
+        containers = [removal.name for removal in removals if removal.kind == "container"]
+        if containers:
+            with ThreadPoolExecutor(len(containers)) as pool:
+                list(pool.map(lambda name: self.engine.remove_container(name, stop_seconds=10), containers))
+        for removal in removals:
+            if removal.kind == "swarm":
+                self.engine.swarm_leave()
+            elif removal.kind == "path":
+                _remove_path(removal.name)
+            elif removal.kind != "container":
+                self.engine.remove(removal.kind, removal.name)
+        return {}
+
+
+def _remove_path(path: str) -> None:
+    try:
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+    except OSError as error:
+        raise PlatformError(f"cannot remove {path}: {error}") from error
+
+
+def main() -> None:
+    """Run the module."""
+    runner.run(
+        Reset,
+        {
+            "platform": {"type": "str", "required": True},
+            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            "paths": {"type": "list", "elements": "path", "default": []},
+            "volumes": {"type": "bool", "default": False},
+            "images": {"type": "bool", "default": False},
+            "leave_swarm": {"type": "bool", "default": False},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+#!/usr/bin/python
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: platform_secrets
+short_description: Keep the platform's CA, certificates and passwords on the controller
+version_added: 0.1.0
+description:
+  - Makes, once, and keeps a certificate authority, server certificates and random passwords in a folder of the
+    controller that only its owner may read (V(0700), files V(0600)). Runs on the controller only, for any host.
+  - A certificate is made anew when less than 30 days are left, when its names change or when the CA is another one. The
+    CA is never replaced; its certificate is made anew from the same key before it expires.
+  - A file that is there wins, a person's own (or one encrypted with Ansible Vault) as well as ours.
+  - The facts tell where keys and passwords are, not what they are; roles read them when they use them, with the lookup
+    P(fungap.swarm.platform_secret#lookup).
+  - Every file is replaced as a whole; a run killed at any moment is completed by the next one.
+options:
+  directory:
+    description: The folder, an absolute path on the controller.
+    type: path
+    required: true
+  ca_name:
+    description: Common name of a new CA.
+    type: str
+    default: Platform CA
+  certificates:
+    description:
+      - Wanted certificates by name; each may have C(names) (DNS names), C(addresses) (IP addresses), and
+        C(certificate_file) with C(key_file), a user's own pair (relative to the inventory's folder), which must cover
+        C(names).
+    type: dict
+    default: {}
+  passwords:
+    description: Names of wanted passwords, 40 random letters and digits each, kept in C(<name>.password).
+    type: list
+    elements: str
+    default: []
+  htpasswd:
+    description: Users by the name of their password; the bcrypt line is kept in C(<name>.htpasswd).
+    type: dict
+    default: {}
+requirements:
+  - cryptography
+  - bcrypt
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode and says what it would change.
+  diff_mode:
+    support: full
+    description: Shows names, expiry and fingerprints of certificates; of keys and passwords only that they change.
+  idempotent:
+    support: full
+    description: A second run changes nothing.
+author:
+  - The fungap.swarm authors
+"""
+
+EXAMPLES = r"""
+- name: Keep the platform's secrets
+  fungap.swarm.platform_secrets:
+    directory: "{{ inventory_dir }}/.secrets"
+    ca_name: fungap platform CA
+    certificates:
+      registry:
+        names: [registry]
+        addresses: [172.30.0.2]
+      proxy:
+        names: [web.localhost]
+    passwords: [registry]
+    htpasswd:
+      registry: platform
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: Facts; no key and no password is among them.
+  returned: success
+  type: dict
+  contains:
+    platform_secrets:
+      description:
+        - C(directory); C(ca) and C(certificates.<name>) with C(certificate) (PEM), C(certificate_file), C(fingerprint),
+          C(not_after), C(names), of a certificate also C(key_file) and C(given); C(passwords.<name>) with C(file) and,
+          for htpasswd, C(user) and C(htpasswd_file).
+      returned: success
+      type: dict
+actions:
+  description: What was written (in check mode, would be) and why.
+  returned: success
+  type: list
+  elements: str
+  sample: ["write registry.crt: its names changed"]
+"""

@@ -1,0 +1,64 @@
+#!/usr/bin/python
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: platform_status
+short_description: Print nodes and services of a platform
+version_added: 0.1.0
+description:
+  - Prints nodes, services and what is wrong with them as tables, on the controller.
+  - An action plugin that reads through M(fungap.swarm.platform_info) and returns what that returns.
+author: The fungap.swarm authors
+attributes:
+  check_mode:
+    support: full
+    description: Only reads.
+  diff_mode:
+    support: none
+    description: Only reads.
+  idempotent:
+    support: full
+    description: Only reads.
+options:
+  manager_sockets:
+    description: Unix sockets of managers' engines on this docker host.
+    type: list
+    elements: path
+    required: true
+  title:
+    description: The first line.
+    type: str
+    required: true
+  notes:
+    description: Lines below the tables.
+    type: list
+    elements: str
+    default: []
+  strict:
+    description: Fail where a node is not ready or a service does not run as wanted.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Show the platform
+  fungap.swarm.platform_status:
+    title: Platform fungap
+    manager_sockets: [/run/fungap/manager1/docker.sock]
+"""
+
+RETURN = r"""
+nodes:
+  description: As returned by M(fungap.swarm.platform_info).
+  returned: success
+  type: list
+  elements: dict
+services:
+  description: As returned by M(fungap.swarm.platform_info).
+  returned: success
+  type: list
+  elements: dict
+"""

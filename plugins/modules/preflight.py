@@ -1,0 +1,108 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name; there is nothing to run on a host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: preflight
+short_description: Refuse a wrong inventory before anything is changed
+version_added: 0.1.0
+description:
+  - Checks the inventory as a whole, together with what M(fungap.swarm.docker_host_info) found on the docker hosts and
+    with the files that it names on the controller. Every problem is reported at once, with the host or group, the
+    variable, its value, what is wrong and the cure.
+  - Returns the platform that the inventory describes as the fact C(platform), every default filled in.
+  - Runs on the controller and connects to no host. Call it once, for all hosts (O(ignore:run_once)).
+  - A variable that begins like one of this collection's and is none of them is refused. The known ones are those of the
+    roles' argument specs.
+author:
+  - The fungap.swarm authors (@fungap)
+attributes:
+  check_mode:
+    description: Reads only, so it does the same in check mode.
+    support: full
+  diff_mode:
+    description: Changes nothing, so there is nothing to show.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+options:
+  disk_free_gigabytes_min:
+    description: What must be free on the filesystem of Docker's data where the platform is not installed yet.
+    type: float
+    default: 8
+  memory_gigabytes_min:
+    description: The memory that a docker host must have.
+    type: float
+    default: 1.8
+"""
+
+EXAMPLES = r"""
+- name: Check the whole inventory and resolve the platform
+  fungap.swarm.preflight:
+  run_once: true
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: Facts of every host of the play.
+  returned: when there is no problem
+  type: dict
+  contains:
+    platform:
+      description: The platform.
+      returned: always
+      type: dict
+      contains:
+        name: {description: Its name., type: str, returned: always}
+        config_dir: {description: On docker hosts., type: str, returned: always}
+        run_dir: {description: On docker hosts., type: str, returned: always}
+        secrets_dir: {description: On the controller., type: str, returned: always}
+        subnet: {description: Of nodes that are containers., type: str, returned: always}
+        gateway: {description: Of that subnet., type: str, returned: always}
+        overlay_pool: {description: For overlay networks., type: str, returned: always}
+        node_pool: {description: For bridge networks within nodes., type: str, returned: always}
+        node_bridge: {description: Address and prefix of the default bridge within nodes., type: str, returned: always}
+        mtu: {description: The smallest of the docker hosts' uplinks., type: int, returned: always}
+        ipvs: {description: Whether every docker host has IPVS., type: bool, returned: always}
+        nodes:
+          description: The nodes, managers first. C(cpus) and C(memory) 0 mean all.
+          type: list
+          elements: dict
+          returned: always
+          sample:
+            - name: manager1
+              host: vm1
+              driver: dind
+              role: manager
+              address: 172.30.0.11
+              socket: /run/fungap/manager1/docker.sock
+              container: fungap-manager1
+              labels: {}
+              availability: active
+              cpus: 0
+              memory: "0"
+        registry:
+          description: The registry. C(address) is name and port, C(ip) where the name leads.
+          type: dict
+          returned: always
+          sample: {host: vm1, address: "registry:5000", name: registry, port: 5000, ip: 172.30.0.2}
+        edge:
+          description: The TCP edge; both are empty where nodes are not containers.
+          type: dict
+          returned: always
+          sample: {host: vm1, ip: 172.30.0.3}
+        proxy:
+          description: What the proxy publishes, and the certificate for it, absolute paths on the controller or empty.
+          type: dict
+          returned: always
+          sample: {http_port: 80, https_port: 443, bind_address: 0.0.0.0, certificate_file: "", certificate_key_file: ""}
+        trusted_ca_files: {description: Docker host -> certificates on it., type: dict, returned: always}
+        apps:
+          description: The apps with every setting. C(env_file) is an absolute path or empty.
+          type: dict
+          returned: always
+"""

@@ -1,0 +1,120 @@
+#!/usr/bin/python
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: swarm_join_token
+short_description: Rotate a swarm's join tokens
+version_added: 0.1.0
+author: The fungap.swarm authors (@fungap)
+description:
+  - Makes the present join tokens worthless by new ones. Nodes that have joined stay.
+  - Shows no token, neither old nor new.
+options:
+  manager_sockets:
+    description: Unix sockets of managers' engines on this machine. The first that is in a live swarm is used.
+    type: list
+    elements: path
+    required: true
+  rotate:
+    description: Whose tokens are rotated.
+    type: list
+    elements: str
+    choices: [worker, manager]
+    default: [worker, manager]
+attributes:
+  check_mode:
+    description: Says what would be rotated and does nothing.
+    support: full
+  diff_mode:
+    description: A token is never shown.
+    support: none
+  idempotent:
+    description: Each run rotates.
+    support: none
+requirements:
+  - Docker SDK for Python
+seealso:
+  - module: fungap.swarm.swarm_join_token_info
+"""
+
+EXAMPLES = r"""
+- name: Rotate both tokens
+  fungap.swarm.swarm_join_token:
+    manager_sockets: [/run/fungap/manager1/docker.sock]
+
+- name: Rotate the token for managers
+  fungap.swarm.swarm_join_token:
+    manager_sockets: [/run/fungap/manager1/docker.sock]
+    rotate: [manager]
+"""
+
+RETURN = r"""
+actions:
+  description: What was rotated (or would be).
+  returned: success
+  type: list
+  elements: str
+  sample: [rotate the join token for workers]
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+
+
+class Rotation:
+    """Find a manager that answers, and rotate by it."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.sockets: list[str] = params["manager_sockets"]
+        self.roles: list[str] = sorted(set(params["rotate"]), reverse=True)
+        self.engine = self._manager()
+
+    def _manager(self) -> Engine:
+        reasons = []
+        for socket in self.sockets:
+            try:
+                engine = Engine(socket)
+                engine.swarm()
+            except PlatformError as error:
+                reasons.append(error.message)
+            else:
+                return engine
+        raise PlatformError("no manager of a live swarm answers: " + "; ".join(reasons))
+
+    def plan(self) -> runner.Plan:
+        return runner.Plan([f"rotate the join token for {role}s" for role in self.roles])
+
+    def apply(self, plan: runner.Plan) -> Mapping[str, Any]:  # noqa: ARG002  the roles say it all
+        self.engine.swarm_update(
+            lambda spec: spec,
+            rotateWorkerToken="worker" in self.roles,
+            rotateManagerToken="manager" in self.roles,
+        )
+        return {}
+
+
+def main() -> None:
+    """Run the module."""
+    runner.run(
+        Rotation,
+        {
+            "manager_sockets": {"type": "list", "elements": "path", "required": True},
+            "rotate": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["worker", "manager"],
+                "default": ["worker", "manager"],
+            },
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

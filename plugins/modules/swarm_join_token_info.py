@@ -1,0 +1,177 @@
+#!/usr/bin/python
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: swarm_join_token_info
+short_description: Read a swarm's join tokens and what its managers know
+version_added: 0.1.0
+author: The fungap.swarm authors (@fungap)
+description:
+  - Returns everything that M(fungap.swarm.swarm_member) needs to bring in nodes whose engines are on another machine
+    than the managers'.
+  - The only place of this collection that returns tokens. Give the task C(no_log=true).
+  - None of the managers being in a live swarm is no error, RV(live) says so.
+options:
+  manager_sockets:
+    description: Unix sockets of managers' engines on this machine. The first that is in a live swarm is asked.
+    type: list
+    elements: path
+    required: true
+  tokens:
+    description: Whether to return the tokens (and the unlock key of a swarm with autolock).
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    description: Reads only.
+    support: full
+  diff_mode:
+    description: There is nothing to compare.
+    support: none
+  idempotent:
+    description: Reads only.
+    support: full
+requirements:
+  - Docker SDK for Python
+seealso:
+  - module: fungap.swarm.swarm_member
+"""
+
+EXAMPLES = r"""
+- name: Read what other machines need to join
+  fungap.swarm.swarm_join_token_info:
+    manager_sockets: [/run/fungap/manager1/docker.sock]
+  register: swarm
+  no_log: true
+"""
+
+RETURN = r"""
+live:
+  description: Whether a manager of a live swarm answered.
+  returned: success
+  type: bool
+cluster_id:
+  description: ID of the swarm, empty when none is live.
+  returned: success
+  type: str
+socket:
+  description: Socket of the manager that answered, empty when none did.
+  returned: success
+  type: str
+remote_addrs:
+  description: Addresses of the managers that answer, to join through.
+  returned: success
+  type: list
+  elements: str
+  sample: ["172.30.0.11:2377"]
+nodes:
+  description: The managers' list of nodes.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - id: iyjxbcuhkj1kwqkdd44v0bh1i
+      hostname: worker1
+      role: worker
+      availability: active
+      state: ready
+      address: 172.30.0.21
+      labels: {disk: ssd}
+      manager_address: ""
+      reachable: false
+      leader: false
+      created: "2026-01-01T00:00:00Z"
+tokens:
+  description: The join tokens, by role. Empty without a live swarm or with O(tokens=false).
+  returned: success
+  type: dict
+  contains:
+    worker:
+      description: The token for workers.
+      type: str
+    manager:
+      description: The token for managers.
+      type: str
+unlock_key:
+  description: Key for locked managers; empty without autolock or with O(tokens=false).
+  returned: success
+  type: str
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.member import SWARM_PORT, EngineMembership, Entry
+
+
+class JoinTokens:
+    """Ask the managers one after another until one answers."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.sockets: list[str] = params["manager_sockets"]
+        self.with_tokens: bool = params["tokens"]
+
+    def plan(self) -> runner.Plan:
+        for socket in self.sockets:
+            try:
+                engine = Engine(socket)
+                membership = EngineMembership.parse(engine.info())
+                if membership.state != "active" or not membership.is_manager:
+                    continue
+                rows = [Entry.parse(node) for node in engine.swarm_node_list()]
+            except PlatformError:  # it is down or has no leader: ask the next
+                continue
+            return runner.Plan(result=self._read(engine, membership, rows))
+        nothing = {
+            "live": False,
+            "cluster_id": "",
+            "socket": "",
+            "remote_addrs": [],
+            "nodes": [],
+            "tokens": {},
+            "unlock_key": "",
+        }
+        return runner.Plan(result=nothing)
+
+    def _read(self, engine: Engine, membership: EngineMembership, rows: list[Entry]) -> dict[str, Any]:
+        tokens: dict[str, str] = {}
+        unlock_key = ""
+        if self.with_tokens:
+            swarm = engine.swarm()
+            tokens = {role: swarm["JoinTokens"][role.capitalize()] for role in ("worker", "manager")}
+            if swarm["Spec"].get("EncryptionConfig", {}).get("AutoLockManagers"):
+                unlock_key = engine.swarm_unlock_key()
+        others = [row.manager_address for row in rows if row.reachable and row.id != membership.node_id]
+        return {
+            "live": True,
+            "cluster_id": membership.cluster_id,
+            "socket": engine.socket,
+            "remote_addrs": [f"{membership.address}:{SWARM_PORT}", *others],
+            "nodes": [row.as_row() for row in rows],
+            "tokens": tokens,
+            "unlock_key": unlock_key,
+        }
+
+    def apply(self, plan: runner.Plan) -> Mapping[str, Any]:  # noqa: ARG002  there is nothing to do
+        return {}
+
+
+def main() -> None:
+    """Run the module."""
+    runner.run(
+        JoinTokens,
+        {
+            "manager_sockets": {"type": "list", "elements": "path", "required": True},
+            "tokens": {"type": "bool", "default": True, "no_log": False},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+#!/usr/bin/python
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Deploy a compose file to a swarm, wait for the verdict, go back when it fails."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: swarm_stack
+short_description: Deploys a compose file to a swarm and tells the truth about it
+version_added: 0.1.0
+description:
+  - Brings one stack into the state that an ordinary compose file describes. C(docker stack deploy) of the docker
+    host's own CLI applies the file; this module adds check mode, a diff, drift detection, waiting with a deadline, a
+    verdict with the failing tasks' own messages, and an explicit rollback of the whole stack.
+  - The task fails whenever the new revision is not what runs in the end.
+  - Every deploy is recorded as a revision, a config of the swarm named C(fungap.<stack>.<number>). It holds the
+    compose file, the services' specs as they were after the deploy, and the verdict; never the content of a secret.
+  - When the compose file is the recorded one and the services are as recorded, nothing at all is written. A replica
+    count that was changed with C(docker service scale) is kept, also by later deploys, until the file's own number
+    changes.
+  - The controller part of this module reads the file (it needs PyYAML, which comes with ansible-core); the part on the
+    docker host needs the Docker SDK for Python and the docker CLI, 20.10 or newer.
+author:
+  - The fungap.swarm authors
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode and tell what would change, without changing it.
+  diff_mode:
+    support: full
+    description: Shows the compose file in force and the wanted one, configs that change, and what was changed by hand.
+  idempotent:
+    support: full
+    description: A second run with the same input changes nothing, and writes nothing to the swarm.
+options:
+  name:
+    description:
+      - The stack's name. At most 40 lower-case letters, digits, C(-) and C(_).
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) deploys the compose file when it has to. V(absent) removes the stack's services, networks, configs,
+        secrets, its revisions and its file, and waits until its tasks are gone.
+    type: str
+    choices: [present, absent]
+    default: present
+  compose:
+    description:
+      - The compose file, as its text or as a dictionary. Required when O(state=present).
+      - Whatever C(docker stack deploy) would refuse or silently ignore (a misspelt key, C(build), C(restart),
+        C(privileged), ...) is refused before anything is changed.
+      - It stands for itself, so C($) interpolation, C(env_file), environment variables without a value and configs or
+        secrets from a C(file) are refused. A literal C($) is written C($$).
+      - Services refer to the keys of O(configs) and O(secrets); the file need not define these.
+    type: raw
+  configs:
+    description:
+      - Content by key. In the swarm a config is named C(<stack>_<key>_<first 12 hex digits of the content's SHA-256>),
+        so that a changed content is a new config and a rolling update of the services that use it.
+    type: dict
+    default: {}
+  secrets:
+    description:
+      - Like O(configs), for secrets. The content is shown nowhere.
+    type: dict
+    default: {}
+  socket:
+    description:
+      - Path of the unix socket of a manager's engine, on the docker host.
+    type: path
+    required: true
+  registry_config:
+    description:
+      - A folder with a C(config.json) of the docker CLI that holds the registry's credentials. They are handed to the
+        nodes.
+    type: path
+  resolve_image:
+    description:
+      - Whether the manager asks the registry for an image's digest and platforms. See C(docker stack deploy
+        --resolve-image).
+    type: str
+    choices: [always, changed, never]
+    default: changed
+  path:
+    description:
+      - The folder on the docker host in which the compose file is written, as C(<path>/<name>/compose.yml), for its
+        owner only. It can be deployed by hand. After a rollback it holds the file that runs.
+    type: path
+    default: /etc/fungap/stacks
+  wait:
+    description:
+      - Whether to wait for the verdict. Without it the revision is recorded as V(unverified), and nothing is rolled
+        back.
+    type: bool
+    default: true
+  deadline_seconds:
+    description:
+      - How long the rollout may take; a rollback that follows may take as long again.
+      - "By default 60 s, and for every batch of replicas: the health check's start period and retries, the stop grace
+        period where the old task stops first, the update's monitoring period and its delay. The slowest service
+        counts."
+    type: float
+  keep:
+    description:
+      - How many revisions that ran are kept, with their configs and secrets, for rollbacks; failed ones in between are
+        kept as history.
+    type: int
+    default: 5
+  node_sockets:
+    description:
+      - Unix sockets of other nodes' engines on the docker host, by node name. The output of failing health checks is
+        read there.
+    type: dict
+    default: {}
+  text:
+    description:
+      - Set by the controller part. Do not use it.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Deploy the web app
+  fungap.swarm.swarm_stack:
+    name: web
+    socket: /run/fungap/manager1/docker.sock
+    registry_config: /etc/fungap/registry-client
+    compose: "{{ lookup('ansible.builtin.template', 'web.yml.j2') }}"
+    configs:
+      settings: "{{ lookup('ansible.builtin.file', 'settings.json') }}"
+    secrets:
+      session_key: "{{ vault_session_key }}"
+
+- name: Deploy a stack that is written in place
+  fungap.swarm.swarm_stack:
+    name: web
+    socket: /run/fungap/manager1/docker.sock
+    deadline_seconds: 120
+    compose:
+      services:
+        app:
+          image: registry:5000/express-app@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+          secrets: [session_key]
+          deploy:
+            replicas: 3
+            update_config: {order: start-first, failure_action: rollback, monitor: 30s}
+    secrets:
+      session_key: "{{ vault_session_key }}"
+
+- name: Remove it
+  fungap.swarm.swarm_stack:
+    name: web
+    socket: /run/fungap/manager1/docker.sock
+    state: absent
+"""
+
+RETURN = r"""
+name:
+  description: The stack's name.
+  type: str
+  returned: success
+path:
+  description: Where the compose file is written on the docker host.
+  type: str
+  returned: when O(state=present)
+revision:
+  description: Number of the revision that runs, V(null) when none was ever deployed. In check mode the present one.
+  type: int
+  returned: when O(state=present)
+verdict:
+  description:
+    - V(converged), or V(unverified) when nobody waited.
+    - On failure V(rolled_back) (swarm saw it fail), V(stuck) (refused by swarm, or not converged at the deadline) or
+      V(failed) (there was no earlier revision to go back to).
+  type: str
+  returned: when O(state=present)
+drift:
+  description: What was changed by hand since the deploy, a line C(service.field - recorded -> live) for each field.
+  type: list
+  elements: str
+  returned: when O(state=present)
+services:
+  description: Running and wanted tasks by service.
+  type: dict
+  returned: when O(state=present)
+seconds:
+  description: How long the rollout took.
+  type: float
+  returned: when something was rolled out
+failures:
+  description:
+    - The failing tasks, at most four of a service, with the keys C(service), C(task), C(node), C(state), C(error),
+      C(exit_code), C(log) and C(health_log).
+  type: list
+  elements: dict
+  returned: on failure of a rollout
+actions:
+  description: What was done, or would be done in check mode.
+  type: list
+  elements: str
+  returned: success
+"""
+
+from ansible_collections.fungap.swarm.plugins.module_utils.runner import run
+from ansible_collections.fungap.swarm.plugins.module_utils.stack import StackOperation
+
+
+def main() -> None:
+    """Run the module."""
+    run(
+        StackOperation,
+        {
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "compose": {"type": "raw"},
+            "configs": {"type": "dict", "default": {}},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "socket": {"type": "path", "required": True},
+            "registry_config": {"type": "path"},
+            "resolve_image": {"type": "str", "choices": ["always", "changed", "never"], "default": "changed"},
+            "path": {"type": "path", "default": "/etc/fungap/stacks"},
+            "wait": {"type": "bool", "default": True},
+            "deadline_seconds": {"type": "float"},
+            "keep": {"type": "int", "default": 5},
+            "node_sockets": {"type": "dict", "default": {}},
+            "text": {"type": "str"},
+        },
+        required_if=[("state", "present", ["compose"])],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a certificate, its key and the host names it is to serve go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+
+def check_certificate(
+    certificate_pem: bytes, key_pem: bytes | None, hosts: Sequence[str], now: datetime
+) -> Iterator[tuple[bool, str, str]]:
+    """What is wrong: (whether it is about the key, problem, cure). ``key_pem``: None when it could not be read."""
+    try:
+        certificate = x509.load_pem_x509_certificates(certificate_pem)[0]
+    except (ValueError, IndexError):
+        yield False, "is not a PEM certificate", "a file that begins with -----BEGIN CERTIFICATE-----"
+        return
+    # not_valid_after_utc is newer than the cryptography of some supported controllers.
+    until = _utc(certificate, "not_valid_after")
+    since = _utc(certificate, "not_valid_before")
+    if now > until:
+        yield False, f"expired on {until:%Y-%m-%d}", "renew it"
+    if now < since:
+        yield False, f"is not valid before {since:%Y-%m-%d}", "check the clock, or wait"
+    uncovered = [host for host in hosts if not any(_covers(name, host) for name in _names(certificate))]
+    if uncovered:
+        names = ", ".join(_names(certificate)) or "no name"
+        cure = "a certificate with these names, too"
+        yield False, f"does not cover {', '.join(uncovered)}: it is for {names}", cure
+    if key_pem is None:
+        return
+    try:
+        key = load_pem_private_key(key_pem, password=None)
+    except TypeError:
+        yield True, "is encrypted", "a key without a passphrase"
+        return
+    except ValueError:
+        yield True, "is not a PEM private key", "the key of proxy_certificate_file"
+        return
+    spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*spki) != certificate.public_key().public_bytes(*spki):
+        yield True, "is not the key of proxy_certificate_file", "the key that the certificate was made for"
+
+
+def _utc(certificate: x509.Certificate, name: str) -> datetime:
+    from datetime import timezone
+
+    aware: datetime | None = getattr(certificate, f"{name}_utc", None)
+    if aware is not None:
+        return aware
+    naive: datetime = getattr(certificate, name)
+    return naive.replace(tzinfo=timezone.utc)
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return [name.lower() for name in extension.value.get_values_for_type(x509.DNSName)]
+
+
+def _covers(name: str, host: str) -> bool:
+    if name.startswith("*."):
+        return host.partition(".")[2] == name[2:]
+    return name == host

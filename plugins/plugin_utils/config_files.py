@@ -1,0 +1,26 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The controller's half of ``config_files``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def split_secrets(args: Mapping[str, Any], *, is_true: Callable[[Any], bool] = bool) -> dict[str, Any]:
+    """The task's arguments with the contents of secret files moved to ``secret_contents``.
+
+    Anything malformed is left as it is: the module names it.
+    """
+    files = args.get("files")
+    if not isinstance(files, list):
+        return dict(args)
+    contents = dict(args.get("secret_contents") or {})
+    kept = []
+    for item in files:
+        if isinstance(item, Mapping) and is_true(item.get("secret", False)) and "content" in item and "path" in item:
+            contents[item["path"]] = item["content"]
+            item = {key: value for key, value in item.items() if key != "content"}
+        kept.append(item)
+    return {**args, "files": kept, **({"secret_contents": contents} if contents else {})}

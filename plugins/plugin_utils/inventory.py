@@ -1,0 +1,284 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An inventory as the platform that it describes.
+
+``parse`` is lenient so that every problem can be told at once: what is wrong is replaced by its default and named.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import (
+    Specs,
+    check_option,
+    check_options,
+    complete,
+    nearest,
+)
+
+DOCKER_HOSTS, REGISTRY, MANAGERS, WORKERS = "docker_hosts", "registry", "swarm_managers", "swarm_workers"
+GROUPS = (DOCKER_HOSTS, REGISTRY, MANAGERS, WORKERS)
+NODE_PREFIX = "swarm_node_"
+ENGINE_SOCKET = "/run/docker.sock"
+# Offsets in the platform's subnet.
+GATEWAY_OFFSET, REGISTRY_OFFSET, EDGE_OFFSET = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Undefined:
+    """A value whose template can't be resolved, and why."""
+
+    template: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RawInventory:
+    """``hosts``: host -> its variables, plain values. ``groups``: group -> hosts, in inventory order."""
+
+    hosts: Mapping[str, Mapping[str, Any]]
+    groups: Mapping[str, Sequence[str]]
+    inventory_dir: str
+
+    def group(self, name: str) -> tuple[str, ...]:
+        return tuple(self.groups.get(name, ()))
+
+
+@dataclass(frozen=True)
+class Node:
+    """A member of the swarm. ``driver``: dind or engine. ``cpus`` and ``memory`` 0 mean all."""
+
+    name: str
+    host: str
+    driver: str
+    role: str
+    address: str
+    socket: str
+    container: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    availability: str = "active"
+    cpus: float = 0
+    memory: str = "0"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The platform as the inventory gives it, every default filled in.
+
+    ``variables``: the platform-wide variables (types converted). ``apps``: name -> settings. ``subnet``: None when it
+    could not be read. ``app_names``: those of apps that could not be read, too.
+    """
+
+    variables: Mapping[str, Any]
+    nodes: tuple[Node, ...]
+    docker_hosts: tuple[str, ...]
+    registry_hosts: tuple[str, ...]
+    apps: Mapping[str, Mapping[str, Any]]
+    app_names: tuple[str, ...]
+    inventory_dir: str
+
+    @property
+    def name(self) -> str:
+        return str(self.variables["platform_name"])
+
+    @property
+    def subnet(self) -> ipaddress.IPv4Network | None:
+        return network_of(self.variables["platform_subnet"])
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether nodes are containers."""
+        return any(node.driver == "dind" for node in self.nodes)
+
+    def offset(self, number: int) -> str:
+        """An address of the platform's subnet by its number."""
+        return str(self.subnet[number]) if self.subnet and self.subnet.num_addresses > number else ""
+
+
+def network_of(text: Any) -> ipaddress.IPv4Network | None:
+    try:
+        return ipaddress.IPv4Network(str(text))
+    except ValueError:
+        return None
+
+
+def address_of(text: Any) -> ipaddress.IPv4Address | None:
+    try:
+        return ipaddress.IPv4Address(str(text))
+    except ValueError:
+        return None
+
+
+def parse(raw: RawInventory, specs: Specs) -> tuple[Inventory, list[Problem]]:
+    """The platform, and what is wrong with names, types and choices."""
+    problems = [*_unknown_groups(raw), *_unknown_names(raw, specs), *_wrong_values(raw, specs)]
+    variables = _platform_variables(raw, specs, problems)
+    given_apps = variables.pop("apps")
+    apps = {}
+    for name, app in given_apps.items():
+        if isinstance(app, Mapping):
+            problems += check_options("all hosts", f"apps.{name}", specs.app, app)
+            apps[str(name)] = _app(specs, app)
+        else:
+            cure = "give it image, port and hosts"
+            problems.append(Problem("all hosts", f"apps.{name}", show(app), "must be a mapping", cure))
+    nodes = tuple(
+        _node(raw, specs, name, role, variables)
+        for group, role in ((MANAGERS, "manager"), (WORKERS, "worker"))
+        for name in raw.group(group)
+        if role == "manager" or name not in raw.group(MANAGERS)
+    )
+    inventory = Inventory(
+        variables=variables,
+        nodes=nodes,
+        docker_hosts=raw.group(DOCKER_HOSTS),
+        registry_hosts=raw.group(REGISTRY),
+        apps=apps,
+        app_names=tuple(map(str, given_apps)),
+        inventory_dir=raw.inventory_dir,
+    )
+    return inventory, problems
+
+
+def _app(specs: Specs, given: Mapping[str, Any]) -> dict[str, Any]:
+    """An app without what is wrong in it; what it must have and has not is None."""
+    options = {key: {**spec, "required": False} for key, spec in specs.app.items()}
+    usable = {}
+    for key, value in given.items():
+        if key not in options:
+            continue
+        nested = options[key].get("options")
+        if nested and isinstance(value, Mapping):
+            value = {
+                part: item
+                for part, item in value.items()
+                if part in nested and not check_option("", part, nested[part], item)
+            }
+        if not check_option("", key, options[key], value):
+            usable[key] = value
+    return complete(options, usable)
+
+
+def _unknown_groups(raw: RawInventory) -> list[Problem]:
+    """Groups that look like ours and are not."""
+    return [
+        Problem("inventory", f"group {name}", show(list(hosts)), "is not a group of ours", f"did you mean {near}?")
+        for name, hosts in sorted(raw.groups.items())
+        if name not in (*GROUPS, "all", "ungrouped") and (near := nearest(name, GROUPS, cutoff=0.85))
+    ]
+
+
+def _unknown_names(raw: RawInventory, specs: Specs) -> list[Problem]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for host, variables in raw.hosts.items():
+        for name, near in specs.unknown(variables):
+            found.setdefault((name, near), []).append(host)
+    problems = []
+    for (name, near), hosts in sorted(found.items()):
+        value = raw.hosts[hosts[0]][name]
+        value = value.template if isinstance(value, Undefined) else value
+        cure = f"did you mean {near}?" if near else "take it away, or look the name up in the roles' documentation"
+        shown = HIDDEN if SECRET.search(name) else show(value)
+        problems.append(Problem(_where(raw, hosts), name, shown, "is not a variable of this collection", cure))
+    return problems
+
+
+def _wrong_values(raw: RawInventory, specs: Specs) -> list[Problem]:
+    """Values of the wrong kind, each told once for all hosts that have it."""
+    found: dict[Problem, list[str]] = {}
+    known = specs.known
+    for host, variables in raw.hosts.items():
+        for name, value in variables.items():
+            if name not in known:
+                continue
+            if isinstance(value, Undefined):
+                # A role's variable may well be made of what only a play knows.
+                if name in specs.inventory:
+                    cure = "define what it is made of, for every host"
+                    problem = Problem("", name, value.template, f"can't be resolved: {value.reason}", cure)
+                    found.setdefault(problem, []).append(host)
+                continue
+            for problem in check_option("", name, known[name], value):
+                found.setdefault(problem, []).append(host)
+    return [
+        Problem(_where(raw, hosts), wrong.variable, wrong.value, wrong.problem, wrong.cure)
+        for wrong, hosts in found.items()
+    ]
+
+
+def _where(raw: RawInventory, hosts: Sequence[str]) -> str:
+    """Hosts in few words: a group's name where they are exactly that group."""
+    if set(hosts) == set(raw.hosts):
+        return "all hosts"
+    for group, members in raw.groups.items():
+        if group != "ungrouped" and set(members) == set(hosts):
+            return f"group {group}" if len(hosts) > 1 else hosts[0]
+    return ", ".join(hosts)
+
+
+def _platform_variables(raw: RawInventory, specs: Specs, problems: list[Problem]) -> dict[str, Any]:
+    """The variables that are the same for all hosts. Wrong ones count as not given."""
+    values: dict[str, Any] = {}
+    for name, spec in specs.inventory.items():
+        if name.startswith(NODE_PREFIX):
+            continue
+        given = {host: variables[name] for host, variables in raw.hosts.items() if name in variables}
+        valid = {
+            host: value
+            for host, value in given.items()
+            if value is not None and not isinstance(value, Undefined) and not check_option(host, name, spec, value)
+        }
+        distinct = list({show(value): (host, value) for host, value in reversed(valid.items())}.values())
+        if len(distinct) > 1 or (given and set(given) != set(raw.hosts)):
+            others = [host for host in raw.hosts if host not in given]
+            told = " and ".join(f"{show(value)} on {host}" for host, value in reversed(distinct))
+            problem = f"must be the same for all hosts: {told}" + (f", nothing on {others[0]}" if others else "")
+            first = show(next(iter(given.values())))
+            problems.append(Problem("inventory", name, first, problem, "set it once, in group_vars/all.yml"))
+        if distinct:
+            values[name] = distinct[-1][1]
+    options = {name: spec for name, spec in specs.inventory.items() if not name.startswith(NODE_PREFIX)}
+    completed = complete({name: {**spec, "default": None} for name, spec in options.items()}, values)
+    for name, spec in options.items():
+        if completed.get(name) is None:
+            completed[name] = _default_of(spec, completed, raw.inventory_dir)
+    return completed
+
+
+def _default_of(spec: Mapping[str, Any], before: Mapping[str, Any], inventory_dir: str) -> Any:
+    """A spec's default, with what it is made of filled in: ``before``, the variables described above it."""
+    default = spec.get("default")
+    if isinstance(default, str):
+        for name, value in {**before, "inventory_dir": inventory_dir}.items():
+            default = default.replace(f"{{{{ {name} }}}}", str(value))
+    return default
+
+
+def _node(raw: RawInventory, specs: Specs, name: str, role: str, variables: Mapping[str, Any]) -> Node:
+    options = {key: spec for key, spec in specs.inventory.items() if key.startswith(NODE_PREFIX)}
+    given = {
+        key: value
+        for key, value in raw.hosts.get(name, {}).items()
+        if key in options and not isinstance(value, Undefined) and not check_option(name, key, options[key], value)
+    }
+    values = {key.removeprefix(NODE_PREFIX): value for key, value in complete(options, given).items()}
+    driver = values["driver"] or ("dind" if values["host"] else "engine")
+    nested = driver == "dind"
+    return Node(
+        name=name,
+        host=(values["host"] or "") if nested else name,
+        driver=driver,
+        role=role,
+        address=values["address"] or "",
+        socket=f"{variables['platform_run_dir']}/{name}/docker.sock" if nested else ENGINE_SOCKET,
+        container=f"{variables['platform_name']}-{name}" if nested else "",
+        labels={str(key): "" if value is None else show(value) for key, value in values["labels"].items()},
+        availability=values["availability"],
+        cpus=values["cpus"],
+        memory=values["memory"],
+    )

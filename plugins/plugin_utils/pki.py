@@ -1,0 +1,276 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""X.509, passwords, htpasswd: what the platform needs of them, and nothing that reads a file or a clock.
+
+Certificates and keys are PEM text. ``now`` is an aware ``datetime``. Keys are EC P-256.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import secrets
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import bcrypt
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+CA_DAYS = 3652
+# Apple's platforms refuse a server certificate that is valid for longer than 825 days, from a private CA, too.
+LEAF_DAYS = 820
+RENEW_BELOW_DAYS = 30
+# A host whose clock is a little behind accepts a new certificate all the same.
+CLOCK_SKEW = datetime.timedelta(hours=1)
+PASSWORD_LENGTH = 40
+# The registry compares at each request; 40 random characters need no slow hash.
+BCRYPT_ROUNDS = 6
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """A certificate (or chain, the leaf first) and its private key."""
+
+    certificate: str
+    key: str
+
+
+def new_key() -> str:
+    """A new private key."""
+    return (
+        ec.generate_private_key(ec.SECP256R1())
+        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        .decode()
+    )
+
+
+def make_ca(common_name: str, key: str, now: datetime.datetime) -> str:
+    """A self-signed CA certificate. The same name and key again give a certificate that the old leaves fit to."""
+    private = _load_ec_key(key, "the CA's key")
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+    builder = (
+        _builder(name, name, private.public_key(), now, CA_DAYS)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
+    )
+    return _pem(builder.sign(private, hashes.SHA256()))
+
+
+def issue(ca: KeyPair, key: str, names: Sequence[str], addresses: Sequence[str], now: datetime.datetime) -> str:
+    """A server certificate for DNS names and IP addresses, signed by the CA."""
+    if not names and not addresses:
+        raise PlatformError("a certificate needs at least one name or address")
+    authority = load_certificate(ca.certificate, "the CA's certificate")
+    authority_key = _load_ec_key(ca.key, "the CA's key")
+    private = _load_ec_key(key, "the certificate's key")
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, [*names, *addresses][0][:64])])
+    alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
+    alternatives += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+    builder = (
+        _builder(subject, authority.subject, private.public_key(), now, LEAF_DAYS)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
+    )
+    return _pem(builder.sign(authority_key, hashes.SHA256()))
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    now: datetime.datetime,
+    days: int,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+    )
+
+
+def _key_usage(
+    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
+) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=key_cert_sign,
+        crl_sign=crl_sign,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def load_certificate(pem: str, what: str) -> x509.Certificate:
+    """The first certificate of a PEM text; ``what`` names it in the error."""
+    try:
+        return x509.load_pem_x509_certificates(pem.encode())[0]
+    except ValueError as error:
+        raise PlatformError(f"{what} is not a PEM certificate") from error
+
+
+def _load_ec_key(pem: str, what: str) -> ec.EllipticCurvePrivateKey:
+    key = _load_key(pem, what)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise PlatformError(f"{what} is not an EC key")
+    return key
+
+
+def _load_key(pem: str, what: str) -> object:
+    try:
+        return serialization.load_pem_private_key(pem.encode(), password=None)
+    except TypeError as error:
+        raise PlatformError(
+            f"{what} is protected by a passphrase: store it without (Ansible Vault may hold it)"
+        ) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise PlatformError(f"{what} is not a PEM private key") from error
+
+
+def is_pair(certificate: str, key: str) -> bool:
+    """Whether a certificate's public key is the private key's; false for what can't be read, too."""
+    try:
+        public = load_certificate(certificate, "").public_key()
+        private = _load_key(key, "")
+    except PlatformError:
+        return False
+    encoding = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    own = private.public_key()  # type: ignore[attr-defined]
+    return bool(public.public_bytes(*encoding) == own.public_bytes(*encoding))
+
+
+def common_name(certificate: str) -> str:
+    """The common name of a certificate's subject; empty when it has none."""
+    names = load_certificate(certificate, "the certificate").subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""
+
+
+def days_left(certificate: str, now: datetime.datetime) -> float:
+    """Days until a readable certificate expires; negative when it has."""
+    return (load_certificate(certificate, "").not_valid_after_utc - now) / datetime.timedelta(days=1)
+
+
+def ca_renewal_reason(ca: KeyPair, now: datetime.datetime) -> str | None:
+    """Why the CA's certificate has to be made anew from its key, or ``None``. Errors: a CA that must not be touched."""
+    if not is_pair(ca.certificate, ca.key):
+        raise PlatformError(
+            "ca.crt and ca.key do not belong together: put the right pair back, or remove both to start with a new CA"
+        )
+    return "it expires soon" if days_left(ca.certificate, now) < RENEW_BELOW_DAYS else None
+
+
+def leaf_renewal_reason(
+    leaf: KeyPair | None, ca_certificate: str, names: Sequence[str], addresses: Sequence[str], now: datetime.datetime
+) -> str | None:
+    """Why a certificate of ours has to be made anew, or ``None``."""
+    if leaf is None:
+        return "there is none"
+    if not is_pair(leaf.certificate, leaf.key):
+        return "certificate and key do not belong together"
+    certificate = load_certificate(leaf.certificate, "")
+    try:
+        certificate.verify_directly_issued_by(load_certificate(ca_certificate, "the CA's certificate"))
+    except (ValueError, TypeError, InvalidSignature):
+        return "it is not by the platform's CA"
+    if days_left(leaf.certificate, now) < RENEW_BELOW_DAYS:
+        return "it expires soon"
+    if certificate_names(leaf.certificate) != {*names, *addresses}:
+        return "its names changed"
+    return None
+
+
+def certificate_names(pem: str) -> set[str]:
+    """DNS names and IP addresses (as text) that a certificate speaks for."""
+    try:
+        extension = load_certificate(pem, "").extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return set()
+    dns = extension.value.get_values_for_type(x509.DNSName)
+    return {*dns, *(str(address) for address in extension.value.get_values_for_type(x509.IPAddress))}
+
+
+def covers(certificate_name: str, host: str) -> bool:
+    """Whether a name in a certificate, ``*.`` for exactly one label included, speaks for a host."""
+    certificate_name, host = certificate_name.lower(), host.lower()
+    if certificate_name.startswith("*."):
+        return "." in host and host.split(".", 1)[1] == certificate_name[2:]
+    return certificate_name == host
+
+
+def check_given(pair: KeyPair, names: Sequence[str], now: datetime.datetime, *, what: str) -> list[str]:
+    """Refuse a user's own certificate that would not work; return warnings."""
+    certificate = load_certificate(pair.certificate, f"certificate_file of {what}")
+    _load_key(pair.key, f"key_file of {what}")
+    if not is_pair(pair.certificate, pair.key):
+        raise PlatformError(f"certificate_file and key_file of {what} do not belong together")
+    since, until = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if now >= until:
+        raise PlatformError(f"certificate_file of {what} expired on {until:%Y-%m-%d}: renew it")
+    if now < since:
+        raise PlatformError(f"certificate_file of {what} is valid only from {since:%Y-%m-%d}: check the clock")
+    have = certificate_names(pair.certificate)
+    missing = [name for name in names if not any(covers(candidate, name) for candidate in have)]
+    if missing:
+        raise PlatformError(
+            f"certificate_file of {what} is for {', '.join(sorted(have)) or 'no name'}, not for {', '.join(missing)}"
+        )
+    left = days_left(pair.certificate, now)
+    return [f"certificate_file of {what} expires in {left:.0f} days"] if left < RENEW_BELOW_DAYS else []
+
+
+def fingerprint(pem: str) -> str:
+    """SHA-256 fingerprint as browsers and openssl show it."""
+    return load_certificate(pem, "the certificate").fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def not_after(pem: str) -> str:
+    """When a certificate expires, ISO 8601."""
+    return load_certificate(pem, "the certificate").not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def new_password() -> str:
+    """Letters and digits: they need no quoting anywhere."""
+    alphabet = string.ascii_letters + string.digits
+    return "".join(secrets.choice(alphabet) for _ in range(PASSWORD_LENGTH))
+
+
+def htpasswd_line(user: str, password: str) -> str:
+    """``user:hash`` with bcrypt, the only scheme that the registry reads."""
+    return f"{user}:{bcrypt.hashpw(_password_bytes(password), bcrypt.gensalt(BCRYPT_ROUNDS)).decode()}\n"
+
+
+def htpasswd_matches(line: str, user: str, password: str) -> bool:
+    """Whether a stored line still says this user and password."""
+    stored_user, _, stored_hash = line.strip().partition(":")
+    try:
+        return stored_user == user and bcrypt.checkpw(_password_bytes(password), stored_hash.encode())
+    except ValueError:
+        return False
+
+
+def _password_bytes(password: str) -> bytes:
+    encoded = password.encode()
+    if not encoded or len(encoded) > 72:
+        raise PlatformError("a password for htpasswd has 1 to 72 bytes (bcrypt's limit)")
+    return encoded

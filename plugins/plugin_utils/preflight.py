@@ -1,0 +1,880 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What would go wrong later, found before the first change.
+
+Each check is a pure function of a ``World`` that yields problems. Nothing here reads a file, a clock or a machine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.env import parse_env
+from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
+    DOCKER_HOSTS,
+    EDGE_OFFSET,
+    GATEWAY_OFFSET,
+    MANAGERS,
+    NODE_PREFIX,
+    REGISTRY,
+    REGISTRY_OFFSET,
+    WORKERS,
+    Inventory,
+    Node,
+    RawInventory,
+    address_of,
+    network_of,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
+
+DISTRIBUTIONS = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
+DOCKER_VERSION_MIN = (20, 10)
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.zst")
+RESERVED_APPS = ("edge", "jenkins", "monitoring", "proxy", "registry")
+SECRET_BYTES_MAX = 500_000
+DISK_ONCE_INSTALLED_GIGABYTES_MIN = 1
+SWARM_PORTS = (2377, 7946)
+ALL_HOSTS = "all hosts"
+
+PLATFORM_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
+NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+HOST_NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
+MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
+UPLOAD_SIZE = re.compile(r"\d+[kmg]?", re.IGNORECASE)
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is known of a docker host: the fact ``docker_host``, or why there is none. ``skipped``: not asked."""
+
+    facts: Mapping[str, Any] | None = None
+    error: str = ""
+    skipped: bool = False
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """A file on the controller: its bytes, or why they can't be had."""
+
+    content: bytes = b""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An entry of the image catalog: which sources can give it. ``source``: its own, before ``images_source``."""
+
+    pull: bool = False
+    build: bool = False
+    source: str = ""
+    internal: bool = False
+
+
+def parse_images(*catalogs: Any) -> dict[str, Image]:
+    """Catalogs as they are written, later ones first in rank. What is wrong in an entry is for the role to say."""
+    return {
+        str(name): Image(
+            bool(entry.get("pull")),
+            bool(entry.get("build")),
+            str(entry.get("source") or ""),
+            bool(entry.get("internal")),
+        )
+        for catalog in catalogs
+        if isinstance(catalog, Mapping)
+        for name, entry in catalog.items()
+        if isinstance(entry, Mapping)
+    }
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    disk_free_gigabytes_min: float = 8
+    memory_gigabytes_min: float = 1.8
+
+
+@dataclass(frozen=True)
+class World:
+    """All that is looked at. ``images``: the catalog. ``files``: path on the controller -> content."""
+
+    raw: RawInventory
+    inventory: Inventory
+    looks: Mapping[str, Look]
+    images: Mapping[str, Image]
+    files: Mapping[str, FileContent]
+    now: datetime
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+    def facts(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The docker hosts that could be looked at."""
+        for host in self.inventory.docker_hosts:
+            facts = self.looks.get(host, Look()).facts
+            if facts:
+                yield host, facts
+
+    def variable(self, name: str) -> Any:
+        return self.inventory.variables[name]
+
+
+def bytes_of(memory: str) -> int | None:
+    """'128M' in bytes, None when it can't be read."""
+    match = MEMORY.fullmatch(memory.strip())
+    return int(float(match.group(1)) * 1024 ** "bkmgt".index(match.group(2).lower() or "b")) if match else None
+
+
+def file_path(inventory_dir: str, name: str) -> str:
+    """Where a file that the inventory names lies on the controller."""
+    return posixpath.normpath(posixpath.join(inventory_dir, posixpath.expanduser(name)))
+
+
+def wanted_files(inventory: Inventory) -> list[str]:
+    """The files on the controller whose content is checked."""
+    names = [app["env_file"] for app in inventory.apps.values()]
+    names += [inventory.variables[name] for name in ("proxy_certificate_file", "proxy_certificate_key_file")]
+    return sorted({file_path(inventory.inventory_dir, name) for name in names if name})
+
+
+# --- the platform ---
+
+
+def check_names(world: World) -> Iterator[Problem]:
+    name = world.inventory.name
+    if not PLATFORM_NAME.fullmatch(name):
+        cure = "lower case letters, digits and hyphens, at most 31, as fungap"
+        yield Problem(ALL_HOSTS, "platform_name", name, "can't be part of container and network names", cure)
+    for variable in ("platform_config_dir", "platform_run_dir"):
+        path = str(world.variable(variable))
+        if not posixpath.isabs(path) or len(posixpath.normpath(path).strip("/").split("/")) < 2:
+            cure = "an absolute path of its own, as /etc/fungap"
+            yield Problem(ALL_HOSTS, variable, path, "is not a folder that the platform can own", cure)
+    for node in world.inventory.nodes:
+        # The kernel allows 107 characters for a socket's path.
+        if node.driver == "dind" and len(node.socket) > 107:
+            cure = "a shorter platform_run_dir or node name"
+            yield Problem(node.name, "platform_run_dir", node.socket, "makes a socket's path longer than 107", cure)
+
+
+def check_addresses_plan(world: World) -> Iterator[Problem]:
+    """The subnets, in themselves and among each other."""
+    networks: dict[str, ipaddress.IPv4Network] = {}
+    for variable, example in (
+        ("platform_subnet", "172.30.0.0/24"),
+        ("platform_overlay_pool", "10.100.0.0/16"),
+        ("platform_node_pool", "10.200.0.0/16"),
+    ):
+        value = str(world.variable(variable))
+        network = network_of(value)
+        if network is None:
+            yield Problem(ALL_HOSTS, variable, value, _why_no_network(value), f"a network, as {example}")
+        elif not network.is_private:
+            yield Problem(ALL_HOSTS, variable, value, "is not private", f"a private network, as {example}")
+        elif variable != "platform_subnet" and network.prefixlen > 23:
+            yield Problem(ALL_HOSTS, variable, value, "has no room for several /24 subnets", f"as {example}")
+        elif "/" not in value or network.prefixlen > 28:
+            yield Problem(ALL_HOSTS, variable, value, "has no room for the nodes", f"as {example}")
+        else:
+            networks[variable] = network
+    try:
+        bridge = ipaddress.IPv4Interface(str(world.variable("platform_node_bridge")))
+        networks["platform_node_bridge"] = bridge.network
+    except ValueError:
+        value = str(world.variable("platform_node_bridge"))
+        yield Problem(ALL_HOSTS, "platform_node_bridge", value, "is not an address with prefix", "as 10.199.0.1/24")
+    names = list(networks)
+    for index, name in enumerate(names):
+        for other in names[index + 1 :]:
+            if networks[name].overlaps(networks[other]):
+                problem = f"overlaps {other} {networks[other]}"
+                yield Problem(ALL_HOSTS, name, str(networks[name]), problem, "choose a network apart from it")
+
+
+def _why_no_network(value: str) -> str:
+    try:
+        ipaddress.IPv4Network(value, strict=False)
+    except ValueError:
+        return "is not an IPv4 network"
+    return f"has host bits set: the network is {ipaddress.IPv4Network(value, strict=False)}"
+
+
+def check_routes(world: World) -> Iterator[Problem]:
+    """Our networks against what the docker hosts use already."""
+    inventory = world.inventory
+    for host, facts in world.facts():
+        docker = facts["docker"]
+        owners = {subnet: network for network in docker["networks"] for subnet in network["subnets"]}
+        wanted: list[tuple[str, ipaddress.IPv4Network | None]] = [
+            ("platform_overlay_pool", network_of(world.variable("platform_overlay_pool"))),
+            ("platform_node_pool", network_of(world.variable("platform_node_pool"))),
+        ]
+        if inventory.is_nested:
+            wanted.insert(0, ("platform_subnet", inventory.subnet))
+        for variable, network in wanted:
+            for cidr in sorted({*facts["routes"], *owners}):
+                route, owner = network_of(cidr), owners.get(cidr)
+                if network is None or route is None or not network.overlaps(route):
+                    continue
+                if variable == "platform_subnet" and owner and _is_ours(inventory, owner):
+                    continue
+                # A host that is a node itself takes its own networks from the pools.
+                if variable != "platform_subnet" and owner and not inventory.is_nested:
+                    continue
+                whose = f"docker network {owner['name']}" if owner else "a route of the machine"
+                problem = f"overlaps {cidr} on {host} ({whose})"
+                cure = "choose a network that no docker host uses" + (", or remove that one" if owner else "")
+                yield Problem(ALL_HOSTS, variable, str(network), problem, cure)
+        for network in docker["networks"] if inventory.is_nested and inventory.subnet else ():
+            if _is_ours(inventory, network) and str(inventory.subnet) not in network["subnets"]:
+                problem = f"is {show(network['subnets'])} on {host}: the nodes' addresses are part of the swarm's state"
+                cure = "set it back, or reset the platform first"
+                yield Problem(ALL_HOSTS, "platform_subnet", str(inventory.subnet), problem, cure)
+
+
+def _is_ours(inventory: Inventory, network: Mapping[str, Any]) -> bool:
+    return bool(network["platform"] == inventory.name and network["name"] == inventory.name)
+
+
+# --- groups and nodes ---
+
+
+def check_quorum(world: World) -> Iterator[Problem]:
+    managers = world.raw.group(MANAGERS)
+    if not managers:
+        yield Problem("inventory", f"group {MANAGERS}", "", "has no host", "put one node in it, or three")
+    elif len(managers) % 2 == 0:
+        problem = f"{len(managers)} managers survive no more failures than {len(managers) - 1}"
+        cure = f"{len(managers) - 1} or {len(managers) + 1}: an odd number"
+        yield Problem("inventory", f"group {MANAGERS}", show(list(managers)), problem, cure)
+    for name in managers:
+        if name in world.raw.group(WORKERS):
+            cure = f"leave it in one of them (a manager takes tasks too, unless {NODE_PREFIX}availability is drain)"
+            yield Problem(name, f"group {WORKERS}", name, f"is in {MANAGERS} too", cure)
+
+
+def check_groups(world: World) -> Iterator[Problem]:
+    inventory = world.inventory
+    if not inventory.docker_hosts:
+        yield Problem("inventory", f"group {DOCKER_HOSTS}", "", "has no host", "put the machine (or machines) in it")
+    hosts = inventory.registry_hosts
+    if not hosts:
+        yield Problem("inventory", f"group {REGISTRY}", "", "has no host", "put one docker host in it")
+    elif len(hosts) > 1:
+        yield Problem("inventory", f"group {REGISTRY}", show(list(hosts)), "has more than one host", "leave one")
+    for host in hosts:
+        if inventory.docker_hosts and host not in inventory.docker_hosts:
+            problem = f"is not in {DOCKER_HOSTS}"
+            yield Problem(host, f"group {REGISTRY}", host, problem, f"one of: {', '.join(inventory.docker_hosts)}")
+    names = {node.name for node in inventory.nodes}
+    for host, variables in world.raw.hosts.items():
+        # Given for all hosts, it is meant for the nodes among them.
+        own = sorted(name for name in variables if name.startswith(NODE_PREFIX) and name in ("swarm_node_host",))
+        if own and host not in names:
+            cure = f"put {host} in {MANAGERS} or {WORKERS}"
+            yield Problem(host, own[0], show(variables[own[0]]), "is set, but the host is not a node", cure)
+
+
+def check_nodes(world: World) -> Iterator[Problem]:
+    inventory = world.inventory
+    hosts = inventory.docker_hosts
+    for node in inventory.nodes:
+        if node.driver == "dind":
+            yield from _check_nested_node(world, node)
+        elif node.name not in hosts:
+            given = world.raw.hosts.get(node.name, {}).get("swarm_node_host")
+            cure = f"put it in {DOCKER_HOSTS}, or give it {NODE_PREFIX}host if it is to be a container"
+            if not given:
+                problem = f"is a node that is its own engine, but not in {DOCKER_HOSTS}"
+                yield Problem(node.name, f"{NODE_PREFIX}host", "", problem, cure)
+        if node.driver == "engine":
+            given = world.raw.hosts.get(node.name, {}).get("swarm_node_host")
+            if given and given != node.name:
+                problem = "is set, but the driver engine means the host itself"
+                yield Problem(node.name, f"{NODE_PREFIX}host", show(given), problem, "take one of the two away")
+            if bytes_of(node.memory) or node.cpus:
+                variable = f"{NODE_PREFIX}cpus" if node.cpus else f"{NODE_PREFIX}memory"
+                value = show(node.cpus or node.memory)
+                yield Problem(node.name, variable, value, "limits only nodes that are containers", "take it away")
+        if bytes_of(node.memory) is None:
+            yield Problem(node.name, f"{NODE_PREFIX}memory", node.memory, "is not an amount of memory", "as 2G or 512M")
+        if node.cpus < 0:
+            yield Problem(node.name, f"{NODE_PREFIX}cpus", show(node.cpus), "is below 0", "0 for all, or as 1.5")
+        for key in node.labels:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_./-]*", key):
+                cure = "letters, digits, dots, hyphens, slashes"
+                yield Problem(node.name, f"{NODE_PREFIX}labels", key, "is not a label's name", cure)
+    by_driver = {driver: [n.name for n in inventory.nodes if n.driver == driver] for driver in ("dind", "engine")}
+    if by_driver["dind"] and by_driver["engine"]:
+        first = {driver: names[0] for driver, names in by_driver.items()}
+        problem = f"is dind for {first['dind']} and engine for {first['engine']}: they can't reach each other"
+        yield Problem("inventory", f"{NODE_PREFIX}driver", "dind, engine", problem, "one driver for all nodes")
+    places = sorted({node.host for node in inventory.nodes if node.driver == "dind" and node.host in hosts})
+    if len(places) > 1:
+        problem = "nodes that are containers can't reach those of another docker host"
+        cure = "one docker host for all of them, or the driver engine"
+        yield Problem("inventory", f"{NODE_PREFIX}host", show(places), problem, cure)
+
+
+def _check_nested_node(world: World, node: Node) -> Iterator[Problem]:
+    hosts = world.inventory.docker_hosts
+    if not node.host:
+        cure = f"name its docker host: {', '.join(hosts) or 'one of ' + DOCKER_HOSTS}"
+        yield Problem(node.name, f"{NODE_PREFIX}host", "", "is missing for a node with the driver dind", cure)
+    elif node.host not in hosts:
+        near = nearest(node.host, hosts)
+        cure = f"did you mean {near}?" if near else f"one of: {', '.join(hosts) or '(the group is empty)'}"
+        yield Problem(node.name, f"{NODE_PREFIX}host", node.host, f"is not in {DOCKER_HOSTS}", cure)
+    if not NODE_NAME.fullmatch(node.name):
+        cure = "lower case letters, digits and hyphens"
+        yield Problem(node.name, "inventory host", node.name, "can't be a container's host name", cure)
+    if node.name in ("registry", "edge"):
+        problem = "is the name of another container of the platform"
+        yield Problem(node.name, "inventory host", node.name, problem, "another name, as manager1 or worker1")
+
+
+def check_node_addresses(world: World) -> Iterator[Problem]:
+    inventory = world.inventory
+    subnet, variable = inventory.subnet, f"{NODE_PREFIX}address"
+    taken = {
+        inventory.offset(GATEWAY_OFFSET): "the gateway",
+        inventory.offset(REGISTRY_OFFSET): "the registry",
+        inventory.offset(EDGE_OFFSET): "the edge",
+    }
+    seen: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for node in inventory.nodes:
+        name = node.name.lower()
+        if name in names:
+            problem = f"has the same name as {names[name]}"
+            yield Problem(node.name, "inventory host", node.name, problem, "another name")
+        names.setdefault(name, node.name)
+        if not node.address:
+            if node.driver == "dind" and not world.raw.hosts.get(node.name, {}).get(variable):
+                example = inventory.offset(11) or "172.30.0.11"
+                yield Problem(node.name, variable, "", "is missing", f"an address of {subnet}, as {example}")
+            continue
+        address = address_of(node.address)
+        if address is None:
+            yield Problem(node.name, variable, node.address, "is not an IPv4 address", "as 172.30.0.11")
+            continue
+        if str(address) in seen:
+            problem = f"is the address of {seen[str(address)]} too"
+            yield Problem(node.name, variable, node.address, problem, "give each node its own")
+        seen.setdefault(str(address), node.name)
+        if node.driver == "engine":
+            facts = world.looks.get(node.host, Look()).facts
+            if facts and facts["addresses"] and str(address) not in facts["addresses"]:
+                cure = f"one of: {', '.join(facts['addresses'])}"
+                yield Problem(node.name, variable, node.address, "is not an address of this machine", cure)
+        elif subnet is None:
+            continue
+        elif address not in subnet:
+            cure = f"an address of {subnet}, or another platform_subnet"
+            yield Problem(node.name, variable, node.address, f"is outside platform_subnet {subnet}", cure)
+        elif str(address) in taken:
+            cure = f"another one, as {inventory.offset(11)}"
+            yield Problem(node.name, variable, node.address, f"is the address of {taken[str(address)]}", cure)
+        elif address in (subnet.network_address, subnet.broadcast_address):
+            cure = f"another one, as {inventory.offset(11)}"
+            yield Problem(node.name, variable, node.address, f"is not a machine's address in {subnet}", cure)
+
+
+# --- docker hosts ---
+
+
+def check_reachable(world: World) -> Iterator[Problem]:
+    boots: dict[str, str] = {}
+    architectures: dict[str, str] = {}
+    for host in world.inventory.docker_hosts:
+        look = world.looks.get(host, Look(error="it was not looked at"))
+        if look.skipped:
+            continue
+        if look.facts is None:
+            variables = world.raw.hosts.get(host, {})
+            address = show(variables.get("ansible_host", host))
+            cure = "check that it is up, and ansible_host, ansible_port, ansible_user, its SSH key and become"
+            yield Problem(host, "ansible_host", address, f"can't be looked at: {look.error}", cure)
+            continue
+        boot = f"{look.facts['boot_id']} {look.facts['hostname']}"
+        if boot in boots and look.facts["boot_id"]:
+            problem = f"is the same machine as {boots[boot]}"
+            address = show(world.raw.hosts.get(host, {}).get("ansible_host", host))
+            yield Problem(host, "ansible_host", address, problem, "name each machine once")
+        boots.setdefault(boot, host)
+        architectures.setdefault(look.facts["architecture"], host)
+    if len(architectures) > 1:
+        told = " and ".join(f"{name} on {host}" for name, host in architectures.items())
+        cure = "docker hosts of one architecture: images are made for one"
+        yield Problem("inventory", f"group {DOCKER_HOSTS}", ", ".join(architectures), f"mixes {told}", cure)
+
+
+def check_hosts(world: World) -> Iterator[Problem]:
+    thresholds, inventory = world.thresholds, world.inventory
+    supported = ", ".join(f"{name} {' and '.join(versions)}" for name, versions in DISTRIBUTIONS.items())
+    for host, facts in world.facts():
+        distribution, docker = facts["distribution"], facts["docker"]
+        told = f"{distribution['id']} {distribution['version']}".strip()
+        if world.raw.hosts.get(host, {}).get("docker_engine_source") == "present":
+            if not docker["answering"]:
+                problem = f"no engine answers on {docker['socket']}"
+                cure = "install and start one, or docker_engine_source: distribution"
+                yield Problem(host, "docker_engine_source", "present", problem, cure)
+        elif distribution["version"] not in DISTRIBUTIONS.get(distribution["id"], ()):
+            cure = f"one of: {supported}; or install Docker Engine yourself and set docker_engine_source: present"
+            yield Problem(host, "distribution", told, "is not supported", cure)
+        installed = any(entry["platform"] == inventory.name for entry in docker["containers"]) or (
+            docker["swarm"] == "active"
+        )
+        wanted = DISK_ONCE_INSTALLED_GIGABYTES_MIN if installed else thresholds.disk_free_gigabytes_min
+        free = facts["disk"]["free_bytes"] / 1024**3
+        if free < wanted:
+            problem = f"has {free:.1f} GB free, {wanted:g} GB are needed"
+            cure = "free some, or lower preflight_disk_free_gigabytes_min"
+            yield Problem(host, f"disk at {facts['disk']['path']}", f"{free:.1f} GB", problem, cure)
+        memory = facts["memory"]["total_bytes"] / 1024**3
+        if memory < thresholds.memory_gigabytes_min:
+            problem = f"is less than the {thresholds.memory_gigabytes_min:g} GB that are needed"
+            cure = "a bigger machine, or lower preflight_memory_gigabytes_min"
+            yield Problem(host, "memory", f"{memory:.1f} GB", problem, cure)
+        version = tuple(int(part) for part in re.findall(r"\d+", docker["version"])[:2])
+        if docker["answering"] and version < DOCKER_VERSION_MIN:
+            yield Problem(host, "Docker Engine", docker["version"], "is too old", "20.10 or newer")
+        if docker["answering"] and docker["storage_driver"] == "vfs":
+            problem = "copies every layer in full"
+            cure = "Docker's data on a filesystem that overlay2 can use (ext4, xfs)"
+            yield Problem(host, "storage driver", "vfs", problem, cure)
+        for module in ("overlay", "vxlan"):
+            if facts["kernel"]["modules"][module] == "missing" and not (module == "overlay" and docker["answering"]):
+                problem = f"has no {module}, which every {'image' if module == 'overlay' else 'overlay network'} needs"
+                yield Problem(host, "kernel", facts["kernel"]["release"], problem, "a kernel that has it")
+        for path in world.variable("platform_trusted_ca_files") or ():
+            if facts["files"].get(path) is None:
+                cure = "put it there, or take it out of the list"
+                yield Problem(host, "platform_trusted_ca_files", path, "is not there or can't be read", cure)
+
+
+def check_ports(world: World) -> Iterator[Problem]:
+    inventory = world.inventory
+    ports = ("proxy_http_port", "proxy_https_port")
+    for variable in ports:
+        port = world.variable(variable)
+        if not 1 <= port <= 65535:
+            yield Problem(ALL_HOSTS, variable, str(port), "is not a port", "1 to 65535")
+    if world.variable(ports[0]) == world.variable(ports[1]):
+        value = str(world.variable(ports[1]))
+        yield Problem(ALL_HOSTS, ports[1], value, "is proxy_http_port too", "two different ports, as 80 and 443")
+    bind = str(world.variable("proxy_bind_address"))
+    if address_of(bind) is None:
+        yield Problem(ALL_HOSTS, "proxy_bind_address", bind, "is not an IPv4 address", "0.0.0.0 for every one")
+        return
+    registry_port = _registry_port(str(world.variable("registry_address")))
+    for host, facts in world.facts():
+        if inventory.is_nested and not any(node.host == host for node in inventory.nodes):
+            continue
+        addresses = [*facts["addresses"], "127.0.0.1"]
+        if bind != "0.0.0.0" and facts["addresses"] and bind not in addresses and not bind.startswith("127."):
+            cure = f"0.0.0.0, or one of: {', '.join(addresses)}"
+            yield Problem(host, "proxy_bind_address", bind, "is not an address of this machine", cure)
+        wanted = [(variable, world.variable(variable), bind) for variable in ports]
+        if not inventory.is_nested:
+            if host in inventory.registry_hosts and registry_port:
+                wanted.append(("registry_address", registry_port, "0.0.0.0"))
+            if facts["docker"]["swarm"] == "inactive":
+                wanted += [("swarm port", port, "0.0.0.0") for port in SWARM_PORTS]
+        for variable, port, address in wanted:
+            holder = _holder(inventory, facts, port, address)
+            if holder:
+                cure = "stop it" if variable == "swarm port" else f"stop it, or another {variable}"
+                yield Problem(host, variable, str(port), f"the port is held by {holder}", cure)
+
+
+def _registry_port(address: str) -> int | None:
+    port = address.rpartition(":")[2]
+    return int(port) if port.isdigit() and 1 <= int(port) <= 65535 else None
+
+
+def _holder(inventory: Inventory, facts: Mapping[str, Any], port: int, address: str) -> str:
+    """Who, other than the platform itself, listens on a port; '' when nobody does."""
+    any_address = ("0.0.0.0", "::")
+
+    def clashes(entry: Mapping[str, Any]) -> bool:
+        same = entry["address"] == address or entry["address"] in any_address or address in any_address
+        return bool(entry["port"] == port and same)
+
+    published = [entry for entry in facts["docker"]["ports"] if clashes(entry)]
+    for entry in published:
+        in_swarm = entry["service"] and not inventory.is_nested
+        if entry["platform"] != inventory.name and not in_swarm:
+            return f"the container {entry['container']}"
+    if published:
+        return ""
+    for entry in facts["listening"]:
+        if clashes(entry):
+            # The routing mesh's ports belong to the daemon itself.
+            if entry["process"] == "dockerd" and facts["docker"]["swarm"] == "active":
+                continue
+            return f"the process {entry['process']}" if entry["process"] else "a process that can't be seen"
+    return ""
+
+
+def check_registry(world: World) -> Iterator[Problem]:
+    value = str(world.variable("registry_address"))
+    name, colon, _port = value.rpartition(":")
+    if not colon or not _registry_port(value) or not HOST_NAME.fullmatch(name):
+        yield Problem(ALL_HOSTS, "registry_address", value, "is not name:port", "as registry:5000")
+
+
+# --- images ---
+
+
+def check_images(world: World) -> Iterator[Problem]:
+    source = world.variable("images_source")
+    own = ("registry", "proxy", "node") if world.inventory.is_nested else ("registry", "proxy")
+    wanted = dict.fromkeys((name for name in own if name in world.images and world.inventory.nodes), "images_source")
+    for name, app in world.inventory.apps.items():
+        if app["image"]:
+            wanted.setdefault(app["image"], f"apps.{name}.image")
+    for image, variable in wanted.items():
+        entry = world.images.get(image)
+        value = source if variable == "images_source" else image
+        if entry is None and world.images:
+            near = nearest(image, world.images)
+            offered = sorted(name for name, one in world.images.items() if not one.internal)
+            cure = f"did you mean {near}?" if near else f"one of: {', '.join(offered)}; or add it to images_extra"
+            yield Problem(ALL_HOSTS, variable, image, "is not in the image catalog", cure)
+        elif entry is not None and entry.internal and variable != "images_source":
+            yield Problem(ALL_HOSTS, variable, image, "is only a base of other images", "the image of an app")
+        elif entry is not None and (entry.source or source) == "build" and not entry.build:
+            problem = f"the catalog does not say how to build {image}"
+            yield Problem(ALL_HOSTS, variable, value, problem, "images_source: pull, or add build to its entry")
+        elif entry is not None and (entry.source or source) == "pull" and not entry.pull and not entry.build:
+            problem = f"the catalog says neither where to pull {image} nor how to build it"
+            yield Problem(ALL_HOSTS, variable, value, problem, "add pull or build to its entry")
+        elif entry is not None and (entry.source or source) == "archive":
+            yield from _check_archive(world, image)
+
+
+def _check_archive(world: World, image: str) -> Iterator[Problem]:
+    folder = str(world.variable("images_archive_dir"))
+    for host, facts in world.facts():
+        if world.inventory.is_nested and not any(node.host == host for node in world.inventory.nodes):
+            continue
+        if not world.inventory.is_nested and host not in world.inventory.registry_hosts:
+            continue
+        names = facts["folders"].get(folder)
+        if names is None:
+            cure = "put the bundle's files there, or correct the path"
+            yield Problem(host, "images_archive_dir", folder, "is not there or can't be read", cure)
+        elif not any(f"{image}{suffix}" in names for suffix in ARCHIVE_SUFFIXES):
+            cure = f"put {image}{ARCHIVE_SUFFIXES[0]} (or {', '.join(ARCHIVE_SUFFIXES[1:])}) there"
+            yield Problem(host, "images_archive_dir", folder, f"has no archive of the image {image}", cure)
+
+
+# --- apps ---
+
+
+def check_apps(world: World) -> Iterator[Problem]:
+    owners: dict[str, str] = {}
+    for name in world.inventory.app_names:
+        if not APP_NAME.fullmatch(name):
+            cure = "lower case letters, digits and hyphens, beginning with a letter, at most 31"
+            yield Problem(ALL_HOSTS, f"apps.{name}", name, "is not an app's name", cure)
+        if name in RESERVED_APPS:
+            yield Problem(ALL_HOSTS, f"apps.{name}", name, "is the name of a stack of the platform", "another name")
+    for name, app in world.inventory.apps.items():
+        at = f"apps.{name}"
+        if app["port"] is not None and not 1 <= app["port"] <= 65535:
+            yield Problem(ALL_HOSTS, f"{at}.port", str(app["port"]), "is not a port", "1 to 65535")
+        if app["replicas"] < 0:
+            yield Problem(ALL_HOSTS, f"{at}.replicas", str(app["replicas"]), "is below 0", "0 or more")
+        for host in app["hosts"]:
+            if not HOST_NAME.fullmatch(host):
+                cure = "lower case letters, digits, hyphens and dots, as web.example.com; no scheme, port or path"
+                yield Problem(ALL_HOSTS, f"{at}.hosts", host, "is not a host name", cure)
+            elif owners.setdefault(host, name) != name:
+                problem = f"is a host name of the app {owners[host]} too"
+                yield Problem(ALL_HOSTS, f"{at}.hosts", host, problem, "leave it with one of them")
+        for duplicate in sorted({host for host in app["hosts"] if app["hosts"].count(host) > 1}):
+            yield Problem(ALL_HOSTS, f"{at}.hosts", duplicate, "is there twice", "once")
+        for key, value in app["environment"].items():
+            if not VARIABLE_NAME.fullmatch(str(key)):
+                yield Problem(ALL_HOSTS, f"{at}.environment", str(key), "is not a variable's name", "as LOG_LEVEL")
+            elif isinstance(value, (list, dict)):
+                yield Problem(ALL_HOSTS, f"{at}.environment.{key}", show(value), "must be text", "quote it")
+        yield from _check_health(at, app)
+        yield from _check_resources(at, app)
+        route = app["route"]
+        if not UPLOAD_SIZE.fullmatch(route["upload_size"]):
+            yield Problem(ALL_HOSTS, f"{at}.route.upload_size", route["upload_size"], "is not a size", "as 10m")
+        if route["read_timeout_seconds"] < 1:
+            value = str(route["read_timeout_seconds"])
+            yield Problem(ALL_HOSTS, f"{at}.route.read_timeout_seconds", value, "is below 1", "as 60")
+        same_site = [flag for flag in route["cookie_flags"] if flag.startswith("samesite=")]
+        if len(same_site) > 1:
+            yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", show(same_site), "contradict each other", "leave one")
+        elif same_site == ["samesite=none"] and "secure" not in route["cookie_flags"]:
+            problem = "browsers refuse it without secure"
+            yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", same_site[0], problem, "add secure")
+        if app["stop_grace_seconds"] < 0:
+            value = str(app["stop_grace_seconds"])
+            yield Problem(ALL_HOSTS, f"{at}.stop_grace_seconds", value, "is below 0", "as 30")
+
+
+def _check_health(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
+    health, update = app["health"], app["update"]
+    if not health["path"].startswith("/") and not health["test"]:
+        yield Problem(ALL_HOSTS, f"{at}.health.path", health["path"], "does not begin with /", "as /healthz")
+    if health["test"] and health["test"][0] not in ("CMD", "CMD-SHELL"):
+        value = show(health["test"])
+        yield Problem(ALL_HOSTS, f"{at}.health.test", value, "does not begin with CMD or CMD-SHELL", "as [CMD, /check]")
+    for key, least in (("interval_seconds", 1), ("timeout_seconds", 1), ("retries", 1), ("start_period_seconds", 0)):
+        if health[key] < least:
+            yield Problem(ALL_HOSTS, f"{at}.health.{key}", str(health[key]), f"is below {least}", f"{least} or more")
+    for key in ("parallelism", "delay_seconds", "monitor_seconds"):
+        if update[key] < 0:
+            yield Problem(ALL_HOSTS, f"{at}.update.{key}", str(update[key]), "is below 0", "0 or more")
+    needed = health["interval_seconds"] * health["retries"]
+    if 0 <= update["monitor_seconds"] < needed:
+        problem = f"is over before a sick container is found out: {needed} s (interval x retries)"
+        value = str(update["monitor_seconds"])
+        yield Problem(ALL_HOSTS, f"{at}.update.monitor_seconds", value, problem, f"at least {needed}")
+
+
+def _check_resources(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
+    limits, reservations = app["limits"], app["reservations"]
+    sizes: dict[str, int] = {}
+    for key, settings in (("limits", limits), ("reservations", reservations)):
+        size = bytes_of(settings["memory"])
+        if size is None:
+            yield Problem(ALL_HOSTS, f"{at}.{key}.memory", settings["memory"], "is not an amount of memory", "as 128M")
+        else:
+            sizes[key] = size
+        if settings["cpus"] < 0 or (key == "limits" and settings["cpus"] == 0):
+            yield Problem(ALL_HOSTS, f"{at}.{key}.cpus", show(settings["cpus"]), "is too small", "as 0.5")
+    if "limits" in sizes and sizes["limits"] < 6 * 1024**2:
+        problem = "is less than the 6M that Docker asks for"
+        yield Problem(ALL_HOSTS, f"{at}.limits.memory", limits["memory"], problem, "as 128M")
+    if len(sizes) == 2 and sizes["limits"] < sizes["reservations"]:
+        problem = f"is less than reservations.memory {reservations['memory']}"
+        yield Problem(ALL_HOSTS, f"{at}.limits.memory", limits["memory"], problem, "a limit of at least that")
+    if 0 < limits["cpus"] < reservations["cpus"]:
+        problem = f"is less than reservations.cpus {show(reservations['cpus'])}"
+        yield Problem(ALL_HOSTS, f"{at}.limits.cpus", show(limits["cpus"]), problem, "a limit of at least that")
+
+
+def check_capacity(world: World) -> Iterator[Problem]:
+    """What the apps reserve together against what the machines have."""
+    facts = [facts for _host, facts in world.facts()]
+    if not facts or len(facts) != len(world.inventory.docker_hosts):
+        return
+    apps = world.inventory.apps.items()
+    memory = sum((bytes_of(app["reservations"]["memory"]) or 0) * max(app["replicas"], 0) for _name, app in apps)
+    cpus = sum(app["reservations"]["cpus"] * max(app["replicas"], 0) for _name, app in apps)
+    total_memory, total_cpus = sum(f["memory"]["total_bytes"] for f in facts), sum(f["cpus"] for f in facts)
+    cure = "fewer replicas, smaller reservations, or bigger machines"
+    if memory > total_memory:
+        value = f"{memory / 1024**3:.1f} GB"
+        problem = f"the apps together reserve more than the machines' {total_memory / 1024**3:.1f} GB"
+        yield Problem(ALL_HOSTS, "apps.*.reservations.memory", value, problem, cure)
+    if cpus > total_cpus:
+        problem = f"the apps together reserve more than the machines' {total_cpus} CPUs"
+        yield Problem(ALL_HOSTS, "apps.*.reservations.cpus", f"{cpus:g}", problem, cure)
+
+
+def check_env_files(world: World) -> Iterator[Problem]:
+    for name, app in world.inventory.apps.items():
+        at, target = f"apps.{name}", app["env_target"]
+        if app["env_file"]:
+            path = file_path(world.inventory.inventory_dir, app["env_file"])
+            file = world.files.get(path, FileContent(error="it was not read"))
+            if file.error:
+                problem = f"can't be read: {file.error} ({path})"
+                yield Problem(
+                    ALL_HOSTS, f"{at}.env_file", app["env_file"], problem, "put it there, readable, or correct the path"
+                )
+            else:
+                yield from _check_env_content(at, app, file.content)
+            if not target:
+                cure = "the folder in which the app looks for .env, as /usr/src/app/env"
+                yield Problem(ALL_HOSTS, f"{at}.env_target", "", "is missing for an app with env_file", cure)
+        elif target:
+            cure = "name the env_file, or take env_target away"
+            yield Problem(ALL_HOSTS, f"{at}.env_target", target, "is set without env_file", cure)
+        if target:
+            problem = _why_no_target(target)
+            if problem:
+                cure = "a folder of its own, as /usr/src/app/env"
+                yield Problem(ALL_HOSTS, f"{at}.env_target", target, problem, cure)
+
+
+def _check_env_content(at: str, app: Mapping[str, Any], content: bytes) -> Iterator[Problem]:
+    try:
+        parse_env(content.decode())
+    except UnicodeDecodeError:
+        yield Problem(ALL_HOSTS, f"{at}.env_file", app["env_file"], "is not UTF-8 text", "save it as UTF-8")
+    except PlatformError as error:
+        cure = "lines of NAME=value, comments with #, empty lines"
+        yield Problem(ALL_HOSTS, f"{at}.env_file", app["env_file"], f"is malformed: {error.message}", cure)
+    if app["env_delivery"] == "secret" and len(content) > SECRET_BYTES_MAX:
+        cure = "env_delivery: volume"
+        yield Problem(ALL_HOSTS, f"{at}.env_file", app["env_file"], "is over 500 kB, too big for a secret", cure)
+
+
+SYSTEM_FOLDERS = (
+    "bin",
+    "boot",
+    "dev",
+    "etc",
+    "lib",
+    "lib64",
+    "proc",
+    "root",
+    "run",
+    "sbin",
+    "sys",
+    "tmp",
+    "usr",
+    "var",
+)
+
+
+def _why_no_target(target: str) -> str:
+    parts = posixpath.normpath(target).strip("/").split("/")
+    if not target.startswith("/"):
+        return "is not an absolute path"
+    if parts == [""]:
+        return "would hide the whole image"
+    if ".." in target.split("/") or re.search(r"[\s:,]", target):
+        return "must have no .., space, colon or comma"
+    if len(parts) == 1 and parts[0] in SYSTEM_FOLDERS:
+        return "would hide what the image has there"
+    return ""
+
+
+def check_certificates(world: World) -> Iterator[Problem]:
+    names = {key: str(world.variable(key)) for key in ("proxy_certificate_file", "proxy_certificate_key_file")}
+    (certificate_variable, certificate_name), (key_variable, key_name) = names.items()
+    if bool(certificate_name) != bool(key_name):
+        missing, other = (
+            (key_variable, certificate_variable) if certificate_name else (certificate_variable, key_variable)
+        )
+        yield Problem(ALL_HOSTS, missing, "", f"is missing beside {other}", "name both, or neither")
+    contents: dict[str, bytes] = {}
+    for variable, name in names.items():
+        if not name:
+            continue
+        path = file_path(world.inventory.inventory_dir, name)
+        file = world.files.get(path, FileContent(error="it was not read"))
+        if file.error:
+            yield Problem(ALL_HOSTS, variable, name, f"can't be read: {file.error} ({path})", "correct the path")
+        else:
+            contents[variable] = file.content
+    hosts = sorted({host for app in world.inventory.apps.values() for host in app["hosts"]})
+    if certificate_variable in contents:
+        for about_key, problem, cure in check_certificate(
+            contents[certificate_variable], contents.get(key_variable), hosts, world.now
+        ):
+            variable = key_variable if about_key else certificate_variable
+            yield Problem(ALL_HOSTS, variable, names[variable], problem, cure)
+
+
+CHECKS = (
+    check_names,
+    check_addresses_plan,
+    check_groups,
+    check_quorum,
+    check_nodes,
+    check_node_addresses,
+    check_reachable,
+    check_hosts,
+    check_routes,
+    check_ports,
+    check_registry,
+    check_images,
+    check_apps,
+    check_capacity,
+    check_env_files,
+    check_certificates,
+)
+
+
+def check(world: World) -> list[Problem]:
+    """Every problem, in the order of CHECKS, none twice."""
+    return list(dict.fromkeys(problem for one in CHECKS for problem in one(world)))
+
+
+def resolve(world: World) -> dict[str, Any]:
+    """The fact ``platform`` of an inventory without problems."""
+    inventory, facts = world.inventory, dict(world.facts())
+    nodes = [
+        {
+            "name": node.name,
+            "host": node.host,
+            "driver": node.driver,
+            "role": node.role,
+            "address": node.address or facts.get(node.host, {}).get("address", ""),
+            "socket": node.socket,
+            "container": node.container,
+            "labels": dict(node.labels),
+            "availability": node.availability,
+            "cpus": node.cpus,
+            "memory": node.memory,
+        }
+        for node in inventory.nodes
+    ]
+    registry_host = inventory.registry_hosts[0]
+    addresses = {node["name"]: node["address"] for node in nodes}
+    outer = addresses.get(registry_host) or facts.get(registry_host, {}).get("address", "")
+    edge_host = next((node.host for node in inventory.nodes if node.driver == "dind"), "")
+    return {
+        "name": inventory.name,
+        **{
+            key: world.variable(f"platform_{key}")
+            for key in ("config_dir", "run_dir", "secrets_dir", "subnet", "overlay_pool", "node_pool", "node_bridge")
+        },
+        "gateway": inventory.offset(GATEWAY_OFFSET),
+        "mtu": min((fact["mtu"] for fact in facts.values()), default=1500),
+        "ipvs": bool(facts) and all(fact["kernel"]["ipvs"] for fact in facts.values()),
+        "nodes": nodes,
+        "registry": {
+            "host": registry_host,
+            "address": world.variable("registry_address"),
+            "name": str(world.variable("registry_address")).rpartition(":")[0],
+            "port": _registry_port(str(world.variable("registry_address"))),
+            "ip": inventory.offset(REGISTRY_OFFSET) if inventory.is_nested else outer,
+        },
+        "edge": {"host": edge_host, "ip": inventory.offset(EDGE_OFFSET) if edge_host else ""},
+        "proxy": {
+            **{key: world.variable(f"proxy_{key}") for key in ("http_port", "https_port", "bind_address")},
+            **{
+                key: file_path(inventory.inventory_dir, name) if (name := str(world.variable(f"proxy_{key}"))) else ""
+                for key in ("certificate_file", "certificate_key_file")
+            },
+        },
+        "trusted_ca_files": {
+            host: list(world.variable("platform_trusted_ca_files") or fact["trusted_ca_files"])
+            if world.variable("platform_trusted_ca_files") is not None
+            else fact["trusted_ca_files"]
+            for host, fact in facts.items()
+        },
+        "apps": {
+            name: {
+                **app,
+                "env_file": file_path(inventory.inventory_dir, app["env_file"]) if app["env_file"] else "",
+            }
+            for name, app in inventory.apps.items()
+        },
+    }
+
+
+def utc_now() -> datetime:
+    return datetime.now(timezone.utc)

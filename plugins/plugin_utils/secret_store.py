@@ -1,0 +1,175 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which secret files there have to be: pure, from what was found to what is to be written."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class CertificateRequest:
+    """One wanted certificate. ``given``: the user's own, which wins over ours."""
+
+    names: tuple[str, ...]
+    addresses: tuple[str, ...] = ()
+    given: pki.KeyPair | None = None
+    given_files: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class SecretsRequest:
+    """All that the store has to hold. ``htpasswd``: user by the password's name."""
+
+    directory: str
+    ca_name: str
+    certificates: Mapping[str, CertificateRequest] = field(default_factory=dict)
+    passwords: Sequence[str] = ()
+    htpasswd: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in (*self.certificates, *self.passwords, *self.htpasswd):
+            if not _NAME.fullmatch(name) or name == "ca":
+                raise PlatformError(f"{name!r} is no name for a secret: lower-case letters, digits, '-', '_', not 'ca'")
+        unknown = sorted(set(self.htpasswd) - set(self.passwords))
+        if unknown:
+            raise PlatformError(f"htpasswd names {', '.join(unknown)}, which is not in passwords")
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the files that decide what is to be done."""
+        names = ["ca.key", "ca.crt"]
+        for name, request in self.certificates.items():
+            names += [] if request.given else [f"{name}.key", f"{name}.crt"]
+        names += [f"{name}.password" for name in self.passwords]
+        return names + [f"{name}.htpasswd" for name in self.htpasswd]
+
+
+@dataclass
+class SecretsPlan:
+    """What to write, in this order (a key before its certificate), why, and what the roles are told."""
+
+    writes: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def write(self, name: str, content: str, reason: str) -> None:
+        self.writes[name] = content
+        self.reasons[name] = reason
+
+
+def plan_secrets(request: SecretsRequest, found: Mapping[str, str], now: datetime.datetime) -> SecretsPlan:
+    """``found``: contents by file name, of the files that are there.
+
+    The facts hold certificates, fingerprints and paths; no key and no password.
+    """
+    plan = SecretsPlan()
+    ca = _plan_ca(request, found, now, plan)
+    certificates = {
+        name: _plan_certificate(name, wanted, ca, request, found, now, plan)
+        for name, wanted in request.certificates.items()
+    }
+    passwords = {name: _plan_password(name, request, found, plan) for name in request.passwords}
+    plan.facts = {
+        "directory": request.directory,
+        "ca": _certificate_facts(ca.certificate, f"{request.directory}/ca.crt"),
+        "certificates": certificates,
+        "passwords": passwords,
+    }
+    return plan
+
+
+def _plan_ca(
+    request: SecretsRequest, found: Mapping[str, str], now: datetime.datetime, plan: SecretsPlan
+) -> pki.KeyPair:
+    key, certificate = found.get("ca.key"), found.get("ca.crt")
+    if certificate is not None and key is None:
+        raise PlatformError(
+            f"{request.directory}/ca.key is missing beside ca.crt: put it back, or remove ca.crt to start with a new "
+            "CA that every client has to be told of"
+        )
+    if key is None:
+        key = pki.new_key()
+        plan.write("ca.key", key, "there is none")
+    reason = "there is none" if certificate is None else pki.ca_renewal_reason(pki.KeyPair(certificate, key), now)
+    if reason or certificate is None:
+        name = request.ca_name if certificate is None else pki.common_name(certificate)
+        certificate = pki.make_ca(name, key, now)
+        plan.write("ca.crt", certificate, reason or "")
+    return pki.KeyPair(certificate, key)
+
+
+def _plan_certificate(
+    name: str,
+    wanted: CertificateRequest,
+    ca: pki.KeyPair,
+    request: SecretsRequest,
+    found: Mapping[str, str],
+    now: datetime.datetime,
+    plan: SecretsPlan,
+) -> dict[str, Any]:
+    if wanted.given and wanted.given_files:
+        plan.warnings += pki.check_given(wanted.given, wanted.names, now, what=f"certificate {name!r}")
+        certificate_file, key_file = wanted.given_files
+        return {**_certificate_facts(wanted.given.certificate, certificate_file), "key_file": key_file, "given": True}
+    key, certificate = found.get(f"{name}.key"), found.get(f"{name}.crt")
+    leaf = pki.KeyPair(certificate, key) if key is not None and certificate is not None else None
+    reason = pki.leaf_renewal_reason(leaf, ca.certificate, wanted.names, wanted.addresses, now)
+    if reason or certificate is None:
+        key = pki.new_key()
+        certificate = pki.issue(ca, key, wanted.names, wanted.addresses, now)
+        plan.write(f"{name}.key", key, reason or "")
+        plan.write(f"{name}.crt", certificate, reason or "")
+    facts = _certificate_facts(certificate, f"{request.directory}/{name}.crt")
+    return {**facts, "key_file": f"{request.directory}/{name}.key", "given": False}
+
+
+def _certificate_facts(certificate: str, path: str) -> dict[str, Any]:
+    return {
+        "certificate": certificate,
+        "certificate_file": path,
+        "fingerprint": pki.fingerprint(certificate),
+        "not_after": pki.not_after(certificate),
+        "names": sorted(pki.certificate_names(certificate)),
+    }
+
+
+def _plan_password(name: str, request: SecretsRequest, found: Mapping[str, str], plan: SecretsPlan) -> dict[str, Any]:
+    password = found.get(f"{name}.password", "").strip()
+    if not password:
+        password = pki.new_password()
+        plan.write(f"{name}.password", password + "\n", "there is none")
+    facts = {"file": f"{request.directory}/{name}.password"}
+    user = request.htpasswd.get(name)
+    if user is None:
+        return facts
+    line = found.get(f"{name}.htpasswd")
+    if line is None:
+        plan.write(f"{name}.htpasswd", pki.htpasswd_line(user, password), "there is none")
+    elif not pki.htpasswd_matches(line, user, password):
+        plan.write(f"{name}.htpasswd", pki.htpasswd_line(user, password), "user or password changed")
+    return {**facts, "user": user, "htpasswd_file": f"{request.directory}/{name}.htpasswd"}
+
+
+def describe(name: str, content: str | None) -> str:
+    """One line about a file for a diff: what it is for, never what is in it."""
+    if content is None:
+        return ""
+    if name.endswith(".crt"):
+        try:
+            names = ", ".join(sorted(pki.certificate_names(content)))
+            shown = pki.fingerprint(content)
+        except PlatformError:
+            return f"{name}: unreadable\n"
+        return f"{name}: {names + ', ' if names else ''}until {pki.not_after(content)}, SHA-256 {shown}\n"
+    return f"{name}: (secret, not shown)\n"

@@ -1,0 +1,220 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The variables of this collection, as the roles' argument specs describe them.
+
+Types and choices are Ansible's own business (``ArgumentSpecValidator``). What it does not do is done here: find a
+misspelt name, and say for each problem which part of a nested value it is about.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show
+
+Options = Mapping[str, Mapping[str, Any]]
+
+# Entry points of roles/preflight that describe parts of the inventory; `app` is a part of a variable, not variables.
+PLATFORM_ROLE = "preflight"
+INVENTORY_ENTRY = "inventory"
+APP_ENTRY = "app"
+
+
+@dataclass(frozen=True)
+class Specs:
+    """``inventory``: platform-wide and per-node variables; ``app``: one entry of ``apps``; ``roles``: each role's."""
+
+    inventory: Options
+    app: Options
+    roles: Mapping[str, Options]
+
+    @property
+    def known(self) -> dict[str, Mapping[str, Any]]:
+        """Every variable of ours; where two describe one, the platform's word counts."""
+        merged: dict[str, Mapping[str, Any]] = {}
+        for options in self.roles.values():
+            merged.update(options)
+        return {**merged, **self.inventory}
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """What a variable of ours begins with."""
+        words = {*self.roles, *(name.split("_")[0] for name in self.inventory)} - {"apps"}
+        return tuple(sorted(f"{word}_" for word in words))
+
+    def unknown(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """The names that look like ours and are not: (name, nearest known name or '')."""
+        known = self.known
+        for name in names:
+            if name in known or name.startswith("_"):
+                continue
+            near = nearest(name, known, cutoff=0.75)
+            # Without our prefix it is only ours when it is a slip of the finger away.
+            if name.startswith(self.prefixes) or (near and difflib.SequenceMatcher(None, name, near).ratio() > 0.9):
+                yield name, near
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """The known name that was most probably meant, '' when none is near."""
+    return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff)), "")
+
+
+def parse_specs(documents: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> Specs:
+    """``documents``: role -> text of its meta/argument_specs.yml; ``defaults``: of its defaults/main.yml.
+
+    A default that its role's spec does not describe is known, and may be anything.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    entries = {role: (yaml.load(text, loader) or {}).get("argument_specs") or {} for role, text in documents.items()}
+    names = {role: yaml.load(text, loader) or {} for role, text in (defaults or {}).items()}
+
+    def options(role: str, entry: str) -> Options:
+        found: Options = (entries.get(role, {}).get(entry) or {}).get("options") or {}
+        return found
+
+    return Specs(
+        inventory=options(PLATFORM_ROLE, INVENTORY_ENTRY),
+        app=options(PLATFORM_ROLE, APP_ENTRY),
+        roles={
+            role: {
+                **{name: {"type": "raw"} for name in names.get(role, {})},
+                **{
+                    name: spec
+                    for entry in entries.get(role, {})
+                    if role != PLATFORM_ROLE or entry not in (INVENTORY_ENTRY, APP_ENTRY)
+                    for name, spec in options(role, entry).items()
+                },
+            }
+            for role in sorted({*entries, *names})
+        },
+    )
+
+
+def read_specs(roles_dir: str) -> Specs:
+    """The specs of every role of the collection."""
+
+    def texts(*path: str) -> dict[str, str]:
+        found = {}
+        for role in sorted(os.listdir(roles_dir)):
+            name = os.path.join(roles_dir, role, *path)
+            if os.path.exists(name):
+                with open(name, encoding="utf-8") as file:
+                    found[role] = file.read()
+        return found
+
+    return parse_specs(texts("meta", "argument_specs.yml"), texts("defaults", "main.yml"))
+
+
+def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any) -> list[Problem]:
+    """What is wrong with a value, in itself: its type, its choices, and those of everything below it."""
+    if value is None:
+        cure = "give it a value, or take the line away"
+        return (
+            []
+            if spec.get("default") is None and not spec.get("required")
+            else [Problem(where, variable, "", "is empty", cure)]
+        )
+    name = variable.rsplit(".", 1)[-1]
+    hidden = bool(spec.get("no_log")) or bool(SECRET.search(name))
+    kind, nested = spec.get("type", "str"), spec.get("options")
+    if (kind == "str" and isinstance(value, (list, dict))) or (kind in ("int", "float") and isinstance(value, bool)):
+        return [_wrong_type(where, variable, spec, value, hidden)]
+    flat = {key: item for key, item in spec.items() if key not in ("options", "required", "default")}
+    result = ArgumentSpecValidator({name: flat}).validate({name: value})
+    if result.error_messages:
+        if "choices" in spec and "value of" in result.error_messages[0]:
+            return [_wrong_choice(where, variable, spec, value, hidden)]
+        return [_wrong_type(where, variable, spec, value, hidden)]
+    value = result.validated_parameters[name]
+    if not nested:
+        return []
+    if kind == "list":
+        return [
+            problem
+            for index, item in enumerate(value)
+            for problem in check_options(where, f"{variable}[{index}]", nested, item)
+        ]
+    return check_options(where, variable, nested, value)
+
+
+def check_options(where: str, variable: str, options: Options, value: Mapping[str, Any]) -> list[Problem]:
+    """The same for a mapping whose keys ``options`` describes."""
+    problems = []
+    for key in value:
+        if key not in options:
+            near = nearest(str(key), options)
+            cure = f"did you mean {near}?" if near else f"it may have: {', '.join(sorted(options))}"
+            shown = HIDDEN if SECRET.search(str(key)) else show(value[key])
+            problems.append(Problem(where, f"{variable}.{key}", shown, "is not a known setting", cure))
+    for key, spec in options.items():
+        if key in value:
+            problems += check_option(where, f"{variable}.{key}", spec, value[key])
+        elif spec.get("required"):
+            cure = f"add it: {_first_sentence(spec)}"
+            problems.append(Problem(where, f"{variable}.{key}", "", "is missing", cure))
+    return problems
+
+
+def complete(options: Options, value: Mapping[str, Any]) -> dict[str, Any]:
+    """A valid mapping with types converted and every default filled in."""
+    given = {key: item for key, item in value.items() if item is not None}
+    result = ArgumentSpecValidator(copy.deepcopy(dict(options))).validate(given)
+    return dict(result.validated_parameters)
+
+
+def _first_sentence(spec: Mapping[str, Any]) -> str:
+    text = spec.get("description") or ""
+    text = text if isinstance(text, str) else text[0]
+    first = str(text).split(". ")[0].rstrip(".")
+    return first[:1].lower() + first[1:]
+
+
+KINDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a mapping",
+}
+
+
+def _wrong_type(where: str, variable: str, spec: Mapping[str, Any], value: Any, hidden: bool) -> Problem:
+    wanted = KINDS.get(spec.get("type", "str"), spec.get("type", "str"))
+    if spec.get("type") == "list" and isinstance(value, list):
+        wanted = f"a list in which each element is {KINDS.get(spec.get('elements', 'str'), spec.get('elements'))}"
+    problem = f"must be {wanted}, not {_kind_of(value)}"
+    return Problem(
+        where, variable, HIDDEN if hidden else show(value), problem, f"write {wanted}: {_first_sentence(spec)}"
+    )
+
+
+def _wrong_choice(where: str, variable: str, spec: Mapping[str, Any], value: Any, hidden: bool) -> Problem:
+    choices = [str(choice) for choice in spec["choices"]]
+    values = value if isinstance(value, list) else [value]
+    wrong = [str(item) for item in values if str(item) not in choices]
+    near = nearest(wrong[0], choices) if wrong else ""
+    cure = (f"did you mean {near}? " if near else "") + f"one of: {', '.join(choices)}"
+    return Problem(where, variable, HIDDEN if hidden else show(value), "is not one of the choices", cure)
+
+
+def _kind_of(value: Any) -> str:
+    for kinds, name in (
+        (bool, "true or false"),
+        (int, "a number"),
+        (float, "a number"),
+        (str, "text"),
+        (list, "a list"),
+        (dict, "a mapping"),
+    ):
+        if isinstance(value, kinds):
+            return name
+    return type(value).__name__

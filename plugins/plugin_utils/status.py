@@ -1,0 +1,78 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The picture of a platform that a tired person can read at night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Lines of a table with columns as wide as their longest cell."""
+    cells = [[str(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def problems(nodes: Sequence[Row], services: Sequence[Row]) -> list[str]:
+    """What is not as it should be, a sentence each."""
+    found = [f"node {node['name']} is {node['state']}" for node in nodes if node["state"] != "ready"]
+    found += [
+        f"node {node['name']} is set to {node['availability']}" for node in nodes if node["availability"] != "active"
+    ]
+    if nodes and not any(node["leader"] for node in nodes):
+        found.append("the swarm has no leader")
+    for service in services:
+        if service["running"] < service["wanted"]:
+            why = f": {service['error']}" if service["error"] else ""
+            found.append(f"service {service['name']} runs {service['running']} of {service['wanted']}{why}")
+        if service["update"] in ("paused", "rollback_paused", "rollback_completed"):
+            found.append(f"the last update of service {service['name']} ended as {service['update']}")
+    return found
+
+
+def status_lines(nodes: Sequence[Row], services: Sequence[Row]) -> list[str]:
+    """Nodes, services and problems."""
+    lines = table(
+        ("NODE", "ROLE", "STATE", "AVAILABILITY", "ADDRESS", "ENGINE"),
+        (
+            (
+                node["name"],
+                node["role"] + (" (leader)" if node["leader"] else ""),
+                node["state"],
+                node["availability"],
+                node["address"],
+                node["engine"],
+            )
+            for node in nodes
+        ),
+    )
+    lines += [""]
+    lines += table(
+        ("SERVICE", "REPLICAS", "RUNNING ON", "IMAGE"),
+        (
+            (
+                service["name"],
+                f"{service['running']}/{service['wanted']}",
+                " ".join(service["nodes"]),
+                _short(service["image"]),
+            )
+            for service in services
+        ),
+    )
+    wrong = problems(nodes, services)
+    lines += (
+        ["", *(f"! {problem}" for problem in wrong)]
+        if wrong
+        else ["", "All nodes are ready, all services run as wanted."]
+    )
+    return lines
+
+
+def _short(image: str) -> str:
+    """An image reference with its digest cut to the twelve characters that people compare."""
+    name, at, digest = image.partition("@sha256:")
+    return f"{name}{at}{digest[:12]}" if at else image

@@ -1,0 +1,387 @@
+"""``swarm_stack`` on a manager and a worker: deploys, changes, drift, and every way a rollout can fail."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import shutil
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+IMAGE = "test/box"
+SECRET = "correct-horse-battery-staple"
+Run = Callable[..., dict[str, Any]]
+
+
+class Swarm:
+    """A manager and a worker with a tiny image on both."""
+
+    def __init__(self, lab: Any) -> None:
+        self.lab = lab
+        self.manager, self.worker = lab.start("manager1", "worker1")
+        image = _image()
+        for node in (self.manager, self.worker):
+            for tag in ("1", "2"):
+                node.api.import_image_from_data(image, repository=IMAGE, tag=tag)
+        api = self.manager.api
+        api.init_swarm(advertise_addr=self.manager.address, listen_addr=f"{self.manager.address}:2377")
+        token = api.inspect_swarm()["JoinTokens"]["Worker"]
+        self.worker.api.join_swarm(
+            remote_addrs=[f"{self.manager.address}:2377"],
+            join_token=token,
+            listen_addr=f"{self.worker.address}:2377",
+            advertise_addr=self.worker.address,
+        )
+        end = time.monotonic() + 20
+        while len([node for node in api.nodes() if node["Status"]["State"] == "ready"]) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+    def services(self, stack: str) -> dict[str, Any]:
+        found = self.manager.api.services(filters={"label": f"com.docker.stack.namespace={stack}"})
+        return {service["Spec"]["Name"].removeprefix(stack + "_"): service for service in found}
+
+    def versions(self, stack: str) -> dict[str, int]:
+        return {name: service["Version"]["Index"] for name, service in self.services(stack).items()}
+
+    def names(self, kind: str, stack: str) -> list[str]:
+        api = self.manager.api
+        items = (api.configs if kind == "config" else api.secrets)(filters={"label": f"io.fungap.stack={stack}"})
+        return sorted(item["Spec"]["Name"] for item in items)
+
+    def update(self, stack: str, name: str, change: Callable[[dict[str, Any]], None]) -> None:
+        """Change a service by hand, as ``docker service update`` would."""
+        api = self.manager.api
+        service = self.services(stack)[name]
+        spec = service["Spec"]
+        change(spec)
+        url = api._url("/services/{0}/update", service["ID"])
+        api._result(api._post_json(url, data=spec, params={"version": service["Version"]["Index"]}), json=True)
+
+    def running(self, stack: str, name: str) -> list[dict[str, Any]]:
+        tasks = self.manager.api.tasks(filters={"service": f"{stack}_{name}", "desired-state": "running"})
+        return [task for task in tasks if task["Status"]["State"] == "running"]
+
+
+def _image() -> bytes:
+    """A root file system of nothing but busybox."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for folder in ("bin", "tmp", "etc", "proc", "dev", "sys", "run"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+        binary = shutil.which("busybox") or "/bin/busybox"
+        tar.add(binary, "bin/busybox")
+        for applet in ("sh", "sleep", "cat", "echo", "false", "true", "test"):
+            entry = tarfile.TarInfo(f"bin/{applet}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(entry)
+    return buffer.getvalue()
+
+
+class Events:
+    """Every event of every engine while it listens, apart from what reading causes."""
+
+    def __init__(self, *nodes: Any) -> None:
+        self.seen: list[dict[str, Any]] = []
+        self.streams = [node.api.events(decode=True) for node in nodes]
+        for stream in self.streams:
+            threading.Thread(target=lambda stream=stream: self.seen.extend(stream), daemon=True).start()
+
+    def stop(self) -> list[dict[str, Any]]:
+        time.sleep(1)
+        for stream in self.streams:
+            stream.close()
+        return self.seen
+
+
+@pytest.fixture(scope="module")
+def swarm(shared_engines: Any) -> Swarm:
+    return Swarm(shared_engines)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="st-stacks-"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def deploy(run_module: Run, swarm: Swarm, folder: Path) -> Run:
+    def run(stack: str, compose: Any = None, *, check: bool = False, **more: Any) -> dict[str, Any]:
+        args = {
+            "name": stack,
+            "socket": swarm.manager.socket,
+            "path": str(folder),
+            "resolve_image": "never",
+            "deadline_seconds": 25,
+            "node_sockets": {"worker1": swarm.worker.socket},
+            **({"compose": compose} if compose else {"state": "absent"}),
+            **more,
+        }
+        started = time.monotonic()
+        result = run_module("swarm_stack", args, check=check)
+        print(f"{stack} {time.monotonic() - started:.1f} s, rollout {result.get('seconds')}: {result.get('actions')} {result.get('msg', '')}")
+        return result
+
+    return run
+
+
+def service(command: str = "exec sleep 1000", **more: Any) -> dict[str, Any]:
+    """A service of two replicas that swarm judges quickly."""
+    update = {"order": "start-first", "failure_action": "rollback", "monitor": "1s", "parallelism": 0}
+    return {
+        "image": f"{IMAGE}:1",
+        "command": ["sh", "-c", command],
+        "stop_grace_period": "1s",
+        "healthcheck": {"test": ["CMD", "true"], "interval": "1s"},
+        "deploy": {"replicas": 2, "endpoint_mode": "dnsrr", "update_config": update, "restart_policy": {"delay": "1s"}},
+        **more,
+    }
+
+
+def ok(result: dict[str, Any], *, changed: bool) -> dict[str, Any]:
+    assert not result.get("failed"), result.get("msg")
+    assert result["changed"] is changed, {key: result.get(key) for key in ("actions", "drift", "diff")}
+    return result
+
+
+def test_one_stack_through_its_life(swarm: Swarm, deploy: Run, folder: Path) -> None:
+    stack = "life"
+    compose = {"services": {"web": service(configs=["settings"], secrets=["key"]), "gone": service()}}
+    given = {"configs": {"settings": "colour=red\n"}, "secrets": {"key": SECRET}, "keep": 2}
+
+    # check, real, real, check
+    would = ok(deploy(stack, compose, check=True, **given), changed=True)
+    assert "colour=red" in would["diff"]["after"]
+    assert would["diff"]["before"] == ""
+    assert swarm.services(stack) == {}
+    assert swarm.names("config", stack) == swarm.names("secret", stack) == []
+    assert not (folder / stack).exists()
+    first = ok(deploy(stack, compose, **given), changed=True)
+    assert (first["revision"], first["verdict"]) == (1, "converged")
+    assert first["services"]["web"] == {"running": 2, "wanted": 2}
+    assert len(swarm.running(stack, "web")) == 2
+    rendered = folder / stack / "compose.yml"
+    assert (rendered.stat().st_mode & 0o777, rendered.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    versions, events = swarm.versions(stack), Events(swarm.manager, swarm.worker)
+    ok(deploy(stack, compose, **given), changed=False)
+    ok(deploy(stack, compose, check=True, **given), changed=False)
+    # health checks are the engine's own doing
+    assert [event for event in events.stop() if not event["Action"].startswith(("exec_", "health_"))] == []
+    assert swarm.versions(stack) == versions
+
+    # a count set by hand stays, as it is and through a deploy
+    swarm.update(stack, "web", lambda spec: spec["Mode"]["Replicated"].update(Replicas=3))
+    ok(deploy(stack, compose, **given), changed=False)
+    assert swarm.services(stack)["web"]["Spec"]["Mode"]["Replicated"]["Replicas"] == 3
+
+    # a changed environment and a removed service
+    compose = copy.deepcopy(compose)
+    del compose["services"]["gone"]
+    compose["services"]["web"]["environment"] = {"COLOUR": "blue"}
+    would = ok(deploy(stack, compose, check=True, **given), changed=True)
+    assert "COLOUR: blue" in would["diff"]["after"]
+    assert "gone" in would["diff"]["before"]
+    assert "gone" not in would["diff"]["after"]
+    assert swarm.versions(stack).keys() == {"web", "gone"}
+    second = ok(deploy(stack, compose, **given), changed=True)
+    assert second["revision"] == 2
+    assert swarm.versions(stack).keys() == {"web"}
+    tasks = swarm.running(stack, "web")
+    assert len(tasks) == 3
+    assert all("COLOUR=blue" in task["Spec"]["ContainerSpec"]["Env"] for task in tasks)
+    ok(deploy(stack, compose, **given), changed=False)
+
+    # contents rotate; the old ones stay as long as a kept revision needs them
+    old_config, old_secret = (
+        [name for name in swarm.names(kind, stack) if name.startswith(stack)] for kind in ("config", "secret")
+    )
+    given["configs"] = {"settings": "colour=green\n"}
+    would = ok(deploy(stack, compose, check=True, **given), changed=True)
+    assert "colour=red" in would["diff"]["before"]
+    assert "colour=green" in would["diff"]["after"]
+    ok(deploy(stack, compose, **given), changed=True)
+    mounted = swarm.services(stack)["web"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Configs"][0]["ConfigName"]
+    assert mounted not in old_config
+    assert set(old_config) < set(swarm.names("config", stack))
+    given["secrets"] = {"key": SECRET + "-2"}
+    rotated = deploy(stack, compose, **given)
+    ok(rotated, changed=True)
+    assert len(swarm.names("secret", stack)) == 2
+    assert set(old_secret) < set(swarm.names("secret", stack))
+    assert not set(old_config) & set(swarm.names("config", stack)), "revision 2, the last to need it, is forgotten"
+    assert swarm.names("config", stack) == sorted(["fungap.life.3", "fungap.life.4", mounted])
+    ok(deploy(stack, compose, **given), changed=False)
+
+    # the secret is nowhere but in the secret
+    records = [config["Spec"]["Data"] for config in swarm.manager.api.configs()]
+    assert SECRET not in json.dumps([first, would, rotated]) + rendered.read_text() + json.dumps(
+        [docker.utils.json_stream.json.dumps(record) for record in records]
+    )
+
+    # drift is shown and repaired: an environment variable, the image, a removed service, one too many
+    def spoil(spec: dict[str, Any]) -> None:
+        container = spec["TaskTemplate"]["ContainerSpec"]
+        container["Env"] = [*container["Env"], "BY_HAND=1"]
+        container["Image"] = f"{IMAGE}:2"
+
+    swarm.update(stack, "web", spoil)
+    would = ok(deploy(stack, compose, check=True, **given), changed=True)
+    assert 'web.TaskTemplate.ContainerSpec.Env.BY_HAND: (absent) -> "1"' in would["drift"]
+    assert f'web.TaskTemplate.ContainerSpec.Image: "{IMAGE}:1" -> "{IMAGE}:2"' in would["drift"]
+    assert "BY_HAND" in would["diff"]["before"]
+    ok(deploy(stack, compose, **given), changed=True)
+    container = swarm.services(stack)["web"]["Spec"]["TaskTemplate"]["ContainerSpec"]
+    assert container["Env"] == ["COLOUR=blue"]
+    assert container["Image"] == f"{IMAGE}:1"
+    ok(deploy(stack, compose, **given), changed=False)
+    swarm.manager.api.remove_service("life_web")
+    would = ok(deploy(stack, compose, check=True, **given), changed=True)
+    assert would["drift"] == ["web: as deployed -> (absent)"]
+    ok(deploy(stack, compose, **given), changed=True)
+    assert len(swarm.running(stack, "web")) == 2
+    ok(deploy(stack, compose, **given), changed=False)
+
+    # absent: check, real, real, check
+    ok(deploy(stack, check=True), changed=True)
+    assert swarm.versions(stack).keys() == {"web"}
+    ok(deploy(stack), changed=True)
+    assert swarm.versions(stack) == {}
+    assert swarm.names("config", stack) == swarm.names("secret", stack) == []
+    assert swarm.manager.api.networks(filters={"label": f"com.docker.stack.namespace={stack}"}) == []
+    assert not (folder / stack).exists()
+    ok(deploy(stack), changed=False)
+    ok(deploy(stack, check=True), changed=False)
+
+
+def _spoilt(compose: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    spoilt = copy.deepcopy(compose)
+    spoilt["services"]["web"].update(changes)
+    return spoilt
+
+
+def test_a_rollout_that_fails_ends_with_the_old_revision(swarm: Swarm, deploy: Run, folder: Path) -> None:
+    stack = "fail"
+    good = {"services": {"web": service(), "beside": service(environment={"V": "1"})}}
+    ok(deploy(stack, good), changed=True)
+    before = {name: found["Spec"]["TaskTemplate"] for name, found in swarm.services(stack).items()}
+    text = (folder / stack / "compose.yml").read_text()
+
+    def spec_is_back() -> None:
+        after = swarm.services(stack)
+        assert {name: found["Spec"]["TaskTemplate"] for name, found in after.items()} == before
+        assert len(swarm.running(stack, "web")) == len(swarm.running(stack, "beside")) == 2
+        assert (folder / stack / "compose.yml").read_text() == text
+
+    # swarm itself sees this one; what it does not see is that another service of the stack was changed too
+    crashing = _spoilt(good, command=["sh", "-c", "echo no database; exit 3"])
+    crashing["services"]["beside"]["environment"] = {"V": "2"}
+    crash = deploy(stack, crashing)
+    assert crash["failed"]
+    assert (crash["verdict"], crash["revision"]) == ("rolled_back", 1)
+    assert "exit code 3" in crash["msg"]
+    assert "no database" in crash["msg"]
+    assert "revision 1 runs again" in crash["msg"]
+    assert {failure["service"] for failure in crash["failures"]} == {"web"}
+    assert {failure["node"] for failure in crash["failures"]} <= {"manager1", "worker1"}
+    spec_is_back()
+
+    # swarm waits for these for ever
+    missing = deploy(stack, _spoilt(good, image="test/none:1"), deadline_seconds=8)
+    assert missing["failed"]
+    assert "test/none:1" in missing["msg"]
+    spec_is_back()
+    nowhere = copy.deepcopy(good)
+    nowhere["services"]["web"]["deploy"]["placement"] = {"constraints": ["node.labels.disk == fast"]}
+    nowhere["services"]["web"]["environment"] = {"V": "3"}
+    started = time.monotonic()
+    unplaced = deploy(stack, nowhere, deadline_seconds=5)
+    assert time.monotonic() - started < 20
+    assert unplaced["failed"]
+    assert "no suitable node" in unplaced["msg"]
+    spec_is_back()
+
+    # unhealthy: the health check's own words
+    sick = {"test": ["CMD-SHELL", "echo cannot reach the queue; exit 1"], "interval": "1s", "retries": 1}
+    unhealthy = deploy(stack, _spoilt(good, healthcheck=sick))
+    assert unhealthy["failed"]
+    assert "cannot reach the queue" in unhealthy["msg"]
+    spec_is_back()
+
+    # what the CLI refuses half-way, and what it would ignore
+    for wrong, message in (
+        ({"restart": "always"}, "restart"),
+        ({"deploy": {"restart_policy": {"condirion": "any"}}}, "condirion"),
+        ({"networks": ["nothing"]}, "nothing"),
+    ):
+        versions = swarm.versions(stack)
+        refused = deploy(stack, _spoilt(good, **wrong), check=True)
+        assert refused["failed"]
+        assert message in refused["msg"]
+        assert swarm.versions(stack) == versions
+    ok(deploy(stack, good), changed=False)
+    assert swarm.names("config", stack) == [f"fungap.fail.{number}" for number in range(1, 6)]
+    ok(deploy(stack), changed=True)
+
+
+def test_a_first_deploy_that_fails_is_left_to_be_looked_at(swarm: Swarm, deploy: Run) -> None:
+    stack = "first"
+    broken = {"services": {"web": service("echo no luck; exit 4", healthcheck={"disable": True})}}
+    failed = deploy(stack, broken, deadline_seconds=8)
+    assert failed["failed"]
+    assert failed["verdict"] == "failed"
+    assert "no earlier revision" in failed["msg"]
+    assert "no luck" in failed["msg"]
+    assert swarm.versions(stack).keys() == {"web"}
+    # the cure is a deploy like any other
+    ok(deploy(stack, {"services": {"web": service()}}), changed=True)
+    ok(deploy(stack), changed=True)
+
+
+def test_a_run_that_was_killed_is_completed_by_the_next(swarm: Swarm, deploy: Run) -> None:
+    stack = "killed"
+    compose = {"services": {"web": service(configs=["settings"])}}
+    given = {"configs": {"settings": "1"}}
+    ok(deploy(stack, compose, **given), changed=True)
+    # deployed, not recorded
+    record = swarm.manager.api.configs(filters={"name": "fungap.killed.1"})[0]
+    swarm.manager.api.remove_config(record["ID"])
+    completed = ok(deploy(stack, compose, **given), changed=True)
+    assert completed["revision"] == 1
+    # prepared, not deployed
+    swarm.manager.api.create_config("killed_settings_000000000000", b"left over", {"io.fungap.stack": stack})
+    cleaned = ok(deploy(stack, compose, **given), changed=True)
+    assert cleaned["actions"] == ["remove config killed_settings_000000000000"]
+    ok(deploy(stack, compose, **given), changed=False)
+    ok(deploy(stack), changed=True)
+
+
+def test_global_services_and_networks(swarm: Swarm, deploy: Run) -> None:
+    stack = "wide"
+    everywhere = service(networks=["inner"])
+    del everywhere["deploy"]["replicas"]
+    everywhere["deploy"]["mode"] = "global"
+    everywhere["deploy"]["placement"] = {"constraints": ["node.role == worker"]}
+    compose = {"services": {"agent": everywhere}, "networks": {"inner": {"driver": "overlay"}}}
+    result = ok(deploy(stack, compose), changed=True)
+    assert result["services"]["agent"] == {"running": 1, "wanted": 1}
+    ok(deploy(stack, compose), changed=False)
+    changed = copy.deepcopy(compose)
+    changed["networks"]["inner"]["driver_opts"] = {"com.docker.network.driver.mtu": "1400"}
+    refused = deploy(stack, changed, check=True)
+    assert refused["failed"]
+    assert "network inner changed" in refused["msg"]
+    ok(deploy(stack), changed=True)
+    assert swarm.manager.api.networks(filters={"label": f"com.docker.stack.namespace={stack}"}) == []

@@ -1,0 +1,25 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the collection's files promise each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_galaxy_dependencies_accept_the_collections_that_setup_installs() -> None:
+    dependencies = yaml.safe_load((ROOT / "galaxy.yml").read_text())["dependencies"]
+    pinned = {
+        item["name"]: item["version"] for item in yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"]
+    }
+    for name, wanted in dependencies.items():
+        assert wanted.startswith(">="), f"{name}: {wanted}"
+        assert _numbers(pinned[name]) >= _numbers(wanted.removeprefix(">=")), f"{name} {pinned[name]} is not {wanted}"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

@@ -1,0 +1,226 @@
+"""Certificates, passwords and the plan of the secret store, under a clock of our own."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
+from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import (
+    CertificateRequest,
+    SecretsPlan,
+    SecretsRequest,
+    describe,
+    plan_secrets,
+)
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+NOW = datetime.datetime(2026, 11, 22, 12, 0, tzinfo=datetime.timezone.utc)
+DAY = datetime.timedelta(days=1)
+REGISTRY = CertificateRequest(("registry",), ("172.30.0.2",))
+
+
+def request(**changes: object) -> SecretsRequest:
+    values: dict[str, object] = {
+        "directory": "/secrets",
+        "ca_name": "lab CA",
+        "certificates": {"registry": REGISTRY},
+        "passwords": ["registry", "grafana"],
+        "htpasswd": {"registry": "platform"},
+    }
+    return SecretsRequest(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def first() -> SecretsPlan:
+    return plan_secrets(request(), {}, NOW)
+
+
+def test_a_first_run_writes_everything_keys_before_certificates(first: SecretsPlan) -> None:
+    assert list(first.writes) == [
+        "ca.key",
+        "ca.crt",
+        "registry.key",
+        "registry.crt",
+        "registry.password",
+        "registry.htpasswd",
+        "grafana.password",
+    ]
+
+
+def test_a_second_run_writes_nothing_and_says_the_same(first: SecretsPlan) -> None:
+    second = plan_secrets(request(), first.writes, NOW + DAY)
+    assert second.writes == {}
+    assert second.facts == first.facts
+
+
+@pytest.mark.parametrize("kept", range(7))
+def test_a_run_killed_between_two_files_is_completed(first: SecretsPlan, kept: int) -> None:
+    found = dict(list(first.writes.items())[:kept])
+    resumed = {**found, **plan_secrets(request(), found, NOW).writes}
+    assert plan_secrets(request(), resumed, NOW).writes == {}
+    assert {name: resumed[name] for name in found if name != "registry.key"} == {
+        name: content for name, content in found.items() if name != "registry.key"
+    }
+
+
+def test_a_run_killed_in_a_renewal_is_completed(first: SecretsPlan) -> None:
+    found = {**first.writes, "registry.key": pki.new_key()}
+    plan = plan_secrets(request(), found, NOW)
+    assert plan.reasons == dict.fromkeys(["registry.key", "registry.crt"], "certificate and key do not belong together")
+
+
+def test_facts_hold_no_key_and_no_password(first: SecretsPlan) -> None:
+    told = repr(first.facts)
+    assert "PRIVATE KEY" not in told
+    assert first.writes["registry.password"].strip() not in told
+    assert first.writes["registry.htpasswd"].strip() not in told
+    assert first.facts["certificates"]["registry"]["key_file"] == "/secrets/registry.key"
+
+
+def test_diffs_hold_no_key_and_no_password(first: SecretsPlan) -> None:
+    for name, content in first.writes.items():
+        assert content.strip() not in describe(name, content)
+    assert describe("registry.crt", first.writes["registry.crt"]).startswith(
+        "registry.crt: 172.30.0.2, registry, until"
+    )
+
+
+def test_the_certificate_is_what_docker_and_browsers_want(first: SecretsPlan) -> None:
+    leaf = pki.load_certificate(first.writes["registry.crt"], "")
+    leaf.verify_directly_issued_by(pki.load_certificate(first.writes["ca.crt"], ""))
+    assert pki.certificate_names(first.writes["registry.crt"]) == {"registry", "172.30.0.2"}
+    assert isinstance(leaf.public_key(), ec.EllipticCurvePublicKey)
+    assert leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca is False
+    assert leaf.not_valid_after_utc - leaf.not_valid_before_utc < 825 * DAY
+    assert leaf.not_valid_before_utc < NOW
+    authority = pki.load_certificate(first.writes["ca.crt"], "")
+    assert authority.extensions.get_extension_for_class(x509.BasicConstraints).value.ca is True
+    assert pki.days_left(first.writes["ca.crt"], NOW) == pytest.approx(3652)
+
+
+@pytest.mark.parametrize(
+    ("days", "wanted", "reason"),
+    [
+        (0, REGISTRY, None),
+        (789, REGISTRY, None),
+        (791, REGISTRY, "it expires soon"),
+        (900, REGISTRY, "it expires soon"),
+        (0, CertificateRequest(("registry",), ()), "its names changed"),
+        (0, CertificateRequest(("registry", "mirror"), ("172.30.0.2",)), "its names changed"),
+    ],
+)
+def test_renewal(first: SecretsPlan, days: int, wanted: CertificateRequest, reason: str | None) -> None:
+    plan = plan_secrets(request(certificates={"registry": wanted}), first.writes, NOW + days * DAY)
+    assert plan.reasons == (dict.fromkeys(["registry.key", "registry.crt"], reason) if reason else {})
+
+
+def test_another_ca_gives_other_certificates(first: SecretsPlan) -> None:
+    other = plan_secrets(request(), {}, NOW).writes
+    found = {**first.writes, "ca.key": other["ca.key"], "ca.crt": other["ca.crt"]}
+    assert set(plan_secrets(request(), found, NOW).reasons.values()) == {"it is not by the platform's CA"}
+
+
+def test_an_ageing_ca_is_renewed_from_its_key_and_its_leaves_stay(first: SecretsPlan) -> None:
+    late = NOW + 3630 * DAY
+    fresh = {**first.writes, **plan_secrets(request(), first.writes, NOW + 3600 * DAY).writes}
+    plan = plan_secrets(request(ca_name="another name"), fresh, late)
+    assert plan.reasons == {"ca.crt": "it expires soon"}
+    assert pki.common_name(plan.writes["ca.crt"]) == "lab CA"
+
+
+def test_a_lost_ca_key_is_never_papered_over(first: SecretsPlan) -> None:
+    with pytest.raises(PlatformError, match=r"ca\.key is missing"):
+        plan_secrets(request(), {"ca.crt": first.writes["ca.crt"]}, NOW)
+    with pytest.raises(PlatformError, match="do not belong together"):
+        plan_secrets(request(), {**first.writes, "ca.key": pki.new_key()}, NOW)
+
+
+def test_a_persons_own_password_stays_and_htpasswd_follows_it(first: SecretsPlan) -> None:
+    plan = plan_secrets(request(), {**first.writes, "registry.password": "mine\n"}, NOW)
+    assert plan.reasons == {"registry.htpasswd": "user or password changed"}
+    assert pki.htpasswd_matches(plan.writes["registry.htpasswd"], "platform", "mine")
+
+
+def test_passwords_are_long_and_differ(first: SecretsPlan) -> None:
+    one, other = first.writes["registry.password"].strip(), first.writes["grafana.password"].strip()
+    assert len(one) >= 32
+    assert one.isalnum()
+    assert one != other
+
+
+def given(names: tuple[str, ...], *, at: datetime.datetime = NOW, key: str | None = None) -> pki.KeyPair:
+    ca_key, leaf_key = pki.new_key(), pki.new_key()
+    ca = pki.KeyPair(pki.make_ca("somebody", ca_key, at), ca_key)
+    return pki.KeyPair(pki.issue(ca, leaf_key, names, (), at), key or leaf_key)
+
+
+def own(pair: pki.KeyPair, *names: str) -> SecretsPlan:
+    wanted = CertificateRequest(names, (), pair, ("/mine/tls.crt", "/mine/tls.key"))
+    return plan_secrets(request(certificates={"proxy": wanted}, passwords=[], htpasswd={}), {}, NOW)
+
+
+def test_a_given_certificate_wins() -> None:
+    plan = own(given(("*.example.org", "example.org")), "web.example.org", "example.org")
+    assert set(plan.writes) == {"ca.key", "ca.crt"}
+    assert plan.facts["certificates"]["proxy"]["key_file"] == "/mine/tls.key"
+    assert plan.facts["certificates"]["proxy"]["given"] is True
+    assert plan.warnings == []
+
+
+def test_a_given_certificate_that_ends_soon_is_warned_of() -> None:
+    assert "expires in 20 days" in own(given(("a.org",), at=NOW - 800 * DAY), "a.org").warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("pair", "says"),
+    [
+        (given(("a.org",), at=NOW - 900 * DAY), "expired on 2026-"),
+        (given(("a.org",), at=NOW + 2 * DAY), "valid only from"),
+        (given(("b.org",)), "is for b.org, not for a.org"),
+        (given(("*.a.org",)), "not for a.org"),
+        (given(("a.org",), key=pki.new_key()), "do not belong together"),
+        (pki.KeyPair("no certificate", pki.new_key()), "not a PEM certificate"),
+        (pki.KeyPair(given(("a.org",)).certificate, "no key"), "not a PEM private key"),
+    ],
+)
+def test_a_given_certificate_that_would_not_work_is_refused(pair: pki.KeyPair, says: str) -> None:
+    with pytest.raises(PlatformError) as error:
+        own(pair, "a.org")
+    assert says in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("pattern", "host", "covered"),
+    [
+        ("a.org", "a.org", True),
+        ("A.org", "a.ORG", True),
+        ("*.a.org", "www.a.org", True),
+        ("*.a.org", "a.org", False),
+        ("*.a.org", "x.y.a.org", False),
+        ("*.org", "localhost", False),
+    ],
+)
+def test_names_covered(pattern: str, host: str, covered: bool) -> None:
+    assert pki.covers(pattern, host) is covered
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"passwords": ["../x"]}, "no name for a secret"),
+        ({"certificates": {"ca": REGISTRY}}, "no name for a secret"),
+        ({"passwords": []}, "not in passwords"),
+    ],
+)
+def test_refused_requests(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(PlatformError) as error:
+        request(**changes)
+    assert says in error.value.message
+
+
+def test_a_certificate_needs_a_name() -> None:
+    with pytest.raises(PlatformError, match="at least one name"):
+        plan_secrets(request(certificates={"proxy": CertificateRequest(())}), {}, NOW)

@@ -1,0 +1,145 @@
+"""Which actions follow from which states: config_files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import PathState, parse_config_set
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.config_files import changed_files, describe, plan_files
+from ansible_collections.fungap.swarm.plugins.plugin_utils.config_files import split_secrets
+
+DIRECTORY = PathState("directory", None, 0o755, "root", "root")
+FILE = PathState("file", "one\n", 0o644, "root", "root")
+OPEN = {"files": [{"path": "/etc/x/a", "content": "one\n"}]}
+SECRET = {"files": [{"path": "/etc/x/a", "secret": True}], "secret_contents": {"/etc/x/a": "hunter2\n"}}
+AFTER = {"after_change": ["reload", "it"], "pending_marker": "/etc/x/.pending"}
+
+
+def plan(params: dict[str, Any], found: dict[str, PathState]) -> tuple[list[str], str, str, list[str]]:
+    wanted = parse_config_set(params)
+    states = {path: found.get(path, PathState()) for path in wanted.paths}
+    actions = plan_files(wanted, states)
+    before, after = describe(states, actions)
+    return [str(action) for action in actions], before, after, changed_files(wanted, actions)
+
+
+@pytest.mark.parametrize(
+    ("params", "found", "actions"),
+    [
+        pytest.param({}, {}, [], id="nothing wanted"),
+        pytest.param(OPEN, {"/etc/x": DIRECTORY, "/etc/x/a": FILE}, [], id="as wanted"),
+        pytest.param(OPEN, {"/etc/x": DIRECTORY}, ["write /etc/x/a"], id="file missing"),
+        pytest.param(OPEN, {}, ["create directory /etc/x", "write /etc/x/a"], id="directory missing"),
+        pytest.param(
+            OPEN, {"/etc/x": DIRECTORY, "/etc/x/a": replace(FILE, content="two")}, ["write /etc/x/a"], id="content"
+        ),
+        pytest.param(
+            OPEN, {"/etc/x": DIRECTORY, "/etc/x/a": replace(FILE, content=None)}, ["write /etc/x/a"], id="binary"
+        ),
+        pytest.param(OPEN, {"/etc/x": DIRECTORY, "/etc/x/a": PathState("other")}, ["write /etc/x/a"], id="link"),
+        pytest.param(
+            OPEN,
+            {"/etc/x": DIRECTORY, "/etc/x/a": replace(FILE, mode=0o600)},
+            ["set mode 0644 on /etc/x/a"],
+            id="mode",
+        ),
+        pytest.param(
+            OPEN, {"/etc/x": DIRECTORY, "/etc/x/a": replace(FILE, owner="app")}, [], id="an owner nobody asked for"
+        ),
+        pytest.param(
+            {"files": [{"path": "/etc/x/a", "content": "one\n", "owner": "root", "group": "adm"}]},
+            {"/etc/x": DIRECTORY, "/etc/x/a": FILE},
+            ["set mode 0644, owner root, group adm on /etc/x/a"],
+            id="group",
+        ),
+        pytest.param(
+            SECRET,
+            {"/etc/x": DIRECTORY, "/etc/x/a": replace(FILE, content="hunter2\n")},
+            ["set mode 0600 on /etc/x/a"],
+            id="a secret is 0600 without being asked",
+        ),
+        pytest.param(
+            {"directories": [{"path": "/etc/x/b", "mode": "0700"}, {"path": "/etc/x", "mode": "0700"}]},
+            {"/etc/x": DIRECTORY},
+            ["set mode 0700 on /etc/x", "create directory /etc/x/b"],
+            id="directories, parents first",
+        ),
+        pytest.param({"absent": ["/etc/x/a"]}, {}, [], id="gone already"),
+        pytest.param({"absent": ["/etc/x/a"]}, {"/etc/x/a": FILE}, ["remove /etc/x/a"], id="to be removed"),
+        pytest.param({**OPEN, **AFTER}, {"/etc/x": DIRECTORY, "/etc/x/a": FILE}, [], id="no change, no command"),
+        pytest.param(
+            {**OPEN, **AFTER}, {"/etc/x": DIRECTORY}, ["write /etc/x/a", "run reload it"], id="change, command"
+        ),
+        pytest.param(
+            {**OPEN, **AFTER},
+            {"/etc/x": DIRECTORY, "/etc/x/a": FILE, "/etc/x/.pending": FILE},
+            ["run reload it"],
+            id="an earlier run was killed before the command",
+        ),
+    ],
+)
+def test_actions(params: dict[str, Any], found: dict[str, PathState], actions: list[str]) -> None:
+    assert plan(params, found)[0] == actions
+
+
+@pytest.mark.parametrize(
+    ("params", "found", "says"),
+    [
+        (OPEN, {"/etc/x": DIRECTORY, "/etc/x/a": DIRECTORY}, "/etc/x/a is a directory"),
+        ({"directories": [{"path": "/etc/x"}]}, {"/etc/x": FILE}, "/etc/x is not a directory"),
+        ({"files": [{"path": "etc/x", "content": ""}]}, {}, "absolute"),
+        ({"files": [{"path": "/etc/../x", "content": ""}]}, {}, "absolute"),
+        ({"files": [{"path": "/etc/x"}]}, {}, "no content"),
+        ({"files": [{"path": "/etc/x", "content": "", "mode": "420"}]}, {}, "quoted octal"),
+        ({"files": [{"path": "/etc/x", "content": "", "validate": "true"}]}, {}, "%s"),
+        ({"files": [{"path": "/etc/x", "content": "a", "secret": True}]}, {}, "secret_contents"),
+        ({"secret_contents": {"/etc/x": "a"}}, {}, "no secret file"),
+        ({"files": [{"path": "/etc/x", "content": ""}], "absent": ["/etc/x"]}, {}, "more than once"),
+        ({"absent": ["/etc"]}, {}, "refusing to remove /etc"),
+        ({"after_change": ["true"]}, {}, "pending_marker"),
+    ],
+)
+def test_refusals(params: dict[str, Any], found: dict[str, PathState], says: str) -> None:
+    with pytest.raises(PlatformError) as error:
+        plan(params, found)
+    assert says in error.value.message
+
+
+def test_diff_shows_content_and_mode() -> None:
+    _, before, after, changed = plan(OPEN, {"/etc/x": DIRECTORY, "/etc/x/a": replace(FILE, content="two", mode=0o640)})
+    assert before == "# /etc/x/a: mode 0640\ntwo\n"
+    assert after == "# /etc/x/a: mode 0644\none\n"
+    assert changed == ["/etc/x/a"]
+
+
+def test_diff_never_shows_a_secret() -> None:
+    _, before, after, changed = plan(SECRET, {"/etc/x": DIRECTORY, "/etc/x/a": replace(FILE, content="old secret")})
+    assert before == "# /etc/x/a: mode 0644\n(secret, not shown)\n"
+    assert after == "# /etc/x/a: mode 0600\n(secret, not shown, new)\n"
+    assert changed == ["/etc/x/a"]
+
+
+def test_diff_hides_what_root_alone_could_read() -> None:
+    _, before, _, _ = plan(OPEN, {"/etc/x": DIRECTORY, "/etc/x/a": replace(FILE, content="old secret", mode=0o600)})
+    assert "old secret" not in before
+
+
+def test_diff_of_a_removed_file_shows_its_name_only() -> None:
+    _, before, after, changed = plan({"absent": ["/etc/x/a"]}, {"/etc/x/a": FILE})
+    assert (before, after, changed) == ("# /etc/x/a: file\n", "", ["/etc/x/a"])
+
+
+def test_a_directory_is_no_changed_file() -> None:
+    assert plan({"directories": [{"path": "/etc/x", "mode": "0700"}]}, {"/etc/x": DIRECTORY})[3] == []
+
+
+def test_the_controller_takes_secrets_out_of_files() -> None:
+    args = {"files": [{"path": "/a/b", "content": "open"}, {"path": "/a/c", "content": "hunter2", "secret": "yes"}]}
+    assert split_secrets(args, is_true=lambda value: value in (True, "yes")) == {
+        "files": [{"path": "/a/b", "content": "open"}, {"path": "/a/c", "secret": "yes"}],
+        "secret_contents": {"/a/c": "hunter2"},
+    }
+    assert split_secrets({"files": "nonsense"}) == {"files": "nonsense"}

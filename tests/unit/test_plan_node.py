@@ -1,0 +1,142 @@
+"""Every decision about nodes, a row each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Host, Network, Node, parse_bytes
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.node import SeenContainer, SeenHost, plan_nodes
+
+UP = SeenContainer("manager1", "spec-1", "running")
+
+
+@pytest.mark.parametrize(
+    ("seen", "specs", "prune", "actions"),
+    [
+        pytest.param((), {}, False, [], id="nothing wanted, nothing there"),
+        pytest.param((), {"manager1": "spec-1"}, False, ["create node manager1"], id="fresh"),
+        pytest.param((UP,), {"manager1": "spec-1"}, False, [], id="as wanted"),
+        pytest.param((UP,), {"manager1": "spec-1"}, True, [], id="as wanted, prune"),
+        pytest.param(
+            (UP,),
+            {"manager1": "spec-2"},
+            False,
+            ["re-create node manager1 (its settings changed; its volume is kept)"],
+            id="settings changed",
+        ),
+        pytest.param(
+            (SeenContainer("manager1", "spec-1", "exited"),),
+            {"manager1": "spec-1"},
+            False,
+            ["start node manager1 (it is exited)"],
+            id="stopped",
+        ),
+        pytest.param(
+            (SeenContainer("manager1", "spec-1", "created"),),
+            {"manager1": "spec-1"},
+            False,
+            ["start node manager1 (it is created)"],
+            id="a run that was killed between create and start",
+        ),
+        pytest.param(
+            (SeenContainer("manager1", "spec-0", "exited"),),
+            {"manager1": "spec-1"},
+            False,
+            ["re-create node manager1 (its settings changed; its volume is kept)"],
+            id="stopped and changed: replaced, not started first",
+        ),
+        pytest.param((UP,), {}, False, [], id="surplus is kept without prune"),
+        pytest.param((UP,), {}, True, ["remove node manager1 (its volume is kept)"], id="surplus is removed by prune"),
+        pytest.param(
+            (UP,),
+            {"manager1": "spec-1", "worker1": "spec-1"},
+            False,
+            ["create node worker1"],
+            id="one more node leaves the others alone",
+        ),
+    ],
+)
+def test_plan(seen: tuple[SeenContainer, ...], specs: dict[str, str], prune: bool, actions: list[str]) -> None:
+    planned = plan_nodes(
+        network="fungap",
+        subnet="172.30.0.0/24",
+        mtu=1500,
+        specs=specs,
+        seen=SeenHost("172.30.0.0/24", 1500, seen),
+        prune=prune,
+    )
+    assert [str(action) for action in planned] == actions
+
+
+def test_network_comes_first() -> None:
+    planned = plan_nodes(
+        network="fungap",
+        subnet="172.30.0.0/24",
+        mtu=1500,
+        specs={"manager1": "spec-1"},
+        seen=SeenHost(None, None, ()),
+        prune=False,
+    )
+    assert [str(action) for action in planned] == ["create network fungap", "create node manager1"]
+
+
+@pytest.mark.parametrize("seen", [SeenHost("172.31.0.0/24", 1500, ()), SeenHost("172.30.0.0/24", 1400, ())])
+def test_network_is_never_changed_in_place(seen: SeenHost) -> None:
+    with pytest.raises(PlatformError, match="platform_subnet"):
+        plan_nodes(network="fungap", subnet="172.30.0.0/24", mtu=1500, specs={}, seen=seen, prune=False)
+
+
+def host(**changes: Any) -> Host:
+    values: dict[str, Any] = {
+        "platform": "fungap",
+        "image": "fungap/node:1",
+        "network": Network("fungap", "172.30.0.0/24", 1500),
+        "run_dir": "/run/fungap",
+        "nodes": (),
+        "init": "#!/bin/sh\n",
+        "daemon": {},
+        "privileged": False,
+        "extra_hosts": {},
+    }
+    return Host(**(values | changes))
+
+
+def test_node_listens_on_no_port_and_keeps_its_data_on_a_named_volume() -> None:
+    body = host().container(Node("manager1", "172.30.0.11"), "sha256:1")
+    assert "ExposedPorts" not in body
+    assert "PortBindings" not in body["HostConfig"]
+    assert body["HostConfig"]["Binds"] == ["/run/fungap/manager1:/run/node", "fungap-manager1:/var/lib/docker"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({}, True),
+        ({"run_dir": "/run/fungap"}, True),
+        ({"init": "#!/bin/sh\n# changed\n"}, False),
+        ({"daemon": {"mtu": 1400}}, False),
+        ({"privileged": True}, False),
+        ({"extra_hosts": {"registry": "172.30.0.2"}}, False),
+    ],
+)
+def test_spec_label_changes_with_what_the_node_is_made_of(changes: dict[str, Any], same: bool) -> None:
+    node = Node("manager1", "172.30.0.11")
+    before = host().container(node, "sha256:1")["Labels"]["io.fungap.spec"]
+    after = host(**changes).container(node, "sha256:1")["Labels"]["io.fungap.spec"]
+    assert (before == after) is same
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("0", 0), (1024, 1024), ("512M", 512 * 1024**2), ("2g", 2 * 1024**3), ("1.5GiB", 1610612736)]
+)
+def test_parse_bytes(text: str | int, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "lots", "12X"])
+def test_parse_bytes_refuses(text: str) -> None:
+    with pytest.raises(ValueError, match="could not convert"):
+        parse_bytes(text)
