@@ -75,7 +75,8 @@ printf '%s\\n' 'PermitRootLogin no' 'PasswordAuthentication no' 'KbdInteractiveA
 rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id" && : > "$1/etc/machine-id"
 # Emulated on a busy machine, a device may take minutes to show up.
 mkdir -p "$1/etc/systemd/system.conf.d"
-printf '[Manager]\\nDefaultTimeoutStartSec=600\\nDefaultDeviceTimeoutSec=600\\n' > "$1/etc/systemd/system.conf.d/emulation.conf"
+printf '[Manager]\\nDefaultTimeoutStartSec=600\\nDefaultDeviceTimeoutSec=600\\n' \\
+  > "$1/etc/systemd/system.conf.d/emulation.conf"
 systemctl --root="$1" mask serial-getty@ttyS0.service
 systemctl --root="$1" enable systemd-networkd ssh
 systemctl --root="$1" mask apt-daily.timer apt-daily-upgrade.timer man-db.timer
