@@ -13,6 +13,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import DOCKER_HOSTS, RawInventory, Undefined, parse
+from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     FileContent,
     Image,
@@ -123,17 +124,3 @@ def _resolved(values: Mapping[str, Any], written: Mapping[str, Any], name: str) 
         return plain(values[name])
     except AnsibleError as error:
         return Undefined(template=show(plain(written.get(name))), reason=" ".join(str(error.message).split()))
-
-
-def plain(value: Any) -> Any:
-    """A value without Ansible's own types (tags, lazy containers, vault strings)."""
-    if isinstance(value, Mapping):
-        return {plain(key): plain(item) for key, item in value.items()}
-    if value is None or isinstance(value, bool):
-        return value
-    for kind in (int, float):
-        if isinstance(value, kind):
-            return kind(value)
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return [plain(item) for item in value]
-    return str.__str__(value) if isinstance(value, str) else str(value)

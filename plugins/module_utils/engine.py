@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
@@ -249,12 +249,12 @@ class Engine:
         with self._errors(f"pull {reference}"):
             self._follow(self.api.pull(reference, stream=True, decode=True), f"pull {reference}")
 
-    def import_image(self, tar: BinaryIO, repository: str, tag: str, changes: list[str]) -> None:
+    def import_image(self, tar: IO[bytes], repository: str, tag: str, changes: list[str]) -> None:
         """Make a one-layer image of a root filesystem's tar; ``changes`` are Dockerfile instructions."""
         with self._errors(f"import {repository}:{tag}"):
             self.api.import_image_from_stream(tar, repository=repository, tag=tag, changes=changes)
 
-    def load_image(self, archive: BinaryIO) -> str:
+    def load_image(self, archive: IO[bytes]) -> str:
         """Load what ``docker save`` wrote, plain or compressed; return the reference or id of its (last) image."""
         loaded = ""
         with self._errors("load an archive"):
@@ -266,7 +266,7 @@ class Engine:
             raise PlatformError(f"the archive loaded on {self.socket} holds no image")
         return loaded
 
-    def build_image(self, context: BinaryIO, tag: str, *, args: dict[str, str], labels: dict[str, str]) -> None:
+    def build_image(self, context: IO[bytes], tag: str, *, args: dict[str, str], labels: dict[str, str]) -> None:
         """Build the Dockerfile in ``context`` (a tar compressed by gzip); the failure has the build's last lines."""
         with self._errors(f"build {tag}"):
             stream = self.api.build(
@@ -289,7 +289,7 @@ class Engine:
             self.api.tag(image, repository, tag)
 
     def untag_image(self, reference: str) -> None:
-        """Take a name from an image; the image goes with its last one. No such name, or still in use: nothing happens."""
+        """Take a name from an image; the image goes with its last one. No such name, or in use: nothing is done."""
         with self._errors(f"untag {reference}"):
             try:
                 self.api.remove_image(reference)
@@ -431,7 +431,7 @@ class Engine:
     def swarm_node_busy_tasks(self, node_id: str) -> list[str]:
         """Names (or IDs) of containers that tasks still hold on a node."""
         with self._errors("list a node's tasks"):
-            tasks: list[Json] = self.api.tasks(filters={"node": node_id})
+            tasks: list[Json] = self.api.tasks(filters={"node": node_id})  # type: ignore[no-untyped-call]
         at_rest = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
         return [task["ID"] for task in tasks if task["Status"]["State"] not in at_rest]
 
@@ -464,7 +464,7 @@ class Engine:
     def swarm_items(self, kind: str, label: str) -> list[Json]:
         """``GET /configs`` or ``GET /secrets`` with a label. ``kind``: ``config`` or ``secret``."""
         with self._errors(f"list {kind}s"):
-            read = self.api.configs if kind == "config" else self.api.secrets
+            read: Any = self.api.configs if kind == "config" else self.api.secrets
             items: list[Json] = read(filters={"label": label})
             return items
 
@@ -500,19 +500,20 @@ class Engine:
     def set_service_label(self, service_id: str, key: str, value: str) -> None:
         """Change one label of a service, not of its tasks."""
         with self._errors(f"label service {service_id}"):
-            service = self.api.inspect_service(service_id)
+            api: Any = self.api
+            service = api.inspect_service(service_id)
             spec = service["Spec"]
             spec["Labels"] = {**(spec.get("Labels") or {}), key: value}
             params = {"version": service["Version"]["Index"], "registryAuthFrom": "spec"}
-            url = self.api._url("/services/{0}/update", service_id)
-            self.api._result(self.api._post_json(url, data=spec, params=params), json=True)
+            url = api._url("/services/{0}/update", service_id)
+            api._result(api._post_json(url, data=spec, params=params), json=True)
 
     def task_log(self, task_id: str, *, lines: int, timeout_seconds: float = 5) -> str:
         """The last lines of a task's output, from whichever node it ran on; empty when they can't be had."""
         params = {"stdout": True, "stderr": True, "tail": str(lines), "follow": False}
+        api: Any = self.api
         try:
-            url = self.api._url("/tasks/{0}/logs", task_id)
-            response = self.api.get(url, params=params, timeout=timeout_seconds)
+            response = api.get(api._url("/tasks/{0}/logs", task_id), params=params, timeout=timeout_seconds)
             response.raise_for_status()
             return _frames(response.content).decode(errors="replace")
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError):

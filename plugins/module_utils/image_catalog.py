@@ -20,20 +20,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model import image as model
 from ansible_collections.fungap.swarm.plugins.module_utils.plan import image as planning
-from ansible_collections.fungap.swarm.plugins.module_utils.registry_api import Registry
+from ansible_collections.fungap.swarm.plugins.module_utils.registry_api import Registry, RegistrySilentError
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
 # An image of distribution packages is installed and compiled by dpkg, npm, ...: hours mean that something hangs.
 BUILD_TIMEOUT_SECONDS = 1800
+# A registry that was started just before answers within seconds.
+REGISTRY_DEADLINE_SECONDS = 30
 LOCK_FILE = "/run/lock/fungap-images.lock"
 TRUSTED_CA_GLOB = "/usr/local/share/ca-certificates/*.crt"
 DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # What no container reads: documentation and translations (a third of a small image).
-EXCLUDED_PATHS = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*")
+EXCLUDED_FOLDERS = ("doc", "info", "locale", "man")
 
 
 class ImageCatalog:
@@ -41,7 +43,7 @@ class ImageCatalog:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
-        self.engine = Engine(params["socket"])
+        self.engine = Engine(params["docker_socket"])
         self.entries = model.parse_catalog(params["catalog"])
         self.authorities = _read_authorities(params["trusted_ca_files"])
         self.contexts: Mapping[str, Mapping[str, str]] = params["contexts"] or {}
@@ -113,7 +115,9 @@ class ImageCatalog:
         with ThreadPoolExecutor(max_workers=len(pulls)) as pool:
             found = pool.map(lambda target: Engine(self.engine.socket).pull_problem(target.pull), pulls)
         return {
-            target.name: f"cannot pull {target.pull}: {problem}" for target, problem in zip(pulls, found) if problem
+            target.name: f"cannot pull {target.pull}: {problem}"
+            for target, problem in zip(pulls, found, strict=True)
+            if problem
         }
 
     def _judge(self, problems: dict[str, str]) -> list[str]:
@@ -139,6 +143,7 @@ class ImageCatalog:
         """Name -> reference by digest, of what the registry has. A registry that can't be asked has nothing."""
         address = self.params["registry_address"]
         tags = {target.name: target.recipe[:12] for target in self.targets.values() if target.push}
+        self.registry_problem = None
         if not address:
             return {}
         try:
@@ -149,6 +154,19 @@ class ImageCatalog:
         except PlatformError as error:
             self.registry_problem = error
             return {}
+
+    def _refs_once_it_answers(self) -> dict[str, str]:
+        """The same, of a registry that may have been started a moment ago."""
+        refs: dict[str, str] = {}
+
+        def answers() -> bool:
+            refs.update(self._refs())
+            return not isinstance(self.registry_problem, RegistrySilentError)
+
+        wait_until(answers, deadline_seconds=REGISTRY_DEADLINE_SECONDS, failure=lambda: str(self.registry_problem))
+        if self.registry_problem:
+            raise self.registry_problem
+        return refs
 
     def _auth(self) -> tuple[str, str] | None:
         folder = self.params["registry_config"]
@@ -179,7 +197,8 @@ class ImageCatalog:
         if needs:
             return {"needs": needs}
         if pushes and self.registry_problem:
-            raise self.registry_problem
+            there = self._refs_once_it_answers()
+            pushes = [action for action in pushes if action.target.name not in there]
         durations: dict[str, float] = {}
         if makes:
             with _lock():
@@ -288,7 +307,11 @@ class ImageCatalog:
 
 def bootstrap_command(build: model.Build, mirrors: model.Mirrors, authorities_folder: str) -> list[str]:
     """The call of mmdebstrap that writes the root filesystem of ``build`` to its standard output as a tar."""
+    excluded = "".join(f"path-exclude=/usr/share/{folder}/*\\n" for folder in EXCLUDED_FOLDERS)
     hooks = [
+        # Not by --dpkgopt, which costs mmdebstrap one more process for each package that it unpacks.
+        f"printf '{excluded}' > \"$1/etc/dpkg/dpkg.cfg.d/exclude\"",
+        "rm -rf " + " ".join(f'"$1"/usr/share/{folder}/*' for folder in EXCLUDED_FOLDERS),
         f'cp {authorities_folder}/*.crt "$1/usr/local/share/ca-certificates/" 2>/dev/null || true',
         'if [ -x "$1/usr/sbin/update-ca-certificates" ]; then chroot "$1" update-ca-certificates; fi',
         'rm -f "$1"/var/log/*.log "$1"/var/log/apt/* "$1"/var/cache/ldconfig/aux-cache',
@@ -303,7 +326,6 @@ def bootstrap_command(build: model.Build, mirrors: model.Mirrors, authorities_fo
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=APT::Install-Recommends "false"',
         "--dpkgopt=force-unsafe-io",
-        *(f"--dpkgopt=path-exclude={path}" for path in EXCLUDED_PATHS),
         *(f"--customize-hook={hook}" for hook in hooks),
         build.bootstrap,
         "-",
@@ -320,7 +342,7 @@ def _authorities_context(base: str, authorities: Iterable[bytes]) -> io.BytesIO:
         " && cat /usr/local/share/ca-certificates/trusted.crt >> /etc/ssl/certs/ca-certificates.crt\n"
     )
     result = io.BytesIO()
-    with gzip.open(result, "wb") as packed, tarfile.open(fileobj=packed, mode="w") as tar:  # type: ignore[call-overload]
+    with gzip.open(result, "wb") as packed, tarfile.open(fileobj=packed, mode="w") as tar:
         for name, content in (("Dockerfile", dockerfile.encode()), ("trusted.crt", bundle)):
             entry = tarfile.TarInfo(name)
             entry.size = len(content)

@@ -4,15 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
-try:
+with contextlib.suppress(ImportError):  # it comes with the Docker SDK, whose absence Engine reports
     import requests
-except ImportError:  # it comes with the Docker SDK, whose absence Engine reports
-    pass
 
 _MANIFESTS = ", ".join(
     (
@@ -24,8 +23,12 @@ _MANIFESTS = ", ".join(
 )
 
 
+class RegistrySilentError(PlatformError):
+    """The registry doesn't answer; it may be about to start."""
+
+
 class Registry:
-    """A registry at ``address`` (host:port) that is trusted through ``ca_file`` and lets ``auth`` (user, password) in."""
+    """A registry at ``address`` (host:port), trusted through ``ca_file``, that lets ``auth`` (user, password) in."""
 
     def __init__(
         self, address: str, *, ca_file: str, auth: tuple[str, str] | None = None, timeout_seconds: float = 5
@@ -38,7 +41,7 @@ class Registry:
     def digests(self, tags: dict[str, str]) -> dict[str, str]:
         """Repository -> digest, of those ``tags`` (repository -> tag) that the registry has.
 
-        Raises PlatformError when it can't be asked.
+        Raises RegistrySilentError when it doesn't answer, PlatformError when it can't be asked.
         """
         if not tags:
             return {}
@@ -46,7 +49,7 @@ class Registry:
             raise PlatformError(f"the registry {self._address} can't be trusted: there is no {self._ca_file}")
         with ThreadPoolExecutor(max_workers=min(len(tags), 8)) as pool:
             found = list(pool.map(lambda item: self._digest(*item), tags.items()))
-        return {repository: digest for repository, digest in zip(tags, found) if digest}
+        return {repository: digest for repository, digest in zip(tags, found, strict=True) if digest}
 
     def _digest(self, repository: str, tag: str) -> str | None:
         url = f"https://{self._address}/v2/{repository}/manifests/{tag}"
@@ -61,7 +64,9 @@ class Registry:
                     timeout=self._timeout_seconds,
                 )
         except requests.exceptions.RequestException as error:
-            raise PlatformError(f"the registry {self._address} can't be asked for {repository}: {error}") from None
+            raise RegistrySilentError(
+                f"the registry {self._address} can't be asked for {repository}: {error}"
+            ) from None
         if answer.status_code == 404:
             return None
         if answer.status_code == 401:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import with_replicas
+from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import replicas, with_replicas
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     CONVERGED,
     IMAGE_LABEL,
@@ -74,7 +74,10 @@ LOG_BYTES = 4000
 
 
 class StackOperation:
-    """``params``: the module's, after the action plugin filled in the names. ``report``: gets the states while it waits."""
+    """``params``: the module's, after the action plugin filled in the names.
+
+    ``report``: gets the services' states at every look while it waits.
+    """
 
     def __init__(self, params: Mapping[str, Any], report: Report | None = None) -> None:
         self.params = params
@@ -91,7 +94,7 @@ class StackOperation:
             text=params["text"] or "",
             path=os.path.join(params["path"], self.stack, "compose.yml"),
             items=frozenset(contents),
-            keep=params["keep"],
+            keep=max(params["keep"], 1),
         )
 
     # --- look ---
@@ -123,7 +126,7 @@ class StackOperation:
             result={
                 **self._result(self.observed.in_force),
                 "drift": [str(entry) for entry in drift(self.observed.in_force, self.observed.services)],
-                "services": {state.service: {"running": state.running, "wanted": state.wanted} for state in states},
+                "services": _counts(states),
             },
         )
 
@@ -141,8 +144,7 @@ class StackOperation:
             for kind in ("config", "secret"):
                 found = self.engine.swarm_items(kind, f"{NAMESPACE_LABEL}={self.stack}")
                 items += [parse_item(kind, item) for item in found if item["ID"] not in mine]
-        networks = self.engine.swarm_networks()
-        self.network_names = {network["Id"]: network["Name"] for network in networks}
+        networks = self._networks()
         return Observed(
             services=self._services(),
             items=sorted(items, key=lambda item: (item.kind, item.name)),
@@ -155,13 +157,16 @@ class StackOperation:
             file_text=_read_private(self.desired.path),
         )
 
+    def _networks(self) -> list[dict[str, Any]]:
+        networks = self.engine.swarm_networks()
+        self.network_names = {network["Id"]: network["Name"] for network in networks}
+        return networks
+
     def _services(self) -> dict[str, Service]:
         services = [parse_service(one, self.stack, self.network_names) for one in self.engine.services_of(self.stack)]
         return {service.name: service for service in services}
 
     def _look(self) -> Look:
-        if not all(network in self.network_names.values() for network in self.desired.compose.get("networks") or {}):
-            self.network_names = {network["Id"]: network["Name"] for network in self.engine.swarm_networks()}
         return Look(
             services=self._services(),
             tasks=[parse_task(task) for task in self.engine.tasks_of(self.stack)],
@@ -188,8 +193,8 @@ class StackOperation:
         for name, definition in (self.desired.compose.get("services") or {}).items():
             if "@sha256:" not in definition.get("image", ""):
                 yield (
-                    f"service {name}: image {definition.get('image')} is a tag, which can mean other code tomorrow, or on "
-                    "another node: name it by digest (name@sha256:...)"
+                    f"service {name}: image {definition.get('image')} is a tag, which can mean other code tomorrow, "
+                    "or on another node: name it by digest (name@sha256:...)"
                 )
 
     # --- act ---
@@ -232,10 +237,11 @@ class StackOperation:
             if outcome.verdict == CONVERGED:
                 revision = self._record(CONVERGED, outcome.look.services)
                 self._prune()
-                services = {
-                    state.service: {"running": state.running, "wanted": state.wanted} for state in outcome.states
+                return {
+                    **self._result(revision),
+                    "services": _counts(outcome.states),
+                    "seconds": round(outcome.seconds, 1),
                 }
-                return {**self._result(revision), "services": services, "seconds": round(outcome.seconds, 1)}
             failures = self._failures(outcome, tasks_before)
             cause = _cause(outcome, failures)
             verdict = outcome.verdict
@@ -262,6 +268,7 @@ class StackOperation:
             resolve_image=self.params["resolve_image"],
             registry_config=self.params["registry_config"],
         )
+        self._networks()  # the deploy may have made some
 
     def _watch(self, before: Mapping[str, Service]) -> Outcome:
         def allowed(look: Look) -> float:
@@ -282,7 +289,7 @@ class StackOperation:
             counts = {
                 name: service.replicas
                 for name, service in self.observed.services.items()
-                if service.replicas is not None and name in in_force.compose["services"]
+                if service.replicas is not None and replicas(in_force.compose, name) is not None
             }
             try:
                 self._deploy(in_force.compose, counts)
@@ -396,6 +403,10 @@ class StackOperation:
             engine = Engine(socket, timeout_seconds=5) if socket else self.engine
             return engine.health_log(task.container_id)[-LOG_BYTES:]
         return ""
+
+
+def _counts(states: Iterable[ServiceState]) -> dict[str, dict[str, int]]:
+    return {state.service: {"running": state.running, "wanted": state.wanted} for state in states}
 
 
 def _cause(outcome: Outcome, failures: Sequence[Mapping[str, Any]]) -> str:

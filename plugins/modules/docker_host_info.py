@@ -85,7 +85,7 @@ ansible_facts:
         cgroup_version: {description: 1 (also the hybrid) or 2., type: int, returned: always}
         capabilities_complete:
           description:
-            - Whether the bounding set has every capability that the kernel knows. Without them no privileged container can start.
+            - Whether the bounding set has every capability that the kernel knows. Else no privileged container starts.
           type: bool
           returned: always
         systemd: {description: Whether PID 1 is systemd., type: bool, returned: always}

@@ -10,15 +10,19 @@ version_added: 0.1.0
 author:
   - The fungap.swarm authors
 description:
-  - Pulls, builds or loads every image of a catalog that a docker host lacks, in parallel, and pushes those that the platform's registry lacks.
-  - What an image is made of is its recipe. The recipe's hash is the image's tag (C(fungap/<name>:<first 12 digits>)) and,
-    for what is built, its label C(io.fungap.recipe). An image is made once, and made again only when its recipe has changed.
+  - Pulls, builds or loads every image of a catalog that a docker host lacks, in parallel, and pushes those that the
+    platform's registry lacks.
+  - What an image is made of is its recipe. The recipe's hash is the image's tag (C(fungap/<name>:<first 12
+    digits>)) and,
+    for what is built, its label C(io.fungap.recipe). An image is made once, and made again only when its recipe has
+      changed.
   - Sources that can't give an image are all named in one failure, before anything is changed.
   - On a docker host and a registry that have everything this is one start of a Python module.
 attributes:
   check_mode:
     support: full
-    description: Says which images would be made and pushed; changes nothing. An image that would be made is missing in RV(images).
+    description: Says which images would be made and pushed; changes nothing. An image that would be made is missing
+      in RV(images).
   diff_mode:
     support: full
     description: Lists the images by name and recipe.
@@ -26,19 +30,23 @@ attributes:
     support: full
     description: As long as neither the catalog nor a build's files change.
 options:
-  socket:
+  docker_socket:
     description: The unix socket of the docker host's engine.
     type: path
     default: /var/run/docker.sock
   catalog:
     description:
-      - Name of an image to where it comes from. An entry has at least one of C(pull) and C(build); for O(source=archive) it needs neither.
+      - Name of an image to where it comes from. An entry has at least one of C(pull) and C(build); for
+        O(source=archive) it needs neither.
       - C(pull) is the pinned reference of an official image.
-      - C(build) is a dictionary. Either C(bootstrap), a Debian suite, with C(packages) makes an image from packages alone; or C(context),
-        a folder with a Dockerfile on the controller, with C(base), the name of the entry that the Dockerfile gets as build argument C(BASE), and C(args), more build arguments.
+      - C(build) is a dictionary. Either C(bootstrap), a Debian suite, with C(packages) makes an image from packages
+        alone; or C(context),
+        a folder with a Dockerfile on the controller, with C(base), the name of the entry that the Dockerfile gets
+          as build argument C(BASE), and C(args), more build arguments.
         An entry without C(pull) is built for O(source=pull) too.
       - C(source) overrides O(source) for one image.
-      - C(internal=true) is a base of others; it is only made when one of them is built, never pushed, and needs no archive.
+      - C(internal=true) is a base of others; it is only made when one of them is built, never pushed, and needs no
+        archive.
       - C(push=false) keeps an image out of the registry.
     type: dict
     required: true
@@ -54,7 +62,8 @@ options:
   archive_dir:
     description:
       - The folder on the docker host with the archives, for O(source=archive).
-      - An image's archive is C(<name>.tar), C(<name>.tar.gz) or C(<name>.tar.zst), made by C(docker save). Another size or time of change is another image.
+      - An image's archive is C(<name>.tar), C(<name>.tar.gz) or C(<name>.tar.zst), made by C(docker save). Another
+        size or time of change is another image.
     type: path
   missing:
     description: What to do about images that their source can't give. V(skip) leaves them out with a warning.
@@ -72,7 +81,8 @@ options:
     type: list
     elements: path
   debian_mirror:
-    description: The mirror for what is built. By default the one that the docker host uses itself, if that is Debian; else Debian's own.
+    description: The mirror for what is built. By default the one that the docker host uses itself, if that is
+      Debian; else Debian's own.
     type: str
   debian_security_mirror:
     description: The same for security updates.
@@ -82,7 +92,8 @@ options:
     type: dict
     default: {}
   build_packages:
-    description: Packages that the docker host needs to bootstrap a base; installed only if one has to be, and C(mmdebstrap) is missing.
+    description: Packages that the docker host needs to bootstrap a base; installed only if one has to be, and
+      C(mmdebstrap) is missing.
     type: list
     elements: str
     default: [mmdebstrap, debian-archive-keyring]
@@ -178,7 +189,7 @@ def main() -> None:
     run(
         ImageCatalog,
         {
-            "socket": {"type": "path", "default": "/var/run/docker.sock"},
+            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
             "catalog": {"type": "dict", "required": True},
             "names": {"type": "list", "elements": "str"},
             "source": {"type": "str", "choices": ["pull", "build", "archive"], "default": "build"},

@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A build's context as one archive: the same files make the same bytes, whoever owns them and whenever they were written."""
+"""A build's context as one archive: the same files make the same bytes, whoever owns them, whenever they were made."""
 
 from __future__ import annotations
 

@@ -853,7 +853,13 @@ def resolve(world: World) -> dict[str, Any]:
             "ip": inventory.offset(REGISTRY_OFFSET) if inventory.is_nested else outer,
         },
         "edge": {"host": edge_host, "ip": inventory.offset(EDGE_OFFSET) if edge_host else ""},
-        "proxy": {key: world.variable(f"proxy_{key}") for key in ("http_port", "https_port", "bind_address")},
+        "proxy": {
+            **{key: world.variable(f"proxy_{key}") for key in ("http_port", "https_port", "bind_address")},
+            **{
+                key: file_path(inventory.inventory_dir, name) if (name := str(world.variable(f"proxy_{key}"))) else ""
+                for key in ("certificate_file", "certificate_key_file")
+            },
+        },
         "trusted_ca_files": {
             host: list(world.variable("platform_trusted_ca_files") or fact["trusted_ca_files"])
             if world.variable("platform_trusted_ca_files") is not None

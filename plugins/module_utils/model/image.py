@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Images and where they come from: the catalog's entries, recipes, references, and the files that they are read from."""
+"""Images and where they come from: the catalog's entries, recipes, names, and the files that they are read from."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Build:
 class Entry:
     """One entry of the catalog.
 
-    ``pull``: the pinned reference of an official image. ``source``: overrides the catalog's. ``internal``: only a base of
-    others: made when one of them is built, never pushed, not in an archive. ``push``: it belongs in the platform's registry.
+    ``pull``: the pinned reference of an official image. ``source``: overrides the catalog's. ``internal``: only a base
+    of others: made when one of them is built, never pushed, not in an archive. ``push``: it belongs in the registry.
     """
 
     name: str

@@ -16,7 +16,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.image import (
 )
 
 # Raise it when the way a base is bootstrapped changes: it is part of every base's recipe.
-BOOTSTRAP_REVISION = 1
+BOOTSTRAP_REVISION = 2
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,7 @@ def _resolve(
         recipe = recipe_of("pull", entry.pull, authorities)
         targets[name] = Target(**common, how="pull", recipe=recipe, pull=entry.pull)  # type: ignore[arg-type]
     elif entry.build is None:
-        problems[name] = (
-            "the catalog says neither where to pull it nor how to build it"
-            if source == "pull"
-            else ("the catalog doesn't say how to build it")
-        )
+        problems[name] = f"the catalog doesn't say how to build it{' nor where to pull it' if source == 'pull' else ''}"
         return None
     elif entry.build.bootstrap:
         recipe = recipe_of(
@@ -170,8 +166,8 @@ def plan_images(
 ) -> list[Make | Push]:
     """What has to be done, bases first.
 
-    ``present``: names whose image the docker host has. ``registry_address``: "" pushes nothing. ``in_registry``: names that
-    the registry has already. A base is only made when something that stands on it is.
+    ``present``: names whose image the docker host has. ``registry_address``: "" pushes nothing. ``in_registry``: names
+    that the registry has already. A base is only made when something that stands on it is.
     """
     here, there = set(present), set(in_registry)
     needed: set[str] = set()

@@ -1,0 +1,336 @@
+"""image_catalog on the machine's own engine and a real registry (TLS, htpasswd), made by the real catalog."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import gzip
+import ipaddress
+import json
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bcrypt
+import docker
+import pytest
+import requests
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+ROOT = Path(__file__).resolve().parents[2]
+PREFIX = f"im-{uuid.uuid4().hex[:6]}"
+USER, PASSWORD = "platform", "a-password-for-one-test"
+Run = Callable[..., dict[str, Any]]
+
+
+def real_catalog() -> dict[str, Any]:
+    """The catalog of the role's defaults."""
+    text = (ROOT / "roles/images/defaults/main.yml").read_text().replace("{{ role_path }}", str(ROOT / "roles/images"))
+    catalog: dict[str, Any] = yaml.safe_load(text)["images_catalog"]
+    return catalog
+
+
+@pytest.fixture
+def outer() -> Iterator[docker.DockerClient]:
+    """The machine's engine; what a test made there goes away."""
+    client = docker.from_env()
+    yield client
+    for image in client.images.list(filters={"reference": f"fungap/{PREFIX}-*"}):
+        for tag in image.tags:
+            client.images.remove(tag)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> dict[str, Any]:
+    """Two tiny images, one on the other, from nothing."""
+    for name, start in (("low", "FROM scratch"), ("high", "ARG BASE\nFROM ${BASE}")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "Dockerfile").write_text(f"{start}\nARG VERSION\nCOPY content /{name}\nLABEL version=$VERSION\n")
+        (folder / "content").write_text(f"{PREFIX} {name}\n")
+    low, high = f"{PREFIX}-low", f"{PREFIX}-high"
+    return {
+        low: {"internal": True, "build": {"context": str(tmp_path / "low")}},
+        high: {"build": {"context": str(tmp_path / "high"), "base": low, "args": {"VERSION": 1}}},
+    }
+
+
+def test_builds_once(run_module: Run, outer: docker.DockerClient, catalog: dict[str, Any]) -> None:
+    name = f"{PREFIX}-high"
+    args = {"catalog": catalog}
+
+    checked = run_module("image_catalog", args, check=True)
+    assert checked["changed"]
+    assert [action.split()[:2] for action in checked["actions"]] == [["build", f"{PREFIX}-low"], ["build", name]]
+    assert "id" not in checked["images"][name]
+    assert not outer.images.list(filters={"reference": f"fungap/{PREFIX}-*"})
+
+    built = run_module("image_catalog", args)
+    assert built["changed"]
+    assert built["images"][name]["image"] == checked["images"][name]["image"]
+    image = outer.images.get(built["images"][name]["image"])
+    assert image.id == built["images"][name]["id"]
+    assert image.labels["io.fungap.recipe"] == built["images"][name]["recipe"]
+    assert image.labels["version"] == "1"
+    assert built["ansible_facts"]["platform_images"] == built["images"]
+    assert list(built["images"]) == [name], "a base is nobody's image"
+
+    for check in (False, True):
+        again = run_module("image_catalog", args, check=check)
+        assert not again["changed"]
+        assert again["images"] == built["images"]
+
+
+def test_builds_anew_what_a_changed_recipe_touches(
+    run_module: Run, outer: docker.DockerClient, catalog: dict[str, Any], tmp_path: Path
+) -> None:
+    name, low = f"{PREFIX}-high", f"{PREFIX}-low"
+    before = run_module("image_catalog", {"catalog": catalog})
+
+    (tmp_path / "high" / "content").touch()
+    assert not run_module("image_catalog", {"catalog": catalog})["changed"], "another time is not another content"
+
+    (tmp_path / "high" / "content").write_text("other\n")
+    after = run_module("image_catalog", {"catalog": catalog})
+    assert [action.split()[1] for action in after["actions"]] == [name]
+    assert after["images"][name]["id"] != before["images"][name]["id"]
+
+    (tmp_path / "low" / "content").write_text("other\n")
+    after = run_module("image_catalog", {"catalog": catalog})
+    assert [action.split()[1] for action in after["actions"]] == [low, name]
+
+    catalog[name]["build"]["args"]["VERSION"] = 2
+    after = run_module("image_catalog", {"catalog": catalog})
+    assert outer.images.get(after["images"][name]["id"]).labels["version"] == "2"
+
+
+def test_a_failing_build_shows_its_last_lines(run_module: Run, catalog: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "high" / "Dockerfile").write_text("ARG BASE\nFROM ${BASE}\nCOPY nothing /\n")
+    failed = run_module("image_catalog", {"catalog": catalog})
+    assert failed["failed"]
+    assert f"{PREFIX}-high: cannot build" in failed["msg"]
+    assert any("COPY nothing" in line for line in failed["failed_images"][f"{PREFIX}-high"]["output"])
+
+
+def test_loads_an_archive(run_module: Run, outer: docker.DockerClient, catalog: dict[str, Any], tmp_path: Path) -> None:
+    name = f"{PREFIX}-high"
+    built = run_module("image_catalog", {"catalog": catalog})["images"][name]
+    with gzip.open(tmp_path / f"{name}.tar.gz", "wb") as archive:
+        for chunk in outer.images.get(built["id"]).save(named=True):
+            archive.write(chunk)
+    outer.images.remove(built["image"])
+
+    args = {"catalog": catalog, "source": "archive", "archive_dir": str(tmp_path)}
+    checked = run_module("image_catalog", args, check=True)
+    assert [action.split()[:2] for action in checked["actions"]] == [["load", name]]
+    loaded = run_module("image_catalog", args)
+    assert loaded["changed"]
+    assert loaded["images"][name]["id"] == built["id"]
+    assert not run_module("image_catalog", args)["changed"]
+
+
+def test_names_every_image_that_its_source_cannot_give(
+    run_module: Run, outer: docker.DockerClient, catalog: dict[str, Any], tmp_path: Path
+) -> None:
+    absent = {
+        f"{PREFIX}-one": {"source": "archive"},
+        f"{PREFIX}-two": {"source": "pull", "pull": "127.0.0.1:1/nothing:1.0"},
+        f"{PREFIX}-three": {"pull": "example:1"},
+    }
+    args = {"catalog": {**catalog, **absent}, "archive_dir": str(tmp_path)}
+    failed = run_module("image_catalog", args)
+    assert failed["failed"]
+    assert sorted(failed["missing_images"]) == sorted(absent)
+    assert not outer.images.list(filters={"reference": f"fungap/{PREFIX}-*"}), "nothing is made before all is known"
+
+    skipped = run_module("image_catalog", {**args, "missing": "skip"})
+    assert sorted(skipped["images"]) == [f"{PREFIX}-high"]
+    assert sorted(skipped["skipped_images"]) == sorted(absent)
+    assert len(skipped["warnings"]) == 3
+
+
+@dataclass
+class RegistryUnderTest:
+    """A registry on loopback with TLS and a password."""
+
+    address: str
+    config: str
+    certs_dir: Path
+    container: Any
+
+    def digest(self, repository: str, tag: str) -> str | None:
+        answer = requests.head(
+            f"https://{self.address}/v2/{repository}/manifests/{tag}",
+            headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"},
+            auth=(USER, PASSWORD),
+            verify=str(self.certs_dir / "ca.crt"),
+            timeout=5,
+        )
+        return answer.headers.get("Docker-Content-Digest") if answer.ok else None
+
+
+@pytest.fixture
+def registry(run_module: Run, tmp_path: Path) -> Iterator[RegistryUnderTest]:
+    image = run_module("image_catalog", {"catalog": real_catalog(), "names": ["registry"]})["images"]["registry"]
+    config = tmp_path / "registry"
+    config.mkdir()
+    _write_certificate(config)
+    (config / "htpasswd").write_text(f"{USER}:{bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(5)).decode()}\n")
+    (config / "config.yml").write_text(
+        yaml.safe_dump(
+            {
+                "version": 0.1,
+                "storage": {"filesystem": {"rootdirectory": "/var/lib/registry"}, "delete": {"enabled": True}},
+                "http": {"addr": ":5000", "tls": {"certificate": "/tls/tls.crt", "key": "/tls/tls.key"}},
+                "auth": {"htpasswd": {"realm": "test", "path": "/tls/htpasswd"}},
+            }
+        )
+    )
+    container = docker.from_env().containers.run(
+        image["id"],
+        name=f"{PREFIX}-registry",
+        detach=True,
+        ports={"5000/tcp": ("127.0.0.1", None)},
+        volumes=[f"{config}/config.yml:/etc/docker/registry/config.yml:ro", f"{config}:/tls:ro"],
+    )
+    certs_dir = None
+    try:
+        container.reload()
+        address = f"127.0.0.1:{container.ports['5000/tcp'][0]['HostPort']}"
+        certs_dir = Path("/etc/docker/certs.d") / address
+        certs_dir.mkdir(parents=True)
+        shutil.copy(config / "tls.crt", certs_dir / "ca.crt")
+        client = tmp_path / "client"
+        client.mkdir(mode=0o700)
+        auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        (client / "config.json").write_text(json.dumps({"auths": {address: {"auth": auth}}}))
+        under_test = RegistryUnderTest(address, str(client), certs_dir, container)
+        end = time.monotonic() + 20
+        while True:
+            try:
+                assert requests.get(f"https://{address}/v2/", verify=certs_dir / "ca.crt", timeout=2).status_code == 401
+                break
+            except requests.exceptions.RequestException:
+                assert time.monotonic() < end, container.logs().decode()
+                time.sleep(0.1)
+        yield under_test
+    finally:
+        container.remove(force=True, v=True)
+        if certs_dir:
+            shutil.rmtree(certs_dir)
+
+
+def _write_certificate(folder: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "registry under test")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "tls.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "tls.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+def test_pushes_what_the_registry_lacks(
+    run_module: Run, outer: docker.DockerClient, catalog: dict[str, Any], registry: RegistryUnderTest
+) -> None:
+    name = f"{PREFIX}-high"
+    known = {"catalog": catalog, "registry_address": registry.address, "registry_config": registry.config}
+    pushing = {**known, "push": True}
+
+    built = run_module("image_catalog", known)
+    assert "ref" not in built["images"][name]
+
+    checked = run_module("image_catalog", pushing, check=True)
+    assert checked["changed"]
+    assert [action.split()[:2] for action in checked["actions"]] == [["push", name]]
+    tag = checked["images"][name]["recipe"][:12]
+    assert registry.digest(name, tag) is None
+
+    pushed = run_module("image_catalog", pushing)
+    assert pushed["changed"]
+    digest = registry.digest(name, tag)
+    assert digest
+    assert pushed["images"][name]["ref"] == f"{registry.address}/{name}@{digest}"
+    assert PASSWORD not in json.dumps(pushed)
+    assert not outer.images.list(filters={"reference": f"{registry.address}/*"}), (
+        "only its own name is left on the host"
+    )
+
+    log = registry.container.logs()
+    for args, check in ((pushing, False), (pushing, True), (known, False)):
+        again = run_module("image_catalog", args, check=check)
+        assert not again["changed"]
+        assert again["images"] == pushed["images"]
+    news = registry.container.logs()[len(log) :].decode()
+    assert not [verb for verb in ("PUT", "POST", "PATCH") if f"http.request.method={verb}" in news]
+
+    # What stands under the digest is the image: an engine that forgot it gets the same again.
+    outer.images.remove(pushed["images"][name]["image"])
+    outer.api.pull(pushed["images"][name]["ref"], auth_config={"username": USER, "password": PASSWORD})
+    assert outer.images.get(pushed["images"][name]["ref"]).id == pushed["images"][name]["id"]
+    outer.images.remove(pushed["images"][name]["ref"])
+
+
+def test_says_why_it_cannot_push(run_module: Run, catalog: dict[str, Any], registry: RegistryUnderTest) -> None:
+    args = {"catalog": catalog, "registry_address": registry.address, "push": True}
+    failed = run_module("image_catalog", args)
+    assert failed["failed"]
+    assert "refuses the credentials" in failed["msg"]
+
+    unknown = run_module("image_catalog", {**args, "registry_address": "127.0.0.1:1"})
+    assert unknown["failed"]
+    assert "/etc/docker/certs.d/127.0.0.1:1/ca.crt" in unknown["msg"]
+
+
+def test_pulls_with_the_networks_authorities_for_builds(
+    run_module: Run, outer: docker.DockerClient, catalog: dict[str, Any], registry: RegistryUnderTest
+) -> None:
+    """An official image stays as it is; as a base of a build it also trusts the network's authorities."""
+    pushing = {
+        "catalog": real_catalog(),
+        "names": ["registry"],
+        "registry_address": registry.address,
+        "registry_config": registry.config,
+        "push": True,
+    }
+    official = run_module("image_catalog", pushing)["images"]["registry"]
+    subprocess.run(
+        ["docker", "login", "-u", USER, "--password-stdin", registry.address], input=PASSWORD.encode(), check=True
+    )
+    low, high = f"{PREFIX}-low", f"{PREFIX}-high"
+    try:
+        catalog[low] = {"internal": True, "pull": official["ref"]}
+        catalog[f"{PREFIX}-plain"] = {"pull": official["ref"]}
+        trusted = str(registry.certs_dir / "ca.crt")
+        args = {"catalog": catalog, "source": "pull", "trusted_ca_files": [trusted]}
+        pulled = run_module("image_catalog", args)
+        assert pulled["changed"], pulled
+        assert pulled["images"][f"{PREFIX}-plain"]["id"] == official["id"]
+        bundle = outer.containers.run(
+            pulled["images"][high]["id"], ["cat", "/etc/ssl/certs/ca-certificates.crt"], remove=True
+        )
+        assert Path(trusted).read_bytes().strip() in bundle
+        assert not run_module("image_catalog", args)["changed"]
+    finally:
+        subprocess.run(["docker", "logout", registry.address], check=True)
+        outer.images.remove(official["ref"], force=True)

@@ -1,0 +1,122 @@
+"""The catalog's parsers."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.image import (
+    Mirrors,
+    local_tag,
+    parse_apt_sources,
+    parse_catalog,
+    parse_registry_auth,
+    recipe_of,
+)
+
+BOOTSTRAP = {"build": {"bootstrap": "trixie", "packages": ["ca-certificates"]}}
+
+
+def test_a_catalog_becomes_entries() -> None:
+    entries = parse_catalog(
+        {
+            "base": {"internal": True, **BOOTSTRAP},
+            "app": {"pull": "app:1", "push": False, "build": {"context": "/a", "base": "base", "args": {"V": 2}}},
+        }
+    )
+    assert entries["base"].internal
+    assert entries["base"].build
+    assert entries["base"].build.packages == ("ca-certificates",)
+    assert entries["app"].build
+    assert entries["app"].build.args == {"V": "2"}
+    assert not entries["app"].push
+
+
+@pytest.mark.parametrize(
+    ("catalog", "said"),
+    [
+        ({"Web": {}}, "'Web' is no image name"),
+        ({"web": "nginx"}, "web: must be a dictionary"),
+        ({"web": {"from": "nginx"}}, "web: unknown from; known are build, internal, pull, push, source"),
+        ({"web": {"source": "hub"}}, "source must be one of pull, build, archive, not 'hub'"),
+        ({"web": {"push": "no"}}, "web: push must be true or false, not 'no'"),
+        ({"web": {"build": "./web"}}, "web: build must be a dictionary"),
+        ({"web": {"build": {"dockerfile": "x"}}}, "web: build: unknown dockerfile"),
+        (
+            {"web": {"build": {"base": "web"}}},
+            "web: build needs either bootstrap (a Debian suite) or context (a folder)",
+        ),
+        ({"web": {"build": {"context": "/w", "bootstrap": "trixie"}}}, "web: build needs either"),
+        ({"web": {"build": {"context": "/w", "args": ["a"]}}}, "web: build.args must be a dictionary"),
+        ({"web": {"build": {"bootstrap": "trixie", "packages": "a"}}}, "web: build.packages must be a list"),
+        ({"web": {"build": {"context": "/w", "base": "gone"}}}, "web: its base 'gone' is not in the catalog"),
+        ({"web": {"build": {"context": "/w", "base": "web"}}}, "web: it is its own base"),
+    ],
+)
+def test_a_wrong_catalog_is_refused(catalog: dict[str, Any], said: str) -> None:
+    with pytest.raises(PlatformError) as caught:
+        parse_catalog(catalog)
+    assert said in caught.value.message
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(PlatformError) as caught:
+        parse_catalog({"a": {"x": 1}, "b": {"y": 1}})
+    assert len(caught.value.details["problems"]) == 2
+
+
+def test_a_recipe_is_stable_and_tells_its_parts_apart() -> None:
+    assert recipe_of("build", {"a": 1, "b": 2}) == recipe_of("build", {"b": 2, "a": 1})
+    assert recipe_of("ab", "c") != recipe_of("a", "bc")
+    assert local_tag("web", "0123456789abcdef") == "fungap/web:0123456789ab"
+
+
+DEB822 = """
+Types: deb deb-src
+# a comment
+URIs: https://mirror.example/debian/
+Suites: bookworm bookworm-updates
+Components: main
+
+Types: deb
+URIs: http://mirror.example/security
+Suites:
+ bookworm-security
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", Mirrors()),
+        (DEB822, Mirrors("https://mirror.example/debian", "http://mirror.example/security")),
+        ("deb http://m.example/debian bookworm main\n", Mirrors(main="http://m.example/debian")),
+        ("deb [arch=amd64 signed-by=/a.gpg] http://m.example/d bookworm main", Mirrors(main="http://m.example/d")),
+        ("deb http://m.example/s bookworm-security main", Mirrors(security="http://m.example/s")),
+        ("# deb http://m.example/debian bookworm main", Mirrors()),
+        ("deb-src http://m.example/debian bookworm main", Mirrors()),
+        ("deb cdrom:[Debian 12]/ bookworm main\ndeb file:/srv/debian bookworm main", Mirrors()),
+        ("deb http://vendor.example/apt sdk-bookworm main", Mirrors()),
+        ("Types: deb\nURIs: http://m.example/d\nSuites: bookworm\nEnabled: no\n", Mirrors()),
+    ],
+)
+def test_the_hosts_own_mirror_is_found(text: str, expected: Mirrors) -> None:
+    assert parse_apt_sources([text], "bookworm") == expected
+
+
+def test_credentials_are_read_for_their_registry_only() -> None:
+    auth = base64.b64encode(b"platform:a:b").decode()
+    text = json.dumps({"auths": {"registry:5000": {"auth": auth}}})
+    assert parse_registry_auth(text, "registry:5000") == ("platform", "a:b")
+    assert parse_registry_auth(text, "other:5000") is None
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", '{"auths": {"r": {"auth": "***"}}}'])
+def test_wrong_credentials_are_not_repeated(text: str) -> None:
+    with pytest.raises(PlatformError) as caught:
+        parse_registry_auth(text, "r")
+    assert text not in caught.value.message

@@ -1,0 +1,125 @@
+"""Which images are made and pushed: one row, one decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils.model.image import Archive, parse_catalog
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.image import (
+    Circumstances,
+    plan_images,
+    remote_tag,
+    resolve,
+)
+
+CATALOG = {
+    "base": {"internal": True, "build": {"bootstrap": "trixie"}},
+    "nodejs": {"internal": True, "pull": "node:20", "build": {"context": "/nodejs", "base": "base"}},
+    "proxy": {"pull": "nginx:1.26", "build": {"context": "/proxy", "base": "base"}},
+    "app": {"build": {"context": "/app", "base": "nodejs"}},
+    "tool": {"pull": "tool:1", "push": False},
+}
+SEEN = Circumstances(
+    contexts={"nodejs": "1", "proxy": "2", "app": "3"},
+    archives={"proxy": Archive("/archive/proxy.tar", 1, 1)},
+    trusted_ca="ca",
+)
+
+
+def targets(source: str, *names: str, seen: Circumstances = SEEN, catalog: Any = CATALOG) -> Any:
+    return resolve(parse_catalog(catalog), names, source, seen)
+
+
+@pytest.mark.parametrize(
+    ("source", "names", "made", "missing"),
+    [
+        ("build", ["proxy"], ["bootstrap base", "build proxy"], []),
+        ("build", ["app"], ["bootstrap base", "build nodejs", "build app"], []),
+        ("build", ["proxy", "app"], ["bootstrap base", "build proxy", "build nodejs", "build app"], []),
+        ("build", ["tool"], [], ["tool"]),
+        ("build", ["none"], [], ["none"]),
+        ("pull", ["proxy"], ["pull proxy"], []),
+        ("pull", ["app"], ["pull nodejs", "build app"], []),
+        ("pull", ["tool", "proxy"], ["pull tool", "pull proxy"], []),
+        ("archive", ["proxy"], ["load proxy"], []),
+        ("archive", ["proxy", "app", "tool"], ["load proxy"], ["app", "tool"]),
+    ],
+)
+def test_every_source_makes_what_it_can(source: str, names: list[str], made: list[str], missing: list[str]) -> None:
+    found, problems = targets(source, *names)
+    assert [f"{target.how} {target.name}" for target in found.values()] == made
+    assert sorted(problems) == missing
+
+
+def test_what_stands_on_a_missing_base_names_it() -> None:
+    catalog = {"low": {"pull": "low:1"}, "high": {"build": {"context": "/h", "base": "low"}}}
+    _, problems = targets("build", "high", catalog=catalog)
+    assert problems["high"].startswith("its base low can't be had: ")
+
+
+@pytest.mark.parametrize(
+    ("present", "in_registry", "push", "actions"),
+    [
+        ([], [], False, ["make base", "make proxy", "make nodejs", "make app"]),
+        (["base"], [], False, ["make proxy", "make nodejs", "make app"]),
+        (["proxy", "app"], [], False, []),
+        (["base", "nodejs", "proxy"], [], False, ["make app"]),
+        (["nodejs", "proxy"], [], False, ["make app"]),
+        (["proxy"], [], False, ["make base", "make nodejs", "make app"]),
+        (["proxy", "app"], [], True, ["push proxy", "push app"]),
+        (["proxy", "app"], ["proxy"], True, ["push app"]),
+        (["proxy", "app"], ["proxy", "app"], True, []),
+        (["base", "nodejs", "app"], ["app"], True, ["make proxy", "push proxy"]),
+    ],
+)
+def test_only_what_is_lacking_is_done(
+    present: list[str], in_registry: list[str], push: bool, actions: list[str]
+) -> None:
+    found, _ = targets("build", "proxy", "app")
+    plan = plan_images(found, present, registry_address="r:5000" if push else "", in_registry=in_registry)
+    assert [f"{type(action).__name__.lower()} {action.target.name}" for action in plan] == actions
+
+
+def test_an_image_that_stays_out_of_the_registry_is_not_pushed() -> None:
+    found, _ = targets("pull", "tool")
+    assert plan_images(found, ["tool"], registry_address="r:5000") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "touched"),
+    [
+        ({}, []),
+        ({"trusted_ca": "other"}, ["app", "base", "nodejs", "proxy"]),
+        ({"generation": "2"}, ["app", "base", "nodejs", "proxy"]),
+        ({"contexts": {**SEEN.contexts, "proxy": "x"}}, ["proxy"]),
+        ({"contexts": {**SEEN.contexts, "nodejs": "x"}}, ["app", "nodejs"]),
+    ],
+)
+def test_a_recipe_changes_with_what_it_is_made_of(change: dict[str, Any], touched: list[str]) -> None:
+    before, _ = targets("build", "proxy", "app")
+    after, _ = targets("build", "proxy", "app", seen=replace(SEEN, **change))
+    assert sorted(name for name in before if before[name].recipe != after[name].recipe) == touched
+
+
+def test_authorities_only_touch_official_images_that_others_are_built_on() -> None:
+    before, _ = targets("pull", "proxy", "app")
+    after, _ = targets("pull", "proxy", "app", seen=replace(SEEN, trusted_ca=""))
+    assert sorted(name for name in before if before[name].recipe != after[name].recipe) == ["app", "nodejs"]
+
+
+def test_another_archive_is_another_image() -> None:
+    before, _ = targets("archive", "proxy")
+    after, _ = targets("archive", "proxy", seen=replace(SEEN, archives={"proxy": Archive("/archive/proxy.tar", 1, 2)}))
+    assert before["proxy"].recipe != after["proxy"].recipe
+
+
+def test_actions_say_what_they_do() -> None:
+    found, _ = targets("pull", "proxy")
+    phrases = [str(action) for action in plan_images(found, [], registry_address="r:5000")]
+    assert phrases == [
+        f"pull proxy from nginx:1.26 as {found['proxy'].image}",
+        f"push proxy to {remote_tag(found['proxy'], 'r:5000')}",
+    ]
