@@ -8,6 +8,7 @@ import hashlib
 from typing import Any
 
 import pytest
+
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model import env
 
@@ -111,7 +112,8 @@ def test_target(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["", "env", "./env", "/", "//", "//env", "/env/", "/a/../b", "/a/./b", "/a//b", "/proc", "/sys/x", "/dev/shm"]
+    "target",
+    ["", "env", "./env", "/", "//", "//env", "/env/", "/a/../b", "/a/./b", "/a//b", "/proc", "/sys/x", "/dev/shm"],
 )
 def test_target_refused(target: str) -> None:
     with pytest.raises(PlatformError, match="target"):

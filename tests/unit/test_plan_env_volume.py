@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import EnvVolume
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.env_volume import (
     Copy,
