@@ -39,9 +39,9 @@ class Desired:
     """What shall be.
 
     ``version``: the one that the app is about to run with, None when there is none (state absent, or labels only).
-    ``keep``: how many older ones stay for rollbacks, None when nothing is to be removed; ``keep_versions``: that stay
-    in any case. ``ready``: node to versions that another call wrote. ``labels``: whether node labels can be set (a manager
-    is at hand). ``absent``: take everything away.
+    ``keep``: how many older ones stay for rollbacks, None when none is to be removed; ``keep_versions``: that stay
+    in any case. ``ready``: node to versions that another call wrote. ``labels``: whether node labels can be set (a
+    manager is at hand). ``absent``: take everything away.
     """
 
     version: str | None = None
