@@ -632,7 +632,7 @@ class Engine:
 
         ``image``: a reference, or None for an empty image, imported for the purpose. ``volume``: mounted at ``target``.
         """
-        mounts = [docker.types.Mount(target, volume, type="volume", no_copy=True)] if volume else []
+        mounts = [docker.types.Mount(target, volume, type="volume", no_copy=True)] if volume and target else []
         empty = None
         container = None
         try:
