@@ -431,7 +431,7 @@ class Engine:
     def swarm_node_busy_tasks(self, node_id: str) -> list[str]:
         """Names (or IDs) of containers that tasks still hold on a node."""
         with self._errors("list a node's tasks"):
-            tasks: list[Json] = self.api.tasks(filters={"node": node_id})  # type: ignore[no-untyped-call]
+            tasks: list[Json] = self.api.tasks(filters={"node": node_id})
         at_rest = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
         return [task["ID"] for task in tasks if task["Status"]["State"] not in at_rest]
 

@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From an entry of ``apps`` to what is deployed: defaults, the compose file, the proxy's upstream. Pure."""
+"""From an entry of ``apps`` to what is deployed: defaults and the compose file. Pure."""
 
 from __future__ import annotations
 
@@ -75,14 +75,6 @@ def resolve_app(name: str, app: Mapping[str, Any]) -> Json:
         else:
             resolved[key] = default if given is None else given
     return resolved
-
-
-def upstream(app: Mapping[str, Any]) -> str:
-    """Where the proxy finds the app's replicas: ``tasks.<stack>_<service>:<port>``, an address for each that runs.
-
-    ``app``: its ``name`` and ``port`` count.
-    """
-    return f"tasks.{app['name']}_{SERVICE}:{app['port']}"
 
 
 def needs_stop_first(app: Mapping[str, Any]) -> bool:

@@ -79,7 +79,7 @@ def _short(image: str) -> str:
 
 
 def platform_notes(platform: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
-    """Where the platform is reached, how to trust it, what to try next. ``secrets``: the fact, {} when it is unknown."""
+    """Where the platform is reached, how to trust it, what to try next. ``secrets``: the fact, {} where unknown."""
     port = platform["proxy"]["https_port"]
     suffix = "" if port == 443 else f":{port}"
     hosts = [host for app in platform["apps"].values() for host in app["hosts"]]

@@ -17,7 +17,6 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     compose_text,
     monitor_seconds,
     resolve_app,
-    upstream,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
 
@@ -203,7 +202,7 @@ def test_monitor_covers_the_health_check() -> None:
 def test_the_proxy_looks_where_the_app_is(name: str) -> None:
     app = resolve_app(name, {"image": "a", "port": 3000, "hosts": ["a.example"], "route": {"sticky": True}})
     route = app_routes({name: app})[0]
-    assert upstream(app) == f"tasks.{name}_web:3000" == f"{route['upstream']}:{route['port']}"
+    assert (route["upstream"], route["port"]) == (f"tasks.{name}_web", 3000)
     assert app_compose(app, image=IMAGE)["services"]["web"]["hostname"] == route["slot_prefix"] + "{{.Task.Slot}}"
 
 

@@ -10,8 +10,9 @@ import pytest
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 OURS = "ansible_collections.fungap.swarm.plugins."
-# Layer -> layers that it may import, besides itself. `operation` is the rest of module_utils/*.py: what the modules do, put
-# together from the layers below (they make the runner's plans), and helpers that know neither Docker nor AnsibleModule.
+# Layer -> layers that it may import, besides itself. `operation` is the rest of module_utils/*.py: what the modules do,
+# put together from the layers below (they make the runner's plans), and helpers that know neither Docker nor
+# AnsibleModule.
 ALLOWED = {
     "errors": set(),
     "model": {"errors"},
