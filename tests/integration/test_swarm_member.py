@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 import requests
-from conftest import Lab, Node
+
+from .conftest import ROOT, Lab, Node
 
 RunModule = Callable[..., dict[str, Any]]
 
@@ -350,3 +354,92 @@ def test_workers_of_a_dead_swarm_join_the_new_one(lab: Lab, run_module: RunModul
     assert done["actions"][0] == "start a swarm on manager1"
     assert roles(lab.nodes["manager1"]) == ALL_READY
     assert not ok(run_module("swarm_member", platform(lab)))["changed"]
+
+
+def test_a_manager_that_lost_the_others_for_good(lab: Lab, run_module: RunModule) -> None:
+    """Two managers, one of them re-created: no majority is left."""
+    two = platform(lab, "manager1", "worker1")
+    ok(run_module("swarm_member", two))
+    lab.nodes["manager1"].api.create_config("survives", b"data")
+    address = lab.nodes["worker1"].address
+    lab.remove("worker1", volume=True)
+    lab.create("worker1", address)
+    lab.wait("worker1")
+    refused = run_module("swarm_member", {**two, "deadline_seconds": 5})
+    assert "manager1 holds a swarm that can't decide anything" in refused["msg"]
+    assert f"{address}:2377" in refused["msg"]
+
+    done = ok(run_module("swarm_member", {**two, "recover_quorum": True, "deadline_seconds": 20}))
+    assert done["actions"] == ["restart the swarm from manager1 alone (the other managers are lost)"]
+    manager = lab.nodes["manager1"]
+    assert roles(manager) == {**ALL_READY, "worker1": ("manager", "ready")}
+    assert "survives" in [config["Spec"]["Name"] for config in manager.api.configs()]
+    ok(run_module("swarm_member", platform(lab)))
+    assert roles(manager) == ALL_READY
+
+
+def play_role(tmp_path: Path, nodes: list[dict[str, Any]], *args: str, **variables: Any) -> tuple[str, dict[str, int]]:
+    """Run the role on the docker hosts ``a`` and ``b``, both of them this machine: (output, {host: changed tasks})."""
+    variables = {"swarm_member_nodes": nodes, **variables}
+    play = [
+        {"hosts": "all", "gather_facts": False, "roles": [{"role": "fungap.swarm.swarm_member"}], "vars": variables}
+    ]
+    host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    (tmp_path / "play.yml").write_text(json.dumps(play))
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"a": host, "b": host}}}))
+    done = subprocess.run(
+        ["ansible-playbook", "-i", f"{tmp_path}/hosts.json", f"{tmp_path}/play.yml", "--diff", "-v", *args],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    stats = json.loads(done.stdout[done.stdout.index("{") :])["stats"]
+    return done.stdout, {name: stats[name]["changed"] for name in ("a", "b")}
+
+
+def test_role_on_several_docker_hosts_and_on_one(lab: Lab, tmp_path: Path) -> None:
+    manager = lab.nodes["manager1"]
+
+    def on(name: str, host: str, role: str = "worker", **more: Any) -> dict[str, Any]:
+        node = lab.nodes[name]
+        return {"name": name, "host": host, "role": role, "socket": node.socket, "address": node.address, **more}
+
+    for node in lab.nodes.values():
+        node.api.leave_swarm(force=True)
+    three = [on("manager1", "a", "manager"), on("worker1", "b", labels={"disk": "ssd"}), on("worker2", "b")]
+    _output, changed = play_role(tmp_path, three, "--check")
+    assert changed == {"a": 1, "b": 1}
+    assert manager.api.info()["Swarm"]["LocalNodeState"] == "inactive"
+    output, changed = play_role(tmp_path, three)
+    assert roles(manager) == ALL_READY
+    assert listed(manager)["worker1"]["Spec"]["Labels"] == {"disk": "ssd"}
+    before = versions(manager)
+    again, changed = play_role(tmp_path, three)
+    assert changed == {"a": 0, "b": 0}
+    assert versions(manager) == before
+    assert "SWMTKN" not in output + again
+
+    # A manager on the other host, re-created: its ghost goes, it is a manager again.
+    managers = [on("manager1", "a", "manager"), on("worker1", "b", "manager"), on("worker2", "a", "manager")]
+    play_role(tmp_path, managers)
+    address = lab.nodes["worker1"].address
+    lab.remove("worker1", volume=True)
+    lab.create("worker1", address)
+    lab.wait("worker1")
+    managers[1] = on("worker1", "b", "manager")
+    play_role(tmp_path, managers)
+    assert set(roles(manager).values()) == {("manager", "ready")}
+
+    # All on one docker host: one module start; who is no longer in the inventory goes.
+    play_role(tmp_path, [on("manager1", "a", "manager"), on("worker1", "a"), on("worker2", "a")])
+    assert roles(manager) == ALL_READY
+    output, changed = play_role(tmp_path, [on("manager1", "a", "manager"), on("worker1", "a")])
+    assert changed == {"a": 1, "b": 0}
+    assert set(roles(manager)) == {"manager1", "worker1"}

@@ -480,6 +480,14 @@ LEADERLESS = {"m1": member("m1", knows=("m1", "m2", "m3"), error="no leader")}
             id="recover quorum",
         ),
         pytest.param(
+            [want("m1"), want("m2")],
+            {"m1": member("m1", knows=("m1", "m2")), "m2": FRESH},
+            swarm(row("m1"), row("m2", id="id-old")),
+            Circumstances(recover_quorum=True),
+            ["restart the swarm from m1 alone (the other managers are lost)"],
+            id="recover quorum before the swarm has noticed",
+        ),
+        pytest.param(
             [want("m1")],
             ONE_MANAGER,
             swarm(row("m1"), row("w1"), row("w2", state="down")),
@@ -571,6 +579,13 @@ def test_plan_with_circumstances(
             Swarm(),
             "m2 holds a swarm that can't decide",
             id="a fresh node never overrules a manager with data",
+        ),
+        pytest.param(
+            [want("m1"), want("m2")],
+            {"m1": member("m1", knows=("m1", "m2")), "m2": FRESH},
+            swarm(row("m1"), row("m2", id="id-old")),
+            "m1 holds a swarm that can't decide.*10.0.0.2:2377",
+            id="a re-created manager is no longer there, whatever the list still says",
         ),
         pytest.param(
             [replace(want("w1"), socket=None)],

@@ -233,6 +233,7 @@ def plan_members(
     ``engines``: {name: what the node's engine says} for those whose engine can be asked from here. Raises PlatformError
     when what is wanted can't be, naming node and cure.
     """
+    swarm = _without_recreated_managers(wanted, engines, swarm)
     first = _plan_prerequisites(wanted, engines, swarm, circumstances)
     if first:
         return MembersPlan([NodePlan(node.name, 0, [action]) for node, action in first], complete=False)
@@ -326,13 +327,18 @@ def _plan_prerequisites(
             engine = engines[node.name]
             why = f"its address changed from {engine.address} to {node.address}"
             return [(node, Action("force_new_cluster", node.name, NODE, node_id=engine.node_id, why=why))]
-        return []
-    if circumstances.can_join_elsewhere:
+        quorum = Quorum.of(swarm)
+        if quorum.reachable * 2 > quorum.managers or not _recreated_managers(wanted, engines, swarm):
+            return []
+    elif circumstances.can_join_elsewhere:
         return []
     holders = [
         node
         for node in wanted
-        if node.state == "manager" and node.name in engines and _holds_a_swarm(engines[node.name])
+        if node.state == "manager"
+        and node.name in engines
+        and _holds_a_swarm(engines[node.name])
+        and (not swarm.exists or swarm.by_id(engines[node.name].node_id))
     ]
     if not holders:
         return []
@@ -350,6 +356,27 @@ def _plan_prerequisites(
         f"{node.name} holds a swarm that can't decide anything: {engine.error or 'it has no leader'}. Bring back its "
         f"other managers ({others or 'none known'}), or, when they are lost for good, let this one start again alone "
         "with recover_quorum: true"
+    )
+
+
+def _recreated_managers(
+    wanted: Sequence[WantedNode], engines: Mapping[str, EngineMembership], swarm: Swarm
+) -> set[str]:
+    """IDs of managers' rows whose engine is another one now: they may still be listed as reachable, for seconds."""
+    current = {node.swarm_name: engines[node.name].node_id for node in wanted if node.name in engines}
+    return {
+        entry.id
+        for entry in swarm.entries
+        if entry.is_manager and entry.hostname in current and current[entry.hostname] != entry.id
+    }
+
+
+def _without_recreated_managers(
+    wanted: Sequence[WantedNode], engines: Mapping[str, EngineMembership], swarm: Swarm
+) -> Swarm:
+    gone = _recreated_managers(wanted, engines, swarm)
+    return replace(
+        swarm, entries=[replace(entry, reachable=False) if entry.id in gone else entry for entry in swarm.entries]
     )
 
 
