@@ -170,9 +170,12 @@ def _escaped(value: Any) -> Any:
         return {str(key): _escaped(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [_escaped(one) for one in value]
+    # Values from Ansible carry its tags: the writer wants plain ones.
     if isinstance(value, str):
         return str(value).replace("$", "$$")
-    return value
+    if isinstance(value, bool) or value is None:
+        return value
+    return float(value) if isinstance(value, float) else int(value)
 
 
 def _merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> Json:

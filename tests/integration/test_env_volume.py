@@ -214,6 +214,10 @@ def deploy(swarm: Swarm, image: str, source: str, target: str, version: str | No
     return str(wait_for(answer))
 
 
+def service_update(swarm: Swarm) -> str | None:
+    return (swarm.manager.api.services()[0].get("UpdateStatus") or {}).get("State")
+
+
 def test_the_bug_the_refusal_and_the_right_mount(swarm: Swarm, run_module: RunModule) -> None:
     # The bug: the first image fills the volume, the second one's code is hidden behind it, nobody is told.
     assert deploy(swarm, "web:v1", "web_code", "/usr/src/app") == "code v1"
@@ -245,6 +249,8 @@ def test_the_bug_the_refusal_and_the_right_mount(swarm: Swarm, run_module: RunMo
     ]
     assert running == ["A=1\n"]
     # That service remembers that image and target were looked at: no container is created for it again.
+    settled = {"completed", None}
+    assert wait_for(lambda: service_update(swarm) in settled)
     before = time.time()
     again = run_module("env_volume", swarm.arguments(image="web:v2"))
     assert not again["changed"]

@@ -1,0 +1,98 @@
+"""The role app on a real swarm: env file, stack, update, rollback of the env."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import ROOT, Lab
+from .test_env_volume import Swarm, busybox, events, run_in, volumes, wait_for
+
+__all__ = ["busybox"]
+
+HEALTH = ["CMD", "/bin/busybox", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:3000/"]
+Converge = Callable[..., dict[str, int]]
+
+
+@pytest.fixture
+def swarm(engines: Lab, busybox: bytes) -> Swarm:
+    swarm = Swarm(engines, busybox)
+    swarm.manager.api.create_network("public", driver="overlay", attachable=True)
+    return swarm
+
+
+@pytest.fixture
+def converge(swarm: Swarm, tmp_path: Path) -> Converge:
+    """Run the role with these settings of the app; return the play's counts."""
+
+    def run(**app: Any) -> dict[str, int]:
+        settings = {
+            "image": "web",
+            "port": 3000,
+            "replicas": 2,
+            "env_file": "web.env",
+            "env_target": "/usr/src/app/env",
+            "health": {"test": HEALTH, "interval_seconds": 1, "timeout_seconds": 1, "start_period_seconds": 1},
+            "update": {"monitor_seconds": 5},
+            "stop_grace_seconds": 2,
+        }
+        variables = {
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "platform_config_dir": str(tmp_path / "config"),
+            "app_env_dir": str(tmp_path),
+            "app_manager_socket": swarm.manager.socket,
+            "app_nodes": [{"name": node.name, "socket": node.socket, "host": "localhost"} for node in swarm.nodes],
+            "app_images": {"web": "web:v1", "web2": "web:v2"},
+            "app_apps": {"web": {**settings, **app}},
+        }
+        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables}
+        (tmp_path / "play.yml").write_text(json.dumps([{**play, "roles": ["fungap.swarm.app"]}]))
+        done = subprocess.run(
+            ["ansible-playbook", "-i", "localhost,", "--diff", str(tmp_path / "play.yml")],
+            cwd=ROOT,
+            env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "hunter" not in done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
+        recap = next(line for line in done.stdout.splitlines() if line.startswith("localhost ") and "ok=" in line)
+        return {key: int(value) for key, value in (word.split("=") for word in recap.split() if "=" in word)}
+
+    return run
+
+
+def answers(swarm: Swarm, *command: str) -> list[str]:
+    """What each running replica says to a command."""
+    return [
+        run_in(node, one["Id"], "/bin/busybox", *command)
+        for node in swarm.nodes
+        for one in node.api.containers(filters={"label": "com.docker.swarm.service.name=web_web"})
+    ]
+
+
+def test_an_app_with_its_env_file(swarm: Swarm, converge: Converge, tmp_path: Path) -> None:
+    (tmp_path / "web.env").write_text("PASSWORD=hunter1\n")
+    assert converge()["changed"] == 2
+    read = ["cat", "/usr/src/app/env/.env"]
+    assert wait_for(lambda: answers(swarm, *read) == ["PASSWORD=hunter1\n"] * 2)
+    before = time.time()
+    assert converge()["changed"] == 0
+    assert [one for one in events(swarm.nodes, before) if not one["Action"].startswith("exec_")] == []
+    # Another env file and other code, rolled out together.
+    (tmp_path / "web.env").write_text("PASSWORD=hunter2\n")
+    assert converge(image="web2")["changed"] == 2
+    assert wait_for(lambda: answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 2)
+    assert answers(swarm, "cat", "/usr/src/app/www/index.html") == ["code v2"] * 2
+    assert all(len([name for name in volumes(node) if name.startswith("web_env_")]) == 2 for node in swarm.nodes)
+    # As a secret, at the same place.
+    assert converge(image="web2", env_delivery="secret")["changed"] == 1
+    assert wait_for(lambda: answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 2)
