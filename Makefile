@@ -82,7 +82,7 @@ docs: setup ## Write docs/reference anew from the specs
 
 .PHONY: changelog
 changelog: setup-dev ## Write CHANGELOG.md from the fragments for the version in galaxy.yml
-	antsibull-changelog release --reload-plugins
+	antsibull-changelog release
 
 .PHONY: lock
 lock: ## Resolve requirements*.txt anew into requirements*.lock

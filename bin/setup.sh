@@ -62,6 +62,11 @@ if [[ ! -x $venv/bin/python ]] || ! "$venv/bin/python" -m pip --version >/dev/nu
 fi
 
 pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet --no-input)
+# Older pips trust only what they carry; the machine's own list has what its network adds (a TLS-inspecting proxy's CA).
+bundle=/etc/ssl/certs/ca-certificates.crt
+if [[ -z ${PIP_CERT:-} && -f $bundle ]] && ! "${pip[@]}" config list | grep -q '\.cert='; then
+  export PIP_CERT=$bundle
+fi
 download=$(mktemp -d)
 trap 'rm -rf "$download"' EXIT
 echo "setup: Python packages and collections ($level)" >&2

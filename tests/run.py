@@ -10,7 +10,6 @@ from end to end comes last, alone. Every step's output is in .cache/test-logs; a
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -29,7 +28,7 @@ STAGES = ("lint", "unit", "sanity", "install", "engine", "integration", "molecul
 NEED_ENGINE = {"integration", "molecule", "platform"}
 TAIL_LINES = 60
 # What needs an engine makes containers, folders in /run and the like.
-AS_ROOT = [] if os.geteuid() == 0 else ["sudo", "--preserve-env", "env", f"PATH={os.environ['PATH']}"]
+AS_ROOT = [] if os.geteuid() == 0 else ["sudo", "--preserve-env", "--set-home", "env", f"PATH={os.environ['PATH']}"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,8 @@ class Runner:
 
     def __init__(self) -> None:
         self.results: list[Result] = []
-        self.engine_is_up = threading.Event()
+        self.engine_is_up = False
+        self.engine_was_tried = threading.Event()
         self._lock = threading.Lock()
         self._children: set[subprocess.Popen[bytes]] = set()
         self._stopping = False
@@ -186,7 +186,9 @@ def sanity(runner: Runner) -> None:
         copy = _build_and_install(runner, "sanity", Path(folder))
         if copy:
             (copy / "tests").mkdir()
-            shutil.copy2(ROOT / "tests" / "config.yml", copy / "tests")
+            for settings in ("config.yml", "sanity"):
+                if (ROOT / "tests" / settings).exists():
+                    subprocess.run(["cp", "-r", ROOT / "tests" / settings, copy / "tests"], check=True)
             command = ["ansible-test", "sanity", "--python", python, "--color", "no"]
             runner.step("sanity", "ansible-test", command, cwd=copy)
 
@@ -223,12 +225,12 @@ def _build_and_install(runner: Runner, stage: str, folder: Path) -> Path | None:
 
 
 def engine(runner: Runner) -> None:
-    """An engine on this machine and the catalog's images in it, by the collection's own means."""
-    for step, playbook in {"engine": "playbooks/engine.yml", "images": "playbooks/images.yml"}.items():
-        command = [*AS_ROOT, "ansible-playbook", "-i", "inventories/local", playbook]
-        if not runner.step("engine", step, command):
-            return
-    runner.engine_is_up.set()
+    """An engine on this machine, if none runs, and the catalog's images in it, by the collection's own means."""
+    playbook = [*AS_ROOT, "ansible-playbook", "-i", "inventories/local"]
+    if not engine_answers() and not runner.step("engine", "engine", [*playbook, "playbooks/engine.yml"]):
+        return
+    if runner.step("engine", "images", [*playbook, "playbooks/images.yml"]):
+        runner.engine_is_up = True
 
 
 def integration(runner: Runner) -> None:
@@ -302,7 +304,7 @@ def stop_engine() -> None:
         pid = pid_file.read_text().strip()
         subprocess.run([*AS_ROOT, "kill", "-TERM", pid], check=False)
         for _ in range(300):
-            if not Path("/proc", pid).exists():
+            if not pid_file.exists():
                 return
             time.sleep(0.1)
         print(f"the engine that the tests started (pid {pid}) has not stopped after 30 s")
@@ -316,13 +318,19 @@ def run_lane(runner: Runner, lane: Sequence[Callable[[Runner], None]], chosen: S
         name = stage.__name__
         if name not in chosen:
             continue
+        if name in NEED_ENGINE:
+            runner.engine_was_tried.wait()
+            if not runner.engine_is_up:
+                runner.add(Result(name, "no engine", 0, failed=1))
+                continue
         try:
-            if name in NEED_ENGINE:
-                runner.engine_is_up.wait()
             stage(runner)
         except Exception as error:  # a stage that can't even start is a failed test, not the end of the others
             print(f"{name}: {type(error).__name__}: {error}")
             runner.add(Result(name, "could not run", 0, failed=1))
+        finally:
+            if name == "engine":
+                runner.engine_was_tried.set()
 
 
 def summarize(runner: Runner, seconds: float) -> int:

@@ -1,14 +1,16 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Controller part of ``swarm_stack``: reads the compose file, fills in the names of configs and secrets, starts the module once."""
+"""Controller part of ``swarm_stack``: reads the compose file, names configs and secrets, starts the module once."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
+from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 
 
 class ActionModule(ActionBase):
@@ -19,7 +21,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        args = dict(self._task.args)
+        args = plain(self._task.args)
         args.pop("text", None)
         if args.get("state", "present") == "present" and args.get("name") and args.get("compose"):
             for key in ("configs", "secrets"):

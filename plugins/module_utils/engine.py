@@ -15,12 +15,9 @@ import subprocess
 import tarfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import IO, Any
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
@@ -467,7 +464,7 @@ class Engine:
     def swarm_items(self, kind: str, label: str) -> list[Json]:
         """``GET /configs`` or ``GET /secrets`` with a label. ``kind``: ``config`` or ``secret``."""
         with self._errors(f"list {kind}s"):
-            read = self.api.configs if kind == "config" else self.api.secrets
+            read: Any = self.api.configs if kind == "config" else self.api.secrets
             items: list[Json] = read(filters={"label": label})
             return items
 
@@ -503,19 +500,20 @@ class Engine:
     def set_service_label(self, service_id: str, key: str, value: str) -> None:
         """Change one label of a service, not of its tasks."""
         with self._errors(f"label service {service_id}"):
-            service = self.api.inspect_service(service_id)
+            api: Any = self.api
+            service = api.inspect_service(service_id)
             spec = service["Spec"]
             spec["Labels"] = {**(spec.get("Labels") or {}), key: value}
             params = {"version": service["Version"]["Index"], "registryAuthFrom": "spec"}
-            url = self.api._url("/services/{0}/update", service_id)
-            self.api._result(self.api._post_json(url, data=spec, params=params), json=True)
+            url = api._url("/services/{0}/update", service_id)
+            api._result(api._post_json(url, data=spec, params=params), json=True)
 
     def task_log(self, task_id: str, *, lines: int, timeout_seconds: float = 5) -> str:
         """The last lines of a task's output, from whichever node it ran on; empty when they can't be had."""
         params = {"stdout": True, "stderr": True, "tail": str(lines), "follow": False}
+        api: Any = self.api
         try:
-            url = self.api._url("/tasks/{0}/logs", task_id)
-            response = self.api.get(url, params=params, timeout=timeout_seconds)
+            response = api.get(api._url("/tasks/{0}/logs", task_id), params=params, timeout=timeout_seconds)
             response.raise_for_status()
             return _frames(response.content).decode(errors="replace")
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError):
@@ -601,25 +599,12 @@ class Engine:
             raise PlatformError(f"cannot run {docker_cli}: {error}") from error
         return done.returncode, done.stdout
 
-
-def _frames(stream: bytes) -> bytes:
-    """The payload of a multiplexed log stream (8 bytes of header before each piece); a plain one as it is."""
-    payload, rest = b"", stream
-    while len(rest) >= 8 and rest[0] in (0, 1, 2) and rest[1:4] == b"\0\0\0":
-        size = int.from_bytes(rest[4:8], "big")
-        payload, rest = payload + rest[8 : 8 + size], rest[8 + size :]
-    return payload or rest
     # --- env volumes: read and written through containers that are never started ---
 
     def named_volumes(self, name: str) -> list[Json]:
         """Volumes whose name contains ``name``."""
         with self._errors("list volumes"):
             return list(self.api.volumes(filters={"name": name})["Volumes"] or [])
-
-    def create_named_volume(self, name: str, labels: dict[str, str]) -> None:
-        """A local volume; one of that name that exists stays as it is."""
-        with self._errors(f"create volume {name}"):
-            self.api.create_volume(name, driver="local", labels=labels)
 
     def remove_named_volume(self, name: str) -> None:
         """Remove a volume; one that isn't there is fine."""
@@ -628,19 +613,6 @@ def _frames(stream: bytes) -> bytes:
                 self.api.remove_volume(name)
             except docker.errors.NotFound:
                 return
-
-    def all_containers(self) -> list[Json]:
-        """Containers in every state, with their labels and mounts."""
-        with self._errors("list containers"):
-            return list(self.api.containers(all=True))
-
-    def image_config(self, reference: str) -> Json | None:
-        """The image's ``Config``, or None when the engine doesn't have the image."""
-        with self._errors(f"inspect image {reference}"):
-            try:
-                return dict(self.api.inspect_image(reference).get("Config") or {})
-            except docker.errors.ImageNotFound:
-                return None
 
     def pull_with_config(self, reference: str, registry_config: str | None) -> None:
         """Pull an image. ``registry_config``: a folder with the Docker CLI's config.json, where the credentials are."""
@@ -660,7 +632,7 @@ def _frames(stream: bytes) -> bytes:
 
         ``image``: a reference, or None for an empty image, imported for the purpose. ``volume``: mounted at ``target``.
         """
-        mounts = [docker.types.Mount(target, volume, type="volume", no_copy=True)] if volume else []
+        mounts = [docker.types.Mount(target, volume, type="volume", no_copy=True)] if volume and target else []
         empty = None
         container = None
         try:
@@ -707,29 +679,16 @@ def _frames(stream: bytes) -> bytes:
         with self._errors(f"write to {path} of a helper container"):
             self.api.put_archive(container, path, archive)
 
-    def swarm_nodes(self) -> list[Json]:
-        """``GET /nodes``; a manager's engine only."""
-        with self._errors("list the swarm's nodes"):
-            return list(self.api.nodes())
-
     def swarm_services(self) -> list[Json]:
         """``GET /services``; a manager's engine only."""
         with self._errors("list the swarm's services"):
             return list(self.api.services())
 
-    def change_node_labels(self, node: str, *, add: dict[str, str], remove: Iterable[str]) -> None:
-        """Set and remove labels of a node (its id), leaving its other labels and settings alone; a manager's engine only."""
-        with self._errors("label a node"):
-            for attempt in range(5):
-                seen = self.api.inspect_node(node)
-                spec = dict(seen["Spec"])
-                labels = {key: value for key, value in (spec.get("Labels") or {}).items() if key not in set(remove)}
-                spec["Labels"] = {**labels, **add}
-                try:
-                    self.api.update_node(node, seen["Version"]["Index"], spec)
-                except docker.errors.APIError as error:
-                    # Somebody else changed the node meanwhile: look again.
-                    if attempt == 4 or "out of sequence" not in str(error.explanation):
-                        raise
-                else:
-                    return
+
+def _frames(stream: bytes) -> bytes:
+    """The payload of a multiplexed log stream (8 bytes of header before each piece); a plain one as it is."""
+    payload, rest = b"", stream
+    while len(rest) >= 8 and rest[0] in (0, 1, 2) and rest[1:4] == b"\0\0\0":
+        size = int.from_bytes(rest[4:8], "big")
+        payload, rest = payload + rest[8 : 8 + size], rest[8 + size :]
+    return payload or rest

@@ -41,7 +41,10 @@ class Look:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``verdict``: converged, rolled_back (swarm saw it fail) or stuck. ``targets``: service name -> template rolled out."""
+    """``verdict``: converged, rolled_back (swarm saw it fail) or stuck.
+
+    ``targets``: service name -> template that was rolled out.
+    """
 
     verdict: str
     states: Sequence[ServiceState]
@@ -62,7 +65,8 @@ def watch(
     """Wait for a rollout that was just started.
 
     ``before``: the services as they were ahead of it. ``deadline_seconds``: from the first look to the time allowed.
-    ``report`` gets the states at every look. A look that fails (a manager that restarts) is tried again until the deadline.
+    ``report`` gets the states at every look. A look that fails (a manager that restarts) is tried again until the
+    deadline.
     """
     start, pause = clock(), 0.1
     allowed: float | None = None
@@ -84,6 +88,8 @@ def watch(
             if not service.update_state.startswith("rollback"):
                 targets.setdefault(name, service.template)
             state = assess(service, now.tasks, now.nodes, stale_update=old.update_started if old else "")
+            if state.outcome == DONE and targets.get(name, service.template) != service.template:
+                state = replace(state, outcome=FAILED, detail="an earlier version runs again")
             states.append(_settle(state, settle_seconds(service, old), settled, clock()))
         if report:
             report(states)

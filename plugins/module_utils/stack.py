@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import with_replicas
+from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import replicas, with_replicas
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     CONVERGED,
     IMAGE_LABEL,
@@ -64,6 +64,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
     plan_absent,
     plan_present,
     plan_prune,
+    rollback_target,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.rollout import Look, Outcome, Report, watch
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
@@ -74,7 +75,10 @@ LOG_BYTES = 4000
 
 
 class StackOperation:
-    """``params``: the module's, after the action plugin filled in the names. ``report``: gets the states while it waits."""
+    """``params``: the module's, after the action plugin filled in the names.
+
+    ``report``: gets the services' states at every look while it waits.
+    """
 
     def __init__(self, params: Mapping[str, Any], report: Report | None = None) -> None:
         self.params = params
@@ -91,7 +95,7 @@ class StackOperation:
             text=params["text"] or "",
             path=os.path.join(params["path"], self.stack, "compose.yml"),
             items=frozenset(contents),
-            keep=params["keep"],
+            keep=max(params["keep"], 1),
         )
 
     # --- look ---
@@ -123,7 +127,7 @@ class StackOperation:
             result={
                 **self._result(self.observed.in_force),
                 "drift": [str(entry) for entry in drift(self.observed.in_force, self.observed.services)],
-                "services": {state.service: {"running": state.running, "wanted": state.wanted} for state in states},
+                "services": _counts(states),
             },
         )
 
@@ -141,8 +145,7 @@ class StackOperation:
             for kind in ("config", "secret"):
                 found = self.engine.swarm_items(kind, f"{NAMESPACE_LABEL}={self.stack}")
                 items += [parse_item(kind, item) for item in found if item["ID"] not in mine]
-        networks = self.engine.swarm_networks()
-        self.network_names = {network["Id"]: network["Name"] for network in networks}
+        networks = self._networks()
         return Observed(
             services=self._services(),
             items=sorted(items, key=lambda item: (item.kind, item.name)),
@@ -155,13 +158,16 @@ class StackOperation:
             file_text=_read_private(self.desired.path),
         )
 
+    def _networks(self) -> list[dict[str, Any]]:
+        networks = self.engine.swarm_networks()
+        self.network_names = {network["Id"]: network["Name"] for network in networks}
+        return networks
+
     def _services(self) -> dict[str, Service]:
         services = [parse_service(one, self.stack, self.network_names) for one in self.engine.services_of(self.stack)]
         return {service.name: service for service in services}
 
     def _look(self) -> Look:
-        if not all(network in self.network_names.values() for network in self.desired.compose.get("networks") or {}):
-            self.network_names = {network["Id"]: network["Name"] for network in self.engine.swarm_networks()}
         return Look(
             services=self._services(),
             tasks=[parse_task(task) for task in self.engine.tasks_of(self.stack)],
@@ -180,7 +186,7 @@ class StackOperation:
         problems = self.engine.compose_problems(self.stack, json.dumps(self.desired.compose))
         if problems:
             raise PlatformError(
-                f"the compose file of stack {self.stack} is not what docker stack deploy can carry out: "
+                f"the compose file of stack {self.stack} is not what docker stack deploy can carry out; it says: "
                 + " ".join(problems)
             )
 
@@ -188,8 +194,8 @@ class StackOperation:
         for name, definition in (self.desired.compose.get("services") or {}).items():
             if "@sha256:" not in definition.get("image", ""):
                 yield (
-                    f"service {name}: image {definition.get('image')} is a tag, which can mean other code tomorrow, or on "
-                    "another node: name it by digest (name@sha256:...)"
+                    f"service {name}: image {definition.get('image')} is a tag, which can mean other code tomorrow, "
+                    "or on another node: name it by digest (name@sha256:...)"
                 )
 
     # --- act ---
@@ -232,27 +238,29 @@ class StackOperation:
             if outcome.verdict == CONVERGED:
                 revision = self._record(CONVERGED, outcome.look.services)
                 self._prune()
-                services = {
-                    state.service: {"running": state.running, "wanted": state.wanted} for state in outcome.states
+                return {
+                    **self._result(revision),
+                    "services": _counts(outcome.states),
+                    "seconds": round(outcome.seconds, 1),
                 }
-                return {**self._result(revision), "services": services, "seconds": round(outcome.seconds, 1)}
             failures = self._failures(outcome, tasks_before)
             cause = _cause(outcome, failures)
             verdict = outcome.verdict
         else:
             failures, cause, verdict = [], refusal, STUCK
-        if in_force is None:
-            verdict = FAILED_FIRST
+        target = rollback_target(self.observed, self.desired)
+        if target is None:
+            verdict = FAILED_FIRST if in_force is None else verdict
             ending = "There is no earlier revision to go back to: what was started is left as it is, to be looked at."
         else:
-            ending = self._roll_back(in_force, swarm_did=verdict == ROLLED_BACK)
+            ending = self._roll_back(target, swarm_did=verdict == ROLLED_BACK)
         revision = self._record(verdict, {}, cause)
         self._prune()
         raise PlatformError(
             f"stack {self.stack}: the new revision {revision.number} is not what runs. {ending}\n{cause}",
             failures=failures,
             verdict=verdict,
-            revision=in_force.number if in_force else None,
+            revision=target.number if target else None,
         )
 
     def _deploy(self, compose: Mapping[str, Any], counts: Mapping[str, int]) -> None:
@@ -262,6 +270,7 @@ class StackOperation:
             resolve_image=self.params["resolve_image"],
             registry_config=self.params["registry_config"],
         )
+        self._networks()  # the deploy may have made some
 
     def _watch(self, before: Mapping[str, Service]) -> Outcome:
         def allowed(look: Look) -> float:
@@ -273,28 +282,28 @@ class StackOperation:
 
         return watch(self._look, before, deadline_seconds=allowed, report=self.report)
 
-    def _roll_back(self, in_force: Revision, *, swarm_did: bool) -> str:
-        """Make the revision in force run again; returns a sentence for the operator."""
+    def _roll_back(self, target: Revision, *, swarm_did: bool) -> str:
+        """Make an earlier revision run again; returns a sentence for the operator."""
         before = self._look().services
         how = "Swarm rolled it back" if swarm_did else "It was rolled back"
         # Swarm goes back one service at a time, and to whatever ran before: that need not be the revision.
-        if drift(in_force, before):
+        if drift(target, before):
             counts = {
                 name: service.replicas
                 for name, service in self.observed.services.items()
-                if service.replicas is not None and name in in_force.compose["services"]
+                if service.replicas is not None and replicas(target.compose, name) is not None
             }
             try:
-                self._deploy(in_force.compose, counts)
+                self._deploy(target.compose, counts)
                 outcome = self._watch(before)
             except PlatformError as error:
-                return f"Rolling back to revision {in_force.number} failed too: {error.message}"
+                return f"Rolling back to revision {target.number} failed too: {error.message}"
             if outcome.verdict != CONVERGED:
-                return f"Rolling back to revision {in_force.number} failed too: " + "; ".join(map(str, outcome.states))
+                return f"Rolling back to revision {target.number} failed too: " + "; ".join(map(str, outcome.states))
             if swarm_did:
                 how = "Swarm rolled the failing service back, and the rest of the stack was rolled back after it"
-        _write_private(self.desired.path, in_force.text)
-        return f"{how}: revision {in_force.number} runs again."
+        _write_private(self.desired.path, target.text)
+        return f"{how}: revision {target.number} runs again."
 
     def _record(self, verdict: str, services: Mapping[str, Service], cause: str = "") -> Revision:
         numbers = [revision.number for revision in self.observed.revisions]
@@ -396,6 +405,10 @@ class StackOperation:
             engine = Engine(socket, timeout_seconds=5) if socket else self.engine
             return engine.health_log(task.container_id)[-LOG_BYTES:]
         return ""
+
+
+def _counts(states: Iterable[ServiceState]) -> dict[str, dict[str, int]]:
+    return {state.service: {"running": state.running, "wanted": state.wanted} for state in states}
 
 
 def _cause(outcome: Outcome, failures: Sequence[Mapping[str, Any]]) -> str:

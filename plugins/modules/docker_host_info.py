@@ -78,14 +78,14 @@ ansible_facts:
           sample: {id: debian, version: "12", codename: bookworm}
         kernel:
           description:
-            - C(release), C(ipvs) (whether the routing mesh and VIPs can work), C(modules) (for each kernel module that a
-              swarm uses one of C(loaded), C(builtin), C(loadable), C(missing)), C(parameters) (name -> text).
+            - C(release), C(ipvs) (whether the routing mesh and VIPs can work), C(modules) (for each kernel module that
+              a swarm uses one of C(loaded), C(builtin), C(loadable), C(missing)), C(parameters) (name -> text).
           type: dict
           returned: always
         cgroup_version: {description: 1 (also the hybrid) or 2., type: int, returned: always}
         capabilities_complete:
           description:
-            - Whether the bounding set has every capability that the kernel knows. Without them no privileged container can start.
+            - Whether the bounding set has every capability that the kernel knows. Else no privileged container starts.
           type: bool
           returned: always
         systemd: {description: Whether PID 1 is systemd., type: bool, returned: always}

@@ -46,6 +46,10 @@ options:
     description: Remove the images that were built or brought for the platform; the next run makes them again.
     type: bool
     default: false
+  leave_swarm:
+    description: Let the docker host's own engine leave the swarm that it is in, whatever its role.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -94,7 +98,12 @@ class Reset:
             images=self.engine.catalog_images(),
             paths=[path for path in self.params["paths"] if os.path.lexists(path)],
         )
-        actions = plan_reset(seen, volumes=self.params["volumes"], images=self.params["images"])
+        actions = plan_reset(
+            seen,
+            volumes=self.params["volumes"],
+            images=self.params["images"],
+            leave_swarm=self.params["leave_swarm"] and self.engine.info()["Swarm"]["LocalNodeState"] != "inactive",
+        )
         return runner.Plan(actions=actions, before="".join(f"{action}\n" for action in actions).replace("remove ", ""))
 
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
@@ -105,7 +114,9 @@ class Reset:
             with ThreadPoolExecutor(len(containers)) as pool:
                 list(pool.map(lambda name: self.engine.remove_container(name, stop_seconds=10), containers))
         for removal in removals:
-            if removal.kind == "path":
+            if removal.kind == "swarm":
+                self.engine.swarm_leave()
+            elif removal.kind == "path":
                 _remove_path(removal.name)
             elif removal.kind != "container":
                 self.engine.remove(removal.kind, removal.name)
@@ -132,6 +143,7 @@ def main() -> None:
             "paths": {"type": "list", "elements": "path", "default": []},
             "volumes": {"type": "bool", "default": False},
             "images": {"type": "bool", "default": False},
+            "leave_swarm": {"type": "bool", "default": False},
         },
     )
 

@@ -10,7 +10,8 @@ short_description: Read a swarm's join tokens and what its managers know
 version_added: 0.1.0
 author: The fungap.swarm authors (@fungap)
 description:
-  - Returns everything that M(fungap.swarm.swarm_member) needs to bring in nodes whose engines are on another machine than the managers'.
+  - Returns everything that M(fungap.swarm.swarm_member) needs to bring in nodes whose engines are on another machine
+    than the managers'.
   - The only place of this collection that returns tokens. Give the task C(no_log=true).
   - None of the managers being in a live swarm is no error, RV(live) says so.
 options:

@@ -10,13 +10,15 @@ short_description: Bring nodes into a Docker swarm, or out of it
 version_added: 0.1.0
 author: The fungap.swarm authors (@fungap)
 description:
-  - Brings each node into the wanted state (manager, worker, absent), whatever state its engine is in - fresh, pending, in error, locked, in a
-    dead or foreign swarm, known to the managers by a ghost of the same name, advertised at another address - and sets its labels and availability.
-  - One call serves all nodes whose engines can be reached from one machine. Managers are brought in one after another, workers at the same time.
+  - Brings each node into the wanted state (manager, worker, absent), whatever state its engine is in - fresh, pending,
+    in error, locked, in a dead or foreign swarm, known to the managers by a ghost of the same name, advertised at
+    another address - and sets its labels and availability.
+  - One call serves all nodes whose engines can be reached from one machine. Managers are brought in one after another,
+    workers at the same time.
   - A node that is right already is not written to.
-  - Where the managers run on another machine, C(fungap.swarm.swarm_join_token_info) reads there what O(join_tokens), O(remote_addrs) and
-    O(swarm_nodes) need; then a call on the managers' machine with O(manager_sockets), naming the nodes without a socket, sets roles,
-    labels and availability and removes ghosts.
+  - Where the managers run on another machine, M(fungap.swarm.swarm_join_token_info) reads there what O(join_tokens),
+    O(remote_addrs) and O(swarm_nodes) need; then a call on the managers' machine with O(manager_sockets), naming the
+    nodes without a socket, sets roles, labels and availability and removes ghosts.
 options:
   nodes:
     description: The nodes. Without a socket only what a manager can do is done for a node.
@@ -29,7 +31,9 @@ options:
         type: str
         required: true
       hostname:
-        description: Name of the node in the swarm, needed when it has no O(nodes[].socket) and its host name isn't O(nodes[].name).
+        description:
+          - Name of the node in the swarm, needed when it has no O(nodes[].socket) and its host name isn't
+            O(nodes[].name).
         type: str
       state:
         description: What the node is to be. V(absent) drains it, lets it leave and takes it off the managers' list.
@@ -41,16 +45,18 @@ options:
         type: path
       address:
         description:
-          - IP address that the node advertises. When it differs from the advertised one, a worker leaves and joins again, one of several managers
-            is demoted, leaves and joins again, and the only manager restarts the swarm from itself (the swarm's raft data keeps its former address then, which
-            Docker offers no way to change; a warning says so).
+          - IP address that the node advertises. When it differs from the advertised one, a worker leaves and joins
+            again, one of several managers is demoted, leaves and joins again, and the only manager restarts the swarm
+            from itself (the swarm's raft data keeps its former address then, which Docker offers no way to change; a
+            warning says so).
         type: str
       data_path_address:
         description: IP address for the traffic of overlay networks, by default O(nodes[].address).
         type: str
       labels:
         description:
-          - Exactly the node's labels; an empty value is a value. Labels that start with C(fungap.env.) belong to C(fungap.swarm.env_volume) and are left alone.
+          - Exactly the node's labels; an empty value is a value. Labels that start with C(fungap.env.) belong to
+            C(fungap.swarm.env_volume) and are left alone.
           - Without this option labels are left as they are.
         type: dict
       availability:
@@ -128,7 +134,9 @@ options:
     type: bool
     default: false
   recover_quorum:
-    description: Whether a manager that lost the majority of the managers for good may start again as the only one, with the swarm's data.
+    description:
+      - Whether a manager that lost the majority of the managers for good may start again as the only one, with the
+        swarm's data.
     type: bool
     default: false
   deadline_seconds:
@@ -156,7 +164,11 @@ EXAMPLES = r"""
 - name: Make one manager and two workers a swarm
   fungap.swarm.swarm_member:
     nodes:
-      - {name: manager1, state: manager, socket: /run/fungap/manager1/docker.sock, address: 172.30.0.11, bootstrap: true}
+      - name: manager1
+        state: manager
+        socket: /run/fungap/manager1/docker.sock
+        address: 172.30.0.11
+        bootstrap: true
       - {name: worker1, socket: /run/fungap/worker1/docker.sock, address: 172.30.0.21, labels: {disk: ssd}}
       - {name: worker2, socket: /run/fungap/worker2/docker.sock, address: 172.30.0.22, availability: active}
 
@@ -314,8 +326,9 @@ class Members:
         starts = any(action.kind == "init" for action in self.members.actions)
         if starts and self.seen.silent_managers:
             raise PlatformError(
-                f"no manager is in a live swarm, but {', '.join(self.seen.silent_managers)} doesn't answer: a new swarm is only made "
-                "when every manager can be asked. Start that engine, or take it out of manager_sockets"
+                f"no manager is in a live swarm, but {', '.join(self.seen.silent_managers)} doesn't answer: a new "
+                "swarm is only made when every manager can be asked. Start that engine, or take it out of "
+                "manager_sockets"
             )
 
     def _observe(self) -> Seen:
@@ -393,7 +406,7 @@ class Members:
 
     # --- act ---
 
-    def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
+    def apply(self, plan: runner.Plan) -> Mapping[str, Any]:  # noqa: ARG002  self.members is the same, in full
         for _round in range(ROUNDS):
             if self.members.nodes:
                 self._carry_out(self.members)
@@ -466,7 +479,7 @@ class Members:
     def _wait(self, ready: Callable[[], bool], failure: Callable[[], str]) -> None:
         wait_until(ready, deadline_seconds=self.deadline, failure=failure, interval_seconds=0.05)
 
-    def _unlock(self, action: Action, node: WantedNode) -> None:
+    def _unlock(self, action: Action, node: WantedNode) -> None:  # noqa: ARG002  one signature for all steps
         self.engines[action.node].swarm_unlock(self.params["unlock_key"])
         self._wait(
             lambda: self._membership(action.node).state != "locked",
@@ -504,7 +517,7 @@ class Members:
         self.seen.controllers[node.name] = engine
         self.addresses[node.name] = self._membership(node.name).address
 
-    def _leave(self, action: Action, node: WantedNode) -> None:
+    def _leave(self, action: Action, node: WantedNode) -> None:  # noqa: ARG002  one signature for all steps
         self.seen.controllers.pop(action.node, None)
         self.addresses.pop(action.node, None)
         engine = self.engines[action.node]
@@ -556,6 +569,12 @@ class Members:
         self._wait(
             is_member, lambda: f"it isn't ready after {self.deadline} s, its engine says: {last.error or last.state}"
         )
+        if not self.seen.controllers:
+            # The managers are elsewhere and their list was given: what is new in it is known here alone.
+            role, address = action.role, last.address
+            self.given_rows.append(
+                Entry(last.node_id, last.hostname, role=role, address=address, reachable=role == "manager")
+            )
         if action.role == "manager":
             self._becomes_controller(node)
 

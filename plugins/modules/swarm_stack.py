@@ -10,16 +10,17 @@ module: swarm_stack
 short_description: Deploys a compose file to a swarm and tells the truth about it
 version_added: 0.1.0
 description:
-  - Brings one stack into the state that an ordinary compose file describes. C(docker stack deploy) of the docker host's own
-    CLI applies the file; this module adds check mode, a diff, drift detection, waiting with a deadline, a verdict with the failing
-    tasks' own messages, and an explicit rollback of the whole stack.
+  - Brings one stack into the state that an ordinary compose file describes. C(docker stack deploy) of the docker
+    host's own CLI applies the file; this module adds check mode, a diff, drift detection, waiting with a deadline, a
+    verdict with the failing tasks' own messages, and an explicit rollback of the whole stack.
   - The task fails whenever the new revision is not what runs in the end.
-  - Every deploy is recorded as a revision, a config of the swarm named C(fungap.<stack>.<number>). It holds the compose file, the services' specs
-    as they were after the deploy, and the verdict; never the content of a secret.
-  - When the compose file is the recorded one and the services are as recorded, nothing at all is written. A replica count that was
-    changed with C(docker service scale) is kept, also by later deploys, until the file's own number changes.
-  - The controller part of this module reads the file (it needs PyYAML, which comes with ansible-core); the part on the docker host needs the Docker
-    SDK for Python and the docker CLI, 20.10 or newer.
+  - Every deploy is recorded as a revision, a config of the swarm named C(fungap.<stack>.<number>). It holds the
+    compose file, the services' specs as they were after the deploy, and the verdict; never the content of a secret.
+  - When the compose file is the recorded one and the services are as recorded, nothing at all is written. A replica
+    count that was changed with C(docker service scale) is kept, also by later deploys, until the file's own number
+    changes.
+  - The controller part of this module reads the file (it needs PyYAML, which comes with ansible-core); the part on the
+    docker host needs the Docker SDK for Python and the docker CLI, 20.10 or newer.
 author:
   - The fungap.swarm authors
 attributes:
@@ -40,24 +41,24 @@ options:
     required: true
   state:
     description:
-      - V(present) deploys the compose file when it has to. V(absent) removes the stack's services, networks, configs, secrets, its
-        revisions and its file, and waits until its tasks are gone.
+      - V(present) deploys the compose file when it has to. V(absent) removes the stack's services, networks, configs,
+        secrets, its revisions and its file, and waits until its tasks are gone.
     type: str
     choices: [present, absent]
     default: present
   compose:
     description:
       - The compose file, as its text or as a dictionary. Required when O(state=present).
-      - Whatever C(docker stack deploy) would refuse or silently ignore (a misspelt key, C(build), C(restart), C(privileged), ...) is
-        refused before anything is changed.
-      - It stands for itself, so C($) interpolation, C(env_file), environment variables without a value and configs or secrets from a C(file) are
-        refused. A literal C($) is written C($$).
+      - Whatever C(docker stack deploy) would refuse or silently ignore (a misspelt key, C(build), C(restart),
+        C(privileged), ...) is refused before anything is changed.
+      - It stands for itself, so C($) interpolation, C(env_file), environment variables without a value and configs or
+        secrets from a C(file) are refused. A literal C($) is written C($$).
       - Services refer to the keys of O(configs) and O(secrets); the file need not define these.
     type: raw
   configs:
     description:
-      - Content by key. In the swarm a config is named C(<stack>_<key>_<first 12 hex digits of the content's SHA-256>), so that a changed content is a
-        new config and a rolling update of the services that use it.
+      - Content by key. In the swarm a config is named C(<stack>_<key>_<first 12 hex digits of the content's SHA-256>),
+        so that a changed content is a new config and a rolling update of the services that use it.
     type: dict
     default: {}
   secrets:
@@ -72,39 +73,45 @@ options:
     required: true
   registry_config:
     description:
-      - A folder with a C(config.json) of the docker CLI that holds the registry's credentials. They are handed to the nodes.
+      - A folder with a C(config.json) of the docker CLI that holds the registry's credentials. They are handed to the
+        nodes.
     type: path
   resolve_image:
     description:
-      - Whether the manager asks the registry for an image's digest and platforms. See C(docker stack deploy --resolve-image).
+      - Whether the manager asks the registry for an image's digest and platforms. See C(docker stack deploy
+        --resolve-image).
     type: str
     choices: [always, changed, never]
     default: changed
   path:
     description:
-      - The folder on the docker host in which the compose file is written, as C(<path>/<name>/compose.yml), for its owner only. It can
-        be deployed by hand. After a rollback it holds the file that runs.
+      - The folder on the docker host in which the compose file is written, as C(<path>/<name>/compose.yml), for its
+        owner only. It can be deployed by hand. After a rollback it holds the file that runs.
     type: path
     default: /etc/fungap/stacks
   wait:
     description:
-      - Whether to wait for the verdict. Without it the revision is recorded as V(unverified), and nothing is rolled back.
+      - Whether to wait for the verdict. Without it the revision is recorded as V(unverified), and nothing is rolled
+        back.
     type: bool
     default: true
   deadline_seconds:
     description:
       - How long the rollout may take; a rollback that follows may take as long again.
-      - "By default 60 s, and for every batch of replicas: the health check's start period and retries, the stop grace period where
-        the old task stops first, the update's monitoring period and its delay. The slowest service counts."
+      - "By default 60 s, and for every batch of replicas: the health check's start period and retries, the stop grace
+        period where the old task stops first, the update's monitoring period and its delay. The slowest service
+        counts."
     type: float
   keep:
     description:
-      - How many revisions that ran are kept, with their configs and secrets, for rollbacks; failed ones in between are kept as history.
+      - How many revisions that ran are kept, with their configs and secrets, for rollbacks; failed ones in between are
+        kept as history.
     type: int
     default: 5
   node_sockets:
     description:
-      - Unix sockets of other nodes' engines on the docker host, by node name. The output of failing health checks is read there.
+      - Unix sockets of other nodes' engines on the docker host, by node name. The output of failing health checks is
+        read there.
     type: dict
     default: {}
   text:
@@ -164,8 +171,8 @@ revision:
 verdict:
   description:
     - V(converged), or V(unverified) when nobody waited.
-    - On failure V(rolled_back) (swarm saw it fail), V(stuck) (refused by swarm, or not converged at the deadline) or V(failed) (there was no
-      earlier revision to go back to).
+    - On failure V(rolled_back) (swarm saw it fail), V(stuck) (refused by swarm, or not converged at the deadline) or
+      V(failed) (there was no earlier revision to go back to).
   type: str
   returned: when O(state=present)
 drift:
@@ -183,7 +190,8 @@ seconds:
   returned: when something was rolled out
 failures:
   description:
-    - The failing tasks, at most four of a service, with the keys C(service), C(task), C(node), C(state), C(error), C(exit_code), C(log) and C(health_log).
+    - The failing tasks, at most four of a service, with the keys C(service), C(task), C(node), C(state), C(error),
+      C(exit_code), C(log) and C(health_log).
   type: list
   elements: dict
   returned: on failure of a rollout

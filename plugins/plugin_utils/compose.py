@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """On the controller: from a compose file's text to what is deployed. Pure.
 
-Docker's own schema is checked where the docker CLI is, on the docker host. Here is checked what would make the deployed stack depend
-on something other than the file and the given contents: interpolation, files on the docker host, references to nothing.
+Docker's own schema is checked where the docker CLI is, on the docker host. Here is checked what would make the
+deployed stack depend on something other than the file and the given contents: interpolation, files on the docker host,
+references to nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
 MAX_TEXT_BYTES = 200_000  # a record holds the file twice, and the services' specs beside it, in at most 1 MB
@@ -46,10 +48,10 @@ _Loader.add_implicit_resolver(
 class _Dumper(yaml.SafeDumper):
     """Texts of several lines as blocks, nothing by reference, lists indented."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         super().increase_indent(flow, False)
 
 
@@ -72,12 +74,12 @@ class Rendered:
 def render(stack: str, compose: Any, configs: Mapping[str, Any], secrets: Mapping[str, Any]) -> Rendered:
     """Fill content-hashed names into a compose file.
 
-    ``compose``: its text, or what such a text holds. ``configs``, ``secrets``: content by the key that the file uses. Raises
-    ``PlatformError`` naming every problem that is found.
+    ``compose``: its text, or what such a text holds. ``configs``, ``secrets``: content by the key that the file uses.
+    Raises ``PlatformError`` naming every problem that is found.
     """
     if not re.fullmatch(r"[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?", stack):
         raise PlatformError(
-            f"stack name {stack!r}: use at most 40 lower-case letters, digits, - and _, with a letter or digit at both ends"
+            f"stack name {stack!r}: use at most 40 lower-case letters, digits, - and _, no - or _ at an end"
         )
     parsed = _plain(stack, compose)
     problems = [*_foreign(parsed), *_references(parsed, configs, secrets)]
@@ -136,7 +138,7 @@ def _foreign(compose: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(service, Mapping):
             continue
         if "env_file" in service:
-            yield f"services.{name}.env_file: a file on the docker host; use environment, or the stack's configs and secrets"
+            yield f"services.{name}.env_file: a file on the docker host; use environment, configs or secrets"
         environment = service.get("environment") or {}
         bare = (
             [line for line in environment if "=" not in str(line)]
@@ -174,3 +176,7 @@ def _references(compose: Mapping[str, Any], configs: Mapping[str, Any], secrets:
                     yield f"services.{name}.{kind}: {key} is not defined"
         for key in sorted(set(given) - used):
             yield f"{kind}.{key}: no service uses it"
+    for name, service in compose["services"].items():
+        for key in (service.get("networks") or []) if isinstance(service, Mapping) else []:
+            if key != "default" and key not in (compose.get("networks") or {}):
+                yield f"services.{name}.networks: {key} is not defined"

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-SECRET = re.compile(r"pass(word|wd|phrase)?(_|$)|secret(_|$)|token|(^|_)key$|webhook|credential", re.IGNORECASE)
+SECRET = re.compile(r"passw|passphrase|pass$|pwd|secret(_|$)|token|(^|_)key$|webhook|credential", re.IGNORECASE)
 HIDDEN = "(not shown)"
 
 

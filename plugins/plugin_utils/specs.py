@@ -56,7 +56,7 @@ class Specs:
         for name in names:
             if name in known or name.startswith("_"):
                 continue
-            near = nearest(name, known)
+            near = nearest(name, known, cutoff=0.75)
             # Without our prefix it is only ours when it is a slip of the finger away.
             if name.startswith(self.prefixes) or (near and difflib.SequenceMatcher(None, name, near).ratio() > 0.9):
                 yield name, near
@@ -67,10 +67,14 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff)), "")
 
 
-def parse_specs(documents: Mapping[str, str]) -> Specs:
-    """``documents``: role -> text of its meta/argument_specs.yml."""
+def parse_specs(documents: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> Specs:
+    """``documents``: role -> text of its meta/argument_specs.yml; ``defaults``: of its defaults/main.yml.
+
+    A default that its role's spec does not describe is known, and may be anything.
+    """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     entries = {role: (yaml.load(text, loader) or {}).get("argument_specs") or {} for role, text in documents.items()}
+    names = {role: yaml.load(text, loader) or {} for role, text in (defaults or {}).items()}
 
     def options(role: str, entry: str) -> Options:
         found: Options = (entries.get(role, {}).get(entry) or {}).get("options") or {}
@@ -81,25 +85,32 @@ def parse_specs(documents: Mapping[str, str]) -> Specs:
         app=options(PLATFORM_ROLE, APP_ENTRY),
         roles={
             role: {
-                name: spec
-                for entry in entries[role]
-                if role != PLATFORM_ROLE or entry not in (INVENTORY_ENTRY, APP_ENTRY)
-                for name, spec in options(role, entry).items()
+                **{name: {"type": "raw"} for name in names.get(role, {})},
+                **{
+                    name: spec
+                    for entry in entries.get(role, {})
+                    if role != PLATFORM_ROLE or entry not in (INVENTORY_ENTRY, APP_ENTRY)
+                    for name, spec in options(role, entry).items()
+                },
             }
-            for role in sorted(entries)
+            for role in sorted({*entries, *names})
         },
     )
 
 
 def read_specs(roles_dir: str) -> Specs:
     """The specs of every role of the collection."""
-    documents = {}
-    for role in sorted(os.listdir(roles_dir)):
-        path = os.path.join(roles_dir, role, "meta", "argument_specs.yml")
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as file:
-                documents[role] = file.read()
-    return parse_specs(documents)
+
+    def texts(*path: str) -> dict[str, str]:
+        found = {}
+        for role in sorted(os.listdir(roles_dir)):
+            name = os.path.join(roles_dir, role, *path)
+            if os.path.exists(name):
+                with open(name, encoding="utf-8") as file:
+                    found[role] = file.read()
+        return found
+
+    return parse_specs(texts("meta", "argument_specs.yml"), texts("defaults", "main.yml"))
 
 
 def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any) -> list[Problem]:
@@ -114,7 +125,9 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
     name = variable.rsplit(".", 1)[-1]
     hidden = bool(spec.get("no_log")) or bool(SECRET.search(name))
     kind, nested = spec.get("type", "str"), spec.get("options")
-    if (kind == "str" and isinstance(value, (list, dict))) or (kind in ("int", "float") and isinstance(value, bool)):
+    if (kind in ("str", "path") and isinstance(value, (list, dict))) or (
+        kind in ("int", "float") and isinstance(value, bool)
+    ):
         return [_wrong_type(where, variable, spec, value, hidden)]
     flat = {key: item for key, item in spec.items() if key not in ("options", "required", "default")}
     result = ArgumentSpecValidator({name: flat}).validate({name: value})
@@ -168,6 +181,7 @@ def _first_sentence(spec: Mapping[str, Any]) -> str:
 
 KINDS = {
     "str": "text",
+    "path": "a path",
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",

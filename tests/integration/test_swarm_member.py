@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import subprocess
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
-from conftest import Lab, Node
+import requests
+
+from .conftest import ROOT, Lab, Node
 
 RunModule = Callable[..., dict[str, Any]]
 
@@ -35,6 +44,13 @@ def versions(manager: Node) -> dict[str, int]:
 def ok(result: dict[str, Any]) -> dict[str, Any]:
     assert not result.get("failed"), result.get("msg")
     return result
+
+
+def eventually(condition: Callable[[], bool], deadline_seconds: float = 30) -> None:
+    end = time.monotonic() + deadline_seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +96,350 @@ def test_fresh_engines_become_a_swarm_and_stay_untouched(lab: Lab, run_module: R
     assert again["actions"] == []
     assert not ok(run_module("swarm_member", platform(lab), check=True))["changed"]
     assert versions(lab.nodes["manager1"]) == before
+
+
+def test_labels_and_availability(lab: Lab, run_module: RunModule) -> None:
+    manager = lab.nodes["manager1"]
+    row = listed(manager)["worker1"]
+    env = {"fungap.env.web.0123456789ab": "ready"}
+    manager.api.update_node(row["ID"], row["Version"]["Index"], {**row["Spec"], "Labels": env})
+
+    args = platform(lab, worker1={"labels": {"disk": "ssd", "empty": ""}, "availability": "drain"})
+    check = ok(run_module("swarm_member", args, check=True))
+    assert check["actions"] == ["set availability drain and labels disk=ssd, empty= of worker1"]
+    assert check["diff"]["before"]["worker1"]["labels"] == {}
+    assert check["diff"]["after"]["worker1"] == {
+        "state": "ready",
+        "role": "worker",
+        "availability": "drain",
+        "labels": {"disk": "ssd", "empty": ""},
+    }
+    assert listed(manager)["worker1"]["Spec"]["Labels"] == env
+    assert ok(run_module("swarm_member", args))["changed"]
+    spec = listed(manager)["worker1"]["Spec"]
+    assert spec["Labels"] == {"disk": "ssd", "empty": "", **env}
+    assert spec["Availability"] == "drain"
+    before = versions(manager)
+    assert not ok(run_module("swarm_member", args))["changed"]
+    assert not ok(run_module("swarm_member", platform(lab)))["changed"]  # not given: left as they are
+    assert versions(manager) == before
+
+    args = platform(lab, worker1={"labels": {"disk": "ssd"}, "availability": "active"})
+    assert ok(run_module("swarm_member", args))["changed"]
+    spec = listed(manager)["worker1"]["Spec"]
+    assert (spec["Labels"], spec["Availability"]) == ({"disk": "ssd", **env}, "active")
+
+    refused = run_module("swarm_member", platform(lab, worker1={"labels": {"fungap.env.web.1": "x"}}))
+    assert "belong to env_volume" in refused["msg"]
+
+
+def test_tokens_are_rotated_and_never_shown(lab: Lab, run_module: RunModule) -> None:
+    manager = lab.nodes["manager1"]
+    sockets = {"manager_sockets": [manager.socket]}
+    old = manager.api.inspect_swarm()["JoinTokens"]
+    info = ok(run_module("swarm_join_token_info", sockets))
+    assert info["tokens"] == {"worker": old["Worker"], "manager": old["Manager"]}
+    assert info["remote_addrs"] == [f"{manager.address}:2377"]
+    assert {row["hostname"] for row in info["nodes"]} == set(lab.nodes)
+    assert info["cluster_id"] == manager.api.inspect_swarm()["ID"]
+    assert ok(run_module("swarm_join_token_info", {**sockets, "tokens": False}))["tokens"] == {}
+    nothing = ok(
+        run_module("swarm_join_token_info", {"manager_sockets": [lab.nodes["worker1"].socket, "/nowhere.sock"]})
+    )
+    assert (nothing["live"], nothing["nodes"]) == (False, [])
+
+    check = ok(run_module("swarm_join_token", sockets, check=True))
+    assert check["changed"]
+    assert manager.api.inspect_swarm()["JoinTokens"] == old
+    only_worker = ok(run_module("swarm_join_token", {**sockets, "rotate": ["worker"]}))
+    new = manager.api.inspect_swarm()["JoinTokens"]
+    assert new["Worker"] != old["Worker"]
+    assert new["Manager"] == old["Manager"]
+    both = ok(run_module("swarm_join_token", sockets))
+    newest = manager.api.inspect_swarm()["JoinTokens"]
+    assert newest["Manager"] != new["Manager"]
+
+    # Given tokens show nowhere, also when the join fails; the address belongs to nobody.
+    worker = lab.nodes["worker2"]
+    args = {
+        "nodes": [{**wanted(worker), "state": "worker"}],
+        "join_tokens": {"worker": newest["Worker"] + "x", "manager": newest["Manager"]},
+        "remote_addrs": [f"{manager.address}:2377"],
+        "swarm_nodes": [],
+    }
+    failed = run_module("swarm_member", args)
+    assert failed["failed"]
+    assert "join the swarm" in failed["msg"]
+    text = json.dumps([check, only_worker, both, failed, ok(run_module("swarm_member", platform(lab)))])
+    assert "SWMTKN" not in text
+    assert roles(manager) == ALL_READY
+
+
+def test_restarted_engines_are_waited_for_and_left_alone(lab: Lab, run_module: RunModule) -> None:
+    ids = {name: row["ID"] for name, row in listed(lab.nodes["manager1"]).items()}
+    lab.restart("manager1")
+    lab.restart("worker1")
+    assert not ok(run_module("swarm_member", platform(lab)))["changed"]
+    assert roles(lab.nodes["manager1"]) == ALL_READY
+    assert {name: row["ID"] for name, row in listed(lab.nodes["manager1"]).items()} == ids
+
+
+def test_recreated_worker_leaves_no_ghost(lab: Lab, run_module: RunModule) -> None:
+    address = lab.nodes["worker1"].address
+    lab.remove("worker1", volume=True)
+    lab.create("worker1", address)
+    lab.wait("worker1")
+    done = ok(run_module("swarm_member", platform(lab)))
+    assert any("left by a former engine" in action for action in done["actions"])
+    assert roles(lab.nodes["manager1"]) == ALL_READY
+    assert not ok(run_module("swarm_member", platform(lab)))["changed"]
+
+
+def test_nodes_in_a_foreign_swarm_and_half_way_into_one(lab: Lab, run_module: RunModule) -> None:
+    foreign, pending = lab.nodes["worker1"].api, lab.nodes["worker2"]
+    foreign.leave_swarm(force=True)
+    foreign.init_swarm(advertise_addr=lab.nodes["worker1"].address)
+    pending.api.leave_swarm(force=True)
+    impatient = docker.APIClient(base_url=f"unix://{pending.socket}", version="auto", timeout=2)
+    token = lab.nodes["manager1"].api.inspect_swarm()["JoinTokens"]["Worker"]
+    with contextlib.suppress(requests.exceptions.RequestException, docker.errors.APIError):
+        impatient.join_swarm([f"{lab.subnet}.200:2377"], token)
+    assert pending.api.info()["Swarm"]["LocalNodeState"] == "pending"
+
+    done = ok(run_module("swarm_member", platform(lab)))
+    assert "worker1 leaves its swarm (it is in another swarm)" in done["actions"]
+    assert "worker2 leaves its swarm (it never got into this swarm)" in done["actions"]
+    assert roles(lab.nodes["manager1"]) == ALL_READY
+
+
+def test_worker_at_another_address_joins_again_with_its_env_labels(lab: Lab, run_module: RunModule) -> None:
+    manager = lab.nodes["manager1"]
+    row = listed(manager)["worker1"]
+    labels = {"disk": "ssd", "fungap.env.web.0123456789ab": "ready"}
+    manager.api.update_node(row["ID"], row["Version"]["Index"], {**row["Spec"], "Labels": labels})
+    lab.remove("worker1", volume=False)
+    lab.create("worker1", f"{lab.subnet}.61")
+    lab.wait("worker1")
+    done = ok(run_module("swarm_member", platform(lab)))
+    assert any("its address changed" in action for action in done["actions"])
+    assert roles(manager) == ALL_READY
+    assert lab.nodes["worker1"].api.info()["Swarm"]["NodeAddr"] == f"{lab.subnet}.61"
+    assert listed(manager)["worker1"]["Spec"]["Labels"] == labels
+    assert not ok(run_module("swarm_member", platform(lab)))["changed"]
+
+
+def test_worker_is_removed_and_comes_back(lab: Lab, run_module: RunModule) -> None:
+    manager = lab.nodes["manager1"]
+    gone = {**platform(lab), "prune": True}
+    gone["nodes"] = [node for node in gone["nodes"] if node["name"] != "worker2"]
+    check = ok(run_module("swarm_member", gone, check=True))
+    assert check["actions"][0] == "drain worker2"
+    assert check["diff"]["after"]["worker2"] == {"state": "absent"}
+    ok(run_module("swarm_member", gone))
+    assert set(roles(manager)) == {"manager1", "worker1"}
+    assert not ok(run_module("swarm_member", gone))["changed"]
+
+    ok(run_module("swarm_member", platform(lab)))
+    assert roles(manager) == ALL_READY
+    args = {"nodes": [wanted(lab.nodes["worker2"], "absent")], "manager_sockets": [manager.socket]}
+    assert ok(run_module("swarm_member", args))["changed"]
+    assert set(roles(manager)) == {"manager1", "worker1"}
+    assert lab.nodes["worker2"].api.info()["Swarm"]["LocalNodeState"] == "inactive"
+    assert not ok(run_module("swarm_member", args))["changed"]
+
+
+def test_managers_come_and_go_but_never_the_last(lab: Lab, run_module: RunModule) -> None:
+    """Starts with worker2 out of the swarm: it joins as a manager, worker1 is promoted."""
+    manager = lab.nodes["manager1"]
+    three = platform(lab, "manager1", "worker1", "worker2")
+    done = ok(run_module("swarm_member", three))
+    assert {"promote worker1 to manager", "join worker2 as manager"} <= set(done["actions"])
+    assert set(roles(manager).values()) == {("manager", "ready")}
+    assert not ok(run_module("swarm_member", three))["changed"]
+
+    # With one of three managers silent, a second one may not go.
+    lab.stop("worker2")
+    eventually(lambda: listed(manager)["worker2"]["ManagerStatus"]["Reachability"] == "unreachable")
+    others = [wanted(lab.nodes["manager1"], "manager"), wanted(lab.nodes["worker1"], "worker")]
+    refused = run_module("swarm_member", {"nodes": others})
+    assert "would lose its quorum" in refused["msg"]
+    # But the silent one may: its engine is gone for good, its place is taken away.
+    address = lab.nodes["worker2"].address
+    lab.remove("worker2", volume=True)
+    lab.create("worker2", address)
+    lab.wait("worker2")
+    done = ok(run_module("swarm_member", three))
+    assert any(action.startswith("demote the old entry") for action in done["actions"])
+    assert set(roles(manager).values()) == {("manager", "ready")}
+
+    # A manager at another address: demoted, out, in again.
+    lab.remove("worker1", volume=False)
+    lab.create("worker1", f"{lab.subnet}.62")
+    lab.wait("worker1")
+    three = platform(lab, "manager1", "worker1", "worker2")
+    ok(run_module("swarm_member", three))
+    assert set(roles(manager).values()) == {("manager", "ready")}
+    assert listed(manager)["worker1"]["ManagerStatus"]["Addr"] == f"{lab.subnet}.62:2377"
+
+    # The leader itself steps down, the others carry on; then everything as before.
+    leads = next(name for name, row in listed(manager).items() if row["ManagerStatus"].get("Leader"))
+    left = [name for name in lab.nodes if name != leads]
+    gone = {"nodes": [wanted(lab.nodes[leads], "absent")], "manager_sockets": [lab.nodes[name].socket for name in left]}
+    ok(run_module("swarm_member", gone))
+    assert set(roles(lab.nodes[left[0]])) == set(left)
+    ok(run_module("swarm_member", platform(lab)))
+    assert roles(lab.nodes["manager1"]) == ALL_READY
+
+    as_worker = {"nodes": [wanted(node) for node in lab.nodes.values()]}
+    assert "the last manager" in run_module("swarm_member", as_worker)["msg"]
+    absent = {"nodes": [wanted(lab.nodes["manager1"], "absent"), wanted(lab.nodes["worker1"])]}
+    assert "the last manager" in run_module("swarm_member", absent)["msg"]
+    assert roles(lab.nodes["manager1"]) == ALL_READY
+
+
+def test_locked_manager_needs_the_key(lab: Lab, run_module: RunModule) -> None:
+    manager = lab.nodes["manager1"]
+    settings = {"autolock": True, "task_history_limit": 3}
+    done = ok(run_module("swarm_member", {**platform(lab), "settings": settings}))
+    assert done["actions"] == ["set task_history_limit 3, autolock True of the swarm"]
+    assert not ok(run_module("swarm_member", {**platform(lab), "settings": settings}))["changed"]
+    key = ok(run_module("swarm_join_token_info", {"manager_sockets": [manager.socket]}))["unlock_key"]
+    assert key.startswith("SWMKEY")
+
+    lab.restart("manager1")
+    without = run_module("swarm_member", platform(lab))
+    assert "is locked (autolock) and no unlock_key" in without["msg"]
+    wrong = run_module("swarm_member", {**platform(lab), "unlock_key": key[:-3] + "xyz"})
+    assert wrong["failed"]
+    assert "SWMKEY" not in json.dumps([without, wrong])
+    done = ok(run_module("swarm_member", {**platform(lab), "unlock_key": key}))
+    assert done["actions"] == ["unlock manager1"]
+    assert key not in json.dumps(done)
+    assert roles(lab.nodes["manager1"]) == ALL_READY
+    ok(run_module("swarm_member", {**platform(lab), "settings": {"autolock": False}}))
+
+
+def test_the_only_manager_at_another_address_takes_its_swarm_along(lab: Lab, run_module: RunModule) -> None:
+    cluster = lab.nodes["manager1"].api.inspect_swarm()["ID"]
+    lab.nodes["manager1"].api.create_config("kept", b"data")
+    lab.remove("manager1", volume=False)
+    lab.create("manager1", f"{lab.subnet}.63")
+    lab.wait("manager1")
+    done = ok(run_module("swarm_member", platform(lab)))
+    assert done["actions"][0].startswith("restart the swarm from manager1 alone (its address changed")
+    manager = lab.nodes["manager1"]
+    assert roles(manager) == ALL_READY
+    assert manager.api.inspect_swarm()["ID"] == cluster
+    assert [config["Spec"]["Name"] for config in manager.api.configs()] == ["kept"]
+    assert manager.api.info()["Swarm"]["NodeAddr"] == f"{lab.subnet}.63"
+    again = ok(run_module("swarm_member", platform(lab)))
+    assert not again["changed"]
+    assert "keeps" in again["warnings"][0]
+    # Docker offers no way to change the address in the raft data: a second manager would not find the first.
+    assert "can't make worker1 a manager" in run_module("swarm_member", platform(lab, "manager1", "worker1"))["msg"]
+
+
+def test_workers_of_a_dead_swarm_join_the_new_one(lab: Lab, run_module: RunModule) -> None:
+    address = lab.nodes["manager1"].address
+    lab.remove("manager1", volume=True)
+    lab.create("manager1", address)
+    lab.wait("manager1")
+    nobody = platform(lab)
+    nobody["nodes"] = [{**node, "bootstrap": False} for node in nobody["nodes"]]
+    assert "no node may start one" in run_module("swarm_member", nobody)["msg"]
+    silent = {**platform(lab), "manager_sockets": ["/run/nobody.sock"]}
+    assert "/run/nobody.sock doesn't answer" in run_module("swarm_member", silent)["msg"]
+
+    done = ok(run_module("swarm_member", platform(lab)))
+    assert done["actions"][0] == "start a swarm on manager1"
+    assert roles(lab.nodes["manager1"]) == ALL_READY
+    assert not ok(run_module("swarm_member", platform(lab)))["changed"]
+
+
+def test_a_manager_that_lost_the_others_for_good(lab: Lab, run_module: RunModule) -> None:
+    """Two managers, one of them re-created: no majority is left."""
+    two = platform(lab, "manager1", "worker1")
+    ok(run_module("swarm_member", two))
+    lab.nodes["manager1"].api.create_config("survives", b"data")
+    address = lab.nodes["worker1"].address
+    lab.remove("worker1", volume=True)
+    lab.create("worker1", address)
+    lab.wait("worker1")
+    refused = run_module("swarm_member", {**two, "deadline_seconds": 5})
+    assert "manager1 holds a swarm that can't decide anything" in refused["msg"]
+    assert f"{address}:2377" in refused["msg"]
+
+    done = ok(run_module("swarm_member", {**two, "recover_quorum": True, "deadline_seconds": 20}))
+    assert done["actions"] == ["restart the swarm from manager1 alone (the other managers are lost)"]
+    manager = lab.nodes["manager1"]
+    assert roles(manager) == {**ALL_READY, "worker1": ("manager", "ready")}
+    assert "survives" in [config["Spec"]["Name"] for config in manager.api.configs()]
+    ok(run_module("swarm_member", platform(lab)))
+    assert roles(manager) == ALL_READY
+
+
+def play_role(tmp_path: Path, nodes: list[dict[str, Any]], *args: str, **variables: Any) -> tuple[str, dict[str, int]]:
+    """Run the role on the docker hosts ``a`` and ``b``, both of them this machine: (output, {host: changed tasks})."""
+    variables = {"swarm_member_nodes": nodes, **variables}
+    play = [
+        {"hosts": "all", "gather_facts": False, "roles": [{"role": "fungap.swarm.swarm_member"}], "vars": variables}
+    ]
+    host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    (tmp_path / "play.yml").write_text(json.dumps(play))
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"a": host, "b": host}}}))
+    done = subprocess.run(
+        ["ansible-playbook", "-i", f"{tmp_path}/hosts.json", f"{tmp_path}/play.yml", "--diff", "-v", *args],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    stats = json.loads(done.stdout[done.stdout.index("{") :])["stats"]
+    return done.stdout, {name: stats[name]["changed"] for name in ("a", "b")}
+
+
+def test_role_on_several_docker_hosts_and_on_one(lab: Lab, tmp_path: Path) -> None:
+    manager = lab.nodes["manager1"]
+
+    def on(name: str, host: str, role: str = "worker", **more: Any) -> dict[str, Any]:
+        node = lab.nodes[name]
+        return {"name": name, "host": host, "role": role, "socket": node.socket, "address": node.address, **more}
+
+    for node in lab.nodes.values():
+        node.api.leave_swarm(force=True)
+    three = [on("manager1", "a", "manager"), on("worker1", "b", labels={"disk": "ssd"}), on("worker2", "b")]
+    _output, changed = play_role(tmp_path, three, "--check")
+    assert changed == {"a": 1, "b": 1}
+    assert manager.api.info()["Swarm"]["LocalNodeState"] == "inactive"
+    output, changed = play_role(tmp_path, three)
+    assert roles(manager) == ALL_READY
+    assert listed(manager)["worker1"]["Spec"]["Labels"] == {"disk": "ssd"}
+    before = versions(manager)
+    again, changed = play_role(tmp_path, three)
+    assert changed == {"a": 0, "b": 0}
+    assert versions(manager) == before
+    assert "SWMTKN" not in output + again
+
+    # A manager on the other host, re-created: its ghost goes, it is a manager again.
+    managers = [on("manager1", "a", "manager"), on("worker1", "b", "manager"), on("worker2", "a", "manager")]
+    play_role(tmp_path, managers)
+    address = lab.nodes["worker1"].address
+    lab.remove("worker1", volume=True)
+    lab.create("worker1", address)
+    lab.wait("worker1")
+    managers[1] = on("worker1", "b", "manager")
+    play_role(tmp_path, managers)
+    assert set(roles(manager).values()) == {("manager", "ready")}
+
+    # All on one docker host: one module start; who is no longer in the inventory goes.
+    play_role(tmp_path, [on("manager1", "a", "manager"), on("worker1", "a"), on("worker2", "a")])
+    assert roles(manager) == ALL_READY
+    output, changed = play_role(tmp_path, [on("manager1", "a", "manager"), on("worker1", "a")])
+    assert changed == {"a": 1, "b": 0}
+    assert set(roles(manager)) == {"manager1", "worker1"}

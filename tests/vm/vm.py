@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """A real Debian 13 machine for the tests: systemd, cgroup v2, IPVS, every capability, under QEMU without KVM.
 
-The disk is built from the distribution's packages and cached by its recipe; each machine runs on a copy of its own, with a user key and a
-host key made for it (handed over as systemd credentials), so nothing is trusted on first use and nothing secret lies in the cache.
+The disk is built from the distribution's packages and cached by its recipe; each machine runs on a copy of its own,
+with a user key and a host key made for it (handed over as systemd credentials): nothing is trusted on first use and
+nothing secret lies in the cache.
 
     vm.py build                      the cached disk, made if missing
     vm.py boot [--images DIR]        a fresh machine in the background; prints how to reach it
@@ -56,9 +57,11 @@ CUSTOMIZE = f"""
 set -e
 echo {HOSTNAME} > "$1/etc/hostname"
 printf '127.0.0.1 localhost\\n127.0.1.1 {HOSTNAME}\\n' > "$1/etc/hosts"
-printf '/dev/vda / ext4 defaults,noatime 0 1\\nLABEL=images {IMAGES_DIR} ext4 ro,nofail,x-systemd.device-timeout=10s 0 0\\n' > "$1/etc/fstab"
+echo '/dev/vda / ext4 defaults,noatime 0 1' > "$1/etc/fstab"
+printf 'LABEL=images {IMAGES_DIR} ext4 ro,nofail,x-systemd.device-timeout=300s 0 0\\n' >> "$1/etc/fstab"
 mkdir -p "$1{IMAGES_DIR}" "$1/usr/local/share/ca-certificates"
-printf '[Match]\\nName=eth0\\n[Network]\\nAddress=10.0.2.15/24\\nGateway=10.0.2.2\\nLinkLocalAddressing=no\\n' > "$1/etc/systemd/network/eth0.network"
+printf '[Match]\\nName=eth0\\n[Network]\\nAddress=10.0.2.15/24\\nGateway=10.0.2.2\\nLinkLocalAddressing=no\\n' \\
+  > "$1/etc/systemd/network/eth0.network"
 echo 'nameserver 10.0.2.3' > "$1/etc/resolv.conf"
 for certificate in /usr/local/share/ca-certificates/*.crt; do
   [ -e "$certificate" ] && cp "$certificate" "$1/usr/local/share/ca-certificates/"
@@ -67,8 +70,14 @@ chroot "$1" update-ca-certificates
 chroot "$1" useradd --create-home --shell /bin/bash {USER}
 install -d -m 0700 "$1/home/{USER}/.ssh" && chroot "$1" chown {USER}: /home/{USER}/.ssh
 echo '{USER} ALL=(ALL) NOPASSWD: ALL' > "$1/etc/sudoers.d/{USER}" && chmod 0440 "$1/etc/sudoers.d/{USER}"
-printf 'PermitRootLogin no\\nPasswordAuthentication no\\nKbdInteractiveAuthentication no\\nHostKey /etc/ssh/ssh_host_ed25519_key\\n' > "$1/etc/ssh/sshd_config.d/vm.conf"
+printf '%s\\n' 'PermitRootLogin no' 'PasswordAuthentication no' 'KbdInteractiveAuthentication no' \\
+  'HostKey /etc/ssh/ssh_host_ed25519_key' > "$1/etc/ssh/sshd_config.d/vm.conf"
 rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id" && : > "$1/etc/machine-id"
+# Emulated on a busy machine, a device may take minutes to show up.
+mkdir -p "$1/etc/systemd/system.conf.d"
+printf '[Manager]\\nDefaultTimeoutStartSec=600\\nDefaultDeviceTimeoutSec=600\\n' \\
+  > "$1/etc/systemd/system.conf.d/emulation.conf"
+systemctl --root="$1" mask serial-getty@ttyS0.service
 systemctl --root="$1" enable systemd-networkd ssh
 systemctl --root="$1" mask apt-daily.timer apt-daily-upgrade.timer man-db.timer
 """
@@ -249,7 +258,7 @@ class Vm:
     http_port: int
     https_port: int
 
-    # --- life ---------------------------------------------------------------------------------------------------------------------
+    # --- life
     @classmethod
     def boot(
         cls, folder: Path | None = None, *, images: Path | None = None, memory_mb: int = 4096, cpus: int = 2
@@ -305,7 +314,7 @@ class Vm:
         ]
         command += ["-qmp", f"unix:{vm.monitor},server=on,wait=off", "-daemonize", "-pidfile", str(vm.pidfile)]
         run(command, timeout=60, what="starting QEMU")
-        took = vm.wait_ready(deadline_seconds=300)
+        took = vm.wait_ready(deadline_seconds=600)
         say(f"up after {took:.0f} s: ssh {vm.ssh_port}, http {vm.http_port}, https {vm.https_port}")
         return vm
 
@@ -366,7 +375,7 @@ class Vm:
     def alive(self) -> bool:
         return self._pid(self.folder) is not None
 
-    # --- reaching it --------------------------------------------------------------------------------------------------------------
+    # --- reaching it
     @property
     def ssh_config(self) -> Path:
         """An ssh configuration that takes every host name to this machine."""
@@ -383,7 +392,7 @@ class Vm:
             return ""
 
     def boot_id(self) -> str:
-        """The id of the current boot; empty while the machine can't be reached or is still starting (or already stopping)."""
+        """The id of the current boot; empty while the machine can't be reached, still starts or already stops."""
         state = self.ssh(
             "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running || true", check=False, timeout=20
         ).split()
@@ -396,7 +405,7 @@ class Vm:
             "ANSIBLE_HOST_KEY_CHECKING": "true",
         }
 
-    # --- inside -------------------------------------------------------------------------------------------------------------------
+    # --- inside
     @property
     def disk(self) -> Path:
         return self.folder / "disk.img"
@@ -421,7 +430,7 @@ class Vm:
         )
 
     def _make_keys(self) -> None:
-        """User and host key of this machine alone; credentials that put them in place at boot; an ssh configuration that demands them."""
+        """Keys of this machine alone, credentials that place them at boot, the ssh configuration for them."""
         for key in ("user_key", "host_key"):
             run(
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", str(self.folder / key)],
@@ -484,7 +493,7 @@ class Vm:
 
     @staticmethod
     def _pid(folder: Path) -> int | None:
-        """The process of the machine in this folder, if it lives (a number that now belongs to another program doesn't count)."""
+        """The living process of this folder's machine (a number that another program got doesn't count)."""
         try:
             pid = int((folder / "pid").read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the platform reads in a compose file: a dict as parsed from its YAML, already accepted by Docker's own schema."""
+"""What the platform reads in a compose file: a dict as parsed from its YAML, accepted by Docker's own schema."""
 
 from __future__ import annotations
 

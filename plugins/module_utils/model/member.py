@@ -102,7 +102,7 @@ class Entry:
             return cls(**{key: row[key] for key in cls.__dataclass_fields__ if key in row})
         except TypeError as error:
             raise PlatformError(
-                f"swarm_nodes: {dict(row)!r} is no row of a node list: give `nodes` as swarm_join_token_info returned it"
+                f"swarm_nodes: {dict(row)!r} is no row of a node list: give `nodes` of swarm_join_token_info"
             ) from error
 
     def as_row(self) -> dict[str, Any]:
@@ -137,7 +137,8 @@ class Swarm:
 class WantedNode:
     """One node as the inventory wants it.
 
-    ``hostname``: what the swarm calls it, when that isn't ``name``. ``labels`` and ``availability`` None: left as they are.
+    ``hostname``: what the swarm calls it, when that isn't ``name``. ``labels`` and ``availability`` None: left as they
+    are.
     """
 
     name: str

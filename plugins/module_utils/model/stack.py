@@ -56,7 +56,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Task:
-    """``place``: its slot's number, or its node's name for a global service. ``message``: swarm's, ``error``: the engine's."""
+    """``slot``: 0 for a global service's. ``message``: swarm's, ``error``: the engine's. ``updated``: UTC."""
 
     id: str
     service_id: str
@@ -245,7 +245,8 @@ def normalise(spec: Json, network_names: Mapping[str, str]) -> dict[str, Any]:
 def comparable_template(template: Json) -> dict[str, Any]:
     """What must be equal in a service's template and in a task's spec for the task to be of the service's version.
 
-    Not the placement (swarm keeps a task that still fits when only that changed), nor the runtime (a task's spec lacks it).
+    Not the placement (swarm keeps a task that still fits when only that changed), nor the runtime (a task's spec lacks
+    it).
     """
     aside = ("Placement", "Runtime")
     return {key: value for key, value in template.items() if key not in aside and value not in (None, {}, [], 0)}

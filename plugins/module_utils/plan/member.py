@@ -144,7 +144,10 @@ class MembersPlan:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a plan may count on besides the nodes. ``recover_quorum``: a manager that can't decide may start again alone."""
+    """What a plan may count on besides the nodes; the options of the module of the same names.
+
+    ``can_join_elsewhere``: the swarm's managers run on another machine, tokens are given.
+    """
 
     can_unlock: bool = False
     can_join_elsewhere: bool = False
@@ -159,7 +162,8 @@ def choose_swarm(
 ) -> str | None:
     """Which of several live swarms is the platform's: the name of a node that controls it.
 
-    ``swarms``: {name of a node, or a socket, that controls a swarm: its rows}. The one controlled by a node that is to be a manager, then
+    ``swarms``: {name of a node, or a socket, that controls a swarm: its rows}. The one controlled by a node that is to
+    be a manager, then
     the one with most of the wanted nodes in it, then the one of the bootstrap node, then the first.
     """
 
@@ -185,7 +189,9 @@ def unsettled(wanted: Sequence[WantedNode], engines: Mapping[str, EngineMembersh
 def _may_settle(
     node: WantedNode, engine: EngineMembership | None, swarm: Swarm, engines: Mapping[str, EngineMembership]
 ) -> bool:
-    if engine is None or engine.state in ("inactive", "locked") or not engine.node_id:
+    if engine is None:
+        return len([row for row in swarm.by_hostname(node.swarm_name) if row.state == "ready"]) > 1
+    if engine.state in ("inactive", "locked") or not engine.node_id:
         return False
     if not swarm.exists:
         return _holds_a_swarm(engine)
@@ -227,6 +233,7 @@ def plan_members(
     ``engines``: {name: what the node's engine says} for those whose engine can be asked from here. Raises PlatformError
     when what is wanted can't be, naming node and cure.
     """
+    swarm = _without_recreated_managers(wanted, engines, swarm)
     first = _plan_prerequisites(wanted, engines, swarm, circumstances)
     if first:
         return MembersPlan([NodePlan(node.name, 0, [action]) for node, action in first], complete=False)
@@ -260,6 +267,9 @@ def plan_members(
                 action.kind == "promote" or (action.kind == "join" and action.role == "manager") for action in actions
             ):
                 _check_raft_addresses(node, swarm, engines)
+            if any(action.kind in ("init", "join") for action in actions):
+                newcomer = Entry("", node.swarm_name, availability=node.availability or "active")
+                swarm = replace(swarm, entries=[*swarm.entries, newcomer])
             plans.append(NodePlan(node.name, stage, actions))
     if circumstances.prune and swarm.manageable:
         named = {node.swarm_name for node in wanted}
@@ -269,8 +279,9 @@ def plan_members(
             plans.append(NodePlan(name, 2, actions))
     for entry, address in _stale_raft_addresses(swarm, engines):
         warnings.append(
-            f"{entry.hostname} moved to {address}, but the swarm's raft data keeps {entry.manager_address}: a node that restarts "
-            "won't find it again before the next run, and no manager can be added. Give it back its old address, or make a new swarm"
+            f"{entry.hostname} moved to {address}, but the swarm's raft data keeps {entry.manager_address}: a node "
+            "that restarts won't find it again before the next run, and no manager can be added. Give it back its old "
+            "address, or make a new swarm"
         )
     return MembersPlan([plan for plan in plans if plan.actions], warnings=warnings)
 
@@ -287,7 +298,7 @@ def _stage(node: WantedNode, engine: EngineMembership | None, swarm: Swarm) -> i
 def _plan_prerequisites(
     wanted: Sequence[WantedNode], engines: Mapping[str, EngineMembership], swarm: Swarm, circumstances: Circumstances
 ) -> list[tuple[WantedNode, Action]]:
-    """What must be done before anything else can be known: unlock, or let the one manager that has the data lead again."""
+    """What must be done before anything else can be known: unlock, or let the one manager with the data lead again."""
     locked = [
         node
         for node in wanted
@@ -295,8 +306,9 @@ def _plan_prerequisites(
     ]
     if locked and not circumstances.can_unlock:
         raise PlatformError(
-            f"{', '.join(node.name for node in locked)}: the swarm is locked (autolock) and no unlock_key is given. Give the key that "
-            "`docker swarm unlock-key` shows on another manager, or that was kept when autolock was switched on"
+            f"{', '.join(node.name for node in locked)}: the swarm is locked (autolock) and no unlock_key is "
+            "given. Give the key that `docker swarm unlock-key` shows on another manager, or that was kept when "
+            "autolock was switched on"
         )
     if locked:
         return [(node, Action("unlock", node.name, NODE)) for node in locked]
@@ -315,13 +327,18 @@ def _plan_prerequisites(
             engine = engines[node.name]
             why = f"its address changed from {engine.address} to {node.address}"
             return [(node, Action("force_new_cluster", node.name, NODE, node_id=engine.node_id, why=why))]
-        return []
-    if circumstances.can_join_elsewhere:
+        quorum = Quorum.of(swarm)
+        if quorum.reachable * 2 > quorum.managers or not _recreated_managers(wanted, engines, swarm):
+            return []
+    elif circumstances.can_join_elsewhere:
         return []
     holders = [
         node
         for node in wanted
-        if node.state == "manager" and node.name in engines and _holds_a_swarm(engines[node.name])
+        if node.state == "manager"
+        and node.name in engines
+        and _holds_a_swarm(engines[node.name])
+        and (not swarm.exists or swarm.by_id(engines[node.name].node_id))
     ]
     if not holders:
         return []
@@ -334,10 +351,32 @@ def _plan_prerequisites(
                 Action("force_new_cluster", node.name, NODE, node_id=engine.node_id, why="the other managers are lost"),
             )
         ]
+    others = ", ".join(address for peer, address in engine.managers.items() if peer != engine.node_id)
     raise PlatformError(
-        f"{node.name} holds a swarm that can't decide anything: {engine.error or 'it has no leader'}. Bring back its other managers "
-        f"({', '.join(address for peer, address in engine.managers.items() if peer != engine.node_id) or 'none known'}), or, when "
-        "they are lost for good, let this one start again alone with recover_quorum: true"
+        f"{node.name} holds a swarm that can't decide anything: {engine.error or 'it has no leader'}. Bring back its "
+        f"other managers ({others or 'none known'}), or, when they are lost for good, let this one start again alone "
+        "with recover_quorum: true"
+    )
+
+
+def _recreated_managers(
+    wanted: Sequence[WantedNode], engines: Mapping[str, EngineMembership], swarm: Swarm
+) -> set[str]:
+    """IDs of managers' rows whose engine is another one now: they may still be listed as reachable, for seconds."""
+    current = {node.swarm_name: engines[node.name].node_id for node in wanted if node.name in engines}
+    return {
+        entry.id
+        for entry in swarm.entries
+        if entry.is_manager and entry.hostname in current and current[entry.hostname] != entry.id
+    }
+
+
+def _without_recreated_managers(
+    wanted: Sequence[WantedNode], engines: Mapping[str, EngineMembership], swarm: Swarm
+) -> Swarm:
+    gone = _recreated_managers(wanted, engines, swarm)
+    return replace(
+        swarm, entries=[replace(entry, reachable=False) if entry.id in gone else entry for entry in swarm.entries]
     )
 
 
@@ -346,8 +385,8 @@ def _choose_bootstrap(wanted: Sequence[WantedNode], engines: Mapping[str, Engine
         if node.state == "manager" and node.bootstrap and node.name in engines:
             return node
     raise PlatformError(
-        "no manager of a live swarm can be reached, and no node may start one: set bootstrap on a node with state manager, or "
-        "give join_tokens, remote_addrs and swarm_nodes of the swarm to join"
+        "no manager of a live swarm can be reached, and no node may start one: set bootstrap on a node with state "
+        "manager, or give join_tokens, remote_addrs and swarm_nodes of the swarm to join"
     )
 
 
@@ -382,7 +421,8 @@ def plan_node(
         leave = [Action("leave", node.name, NODE, why=why)] if engine.state != "inactive" else []
         ghosts, role = _plan_ghosts(node, "", swarm, quorum), node.state
         if any(ghost.is_manager for ghost in swarm.by_hostname(node.swarm_name)) and not swarm.manageable:
-            role = "worker"  # its ghost may hold the same address in the raft group; a manager will remove that and promote it
+            # Its ghost may hold the same address in the raft group: a manager will remove that and promote it.
+            role = "worker"
         enter = (
             Action("init", node.name, NODE, role="manager")
             if starts_swarm
@@ -411,10 +451,11 @@ def _plan_from_manager(node: WantedNode, swarm: Swarm, quorum: Quorum) -> list[A
     live = [row for row in rows if row.state == "ready"]
     if len(live) > 1:
         raise PlatformError(
-            f"{node.name}: the swarm has {len(live)} live nodes of this name ({', '.join(row.id for row in live)}): names must differ"
+            f"{node.name}: the swarm has {len(live)} live nodes of this name "
+            f"({', '.join(row.id for row in live)}): names must differ"
         )
     if not rows:
-        # It isn't there yet (check mode), or it never joined: the update waits for it, and says so when it doesn't come.
+        # It isn't there yet (check mode), or it never joined: the update waits for it, and says when it doesn't come.
         return _plan_update(node, None, swarm)
     return [
         *_plan_ghosts(node, rows[0].id, swarm, quorum),
@@ -472,7 +513,7 @@ def _plan_role(node: WantedNode, entry: Entry, swarm: Swarm, quorum: Quorum) -> 
 
 
 def _plan_update(node: WantedNode, entry: Entry | None, swarm: Swarm, *, former: Entry | None = None) -> list[Action]:
-    """Labels and availability. ``entry`` None: for the row that the node gets by joining; ``former``: the one it had."""
+    """Labels and availability. ``entry`` None: for the row that the node gets by joining; ``former``: what it had."""
     if not swarm.manageable:
         return []
     labels = {
@@ -561,9 +602,9 @@ def _check_raft_addresses(node: WantedNode, swarm: Swarm, engines: Mapping[str, 
     """A manager that joins must reach the others at the addresses of the raft data; else the swarm loses its quorum."""
     for entry, address in _stale_raft_addresses(swarm, engines):
         raise PlatformError(
-            f"can't make {node.name} a manager: the swarm's raft data keeps the former address {entry.manager_address} of "
-            f"{entry.hostname} (now {address}), where no new manager would find it, and the swarm would lose its quorum. Give "
-            f"{entry.hostname} back its old address, or make a new swarm"
+            f"can't make {node.name} a manager: the swarm's raft data keeps the former address {entry.manager_address} "
+            f"of {entry.hostname} (now {address}), where no new manager would find it, and the swarm would lose its "
+            f"quorum. Give {entry.hostname} back its old address, or make a new swarm"
         )
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Remove:
-    """Take away one thing. ``kind``: container, network, volume, image or path."""
+    """Take away one thing. ``kind``: container, swarm, network, volume, image or path."""
 
     kind: str
     name: str
 
     def __str__(self) -> str:
-        return f"remove {self.kind} {self.name}"
+        return "leave the swarm" if self.kind == "swarm" else f"remove {self.kind} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,11 @@ class SeenPlatform:
     paths: Sequence[str]
 
 
-def plan_reset(seen: SeenPlatform, *, volumes: bool, images: bool) -> list[Remove]:
+def plan_reset(seen: SeenPlatform, *, volumes: bool, images: bool, leave_swarm: bool) -> list[Remove]:
     """Containers first (they hold the rest), data only when asked for."""
     kinds = {
         "container": seen.containers,
+        "swarm": ["the docker host's own engine"] if leave_swarm else (),
         "network": seen.networks,
         "volume": seen.volumes if volumes else (),
         "image": seen.images if images else (),

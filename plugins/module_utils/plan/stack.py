@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import named_items, own_networks, replicas
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
+    CONVERGED,
     IN_FORCE,
     Desired,
     Item,
@@ -135,7 +136,7 @@ def plan_present(observed: Observed, desired: Desired) -> list[Action]:
         _refuse_changed_networks(in_force, observed, desired)
         reasons.append("the compose file changed")
     if drifted:
-        reasons.append("what runs was changed by hand")
+        reasons.append("what runs is not as it was deployed")
     live = {(item.kind, item.name) for item in observed.items}
     missing = sorted(desired.items - live)
     if missing and not reasons:
@@ -150,7 +151,7 @@ def plan_present(observed: Observed, desired: Desired) -> list[Action]:
 
 
 def plan_prune(observed: Observed, *, keep: int) -> list[Action]:
-    """Remove the revisions beyond the newest ``keep``, and the items that neither a kept one nor a live service needs."""
+    """Remove revisions beyond the newest ``keep``, and items that neither a kept one nor a live service needs."""
     kept = kept_revisions(observed.revisions, keep)
     needed = {
         (kind, name)
@@ -171,7 +172,7 @@ def kept_revisions(revisions: Sequence[Revision], keep: int) -> list[Revision]:
     """The newest ``keep`` revisions that ran, and the failed ones beside them, at most as many."""
     newest = sorted(revisions, key=lambda revision: -revision.number)
     good = [revision for revision in newest if revision.verdict in IN_FORCE][:keep]
-    oldest = good[-1].number if good else 0
+    oldest = good[-1].number if len(good) == keep else 0
     failed = [revision for revision in newest if revision.verdict not in IN_FORCE and revision.number > oldest][:keep]
     return [*good, *failed]
 
@@ -197,6 +198,21 @@ def plan_absent(observed: Observed, desired: Desired) -> list[Action]:
     if observed.file_text is not None:
         actions.append(RemoveFile(desired.path))
     return actions
+
+
+def rollback_target(observed: Observed, desired: Desired) -> Revision | None:
+    """The revision to go back to when ``desired`` does not run; None when there is none.
+
+    Usually the one in force. When that is what was just deployed again, going back to it is no way out: if nobody ever
+    waited for it, an older one that converged is; if it converged itself (drift was to be repaired), nothing is.
+    """
+    in_force = observed.in_force
+    if in_force is None or in_force.compose != desired.compose:
+        return in_force
+    if in_force.verdict == CONVERGED:
+        return None
+    older = [one for one in observed.revisions if one.verdict == CONVERGED and one.compose != desired.compose]
+    return max(older, key=lambda revision: revision.number, default=None)
 
 
 def kept_counts(desired: Desired, observed: Observed) -> dict[str, int]:
@@ -246,7 +262,8 @@ def image_drift(in_force: Revision | None, live: Mapping[str, Service]) -> list[
 def differences(recorded: Any, live: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield (path, recorded, live) of every leaf that differs.
 
-    Lists of KEY=value texts (the environment) are compared by key; other lists as a whole. Absent, null and empty are the same.
+    Lists of KEY=value texts (the environment) are compared by key; other lists as a whole. Absent, null and empty are
+    the same.
     """
     if recorded == live or (not recorded and not live and type(recorded) is not bool and type(live) is not bool):
         return
@@ -279,23 +296,20 @@ def _refuse_changed_networks(in_force: Revision, observed: Observed, desired: De
         name = definition.get("name") or f"{desired.stack}_{key}"
         if key in before and before[key] != definition and name in observed.networks:
             raise PlatformError(
-                f"stack {desired.stack}: the definition of network {key} changed, which swarm cannot do to the existing "
+                f"stack {desired.stack}: the definition of network {key} changed, which cannot be done to the existing "
                 f"network {name}: give the network another key in the compose file, or remove the stack first"
             )
 
 
 def before_and_after(observed: Observed, desired: Desired, contents: Mapping[str, str]) -> tuple[str, str]:
-    """The diff's two texts: the compose file in force and the wanted one, contents of configs that change, drift.
+    """The diff's two texts: compose file in force and wanted, contents of configs that change, drift.
 
     ``contents``: content of the wanted configs by their names in the swarm.
     """
     in_force = observed.in_force
     before, after = (in_force.text if in_force else ""), desired.text
-    old = (
-        {key: observed_data(observed, name) for key, name in _config_names(in_force.compose).items()}
-        if in_force
-        else {}
-    )
+    names = _config_names(in_force.compose) if in_force else {}
+    old = {key: observed_data(observed, name) for key, name in names.items()}
     new = {key: contents.get(name) for key, name in _config_names(desired.compose).items()}
     for key in sorted({*old, *new}):
         left, right = old.get(key), new.get(key)
@@ -304,7 +318,7 @@ def before_and_after(observed: Observed, desired: Desired, contents: Mapping[str
             after += _section(f"config {key}", right)
     drifted = drift(in_force, observed.services)
     if drifted:
-        title = "\n# changed by hand\n"
+        title = "\n# as it runs, where that is not as it was deployed\n"
         before += title + "".join(f"{_name(entry)}: {entry.live}\n" for entry in drifted)
         after += title + "".join(f"{_name(entry)}: {entry.recorded}\n" for entry in drifted)
     return before, after

@@ -1,0 +1,131 @@
+"""The platform as it came up."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import stat
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from .conftest import NAME, NODES, REGISTRY, ROOT, SECRETS, Platform
+
+
+def test_https_answers_from_every_replica(platform: Platform) -> None:
+    names = platform.replicas()
+    print(f"\nreplicas that answered: {', '.join(sorted(names))}")
+    assert len(names) == 3
+
+
+def test_app_reads_its_env_file(platform: Platform) -> None:
+    assert platform.app()["greeting"] == "Hello from the swarm"
+
+
+def test_answer_hides_what_is_behind(platform: Platform) -> None:
+    status, headers, _ = platform.get()
+    assert status == 200
+    assert "x-powered-by" not in headers
+    assert headers.get("server", "") in ("", "nginx")
+    assert headers["strict-transport-security"].startswith("max-age=63072000")
+
+
+def test_http_is_sent_to_https(platform: Platform) -> None:
+    status, headers = platform.plain_get("/some/where?x=1")
+    assert (status, headers["location"]) == (301, "https://web.localhost:18443/some/where?x=1")
+
+
+def test_nodes_and_roles(platform: Platform) -> None:
+    members = platform.members()
+    assert {name: node["Spec"]["Role"] for name, node in members.items()} == {
+        "manager1": "manager",
+        "worker1": "worker",
+        "worker2": "worker",
+    }
+    assert all(node["Status"]["State"] == "ready" for node in members.values())
+
+
+def test_engines_are_reached_by_their_sockets_only(platform: Platform) -> None:
+    for node in NODES:
+        folder = Path("/run", NAME, node)
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert platform.container(node).attrs["HostConfig"]["PortBindings"] in (None, {})
+
+
+def test_registry_refuses_anonymous() -> None:
+    trust = ssl.create_default_context(cafile=str(SECRETS / "ca.crt"))
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"https://{REGISTRY[0]}:{REGISTRY[1]}/v2/_catalog", context=trust, timeout=5)
+    assert refused.value.code == 401
+
+
+def test_every_service_runs_by_digest_from_the_platforms_registry(platform: Platform) -> None:
+    for service in platform.engine("manager1").services():
+        image = service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+        assert image.startswith("mol-platform-registry:5000/")
+        assert "@sha256:" in image
+
+
+def test_no_secret_in_any_argv_or_log_of_the_engines(platform: Platform) -> None:
+    secrets = [path.read_text().strip() for path in SECRETS.glob("*.password")]
+    secrets += [(SECRETS / "proxy.key").read_text().splitlines()[1]]
+    assert len(secrets) >= 2
+    commands = b"".join(path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()).decode(
+        errors="replace"
+    )
+    specs = json.dumps([platform.engine("manager1").services(), platform.engine("manager1").configs()])
+    for secret in secrets:
+        assert secret not in commands
+        assert secret not in specs
+
+
+def test_stacks_are_compose_files_that_a_person_can_read() -> None:
+    for stack in ("proxy", "web"):
+        assert "services:" in Path("/etc", NAME, "stacks", stack, "compose.yml").read_text()
+
+
+def test_check_mode_finds_nothing_to_do(platform: Platform) -> None:
+    done = platform.run("--check", "--diff")
+    assert done.changed == 0, done.output
+
+
+def test_second_run_changes_nothing_and_no_engine_hears_of_it(platform: Platform) -> None:
+    # Events have whole seconds: what happened before is not to be counted.
+    time.sleep(1.5)
+    since = time.time()
+    done = platform.run()
+    until = time.time() + 1
+    assert done.changed == 0, done.output
+    assert platform.events(since, until) == []
+
+
+def test_status_says_that_all_is_well(platform: Platform) -> None:
+    done = platform.run(playbook="playbooks/status.yml")
+    assert "All nodes are ready, all services run as wanted." in done.output
+
+
+def test_wrong_inventory_is_refused_before_anything_changes(platform: Platform, tmp_path: Path) -> None:
+    extra = tmp_path / "extra.yml"
+    extra.write_text("all:\n  vars:\n    platfrom_name: oops\n")
+    since = time.time()
+    refused = platform.play(inventories=[extra])
+    assert refused.code != 0
+    assert refused.changed == 0
+    assert "platfrom_name" in refused.output
+    assert "did you mean platform_name?" in refused.output
+    assert platform.events(since, time.time() + 1) == []
+
+
+def test_preflight_alone_takes_seconds(platform: Platform) -> None:
+    start = time.monotonic()
+    platform.run("--tags", "always")
+    seconds = time.monotonic() - start
+    print(f"\npreflight alone: {seconds:.1f} s")
+    assert seconds < 30
+
+
+def test_generated_files_of_the_checkout_are_untouched() -> None:
+    assert not (ROOT / "molecule" / "platform" / "inventory" / ".secrets").exists()

@@ -1,0 +1,37 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Filters over entries of ``apps``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.plugin_utils import app as apps
+
+
+def app_compose(app: Mapping[str, Any], name: str, **settings: Any) -> str:
+    """The compose file's text of one app."""
+    try:
+        return apps.compose_text(apps.app_compose(apps.resolve_app(name, app), **settings))
+    except PlatformError as error:
+        raise AnsibleFilterError(error.message) from error
+
+
+def app_resolve(app: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The app with its name and every default."""
+    try:
+        return apps.resolve_app(name, app)
+    except PlatformError as error:
+        raise AnsibleFilterError(error.message) from error
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Name to function."""
+        return {"app_compose": app_compose, "app_resolve": app_resolve}

@@ -1,0 +1,290 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From an entry of ``apps`` to what is deployed: defaults and the compose file. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model import env
+
+Json = dict[str, Any]
+# Seconds that a task may take beyond its health check's own failing time before the updater looks away.
+MONITOR_MARGIN_SECONDS = 5
+DEFAULT_TARGET = "/usr/src/app/env"
+# The name of an app's own service within its stack: what the proxy looks for.
+SERVICE = "web"
+
+DEFAULTS: Json = {
+    "hosts": [],
+    "replicas": 1,
+    "env_file": "",
+    "env_target": "",
+    "env_delivery": "volume",
+    "environment": {},
+    "health": {
+        "enabled": True,
+        "path": "/healthz",
+        "test": [],
+        "interval_seconds": 5,
+        "timeout_seconds": 3,
+        "retries": 3,
+        "start_period_seconds": 20,
+    },
+    "limits": {"cpus": 0.5, "memory": "128M"},
+    "reservations": {"cpus": 0.1, "memory": "64M"},
+    "route": {
+        "sticky": False,
+        "upload_size": "10m",
+        "read_timeout_seconds": 60,
+        "cookie_flags": ["secure", "httponly", "samesite=lax"],
+    },
+    "update": {"order": "start-first", "parallelism": 1, "delay_seconds": 0, "monitor_seconds": 30},
+    "restart": {"condition": "any", "delay_seconds": 2},
+    "stop_grace_seconds": 30,
+    "constraints": [],
+    "ports": [],
+    "service": {},
+    "services": {},
+}
+REQUIRED = ("image", "port")
+
+
+def resolve_app(name: str, app: Mapping[str, Any]) -> Json:
+    """The app with every default filled in, two levels deep, and its ``name``.
+
+    Raises on what isn't a setting of an app.
+    """
+    unknown = sorted(set(app) - set(DEFAULTS) - {"name", *REQUIRED})
+    if unknown:
+        known = ", ".join(sorted({*REQUIRED, *DEFAULTS}))
+        raise PlatformError(f"apps.{name}: {', '.join(unknown)} is no setting of an app; there are: {known}")
+    missing = [key for key in REQUIRED if not app.get(key)]
+    if missing:
+        raise PlatformError(f"apps.{name}: {', '.join(missing)} is missing")
+    resolved: Json = {"name": name, **{key: app[key] for key in REQUIRED}}
+    for key, default in DEFAULTS.items():
+        given = app.get(key)
+        if isinstance(default, dict):
+            resolved[key] = {**default, **(given or {})}
+        else:
+            resolved[key] = default if given is None else given
+    return resolved
+
+
+def needs_stop_first(app: Mapping[str, Any]) -> bool:
+    """Whether a new task can't start beside the old one: a port of the node is taken once only."""
+    return any(_port(port)["mode"] == "host" for port in app.get("ports") or [])
+
+
+def monitor_seconds(app: Mapping[str, Any]) -> int:
+    """How long a new task is watched: at least until its health check has had the time to fail."""
+    health = app["health"]
+    if health.get("enabled") is False:
+        return int(app["update"]["monitor_seconds"])
+    failing = (health["interval_seconds"] + health["timeout_seconds"]) * health["retries"]
+    return int(max(app["update"]["monitor_seconds"], failing + MONITOR_MARGIN_SECONDS))
+
+
+def app_compose(
+    app: Mapping[str, Any],
+    *,
+    image: str,
+    env_version: str | None = None,
+    ipvs: bool = False,
+    network: str = "public",
+    mtu: int | None = None,
+) -> Json:
+    """The app's stack as a compose file's dict.
+
+    ``app``: as ``resolve_app`` returns it. ``image``: by digest. ``env_version``: of the env volume, for
+    ``env_delivery: volume``. ``ipvs``: whether the nodes' kernels balance virtual addresses; without, names resolve to
+    the replicas' own addresses and ports are the nodes' own. ``network``: the external overlay that the proxy is on.
+    ``mtu``: of the stack's own network, in bytes.
+    """
+    name = app["name"]
+    service: Json = {
+        "image": image,
+        # A name for each replica, by which the proxy keeps a client with one.
+        "hostname": f"{name}-slot-{{{{.Task.Slot}}}}",
+        "init": True,
+        "stop_grace_period": _seconds(app["stop_grace_seconds"]),
+        "healthcheck": _healthcheck(app),
+        "networks": [network, "default"],
+        "deploy": _deploy(app, ipvs=ipvs, env_version=env_version),
+    }
+    document: Json = {"version": "3.8", "services": {SERVICE: service}, "networks": {network: {"external": True}}}
+    own: Json = {"driver": "overlay"}
+    if mtu:
+        own["driver_opts"] = {"com.docker.network.driver.mtu": str(mtu)}
+    document["networks"]["default"] = own
+    if app["environment"]:
+        service["environment"] = {key: _text(value) for key, value in app["environment"].items()}
+    if app["ports"]:
+        service["ports"] = [_port(port, ipvs=ipvs) for port in app["ports"]]
+    if env_version and app["env_delivery"] == "volume":
+        volume = env.volume_name(name, env_version)
+        service["volumes"] = [
+            {
+                "type": "volume",
+                "source": volume,
+                "target": app["env_target"] or DEFAULT_TARGET,
+                "read_only": True,
+                "volume": {"nocopy": True},
+            }
+        ]
+        document["volumes"] = {volume: {"external": True, "name": volume}}
+    if app["env_file"] and app["env_delivery"] == "secret":
+        # The module that deploys it defines the secret and names it by its content.
+        service["secrets"] = [{"source": "env", "target": f"{app['env_target'] or DEFAULT_TARGET}/.env"}]
+    document["services"][SERVICE] = _merged(service, app["service"])
+    for extra, definition in app["services"].items():
+        if extra == SERVICE:
+            raise PlatformError(
+                f"apps.{name}.services.{extra}: that is the app itself; its settings stand in apps.{name}.service"
+            )
+        document["services"][extra] = _merged({"init": True, "networks": ["default"]}, definition)
+    return document
+
+
+def compose_text(document: Mapping[str, Any]) -> str:
+    """A compose file for people: keys in the order given, no anchors, ``$`` doubled as the format wants it."""
+    text: str = yaml.dump(_escaped(document), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Without anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _escaped(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_escaped(one) for one in value]
+    if isinstance(value, str):
+        return str(value).replace("$", "$$")
+    return value
+
+
+def _merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> Json:
+    """``extra`` over ``base``: dicts are merged, everything else is replaced."""
+    merged = dict(base)
+    for key, value in extra.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _seconds(value: float) -> str:
+    milliseconds = round(value * 1000)
+    return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
+
+
+def _healthcheck(app: Mapping[str, Any]) -> Json:
+    health = app["health"]
+    if health.get("enabled") is False:
+        return {"disable": True}
+    test = health.get("test") or [
+        "CMD-SHELL",
+        _http_test(f"http://127.0.0.1:{app['port']}{health['path']}", health["timeout_seconds"]),
+    ]
+    return {
+        "test": list(test) if not isinstance(test, str) else test,
+        "interval": _seconds(health["interval_seconds"]),
+        "timeout": _seconds(health["timeout_seconds"]),
+        "retries": health["retries"],
+        "start_period": _seconds(health["start_period_seconds"]),
+    }
+
+
+def _http_test(url: str, timeout_seconds: float) -> str:
+    """Ask for the URL with what the image has: wget, curl or node. 2xx and 3xx are well."""
+    seconds = max(int(timeout_seconds), 1)
+    script = (
+        f"require('http').get('{url}',r=>process.exit(r.statusCode<400?0:1))"
+        f".on('error',()=>process.exit(1)).setTimeout({seconds * 1000},()=>process.exit(1))"
+    )
+    return (
+        f"if command -v wget >/dev/null; then exec wget -q -T {seconds} -O /dev/null {url}; "
+        f"elif command -v curl >/dev/null; then exec curl -fsS -m {seconds} -o /dev/null {url}; "
+        f'else exec node -e "{script}"; fi'
+    )
+
+
+def _deploy(app: Mapping[str, Any], *, ipvs: bool, env_version: str | None) -> Json:
+    update = app["update"]
+    order = "stop-first" if needs_stop_first(app) or (app["ports"] and not ipvs) else update["order"]
+    constraints = list(app["constraints"])
+    if env_version and app["env_delivery"] == "volume":
+        constraints.append(f"node.labels.{env.node_label(app['name'], env_version)} == {env.READY}")
+    monitor = _seconds(monitor_seconds(app))
+    deploy: Json = {
+        "mode": "replicated",
+        "replicas": app["replicas"],
+        # Without IPVS in the kernel virtual addresses lead nowhere.
+        "endpoint_mode": "vip" if ipvs else "dnsrr",
+        "update_config": {
+            "parallelism": update["parallelism"],
+            "order": order,
+            "delay": _seconds(update["delay_seconds"]),
+            "monitor": monitor,
+            "failure_action": "rollback",
+            "max_failure_ratio": 0,
+        },
+        "rollback_config": {
+            "parallelism": update["parallelism"],
+            "order": order,
+            "monitor": monitor,
+            "failure_action": "pause",
+            "max_failure_ratio": 0,
+        },
+        "restart_policy": {
+            "condition": app["restart"]["condition"],
+            "delay": _seconds(app["restart"]["delay_seconds"]),
+        },
+    }
+    resources = {
+        key: {kind: _cpus(one) if kind == "cpus" else _text(one) for kind, one in app[key].items() if one is not None}
+        for key in ("limits", "reservations")
+    }
+    resources = {key: value for key, value in resources.items() if value}
+    if resources:
+        deploy["resources"] = resources
+    if constraints:
+        deploy["placement"] = {"constraints": constraints}
+    return deploy
+
+
+def _cpus(value: Any) -> str:
+    """A compose file wants a string."""
+    return f"{float(value):g}"
+
+
+_SHORT_PORT = re.compile(r"(?:(?P<published>\d+):)?(?P<target>\d+)(?:/(?P<protocol>tcp|udp|sctp))?\Z")
+
+
+def _port(port: Any, *, ipvs: bool = True) -> Json:
+    """A published port in the long form. Without IPVS there is no routing mesh: the port is each node's own."""
+    if isinstance(port, Mapping):
+        given = dict(port)
+    else:
+        match = _SHORT_PORT.match(str(port))
+        if not match:
+            raise PlatformError(f"port {port!r} must look like 8025:25/tcp or be a dict with target and published")
+        given = {key: int(value) if value.isdigit() else value for key, value in match.groupdict().items() if value}
+    published = given.get("published", given["target"])
+    mode = given.get("mode", "ingress") if ipvs else "host"
+    return {"target": given["target"], "published": published, "protocol": given.get("protocol", "tcp"), "mode": mode}

@@ -1,0 +1,34 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which host names lead to which service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+ROUTE_OPTIONS = ("sticky", "upload_size", "read_timeout_seconds", "cookie_flags")
+
+
+def app_routes(apps: Mapping[str, Mapping[str, Any]], service: str = "web") -> list[dict[str, Any]]:
+    """``proxy_routes`` of the apps that have host names, by the apps' names.
+
+    An app is the stack of its name with one service, ``service``; its replicas answer to ``tasks.<app>_<service>``, and
+    one by one to ``<app>-slot-<number>``, the service's host name.
+    """
+    routes = []
+    for name, app in sorted(apps.items()):
+        if not app.get("hosts"):
+            continue
+        options = app.get("route") or {}
+        route = {
+            "name": name,
+            "hosts": list(app["hosts"]),
+            "upstream": f"tasks.{name}_{service}",
+            "port": app["port"],
+            **{option: options[option] for option in ROUTE_OPTIONS if option in options},
+        }
+        if route.get("sticky"):
+            route.update(slots=int(app.get("replicas", 1)), slot_prefix=f"{name}-slot-")
+        routes.append(route)
+    return routes

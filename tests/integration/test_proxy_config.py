@@ -1,0 +1,469 @@
+"""What the proxy's configuration does: real nginx, real TLS, Docker's own resolver, backends that come and go."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import http.client
+import json
+import os
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
+
+ROOT = Path(__file__).resolve().parents[2]
+NOW = datetime.datetime.now(datetime.timezone.utc)
+HOSTS = ["web.localhost", "chat.localhost", "late.localhost"]
+CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID"]
+BACKEND = r"""
+const http = require('http'), name = process.env.NAME;
+const server = http.createServer((request, response) => {
+  let size = 0;
+  request.on('data', (chunk) => { size += chunk.length; });
+  request.on('end', () => {
+    response.setHeader('X-Powered-By', 'Express');
+    response.setHeader('Server', 'backend/1.0');
+    response.setHeader('Strict-Transport-Security', 'max-age=1');
+    if (request.url === '/cookie') response.setHeader('Set-Cookie', 'id=1; Path=/');
+    if (request.url === '/own-redirect') response.writeHead(302, {Location: `http://tasks.web_web:3000/there`});
+    if (request.url === '/plain-redirect') response.writeHead(302, {Location: `http://${request.headers.host}/there`});
+    if (request.url === '/missing') response.statusCode = 404;
+    if (request.url === '/die') return process.exit(1);
+    response.end(JSON.stringify({name, size, method: request.method, headers: request.headers}));
+  });
+});
+server.on('upgrade', (request, socket) => {
+  socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+  socket.on('data', (data) => socket.write(data));
+  socket.on('error', () => {});
+});
+process.on('SIGTERM', () => process.exit(0));
+server.listen(3000);
+"""
+
+
+def newest_image(repository: str) -> str:
+    """The newest local image of the catalog."""
+    tags = [tag for image in docker.from_env().images.list(repository) for tag in image.tags]
+    if not tags:
+        pytest.skip(f"there is no image {repository}: run the images role first")
+    return tags[0]
+
+
+def render(directory: Path, variables: dict[str, Any]) -> None:
+    """Write the role's templates as the role would."""
+    templates = {"nginx.conf": "nginx.conf.j2", "routes.conf": "routes.conf.j2", "edge.conf": "edge.conf.j2"}
+    templates_dir = ROOT / "roles" / "proxy" / "templates"
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars_files": [f"{ROOT}/roles/proxy/defaults/main.yml", f"{ROOT}/roles/proxy/vars/main.yml"],
+        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+        "tasks": [
+            {
+                "fungap.swarm.config_files": {
+                    "files": [
+                        {
+                            "path": f"{directory}/{name}",
+                            "content": f"{{{{ lookup('ansible.builtin.template', '{templates_dir}/{template}') }}}}",
+                        }
+                        for name, template in templates.items()
+                    ]
+                }
+            }
+        ],
+    }
+    (directory / "play.yml").write_text(json.dumps([play]))
+    (directory / "variables.json").write_text(json.dumps(variables))
+    done = subprocess.run(
+        [
+            "ansible-playbook",
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            f"-e@{directory}/variables.json",
+            f"{directory}/play.yml",
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Site:
+    """A network with a proxy and backends, all of one prefix."""
+
+    def __init__(self, directory: Path) -> None:
+        self.prefix = f"px-{uuid.uuid4().hex[:6]}"
+        self.directory = directory
+        self.client = docker.from_env()
+        self.network = self.client.networks.create(self.prefix, driver="bridge")
+        self.containers: list[Any] = []
+        self.proxy_image = os.environ.get("FUNGAP_TEST_PROXY_IMAGE") or newest_image("fungap/proxy")
+        self.backend_image = os.environ.get("FUNGAP_TEST_BACKEND_IMAGE") or newest_image("fungap/nodejs")
+        ca_key, key = pki.new_key(), pki.new_key()
+        ca = pki.KeyPair(pki.make_ca("proxy test CA", ca_key, NOW), ca_key)
+        (directory / "ca.crt").write_text(ca.certificate)
+        (directory / "tls.key").write_text(key)
+        (directory / "tls.crt").write_text(pki.issue(ca, key, HOSTS, (), NOW))
+
+    def backend(self, name: str, *aliases: str) -> Any:
+        return self._run(
+            self.backend_image, ["node", "-e", BACKEND], name, list(aliases), environment={"NAME": name}, init=True
+        )
+
+    def proxy(self, name: str = "proxy") -> str:
+        binds = [
+            f"{self.directory}/nginx.conf:/etc/nginx/nginx.conf:ro",
+            f"{self.directory}/routes.conf:/etc/nginx/platform-routes.conf:ro",
+            f"{self.directory}/tls.crt:/run/secrets/tls.crt:ro",
+            f"{self.directory}/tls.key:/run/secrets/tls.key:ro",
+        ]
+        return self._nginx(name, ["nginx", "-g", "daemon off;"], binds)
+
+    def edge(self) -> str:
+        binds = [f"{self.directory}:/etc/nginx/edge:ro"]
+        return self._nginx("edge", ["nginx", "-c", "/etc/nginx/edge/edge.conf", "-g", "daemon off;"], binds)
+
+    def _nginx(self, name: str, command: list[str], binds: list[str]) -> str:
+        hardening = {"read_only": True, "tmpfs": {"/tmp": ""}, "cap_drop": ["ALL"], "cap_add": CAPABILITIES}
+        container = self._run(self.proxy_image, command, name, [], volumes=binds, **hardening)
+        address = self.address(container)
+        for _ in range(100):
+            with socket.socket() as connection:
+                connection.settimeout(1)
+                if connection.connect_ex((address, 443)) == 0:
+                    return address
+            time.sleep(0.1)
+        raise TimeoutError(container.logs().decode())
+
+    def _run(self, image: str, command: list[str], name: str, aliases: list[str], **options: Any) -> Any:
+        container = self.client.containers.create(image, command, name=f"{self.prefix}-{name}", **options)
+        self.containers.append(container)
+        self.client.api.disconnect_container_from_network(container.id, "bridge")
+        self.network.connect(container, aliases=aliases)
+        container.start()
+        return container
+
+    def address(self, container: Any) -> str:
+        container.reload()
+        return str(container.attrs["NetworkSettings"]["Networks"][self.prefix]["IPAddress"])
+
+    @property
+    def gateway(self) -> str:
+        self.network.reload()
+        return str(self.network.attrs["IPAM"]["Config"][0]["Gateway"])
+
+    def close(self) -> None:
+        for container in self.containers:
+            container.remove(force=True, v=True)
+        self.network.remove()
+
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.directory / "ca.crt"))
+
+    def https(self, address: str, host: str, path: str = "/", method: str = "GET", **kwargs: Any) -> Answer:
+        connection = http.client.HTTPSConnection(host, context=self.context(), timeout=15)
+        raw = socket.create_connection((address, 443), timeout=15)
+        connection.sock = self.context().wrap_socket(raw, server_hostname=kwargs.pop("sni", host))
+        return self._ask(connection, method, path, **kwargs)
+
+    def http(self, address: str, host: str, path: str = "/") -> Answer:
+        return self._ask(http.client.HTTPConnection(address, timeout=15), "GET", path, headers={"Host": host})
+
+    def _ask(self, connection: http.client.HTTPConnection, method: str, path: str, **kwargs: Any) -> Answer:
+        try:
+            connection.request(method, path, **kwargs)
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+
+ROUTES = [
+    {
+        "name": "web",
+        "hosts": ["web.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "upload_size": "1m",
+        "cookie_flags": ["secure", "httponly", "samesite=lax"],
+    },
+    {
+        "name": "chat",
+        "hosts": ["chat.localhost"],
+        "upstream": "tasks.chat_web",
+        "port": 3000,
+        "sticky": True,
+        "slots": 3,
+    },
+    {"name": "late", "hosts": ["late.localhost"], "upstream": "tasks.late_web", "port": 3000},
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("proxy"))
+    try:
+        for number in (1, 2, 3):
+            site.backend(f"web{number}", "tasks.web_web")
+            site.backend(f"chat{number}", "tasks.chat_web", f"chat-slot-{number}")
+        yield site
+    finally:
+        site.close()
+
+
+@pytest.fixture(scope="module")
+def proxy(site: Site) -> str:
+    """Address of a proxy that clients reach directly."""
+    render(site.directory, {"proxy_routes": ROUTES})
+    return site.proxy()
+
+
+def test_plain_http_is_sent_to_https(site: Site, proxy: str) -> None:
+    answer = site.http(proxy, "web.localhost", "/path?query=1")
+    assert answer.status == 301
+    assert answer.headers["location"] == "https://web.localhost/path?query=1"
+
+
+def test_every_replica_answers(site: Site, proxy: str) -> None:
+    seen = Counter(site.https(proxy, "web.localhost").json["name"] for _ in range(60))
+    assert set(seen) == {"web1", "web2", "web3"}
+    assert min(seen.values()) >= 5
+
+
+def test_what_the_app_is_told_of_the_client(site: Site, proxy: str) -> None:
+    told = site.https(proxy, "web.localhost", headers={"X-Forwarded-For": "6.6.6.6", "X-Real-IP": "6.6.6.6"}).json
+    headers = told["headers"]
+    assert headers["host"] == "web.localhost"
+    assert headers["x-real-ip"] == headers["x-forwarded-for"] == site.gateway
+    assert headers["x-forwarded-proto"] == "https"
+    assert headers["x-forwarded-host"] == "web.localhost"
+    assert headers["x-forwarded-port"] == "443"
+
+
+def test_nothing_is_told_of_what_is_behind(site: Site, proxy: str) -> None:
+    answer = site.https(proxy, "web.localhost")
+    assert "x-powered-by" not in answer.headers
+    assert "backend" not in answer.headers.get("server", "")
+    assert answer.headers.get("server", "nginx") == "nginx"
+    if "px-proxy" in site.proxy_image or os.environ.get("FUNGAP_TEST_PROXY_HIDES_SERVER"):
+        assert "server" not in answer.headers
+    assert answer.headers["strict-transport-security"] == "max-age=63072000"
+
+
+def test_redirects_of_the_app_lead_back_to_the_proxy(site: Site, proxy: str) -> None:
+    for path in ("/own-redirect", "/plain-redirect"):
+        assert site.https(proxy, "web.localhost", path).headers["location"] == "https://web.localhost/there"
+
+
+def test_errors_of_the_app_are_its_own_and_errors_of_the_proxy_say_a_number(site: Site, proxy: str) -> None:
+    own = site.https(proxy, "web.localhost", "/missing")
+    assert (own.status, own.json["method"]) == (404, "GET")
+    refused = site.https(proxy, "web.localhost", method="POST", body=b"x" * 1100000)
+    assert (refused.status, refused.body) == (413, b"413\n")
+
+
+def test_uploads_below_the_limit_arrive(site: Site, proxy: str) -> None:
+    assert site.https(proxy, "web.localhost", method="POST", body=b"x" * 1000000).json["size"] == 1000000
+
+
+def test_cookies_get_their_flags(site: Site, proxy: str) -> None:
+    cookie = site.https(proxy, "web.localhost", "/cookie").headers["set-cookie"].lower()
+    assert {"secure", "httponly", "samesite=lax"} <= {part.strip() for part in cookie.split(";")}
+
+
+def test_unknown_names_get_no_app(site: Site, proxy: str) -> None:
+    assert site.http(proxy, "other.localhost").status == 421
+    answer = site.https(proxy, "web.localhost", headers={"Host": "other.localhost"})
+    assert (answer.status, answer.body) == (421, b"421\n")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_old_tls_is_refused(site: Site, proxy: str, version: ssl.TLSVersion) -> None:
+    context = site.context()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    with (
+        socket.create_connection((proxy, 443), timeout=5) as raw,
+        pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"),
+    ):
+        context.wrap_socket(raw, server_hostname="web.localhost")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_new_tls_with_http2_and_forward_secrecy(site: Site, proxy: str, version: ssl.TLSVersion) -> None:
+    context = site.context()
+    context.minimum_version = context.maximum_version = version
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection((proxy, 443), timeout=5) as raw,
+        context.wrap_socket(raw, server_hostname="web.localhost") as secure,
+    ):
+        assert secure.selected_alpn_protocol() == "h2"
+        cipher = secure.cipher()
+        assert cipher is not None
+        assert version is ssl.TLSVersion.TLSv1_3 or cipher[0].startswith("ECDHE-ECDSA")
+
+
+def test_static_key_exchange_is_refused(site: Site, proxy: str) -> None:
+    context = site.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AES128-GCM-SHA256:ECDHE-ECDSA-AES128-SHA")
+    with (
+        socket.create_connection((proxy, 443), timeout=5) as raw,
+        pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"),
+    ):
+        context.wrap_socket(raw, server_hostname="web.localhost")
+
+
+def test_websockets_go_through(site: Site, proxy: str) -> None:
+    for host in ("web.localhost", "chat.localhost"):
+        with (
+            socket.create_connection((proxy, 443), timeout=5) as raw,
+            site.context().wrap_socket(raw, server_hostname=host) as secure,
+        ):
+            key = base64.b64encode(os.urandom(16)).decode()
+            secure.sendall(
+                f"GET /socket.io/?transport=websocket HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\n"
+                f"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+            )
+            head = secure.recv(4096)
+            assert head.startswith(b"HTTP/1.1 101 ")
+            secure.sendall(b"are you there")
+            assert secure.recv(4096) == b"are you there"
+
+
+def test_a_client_keeps_its_replica(site: Site, proxy: str) -> None:
+    names = set()
+    for _ in range(12):
+        first = site.https(proxy, "chat.localhost")
+        cookie = first.headers["set-cookie"]
+        assert {"Secure", "HttpOnly"} <= {part.strip() for part in cookie.split(";")}
+        headers = {"Cookie": cookie.split(";")[0]}
+        for _ in range(4):
+            answer = site.https(proxy, "chat.localhost", headers=headers)
+            assert answer.json["name"] == first.json["name"]
+            assert "set-cookie" not in answer.headers
+        names.add(first.json["name"])
+    assert len(names) > 1
+
+
+def test_a_made_up_sticky_cookie_chooses_nothing(site: Site, proxy: str) -> None:
+    answer = site.https(proxy, "chat.localhost", headers={"Cookie": "platform_sticky=10.0.0.1"})
+    assert answer.status == 200
+    assert "set-cookie" in answer.headers
+
+
+def test_a_name_that_comes_later_is_found_within_two_seconds(site: Site, proxy: str) -> None:
+    missing = site.https(proxy, "late.localhost")
+    assert (missing.status, missing.body) == (502, b"502\n")
+    site.backend("late", "tasks.late_web")
+    end = time.monotonic() + 2
+    while site.https(proxy, "late.localhost").status != 200:
+        assert time.monotonic() < end, "not found within two seconds"
+        time.sleep(0.1)
+
+
+def hammer(ask: Callable[[], Answer], during: Callable[[], None], seconds: float) -> tuple[Counter[Any], float]:
+    """Ask from two threads while something happens; count statuses, tell the slowest."""
+    statuses: Counter[Any] = Counter()
+    slowest = 0.0
+    stop = time.monotonic() + seconds
+
+    def work() -> None:
+        nonlocal slowest
+        while time.monotonic() < stop:
+            start = time.monotonic()
+            try:
+                statuses[ask().status] += 1
+            except OSError as error:
+                statuses[repr(error)] += 1
+            slowest = max(slowest, time.monotonic() - start)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    during()
+    for thread in threads:
+        thread.join()
+    return statuses, slowest
+
+
+@pytest.mark.parametrize(("host", "victim"), [("web.localhost", "web1"), ("chat.localhost", "chat2")])
+def test_a_killed_replica_costs_no_request(site: Site, proxy: str, host: str, victim: str) -> None:
+    container = site.client.containers.get(f"{site.prefix}-{victim}")
+    statuses, slowest = hammer(lambda: site.https(proxy, host), container.kill, 4)
+    container.start()
+    assert set(statuses) == {200}, statuses
+    assert slowest < 5
+
+
+def test_a_post_that_reached_a_dying_replica_is_not_sent_again(site: Site, proxy: str) -> None:
+    before = {name: site.client.containers.get(f"{site.prefix}-{name}") for name in ("chat1", "chat2", "chat3")}
+    answer = site.https(proxy, "chat.localhost", "/die", method="POST", body=b"x")
+    assert answer.status == 502
+    time.sleep(0.5)
+    states = []
+    for container in before.values():
+        container.reload()
+        states.append(container.status)
+        container.start()
+    assert states.count("exited") == 1
+
+
+def test_the_edge_spreads_hides_a_dead_node_and_keeps_the_client_s_address(
+    site: Site, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    directory = site.directory
+    site.directory = tmp_path_factory.mktemp("edge")
+    for name in ("ca.crt", "tls.crt", "tls.key"):
+        (site.directory / name).write_text((directory / name).read_text())
+    try:
+        subnet = site.network.attrs["IPAM"]["Config"][0]["Subnet"]
+        variables = {"proxy_routes": ROUTES, "proxy_trusted_addresses": [subnet]}
+        render(site.directory, variables)
+        nodes = [site.proxy("node1"), site.proxy("node2")]
+        render(site.directory, {**variables, "proxy_edge_nodes": nodes})
+        edge = site.edge()
+        assert site.http(edge, "web.localhost").status == 301
+        assert site.https(edge, "web.localhost").json["headers"]["x-real-ip"] == site.gateway
+        victim = site.client.containers.get(f"{site.prefix}-node1")
+        statuses, slowest = hammer(lambda: site.https(edge, "web.localhost"), lambda: victim.stop(timeout=10), 5)
+        assert set(statuses) == {200}, statuses
+        assert slowest < 3
+        victim.start()
+        time.sleep(2.5)
+        site.client.containers.get(f"{site.prefix}-node2").kill()
+        assert site.https(edge, "web.localhost").status == 200
+    finally:
+        site.directory = directory

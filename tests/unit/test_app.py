@@ -1,0 +1,220 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From an entry of ``apps`` to a compose file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
+    DEFAULTS,
+    app_compose,
+    compose_text,
+    monitor_seconds,
+    resolve_app,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
+
+IMAGE = "registry:5000/express-app@sha256:" + "1a" * 32
+VERSION = "0123456789ab"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def compose(changes: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
+    app = resolve_app("web", {"image": "express-app", "port": 3000, **(changes or {})})
+    # As a reader of the file gets it.
+    document: dict[str, Any] = yaml.safe_load(compose_text(app_compose(app, image=IMAGE, **settings)))
+    return document
+
+
+def at(document: Any, path: str) -> Any:
+    for key in path.split("/"):
+        document = document[int(key) if isinstance(document, list) else key]
+    return document
+
+
+S = "services/web"
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "path", "expected"),
+    [
+        ({}, {}, "version", "3.8"),
+        ({}, {}, f"{S}/image", IMAGE),
+        ({}, {}, f"{S}/init", True),
+        ({}, {}, f"{S}/networks", ["public", "default"]),
+        ({}, {}, "networks/public", {"external": True}),
+        ({}, {"network": "front"}, f"{S}/networks", ["front", "default"]),
+        ({}, {}, "networks/default", {"driver": "overlay"}),
+        ({}, {"mtu": 1400}, "networks/default/driver_opts", {"com.docker.network.driver.mtu": "1400"}),
+        ({}, {}, f"{S}/stop_grace_period", "30s"),
+        ({"stop_grace_seconds": 5}, {}, f"{S}/stop_grace_period", "5s"),
+        ({}, {}, f"{S}/deploy/replicas", 1),
+        ({"replicas": 3}, {}, f"{S}/deploy/replicas", 3),
+        # Virtual addresses need IPVS.
+        ({}, {}, f"{S}/deploy/endpoint_mode", "dnsrr"),
+        ({}, {"ipvs": True}, f"{S}/deploy/endpoint_mode", "vip"),
+        ({}, {}, f"{S}/deploy/update_config/order", "start-first"),
+        ({}, {}, f"{S}/deploy/update_config/monitor", "30s"),
+        ({}, {}, f"{S}/deploy/update_config/failure_action", "rollback"),
+        ({}, {}, f"{S}/deploy/update_config/max_failure_ratio", 0),
+        ({}, {}, f"{S}/deploy/rollback_config/order", "start-first"),
+        ({"update": {"order": "stop-first"}}, {}, f"{S}/deploy/rollback_config/order", "stop-first"),
+        ({"update": {"delay_seconds": 1.5}}, {}, f"{S}/deploy/update_config/delay", "1500ms"),
+        # Watched for longer than the health check takes to fail: (30 + 3) x 3 + 5.
+        ({"health": {"interval_seconds": 30}}, {}, f"{S}/deploy/update_config/monitor", "104s"),
+        ({}, {}, f"{S}/deploy/restart_policy", {"condition": "any", "delay": "2s"}),
+        ({}, {}, f"{S}/deploy/resources/limits", {"cpus": "0.5", "memory": "128M"}),
+        ({"limits": {"cpus": 2}}, {}, f"{S}/deploy/resources/limits", {"cpus": "2", "memory": "128M"}),
+        ({}, {}, f"{S}/deploy/resources/reservations", {"cpus": "0.1", "memory": "64M"}),
+        ({}, {}, f"{S}/healthcheck/interval", "5s"),
+        ({}, {}, f"{S}/healthcheck/start_period", "20s"),
+        ({}, {}, f"{S}/healthcheck/test/0", "CMD-SHELL"),
+        ({"health": {"test": ["CMD", "true"]}}, {}, f"{S}/healthcheck/test", ["CMD", "true"]),
+        ({"health": {"enabled": False}}, {}, f"{S}/healthcheck", {"disable": True}),
+        # Env volume: mounted and placed.
+        (
+            {"env_file": "web.env"},
+            {"env_version": VERSION},
+            f"{S}/volumes",
+            [
+                {
+                    "type": "volume",
+                    "source": f"web_env_{VERSION}",
+                    "target": "/usr/src/app/env",
+                    "read_only": True,
+                    "volume": {"nocopy": True},
+                }
+            ],
+        ),
+        (
+            {"env_file": "web.env", "env_target": "/app/config"},
+            {"env_version": VERSION},
+            f"{S}/volumes/0/target",
+            "/app/config",
+        ),
+        ({}, {"env_version": VERSION}, f"volumes/web_env_{VERSION}", {"external": True, "name": f"web_env_{VERSION}"}),
+        (
+            {"constraints": ["node.role == worker"]},
+            {"env_version": VERSION},
+            f"{S}/deploy/placement/constraints",
+            ["node.role == worker", f"node.labels.fungap.env.web.{VERSION} == ready"],
+        ),
+        # Env as a secret: same path.
+        (
+            {"env_file": "web.env", "env_delivery": "secret"},
+            {},
+            f"{S}/secrets",
+            [{"source": "env", "target": "/usr/src/app/env/.env"}],
+        ),
+        # Environment: text, and $ survives.
+        (
+            {"environment": {"A": 1, "B": True, "C": "p$w", "D": ""}},
+            {},
+            f"{S}/environment",
+            {"A": "1", "B": "true", "C": "p$$w", "D": ""},
+        ),
+        # Ports: the node's own without IPVS, and then nothing can start beside what holds them.
+        (
+            {"ports": ["8025:25"]},
+            {},
+            f"{S}/ports",
+            [{"target": 25, "published": 8025, "protocol": "tcp", "mode": "host"}],
+        ),
+        ({"ports": ["8025:25"]}, {}, f"{S}/deploy/update_config/order", "stop-first"),
+        (
+            {"ports": ["53/udp"]},
+            {"ipvs": True},
+            f"{S}/ports",
+            [{"target": 53, "published": 53, "protocol": "udp", "mode": "ingress"}],
+        ),
+        ({"ports": ["53/udp"]}, {"ipvs": True}, f"{S}/deploy/update_config/order", "start-first"),
+        ({"ports": [{"target": 25, "mode": "host"}]}, {"ipvs": True}, f"{S}/ports/0/published", 25),
+        (
+            {"ports": [{"target": 25, "mode": "host"}]},
+            {"ipvs": True},
+            f"{S}/deploy/update_config/order",
+            "stop-first",
+        ),
+        # Pass-through.
+        ({"service": {"user": "node"}}, {}, f"{S}/user", "node"),
+        ({"service": {"deploy": {"labels": {"a": "b"}}}}, {}, f"{S}/deploy/labels", {"a": "b"}),
+        ({"service": {"deploy": {"labels": {"a": "b"}}}}, {}, f"{S}/deploy/replicas", 1),
+        (
+            {"services": {"cache": {"image": "redis@sha256:0"}}},
+            {},
+            "services/cache",
+            {"init": True, "networks": ["default"], "image": "redis@sha256:0"},
+        ),
+    ],
+)
+def test_compose(changes: dict[str, Any], settings: dict[str, Any], path: str, expected: Any) -> None:
+    assert at(compose(changes, **settings), path) == expected
+
+
+@pytest.mark.parametrize("key", ["environment", "ports", "volumes", "secrets", "configs", "logging"])
+def test_what_is_not_asked_for_is_not_there(key: str) -> None:
+    document = compose()
+    assert key not in document["services"]["web"]
+    assert key not in document
+    assert "placement" not in document["services"]["web"]["deploy"]
+
+
+@pytest.mark.parametrize(
+    ("app", "words"),
+    [
+        ({"port": 1}, "image is missing"),
+        ({"image": "a"}, "port is missing"),
+        ({"image": "a", "port": 1, "replica": 2}, "replica is no setting"),
+        ({"image": "a", "port": 1, "services": {"web": {}}}, "that is the app itself"),
+        ({"image": "a", "port": 1, "ports": ["x"]}, "port 'x'"),
+    ],
+)
+def test_refused(app: dict[str, Any], words: str) -> None:
+    with pytest.raises(PlatformError, match=words):
+        app_compose(resolve_app("web", app), image=IMAGE)
+
+
+def test_health_check_asks_the_apps_own_port_with_what_the_image_has() -> None:
+    command = at(compose({"port": 8080, "health": {"path": "/up"}}), f"{S}/healthcheck/test/1")
+    assert command.count("http://127.0.0.1:8080/up") == 3
+    for tool in ("wget", "curl", "node"):
+        assert tool in command
+
+
+def test_the_same_app_is_the_same_text() -> None:
+    app = resolve_app("web", {"image": "a", "port": 1, "env_file": "x"})
+    texts = {compose_text(app_compose(app, image=IMAGE, env_version=VERSION)) for _ in range(2)}
+    assert len(texts) == 1
+    assert "&" not in texts.pop()
+
+
+def test_monitor_covers_the_health_check() -> None:
+    assert monitor_seconds(resolve_app("web", {"image": "a", "port": 1})) == 30
+
+
+@pytest.mark.parametrize("name", ["web", "shop"])
+def test_the_proxy_looks_where_the_app_is(name: str) -> None:
+    app = resolve_app(name, {"image": "a", "port": 3000, "hosts": ["a.example"], "route": {"sticky": True}})
+    route = app_routes({name: app})[0]
+    assert (route["upstream"], route["port"]) == (f"tasks.{name}_web", 3000)
+    assert app_compose(app, image=IMAGE)["services"]["web"]["hostname"] == route["slot_prefix"] + "{{.Task.Slot}}"
+
+
+def test_defaults_are_those_that_the_inventory_check_knows() -> None:
+    """Where an app's setting stands in both, it means the same."""
+    path = ROOT / "roles" / "preflight" / "meta" / "argument_specs.yml"
+    if not path.exists():
+        pytest.skip("there is no inventory check here")
+    for name, spec in yaml.safe_load(path.read_text())["argument_specs"]["app"]["options"].items():
+        if spec.get("required"):
+            continue
+        expected = spec.get("default")
+        if "options" in spec:
+            expected = {key: one.get("default") for key, one in spec["options"].items()}
+        assert DEFAULTS[name] == expected, name

@@ -1,0 +1,158 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From a compose file as it is written to the one that is deployed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import named_items, replicas, with_replicas
+from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
+
+SHORT = "services: {web: {image: a}}"
+
+
+def hashed(name: str, content: str) -> str:
+    return f"{name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def test_contents_become_external_items_named_by_their_hash() -> None:
+    text = "services: {web: {image: a, configs: [settings], secrets: [{source: key, target: /run/key}]}}"
+    found = render("app", text, {"settings": "colour=red"}, {"key": "hidden"})
+    config, secret = hashed("app_settings", "colour=red"), hashed("app_key", "hidden")
+    assert found.compose["configs"] == {"settings": {"external": True, "name": config}}
+    assert found.compose["secrets"] == {"key": {"external": True, "name": secret}}
+    assert (found.configs, found.secrets) == ({config: "colour=red"}, {secret: "hidden"})
+    assert "hidden" not in found.text
+    assert yaml.safe_load(found.text) == found.compose
+
+
+def test_a_changed_content_is_another_name_and_an_equal_one_is_not() -> None:
+    text = "services: {web: {image: a, configs: [c]}}"
+    one, same, other = (render("app", text, {"c": content}, {}).text for content in ("1", "1", "2"))
+    assert one == same != other
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ("version: '3.8'\n" + SHORT, ["version"], "3.8"),
+        (SHORT, ["version"], "3.9"),
+        ("services: {web: {image: a, ports: [22:22]}}", ["services", "web", "ports"], ["22:22"]),
+        ("services: {web: {image: a, labels: {day: 2026-01-01}}}", ["services", "web", "labels", "day"], "2026-01-01"),
+        ("services: {web: {image: a, x: 0440}}", ["services", "web", "x"], 0o440),
+        ("services: {web: {image: a, x: 1.5}}", ["services", "web", "x"], 1.5),
+        ("services: {web: {image: a, x: '1.50'}}", ["services", "web", "x"], "1.50"),
+        ("services: {web: {image: a, x: 1e3}}", ["services", "web", "x"], 1000.0),
+        ("services: {web: {image: a, x: 010.1.1.1}}", ["services", "web", "x"], "010.1.1.1"),
+        ("services: {web: {image: a, x: yes}}", ["services", "web", "x"], True),
+        ("services: {web: {image: a, x: -}}", ["services", "web", "x"], "-"),
+        ("x-a: &a {image: a}\nservices: {web: {<<: *a, x: 1}}", ["services", "web", "image"], "a"),
+        ({"services": {"web": {"image": "a"}}}, ["services", "web", "image"], "a"),
+        ("services: {web: {image: a, command: echo $$HOME}}", ["services", "web", "command"], "echo $$HOME"),
+    ],
+)
+def test_yaml_is_read_as_docker_reads_it(text: Any, path: list[str], value: Any) -> None:
+    found = render("app", text, {}, {})
+    for read in (found.compose, yaml.safe_load(found.text)):
+        for key in path:
+            read = read[key]
+        assert read == value
+
+
+@pytest.mark.parametrize(
+    ("text", "configs", "message"),
+    [
+        ("services: [", {}, "is not YAML"),
+        ("", {}, "has no services"),
+        ("a: 1", {}, "has no services"),
+        ("services: {}", {}, "has no services"),
+        ("- a", {}, "has no services"),
+        ("services: {web: {image: 'a:${TAG}'}}", {}, r"services.web.image: has a lone \$"),
+        ("services: {web: {image: a, command: [sh, $HOME]}}", {}, r"services.web.command\[1\]: has a lone"),
+        ("services: {web: {image: a, command: $$$HOME}}", {}, "lone"),
+        ("services: {web: {image: a, env_file: .env}}", {}, "services.web.env_file"),
+        ("services: {web: {image: a, environment: [A]}}", {}, "services.web.environment.A: has no value"),
+        ("services: {web: {image: a, environment: {A: }}}", {}, "services.web.environment.A: has no value"),
+        ("services: {web: {image: a, configs: [c]}}\nconfigs: {c: {file: ./c}}", {}, "configs.c.file"),
+        ("services: {web: {image: a, secrets: [c]}}\nsecrets: {c: {file: ./c}}", {}, "secrets.c.file"),
+        ("services: {web: {image: a, configs: [c]}}", {}, "services.web.configs: c is not defined"),
+        ("services: {web: {image: a, secrets: [{source: c}]}}", {}, "services.web.secrets: c is not defined"),
+        ("services: {web: {image: a, networks: [n]}}", {}, "services.web.networks: n is not defined"),
+        ("services: {web: {image: a, networks: {n: {}}}}", {}, "services.web.networks: n is not defined"),
+        (SHORT, {"c": "1"}, "configs.c: no service uses it"),
+        ("services: {web: {image: a, configs: [c]}}", {"c": ""}, "configs.c: 0 bytes"),
+        ("services: {web: {image: a, configs: [c]}}", {"c": 5}, "configs.c: give its content as text"),
+        ("services: {web: {image: a, configs: [c]}}", {"c": "x" * 1_000_001}, "configs.c: 1000001 bytes"),
+        (
+            "services: {web: {image: a, configs: [c]}}\nconfigs: {c: {external: true}}",
+            {"c": "1"},
+            "given as content and",
+        ),
+        (f"services: {{web: {{image: a, configs: [{'c' * 60}]}}}}", {"c" * 60: "1"}, "more than 64"),
+        (f"services: {{web: {{image: a, labels: {{a: {'x' * 200_000}}}}}}}", {}, "more than 200000"),
+        ({"services": {"web": {"image": {1, 2}}}}, {}, "holds what compose files can't"),
+    ],
+)
+def test_refused(text: Any, configs: dict[str, Any], message: str) -> None:
+    with pytest.raises(PlatformError, match=message):
+        render("app", text, configs, {})
+
+
+def test_every_problem_is_named_at_once() -> None:
+    with pytest.raises(PlatformError, match=r"lone \$.*env_file.*networks: n"):
+        render("app", "services: {web: {image: $A, env_file: b, networks: [n]}}", {}, {})
+
+
+def test_a_secret_stands_in_no_error() -> None:
+    with pytest.raises(PlatformError) as error:
+        render("app", SHORT, {}, {"key": "hidden"})
+    assert "hidden" not in error.value.message
+
+
+@pytest.mark.parametrize("name", ["", "A", "a b", "-a", "a_", "a" * 41, "../a"])
+def test_stack_names(name: str) -> None:
+    with pytest.raises(PlatformError, match="stack name"):
+        render(name, SHORT, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("definition", "count"),
+    [
+        ({}, 1),
+        ({"deploy": None}, 1),
+        ({"deploy": {"replicas": 0}}, 0),
+        ({"deploy": {"replicas": 3}}, 3),
+        ({"deploy": {"mode": "global"}}, None),
+        ({"deploy": {"mode": "replicated-job", "replicas": 2}}, None),
+    ],
+)
+def test_replicas(definition: dict[str, Any], count: int | None) -> None:
+    assert replicas({"services": {"web": definition}}, "web") == count
+
+
+def test_replicas_of_a_service_that_is_not_there() -> None:
+    assert replicas({"services": {}}, "web") is None
+
+
+def test_with_replicas_leaves_the_original() -> None:
+    compose: dict[str, Any] = {"services": {"web": {}, "b": {"deploy": {"replicas": 1, "mode": "replicated"}}}}
+    found = with_replicas(compose, {"web": 3, "b": 0})
+    assert found["services"] == {
+        "web": {"deploy": {"replicas": 3}},
+        "b": {"deploy": {"replicas": 0, "mode": "replicated"}},
+    }
+    assert compose["services"]["web"] == {}
+
+
+def test_named_items() -> None:
+    compose = {
+        "configs": {"a": {"external": True, "name": "app_a_1"}, "b": {"external": True}, "c": {"file": "x"}, "d": None}
+    }
+    assert named_items(compose, "config") == {"app_a_1", "b"}
+    assert named_items(compose, "secret") == frozenset()

@@ -1,0 +1,707 @@
+"""Every decision about a node's membership is a row here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.member import (
+    EngineMembership,
+    Entry,
+    Swarm,
+    SwarmSettings,
+    WantedNode,
+)
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.member import (
+    Circumstances,
+    MembersPlan,
+    Quorum,
+    choose_swarm,
+    describe,
+    plan_members,
+    unsettled,
+)
+
+ADDRESSES = {"m1": "10.0.0.1", "m2": "10.0.0.2", "m3": "10.0.0.3", "w1": "10.0.0.21", "w2": "10.0.0.22"}
+FRESH = EngineMembership(hostname="")
+
+
+def want(name: str, state: str | None = None, **more: Any) -> WantedNode:
+    state = state or ("manager" if name.startswith("m") else "worker")
+    return WantedNode(name, state, socket=f"/{name}.sock", address=ADDRESSES.get(name), **more)
+
+
+def member(
+    name: str, *, manager: bool | None = None, knows: tuple[str, ...] = ("m1",), **more: Any
+) -> EngineMembership:
+    """What the engine of a node in the swarm says."""
+    is_manager = name.startswith("m") if manager is None else manager
+    given: dict[str, Any] = {
+        "state": "active",
+        "hostname": name,
+        "node_id": f"id-{name}",
+        "address": ADDRESSES[name],
+        "is_manager": is_manager,
+        "managers": {f"id-{manager}": f"{ADDRESSES[manager]}:2377" for manager in knows},
+    }
+    return EngineMembership(**{**given, **more})
+
+
+def row(name: str, **more: Any) -> Entry:
+    """The managers' row of a node."""
+    is_manager = more.pop("manager", name.startswith("m"))
+    given: dict[str, Any] = {
+        "id": f"id-{name}",
+        "hostname": name,
+        "role": "manager" if is_manager else "worker",
+        "address": ADDRESSES[name],
+        "manager_address": f"{ADDRESSES[name]}:2377" if is_manager else "",
+        "reachable": is_manager,
+        "created": "2026-01-01",
+    }
+    return Entry(**{**given, **more})
+
+
+def swarm(*rows: Entry, manageable: bool = True) -> Swarm:
+    return Swarm(rows, exists=True, manageable=manageable)
+
+
+def phrases(plan: MembersPlan) -> list[str]:
+    return [str(action) for action in plan.actions]
+
+
+GHOST = {"id": "id-old", "state": "down", "created": "2025-01-01"}
+THREE = (row("m1"), row("m2"), row("m3"))
+ONE_MANAGER = {"m1": member("m1")}
+ONE_AND_ONE = {"m1": member("m1"), "w1": member("w1")}
+
+ROWS: list[tuple[str, list[WantedNode], dict[str, EngineMembership], Swarm, list[str]]] = [
+    # --- nothing to do ---
+    ("members are left alone", [want("m1"), want("w1")], ONE_AND_ONE, swarm(row("m1"), row("w1")), []),
+    ("no nodes", [], {}, Swarm(), []),
+    ("absent and not there", [want("w1", "absent")], {"w1": FRESH}, swarm(row("m1")), []),
+    ("absent, engine gone, not listed", [want("w1", "absent")], {}, swarm(row("m1")), []),
+    ("absent while there is no swarm", [want("w1", "absent")], {"w1": FRESH}, Swarm(), []),
+    ("an unlisted row without prune", [want("m1")], ONE_MANAGER, swarm(row("m1"), row("w1")), []),
+    (
+        "an address that isn't given isn't compared",
+        [replace(want("m1"), address=None)],
+        {"m1": member("m1", address="10.9.9.9")},
+        swarm(row("m1")),
+        [],
+    ),
+    (
+        "labels and availability that aren't given are left",
+        [want("m1")],
+        ONE_MANAGER,
+        swarm(row("m1", labels={"a": "1"}, availability="drain")),
+        [],
+    ),
+    # --- joining ---
+    (
+        "fresh engines",
+        [want("m1", bootstrap=True), want("w1"), want("w2")],
+        {"m1": FRESH, "w1": FRESH, "w2": FRESH},
+        Swarm(),
+        ["start a swarm on m1", "join w1 as worker", "join w2 as worker"],
+    ),
+    (
+        "the bootstrap node first, then managers, then workers, however listed",
+        [want("w1"), want("m2"), want("m1", bootstrap=True)],
+        {"m1": FRESH, "m2": FRESH, "w1": FRESH},
+        Swarm(),
+        ["start a swarm on m1", "join m2 as manager", "join w1 as worker"],
+    ),
+    (
+        "a new worker",
+        [want("m1"), want("w1"), want("w2")],
+        {**ONE_AND_ONE, "w2": FRESH},
+        swarm(row("m1"), row("w1")),
+        ["join w2 as worker"],
+    ),
+    (
+        "a new worker with labels and availability",
+        [want("m1"), want("w1", labels={"b": "", "a": "1"}, availability="drain")],
+        {"m1": member("m1"), "w1": FRESH},
+        swarm(row("m1")),
+        ["join w1 as worker", "set availability drain and labels a=1, b= of w1"],
+    ),
+    (
+        "active is what a new node is anyway",
+        [want("m1"), want("w1", labels={}, availability="active")],
+        {"m1": member("m1"), "w1": FRESH},
+        swarm(row("m1")),
+        ["join w1 as worker"],
+    ),
+    (
+        "a node in another swarm",
+        [want("m1"), want("w1")],
+        {"m1": member("m1"), "w1": member("w1", node_id="id-foreign")},
+        swarm(row("m1")),
+        ["w1 leaves its swarm (it is in another swarm)", "join w1 as worker"],
+    ),
+    (
+        "a node that controls another swarm",
+        [want("m1"), want("w1")],
+        {"m1": member("m1"), "w1": member("w1", node_id="id-foreign", manager=True)},
+        swarm(row("m1")),
+        ["w1 leaves its swarm (it is in another swarm)", "join w1 as worker"],
+    ),
+    (
+        "a node half-way into some swarm",
+        [want("m1"), want("w1")],
+        {"m1": member("m1"), "w1": EngineMembership("pending")},
+        swarm(row("m1")),
+        ["w1 leaves its swarm (it never got into this swarm)", "join w1 as worker"],
+    ),
+    (
+        "a node in error",
+        [want("m1"), want("w1")],
+        {"m1": member("m1"), "w1": EngineMembership("error", error="x509: expired")},
+        swarm(row("m1")),
+        ["w1 leaves its swarm (its swarm state is an error: x509: expired)", "join w1 as worker"],
+    ),
+    (
+        "workers of a dead swarm follow a new manager",
+        [want("m1", bootstrap=True), want("w1")],
+        {"m1": FRESH, "w1": member("w1")},
+        Swarm(),
+        ["start a swarm on m1", "w1 leaves its swarm (it is in another swarm)", "join w1 as worker"],
+    ),
+    (
+        "a worker of a dead swarm becomes the first manager",
+        [want("m1", bootstrap=True)],
+        {"m1": member("m1", manager=False, node_id="id-was-worker", knows=("m2",))},
+        Swarm(),
+        ["m1 leaves its swarm (it is in another swarm)", "start a swarm on m1"],
+    ),
+    # --- ghosts ---
+    (
+        "a re-created worker",
+        [want("m1"), want("w1")],
+        {"m1": member("m1"), "w1": FRESH},
+        swarm(row("m1"), row("w1", **GHOST)),
+        ["remove the entry id-old of w1 (left by a former engine)", "join w1 as worker"],
+    ),
+    (
+        "a ghost beside a member",
+        [want("m1"), want("w1")],
+        ONE_AND_ONE,
+        swarm(row("m1"), row("w1"), row("w1", **GHOST)),
+        ["remove the entry id-old of w1 (left by a former engine)"],
+    ),
+    (
+        "a re-created manager of three: its ghost is demoted first",
+        [want("m1"), want("m2"), want("m3")],
+        {"m1": member("m1"), "m2": member("m2"), "m3": FRESH},
+        swarm(row("m1"), row("m2"), row("m3", reachable=False, **GHOST)),
+        [
+            "demote the old entry id-old of m3 (left by a former engine)",
+            "remove the entry id-old of m3 (left by a former engine)",
+            "join m3 as manager",
+        ],
+    ),
+    (
+        "a ghost, seen from the managers' machine",
+        [replace(want("w1"), socket=None)],
+        {},
+        swarm(row("m1"), row("w1"), row("w1", **GHOST)),
+        ["remove the entry id-old of w1 (left by a former engine)"],
+    ),
+    (
+        "a manager's ghost that can't be removed from here: join as a worker, to be promoted later",
+        [want("m3")],
+        {"m3": FRESH},
+        swarm(row("m1"), row("m2"), row("m3", reachable=False, **GHOST), manageable=False),
+        ["join m3 as manager".replace("manager", "worker")],
+    ),
+    # --- addresses ---
+    (
+        "a worker moved",
+        [want("m1"), want("w1")],
+        {"m1": member("m1"), "w1": member("w1", address="10.0.0.99")},
+        swarm(row("m1"), row("w1")),
+        [
+            "w1 leaves its swarm (its address changed from 10.0.0.99 to 10.0.0.21)",
+            "remove the entry id-w1 of w1",
+            "join w1 as worker",
+        ],
+    ),
+    (
+        "a moved worker keeps labels, availability and env labels",
+        [want("m1"), want("w1")],
+        {"m1": member("m1"), "w1": member("w1", address="10.0.0.99")},
+        swarm(row("m1"), row("w1", labels={"a": "1", "fungap.env.web.1": "ready"}, availability="pause")),
+        [
+            "w1 leaves its swarm (its address changed from 10.0.0.99 to 10.0.0.21)",
+            "remove the entry id-w1 of w1",
+            "join w1 as worker",
+            "set availability pause and labels a=1 and its env labels of w1",
+        ],
+    ),
+    (
+        "one of three managers moved",
+        [want("m1"), want("m2"), want("m3")],
+        {"m1": member("m1"), "m2": member("m2"), "m3": member("m3", address="10.0.0.99")},
+        swarm(row("m1"), row("m2"), row("m3", manager_address="10.0.0.99:2377")),
+        [
+            "demote m3 to worker",
+            "m3 leaves its swarm (its address changed from 10.0.0.99 to 10.0.0.3)",
+            "remove the entry id-m3 of m3",
+            "join m3 as manager",
+        ],
+    ),
+    (
+        "the only manager moved: first of all the swarm, the rest follows",
+        [want("m1"), want("w1")],
+        {"m1": member("m1", address="10.0.0.99"), "w1": FRESH},
+        swarm(row("m1", manager_address="10.0.0.99:2377")),
+        ["restart the swarm from m1 alone (its address changed from 10.0.0.99 to 10.0.0.1)"],
+    ),
+    (
+        "a worker that knows a manager at its former address only",
+        [want("m1"), want("w1")],
+        {"m1": member("m1"), "w1": member("w1", managers={"id-m1": "10.0.0.99:2377"})},
+        swarm(row("m1"), row("w1", state="down")),
+        [
+            "w1 leaves its swarm (the managers it knows are elsewhere now)",
+            "remove the entry id-w1 of w1",
+            "join w1 as worker",
+        ],
+    ),
+    (
+        "a worker that stays down",
+        [want("m1"), want("w1")],
+        {"m1": member("m1"), "w1": member("w1", state="pending", error="certificate has expired")},
+        swarm(row("m1"), row("w1", state="down")),
+        [
+            "w1 leaves its swarm (the managers see it down; its engine: certificate has expired)",
+            "remove the entry id-w1 of w1",
+            "join w1 as worker",
+        ],
+    ),
+    (
+        "one of three managers stays down",
+        [want("m1"), want("m2"), want("m3")],
+        {"m1": member("m1"), "m2": member("m2"), "m3": member("m3", state="pending", knows=("m1", "m2"))},
+        swarm(row("m1"), row("m2"), row("m3", state="down", reachable=False)),
+        [
+            "demote m3 to worker",
+            "m3 leaves its swarm (the managers see it down; its engine: pending)",
+            "remove the entry id-m3 of m3",
+            "join m3 as manager",
+        ],
+    ),
+    # --- roles ---
+    (
+        "promote",
+        [want("m1"), want("w1", "manager")],
+        ONE_AND_ONE,
+        swarm(row("m1"), row("w1")),
+        ["promote w1 to manager"],
+    ),
+    (
+        "promotions come before demotions, so one can take over from the other",
+        [want("m1", "worker"), want("w1", "manager")],
+        ONE_AND_ONE,
+        swarm(row("m1"), row("w1")),
+        ["promote w1 to manager", "demote m1 to worker"],
+    ),
+    (
+        "one of three steps down",
+        [want("m1"), want("m2"), want("m3", "worker")],
+        {name: member(name) for name in ("m1", "m2", "m3")},
+        swarm(*THREE),
+        ["demote m3 to worker"],
+    ),
+    (
+        "a silent manager steps down",
+        [want("m1"), want("m2"), replace(want("m3", "worker"), socket=None)],
+        {"m1": member("m1"), "m2": member("m2")},
+        swarm(row("m1"), row("m2"), row("m3", state="down", reachable=False)),
+        ["demote m3 to worker"],
+    ),
+    (
+        "promoted from the managers' machine, with labels",
+        [replace(want("w1", "manager", labels={"a": ""}), socket=None)],
+        {},
+        swarm(row("m1"), row("w1")),
+        ["promote w1 to manager", "set labels a= of w1"],
+    ),
+    (
+        "nothing a manager must do is planned where none can be reached",
+        [want("w1", "manager", labels={"a": "1"}, availability="drain")],
+        {"w1": member("w1")},
+        swarm(row("m1"), row("w1"), manageable=False),
+        [],
+    ),
+    # --- labels and availability ---
+    (
+        "labels exactly",
+        [want("m1", labels={"b": "2"})],
+        ONE_MANAGER,
+        swarm(row("m1", labels={"a": "1"})),
+        ["set labels b=2 of m1"],
+    ),
+    ("an empty value", [want("m1", labels={"a": ""})], ONE_MANAGER, swarm(row("m1")), ["set labels a= of m1"]),
+    (
+        "an empty value is there already",
+        [want("m1", labels={"a": ""})],
+        ONE_MANAGER,
+        swarm(row("m1", labels={"a": ""})),
+        [],
+    ),
+    (
+        "an empty value is removed",
+        [want("m1", labels={})],
+        ONE_MANAGER,
+        swarm(row("m1", labels={"a": ""})),
+        ["set labels (none) of m1"],
+    ),
+    (
+        "env labels are another's",
+        [want("m1", labels={"a": "1"})],
+        ONE_MANAGER,
+        swarm(row("m1", labels={"a": "1", "fungap.env.web.1": "ready"})),
+        [],
+    ),
+    (
+        "availability",
+        [want("m1", availability="drain")],
+        ONE_MANAGER,
+        swarm(row("m1")),
+        ["set availability drain of m1"],
+    ),
+    (
+        "availability back",
+        [want("m1", availability="active")],
+        ONE_MANAGER,
+        swarm(row("m1", availability="pause")),
+        ["set availability active of m1"],
+    ),
+    # --- absent ---
+    (
+        "a worker goes: drained, out, off the list",
+        [want("m1"), want("w1", "absent")],
+        ONE_AND_ONE,
+        swarm(row("m1"), row("w1")),
+        ["drain w1", "w1 leaves its swarm", "remove the entry id-w1 of w1"],
+    ),
+    (
+        "a worker whose engine is gone",
+        [want("m1"), want("w1", "absent")],
+        ONE_MANAGER,
+        swarm(row("m1"), row("w1", state="down")),
+        ["remove the entry id-w1 of w1"],
+    ),
+    (
+        "nobody could take the tasks: no drain",
+        [want("m1"), want("w1", "absent")],
+        ONE_AND_ONE,
+        swarm(row("m1", availability="drain"), row("w1")),
+        ["w1 leaves its swarm", "remove the entry id-w1 of w1"],
+    ),
+    (
+        "one of three managers goes: demoted before it is removed",
+        [want("m1"), want("m2"), want("m3", "absent")],
+        {name: member(name) for name in ("m1", "m2", "m3")},
+        swarm(*THREE),
+        ["drain m3", "demote m3 to worker", "m3 leaves its swarm", "remove the entry id-m3 of m3"],
+    ),
+    (
+        "absent, in another swarm",
+        [want("m1"), want("w1", "absent")],
+        {"m1": member("m1"), "w1": member("w1", node_id="id-foreign")},
+        swarm(row("m1")),
+        ["w1 leaves its swarm"],
+    ),
+    (
+        "absent, and no swarm is live",
+        [want("w1", "absent")],
+        {"w1": member("w1")},
+        Swarm(),
+        ["w1 leaves its swarm"],
+    ),
+    (
+        "a manager takes over before the other goes",
+        [want("m1", "absent"), want("m2")],
+        {"m1": member("m1"), "m2": FRESH},
+        swarm(row("m1")),
+        [
+            "join m2 as manager",
+            "drain m1",
+            "demote m1 to worker",
+            "m1 leaves its swarm",
+            "remove the entry id-m1 of m1",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "engines", "seen", "expected"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS]
+)
+def test_plan(wanted: list[WantedNode], engines: dict[str, EngineMembership], seen: Swarm, expected: list[str]) -> None:
+    assert phrases(plan_members(wanted, engines, seen)) == expected
+
+
+LOCKED = {"m1": member("m1", state="locked")}
+LEADERLESS = {"m1": member("m1", knows=("m1", "m2", "m3"), error="no leader")}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "engines", "seen", "circumstances", "expected"),
+    [
+        pytest.param(
+            [want("m1"), want("w1")],
+            {**LOCKED, "w1": FRESH},
+            Swarm(),
+            Circumstances(can_unlock=True),
+            ["unlock m1"],
+            id="unlock first",
+        ),
+        pytest.param(
+            [want("m1"), want("m2"), want("m3")],
+            {"m1": member("m1"), "m2": member("m2"), "m3": member("m3", state="locked")},
+            swarm(*THREE),
+            Circumstances(can_unlock=True),
+            ["unlock m3"],
+            id="unlock one of three",
+        ),
+        pytest.param(
+            [want("m1", bootstrap=True)],
+            LEADERLESS,
+            Swarm(),
+            Circumstances(recover_quorum=True),
+            ["restart the swarm from m1 alone (the other managers are lost)"],
+            id="recover quorum",
+        ),
+        pytest.param(
+            [want("m1"), want("m2")],
+            {"m1": member("m1", knows=("m1", "m2")), "m2": FRESH},
+            swarm(row("m1"), row("m2", id="id-old")),
+            Circumstances(recover_quorum=True),
+            ["restart the swarm from m1 alone (the other managers are lost)"],
+            id="recover quorum before the swarm has noticed",
+        ),
+        pytest.param(
+            [want("m1")],
+            ONE_MANAGER,
+            swarm(row("m1"), row("w1"), row("w2", state="down")),
+            Circumstances(prune=True),
+            ["drain w1", "remove the entry id-w1 of w1", "remove the entry id-w2 of w2"],
+            id="prune",
+        ),
+        pytest.param(
+            [want("m1"), want("w1", "absent")],
+            ONE_AND_ONE,
+            swarm(row("m1"), row("w1")),
+            Circumstances(drain=False),
+            ["w1 leaves its swarm", "remove the entry id-w1 of w1"],
+            id="no drain",
+        ),
+        pytest.param(
+            [want("m1", "absent")],
+            ONE_MANAGER,
+            swarm(row("m1")),
+            Circumstances(dissolve=True),
+            ["m1 leaves its swarm"],
+            id="dissolve",
+        ),
+        pytest.param(
+            [want("w1")],
+            {"w1": FRESH},
+            Swarm(exists=True),
+            Circumstances(can_join_elsewhere=True),
+            ["join w1 as worker"],
+            id="join elsewhere",
+        ),
+    ],
+)
+def test_plan_with_circumstances(
+    wanted: list[WantedNode],
+    engines: dict[str, EngineMembership],
+    seen: Swarm,
+    circumstances: Circumstances,
+    expected: list[str],
+) -> None:
+    assert phrases(plan_members(wanted, engines, seen, circumstances)) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "engines", "seen", "message"),
+    [
+        pytest.param(
+            [want("m1", "worker")], ONE_MANAGER, swarm(row("m1")), "can't demote m1: it is the last", id="demote last"
+        ),
+        pytest.param(
+            [want("m1", "absent")], ONE_MANAGER, swarm(row("m1")), "can't remove m1 .*the last", id="remove last"
+        ),
+        pytest.param(
+            [want("m1"), want("m2", "worker")],
+            {"m1": member("m1"), "m2": member("m2")},
+            swarm(row("m1"), row("m2"), row("m3", state="down", reachable=False)),
+            "can't demote m2: the swarm would lose its quorum, 1 of 2",
+            id="quorum",
+        ),
+        pytest.param(
+            [want("m1"), want("m2", "worker"), want("m3", "absent")],
+            {name: member(name) for name in ("m1", "m2", "m3")},
+            swarm(row("m1", reachable=True), row("m2"), row("m3", reachable=False)),
+            "lose its quorum",
+            id="quorum, step by step",
+        ),
+        pytest.param(
+            [want("m2")],
+            {"m2": member("m2", is_manager=False, address="10.0.0.99")},
+            swarm(row("m1"), row("m2"), manageable=False),
+            "lose its quorum, 1 of 2",
+            id="a manager that can't be demoted from here",
+        ),
+        pytest.param([want("m1")], {"m1": FRESH}, Swarm(), "no node may start one", id="no bootstrap"),
+        pytest.param(
+            [want("w1", bootstrap=True)], {"w1": FRESH}, Swarm(), "no node may start one", id="worker can't bootstrap"
+        ),
+        pytest.param([want("m1")], LOCKED, swarm(row("m1")), "m1: the swarm is locked", id="locked"),
+        pytest.param(
+            [want("m1", bootstrap=True)],
+            LEADERLESS,
+            Swarm(),
+            "m1 holds a swarm .*no leader.*10.0.0.2:2377, 10.0.0.3",
+            id="no leader",
+        ),
+        pytest.param(
+            [want("m1", bootstrap=True), want("m2")],
+            {"m1": FRESH, "m2": member("m2", knows=("m1", "m2", "m3"))},
+            Swarm(),
+            "m2 holds a swarm that can't decide",
+            id="a fresh node never overrules a manager with data",
+        ),
+        pytest.param(
+            [want("m1"), want("m2")],
+            {"m1": member("m1", knows=("m1", "m2")), "m2": FRESH},
+            swarm(row("m1"), row("m2", id="id-old")),
+            "m1 holds a swarm that can't decide.*10.0.0.2:2377",
+            id="a re-created manager is no longer there, whatever the list still says",
+        ),
+        pytest.param(
+            [replace(want("w1"), socket=None)],
+            {},
+            swarm(row("m1"), row("w1"), row("w1", id="id-other")),
+            "2 live nodes of this name",
+            id="two of a name",
+        ),
+        pytest.param(
+            [want("m1"), want("w1", "manager")],
+            ONE_AND_ONE,
+            swarm(row("m1", manager_address="10.0.0.99:2377"), row("w1")),
+            "can't make w1 a manager.*10.0.0.99:2377",
+            id="no manager joins where raft names a former address",
+        ),
+    ],
+)
+def test_refusals(wanted: list[WantedNode], engines: dict[str, EngineMembership], seen: Swarm, message: str) -> None:
+    with pytest.raises(PlatformError, match=message):
+        plan_members(wanted, engines, seen)
+
+
+@pytest.mark.parametrize(
+    ("node", "engine", "seen", "waits"),
+    [
+        ("w1", FRESH, swarm(row("m1")), False),
+        ("w1", member("w1"), swarm(row("m1"), row("w1")), False),
+        ("w1", member("w1"), swarm(row("m1"), row("w1", state="unknown")), True),
+        ("w1", member("w1", state="pending"), swarm(row("m1"), row("w1", state="down")), True),
+        ("w1", member("w1", node_id="id-foreign"), swarm(row("m1")), False),
+        ("w1", member("w1", address="10.0.0.99"), swarm(row("m1"), row("w1", state="down")), False),
+        ("w1", member("w1", managers={"id-m1": "10.0.0.99:2377"}), swarm(row("m1"), row("w1", state="down")), False),
+        ("w1", member("w1", state="locked"), Swarm(), False),
+        ("w1", member("w1"), Swarm(), False),
+        ("m1", member("m1"), Swarm(), True),
+        ("m1", member("m1", state="pending", is_manager=False), Swarm(), True),
+        ("w1", None, swarm(row("m1"), row("w1"), row("w1", id="id-other")), True),
+        ("w1", None, swarm(row("m1"), row("w1"), row("w1", **GHOST)), False),
+    ],
+)
+def test_what_may_come_right_by_itself(node: str, engine: EngineMembership | None, seen: Swarm, waits: bool) -> None:
+    engines = {node: engine} if engine else {}
+    assert unsettled([want(node)], engines, seen) == ([node] if waits else [])
+
+
+def test_choice_among_swarms() -> None:
+    wanted = [want("m1", bootstrap=True), want("w1"), want("w2")]
+    engines = {"m1": member("m1"), "w1": member("w1", manager=True), "w2": member("w2")}
+    ours, other = [row("m1")], [row("w1", manager=True), row("w2")]
+    assert choose_swarm(wanted, engines, {"w1": other, "m1": ours}) == "m1"  # a manager's, though it has fewer
+    assert choose_swarm([want("m1", "worker"), want("w1"), want("w2")], engines, {"m1": ours, "w1": other}) == "w1"
+    assert choose_swarm(wanted, {}, {"/other.sock": ours}) == "/other.sock"
+    assert choose_swarm(wanted, engines, {}) is None
+
+
+def test_quorum_counts_both_kinds() -> None:
+    assert Quorum.of(swarm(row("m1"), row("m2", reachable=False), row("w1"))) == Quorum(2, 1)
+
+
+def test_before_and_after() -> None:
+    wanted = [want("m1"), want("w1", labels={"a": ""}, availability="drain"), want("w2", "absent")]
+    engines = {"m1": member("m1"), "w1": FRESH, "w2": member("w2")}
+    seen = swarm(row("m1", labels={"fungap.env.web.1": "ready", "b": "1"}), row("w2"))
+    before, after = describe(wanted, engines, seen, plan_members(wanted, engines, seen))
+    same = {"state": "ready", "role": "manager", "availability": "active", "labels": {"b": "1"}}
+    assert before["m1"] == after["m1"] == same
+    assert before["w1"] == {"state": "absent"}
+    assert after["w1"] == {"state": "ready", "role": "worker", "availability": "drain", "labels": {"a": ""}}
+    assert before["w2"]["state"] == "ready"
+    assert after["w2"] == {"state": "absent"}
+
+
+def test_wanted_labels_are_text_and_not_env_volumes() -> None:
+    node = WantedNode.parse({"name": "w1", "state": "worker", "labels": {"a": 1, "b": None, "c": ""}})
+    assert node.labels == {"a": "1", "b": "", "c": ""}
+    with pytest.raises(PlatformError, match=r"w1: label fungap\.env\.web\.1 can't be set here"):
+        WantedNode.parse({"name": "w1", "state": "worker", "labels": {"fungap.env.web.1": "ready"}})
+
+
+def test_rows_travel_through_a_playbook() -> None:
+    entry = row("w1", labels={"a": "1"})
+    assert Entry.from_row(entry.as_row()) == entry
+    with pytest.raises(PlatformError, match="no row of a node list"):
+        Entry.from_row({"name": "w1"})
+
+
+def test_settings() -> None:
+    settings = SwarmSettings.parse({"task_history_limit": 3, "cert_expiry_days": 30, "autolock": None})
+    spec = {
+        "Orchestration": {"TaskHistoryRetentionLimit": 5},
+        "CAConfig": {"NodeCertExpiry": 7776000000000000},
+        "Name": "default",
+    }
+    assert settings.differences({"Spec": spec}) == {"task_history_limit": (5, 3), "cert_expiry_days": (90, 30)}
+    changed = settings.spec(spec)
+    assert settings.differences({"Spec": changed}) == {}
+    assert changed["Name"] == "default"
+    assert SwarmSettings.parse({}).differences({"Spec": spec}) == {}
+    swarm_now = {"DefaultAddrPool": ["10.0.0.0/8"], "SubnetSize": 24, "DataPathPort": 4789}
+    assert settings.fixed_differences(swarm_now) == ["default_addr_pool is ['10.0.0.0/8'], wanted ['10.100.0.0/16']"]
+
+
+def test_engine_and_manager_json_are_read() -> None:
+    info = {
+        "Name": "m1",
+        "Swarm": {
+            "NodeID": "abc",
+            "NodeAddr": "10.0.0.1",
+            "LocalNodeState": "active",
+            "ControlAvailable": True,
+            "RemoteManagers": [{"NodeID": "abc", "Addr": "10.0.0.1:2377"}],
+            "Cluster": {"ID": "cluster"},
+        },
+    }
+    assert EngineMembership.parse(info) == EngineMembership(
+        "active", "m1", "abc", "10.0.0.1", True, "cluster", managers={"abc": "10.0.0.1:2377"}
+    )
+    inactive = {"Name": "m1", "Swarm": {"NodeID": "", "LocalNodeState": "inactive", "RemoteManagers": None}}
+    assert EngineMembership.parse(inactive) == EngineMembership(hostname="m1")

@@ -1,0 +1,41 @@
+"""What reset takes away, and what it leaves."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.reset import SeenPlatform, plan_reset
+
+SEEN = SeenPlatform(
+    containers=["fungap-worker1", "fungap-manager1"],
+    networks=["fungap"],
+    volumes=["fungap-manager1"],
+    images=["fungap/node:1"],
+    paths=["/etc/fungap"],
+)
+NOTHING = SeenPlatform((), (), (), (), ())
+ALWAYS = [
+    "remove container fungap-manager1",
+    "remove container fungap-worker1",
+    "remove network fungap",
+    "remove path /etc/fungap",
+]
+
+
+@pytest.mark.parametrize(
+    ("seen", "volumes", "images", "leave", "expected"),
+    [
+        pytest.param(NOTHING, True, True, False, [], id="nothing there"),
+        pytest.param(SEEN, False, False, False, ALWAYS, id="data stays unless asked for"),
+        pytest.param(
+            SEEN, True, False, False, [*ALWAYS[:3], "remove volume fungap-manager1", ALWAYS[3]], id="data on request"
+        ),
+        pytest.param(
+            SEEN, False, True, False, [*ALWAYS[:3], "remove image fungap/node:1", ALWAYS[3]], id="images on request"
+        ),
+        pytest.param(NOTHING, False, False, True, ["leave the swarm"], id="an engine that is a node leaves"),
+    ],
+)
+def test_plan(seen: SeenPlatform, volumes: bool, images: bool, leave: bool, expected: list[str]) -> None:
+    actions = plan_reset(seen, volumes=volumes, images=images, leave_swarm=leave)
+    assert [str(action) for action in actions] == expected

@@ -1,0 +1,342 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a rollout has come to, look by look."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
+    Node,
+    Service,
+    Task,
+    comparable_template,
+    parse_node,
+)
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import (
+    assess,
+    deadline_seconds,
+    failing_tasks,
+    satisfies,
+    settle_seconds,
+)
+from ansible_collections.fungap.swarm.plugins.module_utils.rollout import Look, watch
+
+OLD, NEW = {"Image": "box:1"}, {"Image": "box:2"}
+NODES = [
+    Node("n1", "manager1", True, True, {"node.role": "manager", "node.hostname": "manager1"}),
+    Node("n2", "worker1", True, True, {"node.role": "worker", "node.labels.disk": "fast"}),
+]
+
+
+def service(replicas: int | None = 2, **more: Any) -> Service:
+    placement = more.pop("placement", {})
+    defaults: dict[str, Any] = {
+        "id": "s",
+        "name": "web",
+        "version": 1,
+        "spec": {"TaskTemplate": {"Placement": placement}},
+        "template": NEW,
+        "mode": "global" if replicas is None else "replicated",
+        "replicas": replicas,
+        "has_health_check": True,
+    }
+    return Service(**{**defaults, **more})
+
+
+def task(slot: int = 1, state: str = "running", template: dict[str, Any] = NEW, **more: Any) -> Task:
+    defaults: dict[str, Any] = {
+        "id": f"t{slot}{state}{template['Image']}",
+        "service_id": "s",
+        "slot": slot,
+        "node_id": f"n{slot}",
+        "state": state,
+        "desired": "running" if state in ("new", "pending", "preparing", "starting", "running") else "shutdown",
+        "message": "",
+        "error": "",
+        "exit_code": None,
+        "container_id": "",
+        "template": template,
+    }
+    return Task(**{**defaults, **more})
+
+
+ON_WORKERS = {"Constraints": ["node.role == worker"]}
+
+
+@pytest.mark.parametrize(
+    ("one", "tasks", "outcome", "running", "wanted"),
+    [
+        pytest.param(service(), [], "waiting", 0, 2, id="no task yet"),
+        pytest.param(service(0), [], "converged", 0, 0, id="scaled to nothing"),
+        pytest.param(service(), [task(1), task(2)], "converged", 2, 2, id="created"),
+        pytest.param(service(), [task(1)], "waiting", 1, 2, id="one missing"),
+        pytest.param(service(), [task(1), task(2, "starting")], "waiting", 1, 2, id="not healthy yet"),
+        pytest.param(service(), [task(1), task(2, "pending")], "waiting", 1, 2, id="not placed"),
+        pytest.param(service(), [task(1), task(2), task(3)], "waiting", 3, 2, id="one too many"),
+        pytest.param(service(), [task(1), task(2), task(1, "failed")], "converged", 2, 2, id="restarted"),
+        pytest.param(service(), [task(1), task(2), task(1, "shutdown", OLD)], "converged", 2, 2, id="replaced"),
+        pytest.param(service(), [task(1), task(2, template=OLD)], "waiting", 1, 2, id="old version still runs"),
+        pytest.param(service(), [task(1), task(2), task(3, template=OLD)], "waiting", 2, 2, id="old one too many"),
+        pytest.param(service(), [task(1), task(2, service_id="other")], "waiting", 1, 2, id="another service's"),
+        pytest.param(service(), [task(1, template=OLD), task(2, template=OLD)], "waiting", 0, 2, id="not begun"),
+        pytest.param(service(update_state="updating"), [task(1), task(2)], "waiting", 2, 2, id="still monitored"),
+        pytest.param(service(update_state="completed"), [task(1), task(2)], "converged", 2, 2, id="updated"),
+        pytest.param(service(update_state="completed"), [task(1)], "waiting", 1, 2, id="updated, one died"),
+        pytest.param(service(update_state="paused"), [task(1), task(2)], "failed", 2, 2, id="paused"),
+        pytest.param(service(update_state="rollback_started"), [task(1)], "waiting", 1, 2, id="rolling back"),
+        pytest.param(service(update_state="rollback_completed"), [task(1), task(2)], "failed", 2, 2, id="rolled back"),
+        pytest.param(service(update_state="rollback_paused"), [task(1)], "failed", 1, 2, id="rollback failed"),
+        pytest.param(
+            service(update_state="paused", update_started="before"), [task(1), task(2)], "converged", 2, 2, id="stale"
+        ),
+        pytest.param(service(None), [task(0, node_id="n1"), task(0, node_id="n2")], "converged", 2, 2, id="everywhere"),
+        pytest.param(service(None), [task(0, node_id="n1")], "waiting", 1, 2, id="not everywhere"),
+        pytest.param(service(None, placement=ON_WORKERS), [task(0, node_id="n2")], "converged", 1, 1, id="on workers"),
+        pytest.param(service(None, placement=ON_WORKERS), [task(0, node_id="n1")], "waiting", 1, 1, id="on managers"),
+        pytest.param(
+            service(None, mode="replicated-job", total_completions=2, job_iteration=3),
+            [task(1, "complete", job_iteration=3), task(2, "complete", job_iteration=3)],
+            "converged",
+            2,
+            2,
+            id="job done",
+        ),
+        pytest.param(
+            service(None, mode="replicated-job", total_completions=2, job_iteration=3),
+            [task(1, "complete", job_iteration=3), task(2, "complete", job_iteration=2)],
+            "waiting",
+            1,
+            2,
+            id="job of an earlier deploy",
+        ),
+    ],
+)
+def test_assess(one: Service, tasks: list[Task], outcome: str, running: int, wanted: int) -> None:
+    state = assess(one, tasks, NODES, stale_update="before")
+    assert (state.outcome, state.running, state.wanted) == (outcome, running, wanted)
+
+
+@pytest.mark.parametrize(
+    ("down", "wanted"),
+    [({"ready": False}, 1), ({"active": False}, 1), ({}, 2)],
+)
+def test_a_global_service_needs_no_task_where_none_can_be(down: dict[str, bool], wanted: int) -> None:
+    nodes = [NODES[0], replace(NODES[1], **down)]
+    assert assess(service(None), [task(0, node_id="n1")], nodes).wanted == wanted
+
+
+@pytest.mark.parametrize(
+    ("constraints", "fits"),
+    [
+        ([], True),
+        (["node.role == worker"], True),
+        (["node.role==worker"], True),
+        (["node.role != worker"], False),
+        (["node.role == Worker"], True),
+        (["node.labels.disk == fast"], True),
+        (["node.labels.disk == slow"], False),
+        (["node.labels.none == x"], False),
+        (["node.labels.none != x"], True),
+        (["node.role == worker", "node.labels.disk == slow"], False),
+        (["nonsense"], False),
+    ],
+)
+def test_satisfies(constraints: list[str], fits: bool) -> None:
+    assert satisfies(NODES[1], constraints) is fits
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "seconds"),
+    [
+        (service(), None, 0),
+        (service(has_health_check=False, monitor_seconds=7), None, 7),
+        (service(has_health_check=False), service(template=OLD), 0),
+        (service(has_health_check=False), service(), 0),
+        (service(placement=ON_WORKERS), service(), 2),
+        (service(placement=ON_WORKERS), service(template=OLD), 0),
+        (service(None, mode="replicated-job", has_health_check=False), None, 0),
+    ],
+)
+def test_settle_seconds(now: Service, before: Service | None, seconds: float) -> None:
+    assert settle_seconds(now, before) == seconds
+
+
+def a_spec(update: dict[str, Any], health: dict[str, Any] | None = None, **container: Any) -> dict[str, Any]:
+    found = {"Healthcheck": health, **container} if health else container
+    return {"Name": "web", "TaskTemplate": {"ContainerSpec": found}, "UpdateConfig": update}
+
+
+SECOND = 1_000_000_000
+HEALTH = {"Test": ["CMD", "x"], "Interval": 5 * SECOND, "Retries": 3, "StartPeriod": 20 * SECOND}
+
+
+@pytest.mark.parametrize(
+    ("specs", "count", "seconds"),
+    [
+        pytest.param([], 1, 60, id="nothing"),
+        pytest.param([a_spec({"Order": "start-first"})], 1, 65, id="the default monitor"),
+        pytest.param([a_spec({})], 1, 75, id="stop-first waits for the old task"),
+        pytest.param([a_spec({}, StopGracePeriod=30 * SECOND)], 1, 95, id="its grace"),
+        pytest.param(
+            [a_spec({"Order": "start-first", "Monitor": 30 * SECOND, "Parallelism": 1})], 3, 150, id="one by one"
+        ),
+        pytest.param([a_spec({"Order": "start-first", "Monitor": 30 * SECOND})], 3, 90, id="all at once"),
+        pytest.param([a_spec({"Order": "start-first", "Monitor": 30 * SECOND, "Parallelism": 2})], 3, 120, id="pairs"),
+        pytest.param([a_spec({"Order": "start-first", "Delay": 10 * SECOND, "Parallelism": 1})], 2, 90, id="delay"),
+        pytest.param([a_spec({"Order": "start-first"}, HEALTH)], 1, 100, id="health check"),
+        pytest.param([a_spec({"Order": "start-first"}, {"Test": ["NONE"]})], 1, 65, id="health check off"),
+        pytest.param([a_spec({}), a_spec({"Order": "start-first"})], 1, 75, id="the slowest"),
+    ],
+)
+def test_deadline_seconds(specs: list[dict[str, Any]], count: int, seconds: float) -> None:
+    assert deadline_seconds(specs, {"web": count}) == seconds
+
+
+@pytest.mark.parametrize(
+    ("tasks", "target", "found"),
+    [
+        pytest.param([task(1), task(2)], NEW, [], id="all run"),
+        pytest.param([task(1, "failed")], NEW, ["t1failedbox:2"], id="failed"),
+        pytest.param([task(1, "rejected")], NEW, ["t1rejectedbox:2"], id="rejected"),
+        pytest.param([task(1, "pending")], NEW, ["t1pendingbox:2"], id="not placed"),
+        pytest.param([task(1, "failed", OLD)], NEW, [], id="another version"),
+        pytest.param([task(1, "failed", OLD)], None, ["t1failedbox:1"], id="version unknown: not the current one"),
+        pytest.param([task(1, "shutdown")], NEW, [], id="stopped in order"),
+        pytest.param([task(1, "complete", exit_code=0)], NEW, [], id="ended well"),
+        pytest.param([task(1, "shutdown", exit_code=137)], NEW, ["t1shutdownbox:2"], id="killed"),
+        pytest.param([task(1, "failed", service_id="x")], NEW, [], id="another service's"),
+        pytest.param(
+            [task(1, "failed", updated="1"), task(1, "starting", updated="2")],
+            NEW,
+            ["t1failedbox:2"],
+            id="its successor",
+        ),
+        pytest.param(
+            [task(1, "failed", updated="1", id="a"), task(1, "failed", updated="2", id="b")],
+            NEW,
+            ["b"],
+            id="the newest",
+        ),
+        pytest.param(
+            [task(1, "pending"), task(2, "failed")], NEW, ["t2failedbox:2", "t1pendingbox:2"], id="the dead first"
+        ),
+        pytest.param(
+            [task(slot, "failed") for slot in range(1, 9)],
+            NEW,
+            [f"t{slot}failedbox:2" for slot in range(1, 5)],
+            id="four",
+        ),
+    ],
+)
+def test_failing_tasks(tasks: list[Task], target: dict[str, Any] | None, found: list[str]) -> None:
+    assert [one.id for one in failing_tasks(service(), target, tasks)] == found
+
+
+def test_failing_tasks_leaves_out_what_was_there_before() -> None:
+    assert failing_tasks(service(), NEW, [task(1, "failed")], frozenset({"t1failedbox:2"})) == []
+
+
+def test_a_task_is_compared_without_what_swarm_leaves_out_of_it() -> None:
+    of_service = {"ContainerSpec": NEW, "Placement": {"Constraints": ["x"]}, "Runtime": "container", "ForceUpdate": 0}
+    assert comparable_template(of_service) == comparable_template({"ContainerSpec": NEW, "Resources": {}})
+
+
+def test_parse_node() -> None:
+    node = parse_node(
+        {
+            "ID": "n9",
+            "Spec": {"Role": "worker", "Availability": "drain", "Labels": {"disk": "fast"}},
+            "Description": {
+                "Hostname": "worker9",
+                "Platform": {"OS": "linux", "Architecture": "x86_64"},
+                "Engine": {"Labels": {"zone": "a"}},
+            },
+            "Status": {"State": "ready", "Addr": "10.0.0.9"},
+        }
+    )
+    assert (node.name, node.ready, node.active) == ("worker9", True, False)
+    assert satisfies(node, ["node.labels.disk == fast", "engine.labels.zone == a", "node.platform.os == linux"])
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+BEGUN = Look({"web": service(update_state="updating", update_started="now")}, [task(1), task(2, "starting")], NODES)
+DONE = Look({"web": service(update_state="completed", update_started="now")}, [task(1), task(2)], NODES)
+GOING_BACK = Look({"web": service(update_state="rollback_started", update_started="now", template=OLD)}, [], NODES)
+WENT_BACK = Look(
+    {"web": service(update_state="rollback_completed", update_started="now", template=OLD)},
+    [task(1, template=OLD), task(2, template=OLD)],
+    NODES,
+)
+BACK_UNSEEN = Look(
+    {"web": service(template=OLD)},
+    [task(1, template=OLD), task(2, template=OLD)],
+    NODES,
+)
+FRESH = Look({"web": service(has_health_check=False, monitor_seconds=5)}, [task(1), task(2)], NODES)
+FRESH_DIED = replace(FRESH, tasks=[task(1), task(2, id="next")])
+
+
+@pytest.mark.parametrize(
+    ("looks", "known", "verdict", "seconds"),
+    [
+        pytest.param([DONE], True, "converged", 0, id="at once"),
+        pytest.param([BEGUN, BEGUN, DONE], True, "converged", 0.25, id="in a moment"),
+        pytest.param([BEGUN], True, "stuck", 30, id="never"),
+        pytest.param([BEGUN, GOING_BACK, WENT_BACK], True, "rolled_back", 0.25, id="swarm rolled back"),
+        pytest.param([BEGUN, BACK_UNSEEN], True, "rolled_back", 0.1, id="an earlier version runs, whoever did it"),
+        pytest.param([FRESH], False, "converged", 5, id="a new service without a health check is watched"),
+        pytest.param(
+            [FRESH] * 5 + [FRESH_DIED], False, "converged", 5.8, id="again from the start when a task changed"
+        ),
+        pytest.param([PlatformError("restarting"), DONE], True, "converged", 1, id="the manager restarts"),
+    ],
+)
+def test_watch(looks: list[Any], known: bool, verdict: str, seconds: float) -> None:
+    clock, queue, reports = Clock(), list(looks), []
+
+    def look() -> Look:
+        found = queue.pop(0) if len(queue) > 1 else queue[0]
+        if isinstance(found, PlatformError):
+            raise found
+        assert isinstance(found, Look)
+        return found
+
+    outcome = watch(
+        look,
+        {"web": service(template=OLD, update_started="before")} if known else {},
+        deadline_seconds=lambda _look: 30,
+        report=reports.append,
+        clock=clock,
+        sleep=clock.sleep,
+    )
+    assert outcome.verdict == verdict
+    assert outcome.seconds == pytest.approx(seconds, abs=0.6)
+    assert reports
+
+
+def test_watch_gives_up_on_an_engine_that_is_gone() -> None:
+    clock = Clock()
+
+    def look() -> Look:
+        raise PlatformError("no answer")
+
+    with pytest.raises(PlatformError, match="no answer"):
+        watch(look, {}, deadline_seconds=lambda _look: 5, clock=clock, sleep=clock.sleep)
+    assert clock.now == 60

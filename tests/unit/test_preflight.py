@@ -1,0 +1,597 @@
+"""Wrong inventories, one row each: what is reported names the variable, its value and the cure."""
+# ruff: noqa: E501 -- a table reads best with one row a line
+
+from __future__ import annotations
+
+import copy
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import RawInventory, Undefined, parse
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
+    FileContent,
+    Look,
+    World,
+    bytes_of,
+    check,
+    parse_images,
+    resolve,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, summary
+from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, complete, read_specs
+
+ROOT = Path(__file__).resolve().parents[2]
+NOW = datetime.datetime(2026, 11, 22, 12, 0, tzinfo=datetime.timezone.utc)
+SPECS: Specs = read_specs(str(ROOT / "roles"))
+GIGABYTE = 1024**3
+
+FACTS: dict[str, Any] = {
+    "hostname": "vm",
+    "architecture": "x86_64",
+    "boot_id": "one",
+    "distribution": {"id": "debian", "version": "13", "codename": "trixie"},
+    "kernel": {"release": "6.12.0", "ipvs": True, "modules": {"overlay": "loaded", "vxlan": "loadable"}},
+    "mtu": 1500,
+    "interface": "eth0",
+    "address": "192.0.2.10",
+    "addresses": ["192.0.2.10", "172.17.0.1"],
+    "routes": ["172.17.0.0/16", "192.0.2.0/24"],
+    "listening": [{"port": 22, "address": "0.0.0.0", "process": "sshd"}],
+    "disk": {"path": "/var/lib/docker", "total_bytes": 40 * GIGABYTE, "free_bytes": 20 * GIGABYTE},
+    "memory": {"total_bytes": 4 * GIGABYTE, "available_bytes": 3 * GIGABYTE},
+    "cpus": 2,
+    "trusted_ca_files": ["/usr/local/share/ca-certificates/company.crt"],
+    "files": {},
+    "folders": {},
+    "docker": {
+        "present": True,
+        "socket": "/run/docker.sock",
+        "answering": True,
+        "version": "26.1.5",
+        "storage_driver": "overlay2",
+        "root_dir": "/var/lib/docker",
+        "swarm": "inactive",
+        "containers": [],
+        "ports": [],
+        "networks": [{"name": "bridge", "platform": "", "scope": "local", "subnets": ["172.17.0.0/16"]}],
+    },
+}
+OUR_NETWORK = {"name": "fungap", "platform": "fungap", "scope": "local", "subnets": ["172.30.0.0/24"]}
+CATALOG = {
+    "base": {"internal": True, "build": {"bootstrap": "trixie"}},
+    "node": {"pull": "docker:dind", "build": {"context": "x"}},
+    "registry": {"pull": "registry:2", "build": {"context": "x"}},
+    "proxy": {"pull": "nginx:1", "build": {"context": "x"}},
+    "express-app": {"build": {"context": "x"}},
+    "vendor-app": {"pull": "vendor/app:1"},
+    "nowhere": {},
+}
+ENV = "/inventory/files/web.env"
+
+
+class Scenario:
+    """The local inventory, right until a row spoils it."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, Any] = {
+            "platform_name": "fungap",
+            "platform_subnet": "172.30.0.0/24",
+            "images_source": "build",
+            "apps": {
+                "web": {
+                    "image": "express-app",
+                    "port": 3000,
+                    "hosts": ["web.localhost"],
+                    "replicas": 3,
+                    "env_file": "files/web.env",
+                    "env_target": "/usr/src/app/env",
+                }
+            },
+        }
+        self.hosts: dict[str, dict[str, Any]] = {
+            "vm1": {"ansible_host": "192.0.2.10"},
+            "manager1": {"swarm_node_host": "vm1", "swarm_node_address": "172.30.0.11"},
+            "worker1": {"swarm_node_host": "vm1", "swarm_node_address": "172.30.0.21"},
+            "worker2": {"swarm_node_host": "vm1", "swarm_node_address": "172.30.0.22"},
+        }
+        self.groups: dict[str, list[str]] = {
+            "docker_hosts": ["vm1"],
+            "registry": ["vm1"],
+            "swarm_managers": ["manager1"],
+            "swarm_workers": ["worker1", "worker2"],
+        }
+        self.facts = {"vm1": copy.deepcopy(FACTS)}
+        self.looks: dict[str, Look] = {}
+        self.files = {ENV: FileContent(b"GREETING=hello\n")}
+
+    @property
+    def web(self) -> dict[str, Any]:
+        app: dict[str, Any] = self.all["apps"]["web"]
+        return app
+
+    @property
+    def vm(self) -> dict[str, Any]:
+        return self.facts["vm1"]
+
+    def add_node(self, name: str, group: str, **variables: Any) -> None:
+        self.hosts[name] = {"swarm_node_host": "vm1", **{f"swarm_node_{key}": v for key, v in variables.items()}}
+        self.groups[group].append(name)
+
+    def cluster(self) -> None:
+        """Three machines that are nodes themselves."""
+        names = [f"vm{number}" for number in (1, 2, 3)]
+        self.hosts = {name: {"ansible_host": f"192.0.2.1{name[-1]}"} for name in names}
+        self.groups = {"docker_hosts": names, "registry": ["vm1"], "swarm_managers": list(names), "swarm_workers": []}
+        for name in names:
+            address = f"192.0.2.1{name[-1]}"
+            own = {"hostname": name, "boot_id": name, "address": address, "addresses": [address]}
+            self.facts[name] = {**copy.deepcopy(FACTS), **own}
+
+    def world(self) -> tuple[World, list[Problem]]:
+        raw = RawInventory(
+            hosts={name: {**self.all, **variables} for name, variables in self.hosts.items()},
+            groups={"all": list(self.hosts), "ungrouped": [], **self.groups},
+            inventory_dir="/inventory",
+        )
+        inventory, problems = parse(raw, SPECS)
+        looks = {**{name: Look(facts=facts) for name, facts in self.facts.items()}, **self.looks}
+        return World(raw, inventory, looks, parse_images(CATALOG), self.files, NOW), problems
+
+    def problems(self) -> list[Problem]:
+        world, problems = self.world()
+        return problems + check(world)
+
+
+def certificate(
+    *names: str, days: int = 90, start: int = 0, key: ec.EllipticCurvePrivateKey | None = None
+) -> tuple[bytes, bytes]:
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    builder = x509.CertificateBuilder(
+        subject_name=name,
+        issuer_name=name,
+        public_key=key.public_key(),
+        serial_number=1,
+        not_valid_before=NOW + datetime.timedelta(days=start),
+        not_valid_after=NOW + datetime.timedelta(days=days),
+    ).add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False)
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return pem, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def with_certificate(scenario: Scenario, pem: bytes, key: bytes) -> None:
+    scenario.all.update(proxy_certificate_file="files/tls.pem", proxy_certificate_key_file="files/tls.key")
+    scenario.files.update({"/inventory/files/tls.pem": FileContent(pem), "/inventory/files/tls.key": FileContent(key)})
+
+
+Change = Callable[[Scenario], Any]
+
+
+def platform(**variables: Any) -> Change:
+    return lambda s: s.all.update(variables)
+
+
+def app(**settings: Any) -> Change:
+    return lambda s: s.web.update(settings)
+
+
+def node(name: str, **variables: Any) -> Change:
+    return lambda s: s.hosts[name].update({f"swarm_node_{key}": value for key, value in variables.items()})
+
+
+def group(name: str, *hosts: str) -> Change:
+    return lambda s: s.groups.update({name: list(hosts)})
+
+
+def host(**facts: Any) -> Change:
+    return lambda s: s.vm.update(facts)
+
+
+def docker(**facts: Any) -> Change:
+    return lambda s: s.vm["docker"].update(facts)
+
+
+def listening(port: int, process: str = "nginx", address: str = "0.0.0.0") -> Change:
+    return lambda s: s.vm["listening"].append({"port": port, "address": address, "process": process})
+
+
+def published(port: int, container: str, platform_name: str = "", service: str = "") -> Change:
+    return lambda s: s.vm["docker"]["ports"].append(
+        {"port": port, "address": "0.0.0.0", "container": container, "platform": platform_name, "service": service}
+    )
+
+
+def env_file(content: bytes = b"", error: str = "") -> Change:
+    return lambda s: s.files.update({ENV: FileContent(content, error)})
+
+
+def both(*changes: Change) -> Change:
+    return lambda s: [change(s) for change in changes]
+
+
+def without(*keys: str) -> Change:
+    return lambda s: [s.web.pop(key) for key in keys]
+
+
+def in_cluster(*changes: Change) -> Change:
+    return both(Scenario.cluster, *changes)
+
+
+def archive(*names: str) -> Change:
+    folders = {"/etc/fungap/images": list(names)} if names else {"/etc/fungap/images": None}
+    return both(platform(images_source="archive"), host(folders=folders))
+
+
+def second_docker_host(s: Scenario) -> None:
+    s.hosts["vm2"] = {"ansible_host": "192.0.2.20"}
+    s.groups["docker_hosts"].append("vm2")
+    s.facts["vm2"] = {**copy.deepcopy(FACTS), "boot_id": "two"}
+
+
+def tls(*names: str, **how: Any) -> Change:
+    return lambda s: with_certificate(s, *certificate(*names, **how))
+
+
+def foreign_key(s: Scenario) -> None:
+    with_certificate(s, certificate("web.localhost")[0], certificate("web.localhost")[1])
+
+
+# (what is wrong, where, variable, value, part of the problem, part of the cure)
+CASES: list[tuple[Change, str, str, str, str, str]] = [
+    # names
+    (platform(platfrom_subnet="172.31.0.0/24"), "all hosts", "platfrom_subnet", "172.31.0.0/24", "not a variable", "did you mean platform_subnet?"),
+    (platform(platform_colour="red"), "all hosts", "platform_colour", "red", "not a variable", "take it away"),
+    (platform(proxy_http_prot=8080), "all hosts", "proxy_http_prot", "8080", "not a variable", "did you mean proxy_http_port?"),
+    (node("worker1", adress="172.30.0.21"), "worker1", "swarm_node_adress", "172.30.0.21", "not a variable", "did you mean swarm_node_address?"),
+    (platform(image_source="pull"), "all hosts", "image_source", "pull", "not a variable", "did you mean images_source?"),
+    (platform(registry_adress="r:5000"), "all hosts", "registry_adress", "r:5000", "not a variable", "did you mean registry_address?"),
+    (platform(registry_passwort="geheim"), "all hosts", "registry_passwort", "(not shown)", "not a variable", ""),
+    (group("swarm_manager", "manager1"), "inventory", "group swarm_manager", "[manager1]", "not a group of ours", "did you mean swarm_managers?"),
+    (app(replica=2), "all hosts", "apps.web.replica", "2", "not a known setting", "did you mean replicas?"),
+    (app(health={"pth": "/"}), "all hosts", "apps.web.health.pth", "/", "not a known setting", "did you mean path?"),
+    (platform(platform_name="Fun Gap"), "all hosts", "platform_name", "Fun Gap", "can't be part of", "as fungap"),
+    (platform(platform_run_dir="/run"), "all hosts", "platform_run_dir", "/run", "not a folder", "as /etc/fungap"),
+    (platform(platform_run_dir="/run/" + "x" * 100), "manager1", "platform_run_dir", "/run/xxx", "longer than 107", "shorter"),
+    # types
+    (platform(platform_subnet=["172.30.0.0/24"]), "all hosts", "platform_subnet", "[172.30.0.0/24]", "must be text, not a list", "write text"),
+    (platform(proxy_http_port="eighty"), "all hosts", "proxy_http_port", "eighty", "must be a whole number, not text", "write a whole number"),
+    (platform(proxy_http_port=True), "all hosts", "proxy_http_port", "true", "must be a whole number", "write a whole number"),
+    (platform(apps=["web"]), "all hosts", "apps", "[web]", "must be a mapping, not a list", "write a mapping"),
+    (platform(platform_subnet=None), "all hosts", "platform_subnet", "", "is empty", "take the line away"),
+    (platform(images_source="dockerhub"), "all hosts", "images_source", "dockerhub", "not one of the choices", "one of: pull, build, archive"),
+    (node("worker1", driver="dnid"), "worker1", "swarm_node_driver", "dnid", "not one of the choices", "did you mean dind?"),
+    (node("worker1", availability="on"), "worker1", "swarm_node_availability", "on", "not one of the choices", "active, pause, drain"),
+    (app(replicas="three"), "all hosts", "apps.web.replicas", "three", "must be a whole number", "how many containers"),
+    (app(update={"order": "start_first"}), "all hosts", "apps.web.update.order", "start_first", "not one of the choices", "did you mean start-first?"),
+    (app(route={"sticky": "perhaps"}), "all hosts", "apps.web.route.sticky", "perhaps", "must be true or false", ""),
+    (app(route={"cookie_flags": ["secur"]}), "all hosts", "apps.web.route.cookie_flags", "[secur]", "not one of the choices", "did you mean secure?"),
+    (platform(apps={"web": "express-app"}), "all hosts", "apps.web", "express-app", "must be a mapping", "image, port"),
+    (platform(platform_subnet=Undefined("{{ nett }}", "'nett' is undefined")), "all hosts", "platform_subnet", "{{ nett }}", "can't be resolved: 'nett' is undefined", "define"),
+    (node("worker1", memory="lots"), "worker1", "swarm_node_memory", "lots", "not an amount of memory", "as 2G"),
+    (lambda s: s.hosts["worker1"].update(platform_name="other"), "inventory", "platform_name", "fungap", "must be the same for all hosts", "group_vars/all.yml"),
+    # groups and nodes
+    (group("swarm_managers"), "inventory", "group swarm_managers", "", "has no host", "one node in it, or three"),
+    (lambda s: s.add_node("manager2", "swarm_managers", address="172.30.0.12"), "inventory", "group swarm_managers", "[manager1, manager2]", "2 managers survive no more", "1 or 3"),
+    (lambda s: s.groups["swarm_workers"].append("manager1"), "manager1", "group swarm_workers", "manager1", "is in swarm_managers too", "leave it in one"),
+    (group("docker_hosts"), "inventory", "group docker_hosts", "", "has no host", "the machine"),
+    (group("registry"), "inventory", "group registry", "", "has no host", "one docker host"),
+    (both(second_docker_host, group("registry", "vm1", "vm2")), "inventory", "group registry", "[vm1, vm2]", "more than one", "leave one"),
+    (group("registry", "manager1"), "manager1", "group registry", "manager1", "is not in docker_hosts", "one of: vm1"),
+    (node("worker1", host="vm9"), "worker1", "swarm_node_host", "vm9", "is not in docker_hosts", "did you mean vm1?"),
+    (lambda s: s.hosts.update(worker1={"swarm_node_driver": "dind", "swarm_node_address": "172.30.0.21"}), "worker1", "swarm_node_host", "", "is missing", "name its docker host: vm1"),
+    (lambda s: s.hosts.update(worker1={}), "worker1", "swarm_node_host", "", "not in docker_hosts", "give it swarm_node_host"),
+    (both(second_docker_host, node("worker2", host="vm2")), "inventory", "swarm_node_host", "[vm1, vm2]", "can't reach", "the driver engine"),
+    (lambda s: s.groups["swarm_workers"].append("vm1"), "inventory", "swarm_node_driver", "dind, engine", "can't reach each other", "one driver"),
+    (node("worker1", driver="engine"), "worker1", "swarm_node_host", "vm1", "driver engine means the host itself", "take one"),
+    (lambda s: s.hosts["vm1"].update(swarm_node_host="vm1"), "vm1", "swarm_node_host", "vm1", "not a node", "put vm1 in"),
+    (lambda s: s.add_node("Worker_3", "swarm_workers", address="172.30.0.23"), "Worker_3", "inventory host", "Worker_3", "can't be a container's host name", "lower case"),
+    (lambda s: s.add_node("registry", "swarm_workers", address="172.30.0.23"), "registry", "inventory host", "registry", "another container", "another name"),
+    (lambda s: s.add_node("WORKER1", "swarm_workers", address="172.30.0.23"), "WORKER1", "inventory host", "WORKER1", "same name as worker1", "another name"),
+    (in_cluster(node("vm2", memory="2G")), "vm2", "swarm_node_memory", "2G", "limits only nodes that are containers", "take it away"),
+    (node("worker1", cpus=8), "worker1", "swarm_node_cpus", "8", "more than the 2 of vm1", "0 for all"),
+    (node("worker1", memory="64G"), "worker1", "swarm_node_memory", "64G", "more than the 4.0 GB of vm1", "0 for all"),
+    (lambda s: [s.hosts[name].update(swarm_node_availability="drain") for name in ("manager1", "worker1", "worker2")], "inventory", "swarm_node_availability", "[manager1, worker1, worker2]", "no node takes tasks", "active for one"),
+    # addresses
+    (node("worker1", address="172.30.0.11"), "worker1", "swarm_node_address", "172.30.0.11", "address of manager1 too", "its own"),
+    (node("worker1", address="10.9.0.21"), "worker1", "swarm_node_address", "10.9.0.21", "outside platform_subnet", "172.30.0.0/24"),
+    (node("worker1", address="172.30.0.1"), "worker1", "swarm_node_address", "172.30.0.1", "the gateway", "172.30.0.11"),
+    (node("worker1", address="172.30.0.2"), "worker1", "swarm_node_address", "172.30.0.2", "the registry", "another"),
+    (node("worker1", address="172.30.0.3"), "worker1", "swarm_node_address", "172.30.0.3", "the edge", "another"),
+    (node("worker1", address="172.30.0.255"), "worker1", "swarm_node_address", "172.30.0.255", "not a machine's address", "another"),
+    (node("worker1", address="172.30.0.300"), "worker1", "swarm_node_address", "172.30.0.300", "not an IPv4 address", "as 172.30.0.11"),
+    (lambda s: s.hosts["worker1"].pop("swarm_node_address"), "worker1", "swarm_node_address", "", "is missing", "172.30.0.11"),
+    (in_cluster(node("vm2", address="192.0.2.99")), "vm2", "swarm_node_address", "192.0.2.99", "not an address of this machine", "one of: 192.0.2.12"),
+    (platform(platform_subnet="172.30.0.0/33"), "all hosts", "platform_subnet", "172.30.0.0/33", "not an IPv4 network", "as 172.30.0.0/24"),
+    (platform(platform_subnet="172.30.0.7/24"), "all hosts", "platform_subnet", "172.30.0.7/24", "the network is 172.30.0.0/24", "as 172.30.0.0/24"),
+    (platform(platform_subnet="172.30.0.0/30"), "all hosts", "platform_subnet", "172.30.0.0/30", "no room", "as 172.30.0.0/24"),
+    (platform(platform_subnet="8.8.8.0/24"), "all hosts", "platform_subnet", "8.8.8.0/24", "not private", "a private network"),
+    (platform(platform_overlay_pool="172.30.0.0/16"), "all hosts", "platform_subnet", "172.30.0.0/24", "overlaps platform_overlay_pool", "apart"),
+    (platform(platform_node_bridge="10.199.0.1/40"), "all hosts", "platform_node_bridge", "10.199.0.1/40", "not an address with prefix", "10.199.0.1/24"),
+    (lambda s: s.vm["routes"].append("172.30.0.0/20"), "all hosts", "platform_subnet", "172.30.0.0/24", "overlaps 172.30.0.0/20 on vm1 (a route", "no docker host uses"),
+    (lambda s: s.vm["docker"]["networks"].append({**OUR_NETWORK, "name": "shop_default", "platform": ""}), "all hosts", "platform_subnet", "172.30.0.0/24", "docker network shop_default", "remove that one"),
+    (lambda s: s.vm["docker"]["networks"].append({**OUR_NETWORK, "subnets": ["172.28.0.0/24"]}), "all hosts", "platform_subnet", "172.30.0.0/24", "is [172.28.0.0/24] on vm1", "set it back"),
+    (lambda s: s.vm["routes"].append("10.100.4.0/24"), "all hosts", "platform_overlay_pool", "10.100.0.0/16", "overlaps 10.100.4.0/24", "choose a network"),
+    (lambda s: s.vm["routes"].append("10.199.0.0/16"), "all hosts", "platform_node_bridge", "10.199.0.0/24", "overlaps 10.199.0.0/16", "choose a network"),
+    # docker hosts
+    (lambda s: s.looks.update(vm1=Look(error="Connection refused")), "vm1", "ansible_host", "192.0.2.10", "can't be looked at: Connection refused", "SSH key"),
+    (both(second_docker_host, lambda s: s.facts["vm2"].update(boot_id="one")), "vm2", "ansible_host", "192.0.2.20", "same machine as vm1", "once"),
+    (both(second_docker_host, lambda s: s.facts["vm2"].update(architecture="aarch64")), "inventory", "group docker_hosts", "x86_64, aarch64", "mixes", "one architecture"),
+    (host(distribution={"id": "fedora", "version": "41", "codename": ""}), "vm1", "distribution", "fedora 41", "not supported", "docker_engine_source: present"),
+    (host(distribution={"id": "debian", "version": "11", "codename": "bullseye"}), "vm1", "distribution", "debian 11", "not supported", "debian 12 and 13"),
+    (both(platform(docker_engine_source="present"), docker(answering=False)), "vm1", "docker_engine_source", "present", "no engine answers", "install and start one"),
+    (host(disk={"path": "/var/lib/docker", "total_bytes": 9 * GIGABYTE, "free_bytes": 3 * GIGABYTE}), "vm1", "disk at /var/lib/docker", "3.0 GB", "8 GB are needed", "free some"),
+    (host(memory={"total_bytes": GIGABYTE, "available_bytes": GIGABYTE}), "vm1", "memory", "1.0 GB", "1.8 GB", "a bigger machine"),
+    (docker(version="18.09.1"), "vm1", "Docker Engine", "18.09.1", "too old", "20.10"),
+    (docker(storage_driver="vfs"), "vm1", "storage driver", "vfs", "copies every layer", "overlay2"),
+    (host(kernel={"release": "5.0", "ipvs": False, "modules": {"overlay": "loaded", "vxlan": "missing"}}), "vm1", "kernel", "5.0", "has no vxlan", "a kernel"),
+    (both(platform(platform_trusted_ca_files=["/ca.pem"]), host(files={"/ca.pem": None})), "vm1", "platform_trusted_ca_files", "/ca.pem", "not there", "put it there"),
+    # ports
+    (platform(proxy_http_port=0), "all hosts", "proxy_http_port", "0", "not a port", "1 to 65535"),
+    (platform(proxy_https_port=80), "all hosts", "proxy_https_port", "80", "is proxy_http_port too", "two different"),
+    (platform(proxy_bind_address="localhost"), "all hosts", "proxy_bind_address", "localhost", "not an IPv4 address", "0.0.0.0"),
+    (platform(proxy_bind_address="192.0.2.77"), "vm1", "proxy_bind_address", "192.0.2.77", "not an address of this machine", "192.0.2.10"),
+    (listening(80, "apache2"), "vm1", "proxy_http_port", "80", "held by the process apache2", "another proxy_http_port"),
+    (both(published(443, "shop-web"), listening(443, "docker-proxy")), "vm1", "proxy_https_port", "443", "held by the container shop-web", "stop it"),
+    (in_cluster(listening(5000, "python3")), "vm1", "registry_address", "5000", "held by the process python3", "another registry_address"),
+    (in_cluster(listening(2377, "etcd")), "vm1", "swarm port", "2377", "held by the process etcd", "stop it"),
+    (platform(registry_address="registry"), "all hosts", "registry_address", "registry", "not name:port", "as registry:5000"),
+    # images
+    (app(image="expres-app"), "all hosts", "apps.web.image", "expres-app", "not in the image catalog", "did you mean express-app?"),
+    (app(image="vendor-app"), "all hosts", "apps.web.image", "vendor-app", "does not say how to build", "images_source: pull"),
+    (both(app(image="nowhere"), platform(images_source="pull")), "all hosts", "apps.web.image", "nowhere", "neither where to pull", "add pull or build"),
+    (app(image="base"), "all hosts", "apps.web.image", "base", "only a base", "the image of an app"),
+    (archive(), "vm1", "images_archive_dir", "/etc/fungap/images", "not there", "put the bundle's files there"),
+    (archive("node.tar", "registry.tar.gz", "proxy.tar.zst"), "vm1", "images_archive_dir", "/etc/fungap/images", "no archive of the image express-app", "express-app.tar"),
+    # apps
+    (lambda s: s.all["apps"].update(Web_2=s.web), "all hosts", "apps.Web_2", "Web_2", "not an app's name", "lower case"),
+    (lambda s: s.all["apps"].update(proxy={**s.web, "hosts": []}), "all hosts", "apps.proxy", "proxy", "a stack of the platform", "another name"),
+    (without("image"), "all hosts", "apps.web.image", "", "is missing", "image catalog"),
+    (without("port"), "all hosts", "apps.web.port", "", "is missing", "the port that the container listens on"),
+    (app(port=70000), "all hosts", "apps.web.port", "70000", "not a port", "1 to 65535"),
+    (app(replicas=-1), "all hosts", "apps.web.replicas", "-1", "below 0", "0 or more"),
+    (app(hosts=["https://web.localhost/"]), "all hosts", "apps.web.hosts", "https://web.localhost/", "not a host name", "no scheme"),
+    (app(hosts=["web.localhost", "web.localhost"]), "all hosts", "apps.web.hosts", "web.localhost", "there twice", "once"),
+    (lambda s: s.all["apps"].update(shop=copy.deepcopy(s.web)), "all hosts", "apps.shop.hosts", "web.localhost", "of the app web too", "one of them"),
+    (app(environment={"LOG LEVEL": "info"}), "all hosts", "apps.web.environment", "LOG LEVEL", "not a variable's name", "LOG_LEVEL"),
+    (app(environment={"PORTS": [1, 2]}), "all hosts", "apps.web.environment.PORTS", "[1, 2]", "must be text", "quote it"),
+    (app(health={"path": "healthz"}), "all hosts", "apps.web.health.path", "healthz", "does not begin with /", "as /healthz"),
+    (app(health={"test": ["curl", "-f"]}), "all hosts", "apps.web.health.test", "[curl, -f]", "CMD", "[CMD"),
+    (app(health={"retries": 0}), "all hosts", "apps.web.health.retries", "0", "below 1", "1 or more"),
+    (app(update={"monitor_seconds": 10}), "all hosts", "apps.web.update.monitor_seconds", "10", "15 s (interval x retries)", "at least 15"),
+    (app(update={"parallelism": -1}), "all hosts", "apps.web.update.parallelism", "-1", "below 0", "0 or more"),
+    (app(limits={"memory": "128 MegaBytes"}), "all hosts", "apps.web.limits.memory", "128 MegaBytes", "not an amount", "as 128M"),
+    (app(limits={"memory": "1M"}, reservations={"memory": "1M"}), "all hosts", "apps.web.limits.memory", "1M", "less than the 6M", "as 128M"),
+    (app(limits={"memory": "32M"}), "all hosts", "apps.web.limits.memory", "32M", "less than reservations.memory 64M", "at least that"),
+    (app(limits={"cpus": 0.05}), "all hosts", "apps.web.limits.cpus", "0.05", "less than reservations.cpus 0.1", "at least that"),
+    (app(replicas=100), "all hosts", "apps.*.reservations.memory", "6.2 GB", "more than the machines' 4.0 GB", "fewer replicas"),
+    (app(replicas=30), "all hosts", "apps.*.reservations.cpus", "3", "more than the machines' 2 CPUs", "fewer replicas"),
+    (app(route={"upload_size": "ten"}), "all hosts", "apps.web.route.upload_size", "ten", "not a size", "as 10m"),
+    (app(route={"cookie_flags": ["samesite=none"]}), "all hosts", "apps.web.route.cookie_flags", "samesite=none", "browsers refuse", "add secure"),
+    (app(ports=["8025:25:tcp"]), "all hosts", "apps.web.ports", "8025:25:tcp", "not a port to publish", "as 8025:25/tcp"),
+    (app(ports=["99999:25"]), "all hosts", "apps.web.ports", "99999:25", "not a port to publish", "published: 8025"),
+    (app(ports=["443:3000"]), "all hosts", "apps.web.ports", "443:3000", "a port of proxy_https_port too", "once"),
+    (both(app(ports=[25]), lambda s: s.all["apps"].update(mail={"image": "express-app", "port": 1, "ports": ["25:2525"]})), "all hosts", "apps.mail.ports", "25:2525", "a port of the app web too", "once"),
+    (in_cluster(app(ports=[25]), listening(25, "exim4")), "vm1", "apps.web.ports", "25", "held by the process exim4", "publish another"),
+    (app(services={"web": {}}), "all hosts", "apps.web.services", "web", "is the app itself", "apps.web.service"),
+    (app(restart={"condition": "always"}), "all hosts", "apps.web.restart.condition", "always", "not one of the choices", "none, on-failure, any"),
+    # env files
+    (env_file(error="No such file or directory"), "all hosts", "apps.web.env_file", "files/web.env", "No such file or directory (/inventory/files/web.env)", "put it there"),
+    (env_file(error="Permission denied"), "all hosts", "apps.web.env_file", "files/web.env", "Permission denied", "readable"),
+    (env_file(b"GREETING=hello\nhunter2\n"), "all hosts", "apps.web.env_file", "files/web.env", "line 2", "NAME=value"),
+    (env_file(b"GREETING=\xff\xfe\n"), "all hosts", "apps.web.env_file", "files/web.env", "not UTF-8", "UTF-8"),
+    (both(app(env_delivery="secret"), env_file(b"A=" + b"x" * 600_000)), "all hosts", "apps.web.env_file", "files/web.env", "over 500 kB", "env_delivery: volume"),
+    (app(env_delivery="bind"), "all hosts", "apps.web.env_delivery", "bind", "not one of the choices", "volume, secret"),
+    (without("env_file"), "all hosts", "apps.web.env_target", "/usr/src/app/env", "without env_file", "take env_target away"),
+    (app(env_target="env"), "all hosts", "apps.web.env_target", "env", "not an absolute path", "of its own"),
+    (app(env_target="/"), "all hosts", "apps.web.env_target", "/", "hide the whole image", "of its own"),
+    (app(env_target="/etc"), "all hosts", "apps.web.env_target", "/etc", "would hide what the image has", "of its own"),
+    # certificates
+    (platform(proxy_certificate_file="files/tls.pem"), "all hosts", "proxy_certificate_key_file", "", "missing beside", "name both"),
+    (both(tls("web.localhost"), lambda s: s.files.update({"/inventory/files/tls.pem": FileContent(error="No such file or directory")})), "all hosts", "proxy_certificate_file", "files/tls.pem", "No such file", "correct the path"),
+    (lambda s: with_certificate(s, b"hello", certificate("x")[1]), "all hosts", "proxy_certificate_file", "files/tls.pem", "not a PEM certificate", "BEGIN CERTIFICATE"),
+    (tls("web.localhost", start=-90, days=-1), "all hosts", "proxy_certificate_file", "files/tls.pem", "expired on 2026-11-21", "renew it"),
+    (tls("web.localhost", start=2), "all hosts", "proxy_certificate_file", "files/tls.pem", "not valid before 2026-11-24", "clock"),
+    (tls("*.example.com"), "all hosts", "proxy_certificate_file", "files/tls.pem", "does not cover web.localhost", "with these names"),
+    (foreign_key, "all hosts", "proxy_certificate_key_file", "files/tls.key", "is not the key of", "made for"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "variable", "value", "problem", "cure"),
+    CASES,
+    ids=[f"{case[2]}: {case[4] or case[3]}"[:70] for case in CASES],
+)
+def test_a_wrong_inventory_is_named(
+    change: Change, where: str, variable: str, value: str, problem: str, cure: str
+) -> None:
+    scenario = Scenario()
+    change(scenario)
+    found = [
+        one for one in scenario.problems() if (one.where, one.variable) == (where, variable) and problem in one.problem
+    ]
+    assert len(found) == 1, "\n".join(map(str, scenario.problems())) or "no problem found"
+    text = str(found[0])
+    for part in (variable, value, cure):
+        assert part in text
+    assert found[0].cure
+    assert "hunter2" not in text
+    assert "geheim" not in text
+
+
+def test_there_are_enough_cases() -> None:
+    assert len(CASES) >= 45
+
+
+def rerun(s: Scenario) -> None:
+    """The platform is there already."""
+    s.vm["docker"]["networks"].append(OUR_NETWORK)
+    s.vm["routes"].append("172.30.0.0/24")
+    s.vm["docker"]["containers"].append({"name": "fungap-edge", "platform": "fungap"})
+    both(published(80, "fungap-edge", "fungap"), listening(80, "docker-proxy"))(s)
+    both(published(443, "fungap-edge", "fungap"), listening(443, "docker-proxy"))(s)
+    s.vm["disk"]["free_bytes"] = 3 * GIGABYTE
+
+
+def mesh(s: Scenario) -> None:
+    """A cluster whose swarm is up: the daemon itself holds the mesh's ports."""
+    s.cluster()
+    for facts in s.facts.values():
+        facts["docker"]["swarm"] = "active"
+        facts["listening"] += [{"port": port, "address": "::", "process": "dockerd"} for port in (80, 443, 2377, 7946)]
+        facts["docker"]["networks"].append(
+            {"name": "docker_gwbridge", "platform": "", "scope": "local", "subnets": ["10.200.0.0/24"]}
+        )
+        facts["routes"].append("10.200.0.0/24")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _s: None,
+        rerun,
+        Scenario.cluster,
+        mesh,
+        in_cluster(lambda s: s.groups.update(swarm_managers=["vm1"], swarm_workers=["vm2", "vm3"])),
+        tls("web.localhost"),
+        tls("*.localhost", "web.localhost"),
+        platform(platform_subnet="172.30.0.0/24", unrelated_variable=1, _platform_x=1),
+        platform(platform_trusted_ca_files=None),
+        app(env_delivery="secret", port="3000", hosts="web.localhost"),
+        without("env_file", "env_target"),
+        without("env_target"),
+        app(health={"enabled": False}, update={"monitor_seconds": 1}, ports=["8025:25", "8025:25/udp", {"target": 9}]),
+        archive("node.tar", "registry.tar.gz", "proxy.tar.zst", "express-app.tar"),
+        platform(images_extra={"express-app": {"pull": "x/y:1"}}),
+        lambda s: s.all["apps"].clear(),
+        lambda s: s.looks.update(vm1=Look(skipped=True)),
+        both(
+            platform(docker_engine_source="present"), host(distribution={"id": "arch", "version": "", "codename": ""})
+        ),
+    ],
+)
+def test_a_right_inventory_has_no_problem(change: Change) -> None:
+    scenario = Scenario()
+    change(scenario)
+    assert scenario.problems() == []
+
+
+def test_every_problem_is_told_at_once() -> None:
+    scenario = Scenario()
+    both(
+        platform(platfrom_name="x", platform_subnet="nonsense"),
+        node("worker1", host="vm9"),
+        app(port=0, replica=2, limits={"memory": "x", "cpu": 1}),
+        without("image"),
+        env_file(error="Permission denied"),
+        listening(80, "apache2"),
+    )(scenario)
+    variables = {problem.variable for problem in scenario.problems()}
+    assert variables >= {
+        "platfrom_name",
+        "platform_subnet",
+        "swarm_node_host",
+        "apps.web.port",
+        "apps.web.replica",
+        "apps.web.limits.memory",
+        "apps.web.limits.cpu",
+        "apps.web.image",
+        "apps.web.env_file",
+        "proxy_http_port",
+    }
+
+
+def test_one_mistake_is_one_problem() -> None:
+    for change in (
+        platform(platform_subnet="nonsense"),
+        app(port="x"),
+        platform(proxy_http_port="x"),
+        without("image"),
+    ):
+        scenario = Scenario()
+        change(scenario)
+        assert len(scenario.problems()) == 1, scenario.problems()
+
+
+def test_the_platform_of_the_local_inventory() -> None:
+    platform_ = resolve(Scenario().world()[0])
+    assert platform_["name"] == "fungap"
+    assert platform_["config_dir"] == "/etc/fungap"
+    assert platform_["run_dir"] == "/run/fungap"
+    assert platform_["secrets_dir"] == "/inventory/.secrets"
+    assert platform_["registry"] == {
+        "host": "vm1",
+        "address": "registry:5000",
+        "name": "registry",
+        "port": 5000,
+        "ip": "172.30.0.2",
+    }
+    assert platform_["edge"] == {"host": "vm1", "ip": "172.30.0.3"}
+    assert platform_["mtu"] == 1500
+    assert platform_["ipvs"] is True
+    assert [(node["name"], node["role"]) for node in platform_["nodes"]] == [
+        ("manager1", "manager"),
+        ("worker1", "worker"),
+        ("worker2", "worker"),
+    ]
+    assert platform_["nodes"][0] == {
+        "name": "manager1",
+        "host": "vm1",
+        "driver": "dind",
+        "role": "manager",
+        "address": "172.30.0.11",
+        "socket": "/run/fungap/manager1/docker.sock",
+        "container": "fungap-manager1",
+        "labels": {},
+        "availability": "active",
+        "cpus": 0,
+        "memory": "0",
+    }
+    web = platform_["apps"]["web"]
+    assert web["env_file"] == ENV
+    assert web["health"]["path"] == "/healthz"
+    assert web["limits"] == {"cpus": 0.5, "memory": "128M"}
+    assert web["route"]["cookie_flags"] == ["secure", "httponly", "samesite=lax"]
+    assert platform_["trusted_ca_files"] == {"vm1": ["/usr/local/share/ca-certificates/company.crt"]}
+
+
+def test_an_apps_defaults_are_those_that_it_is_deployed_with() -> None:
+    completed = complete(SPECS.app, {"image": "x", "port": 1})
+    assert {key: value for key, value in completed.items() if key not in REQUIRED} == DEFAULTS
+
+
+def test_the_platform_of_a_cluster() -> None:
+    scenario = Scenario()
+    scenario.cluster()
+    scenario.facts["vm2"]["mtu"] = 1460
+    scenario.facts["vm3"]["kernel"]["ipvs"] = False
+    platform_ = resolve(scenario.world()[0])
+    assert [node["address"] for node in platform_["nodes"]] == ["192.0.2.11", "192.0.2.12", "192.0.2.13"]
+    assert {node["socket"] for node in platform_["nodes"]} == {"/run/docker.sock"}
+    assert platform_["registry"]["ip"] == "192.0.2.11"
+    assert platform_["edge"] == {"host": "", "ip": ""}
+    assert platform_["mtu"] == 1460
+    assert platform_["ipvs"] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("128M", 128 * 1024**2), ("1.5g", 1536 * 1024**2), ("64 KiB", 65536), ("100", 100), ("x", None)]
+)
+def test_bytes_of(text: str, size: int | None) -> None:
+    assert bytes_of(text) == size
+
+
+def test_summary_and_values() -> None:
+    problem = Problem("a", "b", "c", "d", "e")
+    assert summary([problem]) == "The inventory has 1 problem; nothing was changed."
+    assert show({"a": True, "password": "x", "b": [1, None]}) == "{a: true, b: [1, ]}"
+    assert len(show("x" * 500)) == 120

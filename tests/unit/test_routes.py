@@ -1,0 +1,34 @@
+"""Routes from apps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
+
+WEB = {"hosts": ["web.localhost"], "port": 3000, "replicas": 3}
+ROUTE = {"name": "web", "hosts": ["web.localhost"], "upstream": "tasks.web_web", "port": 3000}
+
+
+@pytest.mark.parametrize(
+    ("apps", "routes"),
+    [
+        ({}, []),
+        ({"web": WEB}, [ROUTE]),
+        ({"worker": {"port": 1}}, []),
+        ({"web": {**WEB, "route": {"sticky": False}}}, [{**ROUTE, "sticky": False}]),
+        (
+            {"web": {**WEB, "route": {"sticky": True, "upload_size": "1m"}}},
+            [{**ROUTE, "sticky": True, "upload_size": "1m", "slots": 3, "slot_prefix": "web-slot-"}],
+        ),
+    ],
+)
+def test_app_routes(apps: dict[str, Any], routes: list[dict[str, Any]]) -> None:
+    assert app_routes(apps) == routes
+
+
+def test_routes_are_sorted_and_the_service_can_have_another_name() -> None:
+    routes = app_routes({"b": WEB, "a": WEB}, service="app")
+    assert [route["upstream"] for route in routes] == ["tasks.a_app", "tasks.b_app"]
