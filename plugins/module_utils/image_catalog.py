@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
@@ -230,8 +230,9 @@ class ImageCatalog:
         elif target.how == "build":
             self._build(engine, target)
         elif target.how == "load":
-            with open(target.archive, "rb") as archive:
-                engine.tag_image(engine.load_image(archive), target.image)
+            with _open_archive(target.archive) as archive:
+                loaded = engine.load_image(archive)
+            engine.tag_image(loaded, target.image)
         elif target.internal and self.authorities:
             engine.pull_image(target.pull)
             context = _authorities_context(target.pull, self.authorities)
@@ -374,6 +375,20 @@ def _find_archives(folder: str | None, names: Iterable[str]) -> dict[str, model.
                 status = os.stat(path)
                 found[name] = model.Archive(path, status.st_size, status.st_mtime_ns)
     return found
+
+
+@contextmanager
+def _open_archive(path: str) -> Iterator[IO[bytes]]:
+    """An archive as an engine can load it: those before 23.0 don't know zstd, where its tool helps."""
+    if not path.endswith(".zst") or not shutil.which("zstd"):
+        with open(path, "rb") as file:
+            yield file
+        return
+    with subprocess.Popen(["zstd", "-q", "-d", "-c", path], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        yield process.stdout
+    if process.returncode:
+        raise PlatformError(f"{path} is no archive that zstd can read")
 
 
 def _os_release() -> dict[str, str]:

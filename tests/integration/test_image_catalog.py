@@ -121,12 +121,18 @@ def test_a_failing_build_shows_its_last_lines(run_module: Run, catalog: dict[str
     assert any("COPY nothing" in line for line in failed["failed_images"][f"{PREFIX}-high"]["output"])
 
 
-def test_loads_an_archive(run_module: Run, outer: docker.DockerClient, catalog: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tar.zst"])
+def test_loads_an_archive(
+    run_module: Run, outer: docker.DockerClient, catalog: dict[str, Any], tmp_path: Path, suffix: str
+) -> None:
     name = f"{PREFIX}-high"
     built = run_module("image_catalog", {"catalog": catalog})["images"][name]
-    with gzip.open(tmp_path / f"{name}.tar.gz", "wb") as archive:
-        for chunk in outer.images.get(built["id"]).save(named=True):
-            archive.write(chunk)
+    content = b"".join(outer.images.get(built["id"]).save(named=True))
+    if suffix == ".tar.gz":
+        content = gzip.compress(content)
+    elif suffix == ".tar.zst":
+        content = subprocess.run(["zstd", "-q", "-c"], input=content, capture_output=True, check=True).stdout
+    (tmp_path / f"{name}{suffix}").write_bytes(content)
     outer.images.remove(built["image"])
 
     args = {"catalog": catalog, "source": "archive", "archive_dir": str(tmp_path)}
