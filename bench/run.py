@@ -6,7 +6,7 @@
     nodes   the node part of a cold run (roles swarm_node and swarm_member) with 3, 6 and 9 nodes
     fresh   the phases of a run from nothing, from a file (--fresh FILE, written by FUNGAP_PHASES_FILE=FILE make up)
 
-Every platform here has its own prefix, subnet and ports, so one that runs on this machine is left alone. All is taken down.
+Every platform here has its own prefix, subnet and ports, so one that runs here already is left alone. All is removed.
 """
 
 from __future__ import annotations

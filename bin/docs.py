@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 def describe() -> Mapping[str, Mapping[str, Doc]]:
     """What ansible-doc knows of the collection: kind -> name -> description."""
-    command = ["ansible-doc", "--metadata-dump", "--no-fail-on-errors", COLLECTION]
+    command = [str(Path(sys.executable).with_name("ansible-doc")), "--metadata-dump", "--no-fail-on-errors", COLLECTION]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     described: Mapping[str, Mapping[str, Doc]] = json.loads(done.stdout)["all"]
     return {kind: described[kind] for kind in KINDS}

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { createServer } from './server.js';
 import { loadEnv } from './env.js';
 
-loadEnv();
+const envVersion = loadEnv();
 const port = Number(process.env.PORT ?? 3000);
 const graceMilliseconds = Number(process.env.STOP_GRACE_SECONDS ?? 25) * 1000;
 
@@ -12,7 +12,8 @@ const { server, stop } = createServer({
   version: process.env.APP_VERSION ?? 'development',
   replica: hostname(),
   node: process.env.NODE_NAME,
-  envVersion: process.env.ENV_VERSION,
+  envVersion,
+  greeting: process.env.GREETING,
 });
 
 server.listen(port, () => console.log(`listening on port ${port}`));

@@ -12,7 +12,7 @@ const SLOW_MAX_SECONDS = 60;
 /**
  * Make the app's server; it doesn't listen yet.
  *
- * `about`: { version, replica, node?, envVersion? }, what the app says of itself.
+ * `about`: { version, replica, node?, envVersion?, greeting? }, what the app says of itself.
  * Returns { server, stop }: `stop()` ends in a promise that is kept once every request in flight has been answered.
  */
 export function createServer(about) {
@@ -38,6 +38,7 @@ export function createServer(about) {
       replica: about.replica,
       node: about.node,
       env_version: about.envVersion,
+      greeting: about.greeting,
     });
   });
   app.get('/healthz', (request, response) => {

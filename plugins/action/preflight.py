@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -56,7 +56,7 @@ class ActionModule(ActionBase):
             inventory=inventory,
             looks=self._looks(variables),
             images=self._catalog(raw),
-            files={path: _read(path) for path in wanted_files(inventory)},
+            files={path: self._read(path) for path in wanted_files(inventory)},
             now=utc_now(),
             thresholds=Thresholds(**params),
         )
@@ -73,13 +73,13 @@ class ActionModule(ActionBase):
         groups = plain(variables["groups"])
         hosts = {}
         for host in groups["all"]:
-            values = variables["hostvars"][host]
-            facts = values.get("ansible_facts", {})
-            names = [str(name) for name in values if name not in facts]
+            written = {**variables["hostvars"].raw_get(host), "hostvars": variables["hostvars"]}
+            facts = written.get("ansible_facts", {})
+            names = [str(name) for name in written if name not in facts]
             wanted = {name for name in names if name in specs.known} | {name for name, _near in specs.unknown(names)}
             wanted |= {"ansible_host"} & set(names)
-            written = variables["hostvars"].raw_get(host)
-            hosts[host] = {name: _resolved(values, written, name) for name in names if name in wanted}
+            templar = self._templar.copy_with_new_env(available_variables=written)
+            hosts[host] = {name: _resolved(templar, written[name]) for name in names if name in wanted}
         return RawInventory(
             hosts=hosts, groups=groups, inventory_dir=str(variables.get("inventory_dir") or os.getcwd())
         )
@@ -88,17 +88,35 @@ class ActionModule(ActionBase):
         """What the docker hosts' facts say, or what was said in their place."""
         looks = {}
         for host in variables["groups"].get(DOCKER_HOSTS, ()):
-            values = variables["hostvars"][host]
-            facts = values.get("ansible_facts", {}).get("docker_host")
+            values = variables["hostvars"].raw_get(host)
+            answer = values.get("__preflight_host") or {}
+            # What the role has just seen, or failed to see, before facts that may come from a cache.
+            facts = (answer or values).get("ansible_facts", {}).get("docker_host")
             if facts:
                 looks[str(host)] = Look(facts=plain(facts))
             elif host not in variables.get("ansible_play_hosts_all", ()):
                 looks[str(host)] = Look(skipped=True)
             else:
-                answer = values.get("__preflight_host", {})
-                said = " ".join(str(answer.get("msg") or "no answer").split())
-                looks[str(host)] = Look(error=said)
+                looks[str(host)] = Look(error=" ".join(str(answer.get("msg") or "it was not looked at").split()))
         return looks
+
+    def _read(self, path: str) -> FileContent:
+        """A file on the controller; one that ansible-vault has encrypted, decrypted."""
+        try:
+            with open(path, "rb") as file:
+                content = file.read()
+            if content.startswith(b"$ANSIBLE_VAULT;"):
+                real = self._loader.get_real_file(path)
+                try:
+                    with open(real, "rb") as file:
+                        content = file.read()
+                finally:
+                    self._loader.cleanup_tmp_file(real)
+        except OSError as error:
+            return FileContent(error=error.strerror or str(error))
+        except AnsibleError as error:
+            return FileContent(error=" ".join(str(error.message).split()))
+        return FileContent(content=content)
 
     def _catalog(self, raw: RawInventory) -> dict[str, Image]:
         """The images that the role and the inventory know."""
@@ -111,16 +129,8 @@ class ActionModule(ActionBase):
         return parse_images(variables.get("images_catalog", own), variables.get("images_extra"))
 
 
-def _read(path: str) -> FileContent:
+def _resolved(templar: Any, written: Any) -> Any:
     try:
-        with open(path, "rb") as file:
-            return FileContent(content=file.read())
-    except OSError as error:
-        return FileContent(error=error.strerror or str(error))
-
-
-def _resolved(values: Mapping[str, Any], written: Mapping[str, Any], name: str) -> Any:
-    try:
-        return plain(values[name])
+        return plain(templar.template(written))
     except AnsibleError as error:
-        return Undefined(template=show(plain(written.get(name))), reason=" ".join(str(error.message).split()))
+        return Undefined(template=show(plain(written)), reason=" ".join(str(error.message).split()))

@@ -29,14 +29,9 @@ def app_resolve(app: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise AnsibleFilterError(error.message) from error
 
 
-def app_upstream(app: Mapping[str, Any], name: str) -> str:
-    """Where the proxy finds the app."""
-    return apps.upstream({**app, "name": name})
-
-
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""
-        return {"app_compose": app_compose, "app_resolve": app_resolve, "app_upstream": app_upstream}
+        return {"app_compose": app_compose, "app_resolve": app_resolve}

@@ -27,7 +27,7 @@ EXAMPLES = r"""
   fungap.swarm.config_files:
     files:
       - path: /etc/fungap/registry/tls.key
-        content: "{{ lookup('fungap.swarm.platform_secret', ansible_facts['platform_secrets'].certificates.registry.key_file) ~ '\n' }}"
+        content: "{{ lookup('fungap.swarm.platform_secret', registry_key_file) ~ '\n' }}"
         secret: true
 """
 

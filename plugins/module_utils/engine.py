@@ -431,7 +431,7 @@ class Engine:
     def swarm_node_busy_tasks(self, node_id: str) -> list[str]:
         """Names (or IDs) of containers that tasks still hold on a node."""
         with self._errors("list a node's tasks"):
-            tasks: list[Json] = self.api.tasks(filters={"node": node_id})  # type: ignore[no-untyped-call]
+            tasks: list[Json] = self.api.tasks(filters={"node": node_id})
         at_rest = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
         return [task["ID"] for task in tasks if task["Status"]["State"] not in at_rest]
 
@@ -632,7 +632,7 @@ class Engine:
 
         ``image``: a reference, or None for an empty image, imported for the purpose. ``volume``: mounted at ``target``.
         """
-        mounts = [docker.types.Mount(target, volume, type="volume", no_copy=True)] if volume else []
+        mounts = [docker.types.Mount(target, volume, type="volume", no_copy=True)] if volume and target else []
         empty = None
         container = None
         try:

@@ -305,7 +305,7 @@ class Host:
             found += [os.path.normpath(f"{folder}/{relative}/{name}") for name in names if name.endswith(".crt")]
         return sorted(found)
 
-    def docker(self, path: str, *, timeout_seconds: float = 3) -> Json:
+    def docker(self, path: str, *, timeout_seconds: float = 30) -> Json:
         """The engine behind a unix socket. ``answering`` is False, and the rest empty, when there is none."""
         facts: Json = {
             "present": shutil.which("dockerd", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")

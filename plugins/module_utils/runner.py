@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
 

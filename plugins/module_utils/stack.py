@@ -64,6 +64,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
     plan_absent,
     plan_present,
     plan_prune,
+    rollback_target,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.rollout import Look, Outcome, Report, watch
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
@@ -185,7 +186,7 @@ class StackOperation:
         problems = self.engine.compose_problems(self.stack, json.dumps(self.desired.compose))
         if problems:
             raise PlatformError(
-                f"the compose file of stack {self.stack} is not what docker stack deploy can carry out: "
+                f"the compose file of stack {self.stack} is not what docker stack deploy can carry out; it says: "
                 + " ".join(problems)
             )
 
@@ -247,18 +248,19 @@ class StackOperation:
             verdict = outcome.verdict
         else:
             failures, cause, verdict = [], refusal, STUCK
-        if in_force is None:
-            verdict = FAILED_FIRST
+        target = rollback_target(self.observed, self.desired)
+        if target is None:
+            verdict = FAILED_FIRST if in_force is None else verdict
             ending = "There is no earlier revision to go back to: what was started is left as it is, to be looked at."
         else:
-            ending = self._roll_back(in_force, swarm_did=verdict == ROLLED_BACK)
+            ending = self._roll_back(target, swarm_did=verdict == ROLLED_BACK)
         revision = self._record(verdict, {}, cause)
         self._prune()
         raise PlatformError(
             f"stack {self.stack}: the new revision {revision.number} is not what runs. {ending}\n{cause}",
             failures=failures,
             verdict=verdict,
-            revision=in_force.number if in_force else None,
+            revision=target.number if target else None,
         )
 
     def _deploy(self, compose: Mapping[str, Any], counts: Mapping[str, int]) -> None:
@@ -280,28 +282,28 @@ class StackOperation:
 
         return watch(self._look, before, deadline_seconds=allowed, report=self.report)
 
-    def _roll_back(self, in_force: Revision, *, swarm_did: bool) -> str:
-        """Make the revision in force run again; returns a sentence for the operator."""
+    def _roll_back(self, target: Revision, *, swarm_did: bool) -> str:
+        """Make an earlier revision run again; returns a sentence for the operator."""
         before = self._look().services
         how = "Swarm rolled it back" if swarm_did else "It was rolled back"
         # Swarm goes back one service at a time, and to whatever ran before: that need not be the revision.
-        if drift(in_force, before):
+        if drift(target, before):
             counts = {
                 name: service.replicas
                 for name, service in self.observed.services.items()
-                if service.replicas is not None and replicas(in_force.compose, name) is not None
+                if service.replicas is not None and replicas(target.compose, name) is not None
             }
             try:
-                self._deploy(in_force.compose, counts)
+                self._deploy(target.compose, counts)
                 outcome = self._watch(before)
             except PlatformError as error:
-                return f"Rolling back to revision {in_force.number} failed too: {error.message}"
+                return f"Rolling back to revision {target.number} failed too: {error.message}"
             if outcome.verdict != CONVERGED:
-                return f"Rolling back to revision {in_force.number} failed too: " + "; ".join(map(str, outcome.states))
+                return f"Rolling back to revision {target.number} failed too: " + "; ".join(map(str, outcome.states))
             if swarm_did:
                 how = "Swarm rolled the failing service back, and the rest of the stack was rolled back after it"
-        _write_private(self.desired.path, in_force.text)
-        return f"{how}: revision {in_force.number} runs again."
+        _write_private(self.desired.path, target.text)
+        return f"{how}: revision {target.number} runs again."
 
     def _record(self, verdict: str, services: Mapping[str, Service], cause: str = "") -> Revision:
         numbers = [revision.number for revision in self.observed.revisions]

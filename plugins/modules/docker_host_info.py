@@ -78,8 +78,8 @@ ansible_facts:
           sample: {id: debian, version: "12", codename: bookworm}
         kernel:
           description:
-            - C(release), C(ipvs) (whether the routing mesh and VIPs can work), C(modules) (for each kernel module that a
-              swarm uses one of C(loaded), C(builtin), C(loadable), C(missing)), C(parameters) (name -> text).
+            - C(release), C(ipvs) (whether the routing mesh and VIPs can work), C(modules) (for each kernel module that
+              a swarm uses one of C(loaded), C(builtin), C(loadable), C(missing)), C(parameters) (name -> text).
           type: dict
           returned: always
         cgroup_version: {description: 1 (also the hybrid) or 2., type: int, returned: always}

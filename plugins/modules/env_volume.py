@@ -8,17 +8,25 @@ DOCUMENTATION = r"""
 module: env_volume
 short_description: Keep an app's env file in immutable volumes on the nodes that may run it
 description:
-  - Writes an env file into a volume named C(<app>_env_<version>) on every given node, through the engine API. The version stands for
-    the content, so a volume never changes, and a changed env file is a new volume. Neither a key nor a value stands in a
+  - Writes an env file into a volume named C(<app>_env_<version>) on every given node, through the engine API. The
+    version stands for
+    the content, so a volume never changes, and a changed env file is a new volume. Neither a key nor a value stands
+    in a
     command line, an environment variable, a label, a diff or a message.
-  - A node that holds a version completely gets the node label C(fungap.env.<app>.<version>=ready). A service that is constrained to
-    that label never starts beside an empty volume. A volume without the label, as an interrupted run leaves it, is written again.
-  - Before anything is written, the image is looked into. A target folder that holds anything else than the env file itself is refused,
+  - A node that holds a version completely gets the node label C(fungap.env.<app>.<version>=ready). A service that is
+    constrained to
+    that label never starts beside an empty volume. A volume without the label, as an interrupted run leaves it, is
+    written again.
+  - Before anything is written, the image is looked into. A target folder that holds anything else than the env file
+    itself is refused,
     and the message names what the mount would hide.
-  - Older versions are kept for rollbacks, copied to nodes that lack them (new and re-created ones), and removed in the end, but never one
+  - Older versions are kept for rollbacks, copied to nodes that lack them (new and re-created ones), and removed in
+    the end, but never one
     that a service or a container refers to.
-  - One call serves all the nodes of one docker host, in parallel. Where nodes stand on several docker hosts, first call it on the manager's, then
-    on each other one with the RV(ready), RV(owner) and RV(version) that the first returned, and last on the manager's again with what those returned as O(ready).
+  - One call serves all the nodes of one docker host, in parallel. Where nodes stand on several docker hosts, first
+    call it on the manager's, then
+    on each other one with the RV(ready), RV(owner) and RV(version) that the first returned, and last on the manager's
+    again with what those returned as O(ready).
 version_added: 0.1.0
 author:
   - The fungap.swarm authors (@fungap)
@@ -27,8 +35,11 @@ requirements:
 attributes:
   check_mode:
     support: full
-    description: Can run in check mode and tell what would change. When the target of a new image has to be looked into, a container is created
-      from the image for that, never started, and removed at once; an image that isn't on any node is not pulled, and its target not checked.
+    description:
+      - Can run in check mode and tell what would change. When the target of a new image has to be looked into, a
+        container is created
+      from the image for that, never started, and removed at once; an image that isn't on any node is not pulled, and
+      its target not checked.
   diff_mode:
     support: full
     description: Shows which versions each node holds, before and after; no keys, no values.
@@ -91,11 +102,14 @@ options:
     type: str
   ready:
     description:
-      - What another call returned as RV(ready). With O(manager_socket) those nodes get their labels. Without, it tells which volumes are complete
+      - What another call returned as RV(ready). With O(manager_socket) those nodes get their labels. Without, it
+        tells which volumes are complete
         and which versions are kept.
     type: dict
   registry_config:
-    description: Folder with the C(config.json) that holds the registry's credentials, for pulling O(image) where no node has it.
+    description:
+      - Folder with the C(config.json) that holds the registry's credentials, for pulling O(image) where no node has
+        it.
     type: path
   keep:
     description: How many older versions stay on the nodes.
@@ -123,7 +137,6 @@ EXAMPLES = r"""
     manager_socket: /run/fungap/manager1/docker.sock
     registry_config: /etc/fungap/registry-client
   register: env
-  no_log: true
 
 - name: Deliver it to the nodes of another docker host
   fungap.swarm.env_volume:
@@ -135,7 +148,6 @@ EXAMPLES = r"""
       - {name: worker2, socket: /run/fungap/worker2/docker.sock}
   delegate_to: vm2
   register: elsewhere
-  no_log: true
 
 - name: Let the swarm place the app there too
   fungap.swarm.env_volume:
@@ -166,12 +178,16 @@ owner:
   type: str
   sample: "1000:1000"
 ready:
-  description: The versions that each node holds, of the whole swarm with O(manager_socket), else of what O(ready) and this call tell.
+  description:
+    - The versions that each node holds, of the whole swarm with O(manager_socket), else of what O(ready) and this
+      call tell.
   returned: always
   type: dict
   sample: {manager1: [4a1f6f2c9b3e], worker1: [4a1f6f2c9b3e]}
 left_out:
-  description: Nodes whose engine didn't answer, or that aren't members of the swarm. Nothing was done for them, and nothing will be placed there.
+  description:
+    - Nodes whose engine didn't answer, or that aren't members of the swarm. Nothing was done for them, and nothing
+      will be placed there.
   returned: always
   type: list
   elements: str
@@ -319,7 +335,7 @@ class EnvVolume:
         return labels.get(env.LABEL_HELPER) == "env_volume" and labels.get(env.LABEL_APP) == self.app
 
     def _node_labels(self, nodes: Iterable[Mapping[str, Any]]) -> dict[str, planning.Versions]:
-        """Labels by the node's name; of a node of this call by its id, so that a ghost of the same name can't be meant."""
+        """Labels by the node's name; a node of this call is known by its id, so that no ghost of its name is meant."""
         names = {node_id: name for name, node_id in self.node_ids.items()}
         labels: dict[str, planning.Versions] = {}
         # Nodes that are down come first, so that one that is ready wins over its own ghost.
@@ -344,8 +360,8 @@ class EnvVolume:
     def _verify(self, *, pull: bool) -> Verified | None:
         """Check the target and find the owner, or None when that takes an image that no node has and ``pull`` is false.
 
-        What was found earlier is remembered in the labels of the volume that was made after it, and by the service that runs
-        with it: nothing is created for finding it again.
+        What was found earlier is remembered in the labels of the volume that was made after it, and by the service that
+        runs with it: nothing is created for finding it again.
         """
         if self.image is None:
             return Verified(self.owner or env.Owner())
@@ -414,8 +430,8 @@ class EnvVolume:
         ]
         for node, versions in sorted(self.observed.volumes.items()):
             warnings += [
-                f"volume {env.volume_name(self.app, version)} on {node} was not made by this module, and containers hold it: its content "
-                "is written again on every run. Remove those containers, then the volume"
+                f"volume {env.volume_name(self.app, version)} on {node} was not made by this module, and containers "
+                "hold it: its content is written again on every run. Remove those containers, then the volume"
                 for version, volume in sorted(versions.items())
                 if not volume.managed and version in self.observed.in_use.get(node, ())
             ]
@@ -586,7 +602,7 @@ class _Stream(io.RawIOBase):
 
 
 def read_entries(chunks: Iterable[bytes]) -> tuple[list[tuple[str, bool]], bool]:
-    """Paths of a folder's tar below the folder itself (and whether each is a folder), and whether that is all of them."""
+    """Paths in a folder's tar (and whether each is a folder), and whether that is all of them."""
     entries: list[tuple[str, bool]] = []
     with tarfile.open(fileobj=_Stream(chunks), mode="r|") as archive:
         for entry in archive:

@@ -99,7 +99,12 @@ ansible_facts:
           description: What the proxy publishes, and the certificate for it, absolute paths on the controller or empty.
           type: dict
           returned: always
-          sample: {http_port: 80, https_port: 443, bind_address: 0.0.0.0, certificate_file: "", certificate_key_file: ""}
+          sample:
+            http_port: 80
+            https_port: 443
+            bind_address: 0.0.0.0
+            certificate_file: ""
+            certificate_key_file: ""
         trusted_ca_files: {description: Docker host -> certificates on it., type: dict, returned: always}
         apps:
           description: The apps with every setting. C(env_file) is an absolute path or empty.

@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From an entry of ``apps`` to what is deployed: defaults, the compose file, the proxy's upstream. Pure."""
+"""From an entry of ``apps`` to what is deployed: defaults and the compose file. Pure."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ Json = dict[str, Any]
 # Seconds that a task may take beyond its health check's own failing time before the updater looks away.
 MONITOR_MARGIN_SECONDS = 5
 DEFAULT_TARGET = "/usr/src/app/env"
+# The name of an app's own service within its stack: what the proxy looks for.
+SERVICE = "web"
 
 DEFAULTS: Json = {
     "hosts": [],
@@ -26,6 +28,7 @@ DEFAULTS: Json = {
     "env_delivery": "volume",
     "environment": {},
     "health": {
+        "enabled": True,
         "path": "/healthz",
         "test": [],
         "interval_seconds": 5,
@@ -53,10 +56,14 @@ REQUIRED = ("image", "port")
 
 
 def resolve_app(name: str, app: Mapping[str, Any]) -> Json:
-    """The app with every default filled in, two levels deep, and its ``name``. Raises on what isn't a setting of an app."""
+    """The app with every default filled in, two levels deep, and its ``name``.
+
+    Raises on what isn't a setting of an app.
+    """
     unknown = sorted(set(app) - set(DEFAULTS) - {"name", *REQUIRED})
     if unknown:
-        raise PlatformError(f"apps.{name}: {', '.join(unknown)} is no setting of an app; there are: {', '.join(sorted(DEFAULTS))}")
+        known = ", ".join(sorted({*REQUIRED, *DEFAULTS}))
+        raise PlatformError(f"apps.{name}: {', '.join(unknown)} is no setting of an app; there are: {known}")
     missing = [key for key in REQUIRED if not app.get(key)]
     if missing:
         raise PlatformError(f"apps.{name}: {', '.join(missing)} is missing")
@@ -68,14 +75,6 @@ def resolve_app(name: str, app: Mapping[str, Any]) -> Json:
         else:
             resolved[key] = default if given is None else given
     return resolved
-
-
-def upstream(app: Mapping[str, Any]) -> str:
-    """Where the proxy finds the app's replicas: ``tasks.<stack>_<service>:<port>`` has the address of each that runs.
-
-    ``app``: its ``name`` and ``port`` count.
-    """
-    return f"tasks.{app['name']}_{app['name']}:{app['port']}"
 
 
 def needs_stop_first(app: Mapping[str, Any]) -> bool:
@@ -103,20 +102,23 @@ def app_compose(
 ) -> Json:
     """The app's stack as a compose file's dict.
 
-    ``app``: as ``resolve_app`` returns it. ``image``: by digest. ``env_version``: of the env volume, for ``env_delivery: volume``. ``ipvs``:
-    whether the nodes' kernels balance virtual addresses; without, names resolve to the replicas' own addresses and ports are the nodes' own.
-    ``network``: the external overlay that the proxy is on. ``mtu``: of the stack's own network, in bytes.
+    ``app``: as ``resolve_app`` returns it. ``image``: by digest. ``env_version``: of the env volume, for
+    ``env_delivery: volume``. ``ipvs``: whether the nodes' kernels balance virtual addresses; without, names resolve to
+    the replicas' own addresses and ports are the nodes' own. ``network``: the external overlay that the proxy is on.
+    ``mtu``: of the stack's own network, in bytes.
     """
     name = app["name"]
     service: Json = {
         "image": image,
+        # A name for each replica, by which the proxy keeps a client with one.
+        "hostname": f"{name}-slot-{{{{.Task.Slot}}}}",
         "init": True,
         "stop_grace_period": _seconds(app["stop_grace_seconds"]),
         "healthcheck": _healthcheck(app),
         "networks": [network, "default"],
         "deploy": _deploy(app, ipvs=ipvs, env_version=env_version),
     }
-    document: Json = {"version": "3.8", "services": {name: service}, "networks": {network: {"external": True}}}
+    document: Json = {"version": "3.8", "services": {SERVICE: service}, "networks": {network: {"external": True}}}
     own: Json = {"driver": "overlay"}
     if mtu:
         own["driver_opts"] = {"com.docker.network.driver.mtu": str(mtu)}
@@ -140,10 +142,12 @@ def app_compose(
     if app["env_file"] and app["env_delivery"] == "secret":
         # The module that deploys it defines the secret and names it by its content.
         service["secrets"] = [{"source": "env", "target": f"{app['env_target'] or DEFAULT_TARGET}/.env"}]
-    document["services"][name] = _merged(service, app["service"])
+    document["services"][SERVICE] = _merged(service, app["service"])
     for extra, definition in app["services"].items():
-        if extra == name:
-            raise PlatformError(f"apps.{name}.services.{extra}: that is the app itself; its settings stand in apps.{name}.service")
+        if extra == SERVICE:
+            raise PlatformError(
+                f"apps.{name}.services.{extra}: that is the app itself; its settings stand in apps.{name}.service"
+            )
         document["services"][extra] = _merged({"init": True, "networks": ["default"]}, definition)
     return document
 

@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import bcrypt
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
 CA_DAYS = 3652
 # Apple's platforms refuse a server certificate that is valid for longer than 825 days, from a private CA, too.

@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import parse_env
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     DOCKER_HOSTS,
@@ -51,6 +52,7 @@ NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
 MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
+PUBLISHED = re.compile(r"(?:(\d+):)?(\d+)(?:/(tcp|udp|sctp))?")
 UPLOAD_SIZE = re.compile(r"\d+[kmg]?", re.IGNORECASE)
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -185,10 +187,10 @@ def check_addresses_plan(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, variable, value, "has no room for the nodes", f"as {example}")
         else:
             networks[variable] = network
-    try:
-        bridge = ipaddress.IPv4Interface(str(world.variable("platform_node_bridge")))
-        networks["platform_node_bridge"] = bridge.network
-    except ValueError:
+    bridge = _bridge_network(world)
+    if bridge:
+        networks["platform_node_bridge"] = bridge
+    else:
         value = str(world.variable("platform_node_bridge"))
         yield Problem(ALL_HOSTS, "platform_node_bridge", value, "is not an address with prefix", "as 10.199.0.1/24")
     names = list(networks)
@@ -197,6 +199,13 @@ def check_addresses_plan(world: World) -> Iterator[Problem]:
             if networks[name].overlaps(networks[other]):
                 problem = f"overlaps {other} {networks[other]}"
                 yield Problem(ALL_HOSTS, name, str(networks[name]), problem, "choose a network apart from it")
+
+
+def _bridge_network(world: World) -> ipaddress.IPv4Network | None:
+    try:
+        return ipaddress.IPv4Interface(str(world.variable("platform_node_bridge"))).network
+    except ValueError:
+        return None
 
 
 def _why_no_network(value: str) -> str:
@@ -215,10 +224,13 @@ def check_routes(world: World) -> Iterator[Problem]:
         owners = {subnet: network for network in docker["networks"] for subnet in network["subnets"]}
         wanted: list[tuple[str, ipaddress.IPv4Network | None]] = [
             ("platform_overlay_pool", network_of(world.variable("platform_overlay_pool"))),
-            ("platform_node_pool", network_of(world.variable("platform_node_pool"))),
         ]
         if inventory.is_nested:
-            wanted.insert(0, ("platform_subnet", inventory.subnet))
+            wanted += [
+                ("platform_subnet", inventory.subnet),
+                ("platform_node_pool", network_of(world.variable("platform_node_pool"))),
+                ("platform_node_bridge", _bridge_network(world)),
+            ]
         for variable, network in wanted:
             for cidr in sorted({*facts["routes"], *owners}):
                 route, owner = network_of(cidr), owners.get(cidr)
@@ -312,6 +324,11 @@ def check_nodes(world: World) -> Iterator[Problem]:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_./-]*", key):
                 cure = "letters, digits, dots, hyphens, slashes"
                 yield Problem(node.name, f"{NODE_PREFIX}labels", key, "is not a label's name", cure)
+    if inventory.nodes and not any(node.availability == "active" for node in inventory.nodes):
+        names = show([node.name for node in inventory.nodes])
+        yield Problem(
+            "inventory", f"{NODE_PREFIX}availability", names, "no node takes tasks", "active for one at least"
+        )
     by_driver = {driver: [n.name for n in inventory.nodes if n.driver == driver] for driver in ("dind", "engine")}
     if by_driver["dind"] and by_driver["engine"]:
         first = {driver: names[0] for driver, names in by_driver.items()}
@@ -456,6 +473,15 @@ def check_hosts(world: World) -> Iterator[Problem]:
             if facts["kernel"]["modules"][module] == "missing" and not (module == "overlay" and docker["answering"]):
                 problem = f"has no {module}, which every {'image' if module == 'overlay' else 'overlay network'} needs"
                 yield Problem(host, "kernel", facts["kernel"]["release"], problem, "a kernel that has it")
+        for node in inventory.nodes:
+            if node.host != host:
+                continue
+            if node.cpus > facts["cpus"]:
+                problem = f"is more than the {facts['cpus']} of {host}"
+                yield Problem(node.name, f"{NODE_PREFIX}cpus", show(node.cpus), problem, "0 for all, or less")
+            if (bytes_of(node.memory) or 0) > facts["memory"]["total_bytes"]:
+                problem = f"is more than the {memory:.1f} GB of {host}"
+                yield Problem(node.name, f"{NODE_PREFIX}memory", node.memory, problem, "0 for all, or less")
         for path in world.variable("platform_trusted_ca_files") or ():
             if facts["files"].get(path) is None:
                 cure = "put it there, or take it out of the list"
@@ -495,6 +521,45 @@ def check_ports(world: World) -> Iterator[Problem]:
             if holder:
                 cure = "stop it" if variable == "swarm port" else f"stop it, or another {variable}"
                 yield Problem(host, variable, str(port), f"the port is held by {holder}", cure)
+
+
+def check_published_ports(world: World) -> Iterator[Problem]:
+    """The ports that apps publish beside the proxy's routes."""
+    owners = {(world.variable(name), "tcp"): name for name in ("proxy_http_port", "proxy_https_port")}
+    for name, app in world.inventory.apps.items():
+        variable = f"apps.{name}.ports"
+        for port in app["ports"]:
+            published = published_port(port)
+            if published is None:
+                cure = "as 8025:25/tcp, or {target: 25, published: 8025}"
+                yield Problem(ALL_HOSTS, variable, show(port), "is not a port to publish", cure)
+                continue
+            if owners.setdefault(published, name) != name or app["ports"].count(port) > 1:
+                owner = owners[published]
+                whose = f"the app {owner}" if owner in world.inventory.apps else owner
+                cure = "publish each port once"
+                yield Problem(ALL_HOSTS, variable, show(port), f"publishes a port of {whose} too", cure)
+            if world.inventory.is_nested or published[1] != "tcp":
+                continue
+            for host, facts in world.facts():
+                holder = _holder(world.inventory, facts, published[0], "0.0.0.0")
+                if holder:
+                    cure = "stop it, or publish another"
+                    yield Problem(host, variable, show(port), f"the port is held by {holder}", cure)
+
+
+def published_port(port: Any) -> tuple[int, str] | None:
+    """The published port and its protocol, of either form that a compose file knows; None when it is none."""
+    if isinstance(port, Mapping):
+        numbers, protocol = [port.get("published", port.get("target")), port.get("target")], port.get("protocol", "tcp")
+    else:
+        match = PUBLISHED.fullmatch(str(port))
+        if not match:
+            return None
+        numbers, protocol = [match.group(1) or match.group(2), match.group(2)], match.group(3) or "tcp"
+    if not all(str(number).isdigit() and 1 <= int(str(number)) <= 65535 for number in numbers):
+        return None
+    return int(str(numbers[0])), str(protocol)
 
 
 def _registry_port(address: str) -> int | None:
@@ -610,6 +675,9 @@ def check_apps(world: World) -> Iterator[Problem]:
                 yield Problem(ALL_HOSTS, f"{at}.environment", str(key), "is not a variable's name", "as LOG_LEVEL")
             elif isinstance(value, (list, dict)):
                 yield Problem(ALL_HOSTS, f"{at}.environment.{key}", show(value), "must be text", "quote it")
+        if name in app["services"]:
+            cure = f"its own settings stand in {at}.service"
+            yield Problem(ALL_HOSTS, f"{at}.services", name, "is the app itself", cure)
         yield from _check_health(at, app)
         yield from _check_resources(at, app)
         route = app["route"]
@@ -643,7 +711,7 @@ def _check_health(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
         if update[key] < 0:
             yield Problem(ALL_HOSTS, f"{at}.update.{key}", str(update[key]), "is below 0", "0 or more")
     needed = health["interval_seconds"] * health["retries"]
-    if 0 <= update["monitor_seconds"] < needed:
+    if health["enabled"] and 0 <= update["monitor_seconds"] < needed:
         problem = f"is over before a sick container is found out: {needed} s (interval x retries)"
         value = str(update["monitor_seconds"])
         yield Problem(ALL_HOSTS, f"{at}.update.monitor_seconds", value, problem, f"at least {needed}")
@@ -703,9 +771,6 @@ def check_env_files(world: World) -> Iterator[Problem]:
                 )
             else:
                 yield from _check_env_content(at, app, file.content)
-            if not target:
-                cure = "the folder in which the app looks for .env, as /usr/src/app/env"
-                yield Problem(ALL_HOSTS, f"{at}.env_target", "", "is missing for an app with env_file", cure)
         elif target:
             cure = "name the env_file, or take env_target away"
             yield Problem(ALL_HOSTS, f"{at}.env_target", target, "is set without env_file", cure)
@@ -798,6 +863,7 @@ CHECKS = (
     check_hosts,
     check_routes,
     check_ports,
+    check_published_ports,
     check_registry,
     check_images,
     check_apps,
@@ -870,6 +936,7 @@ def resolve(world: World) -> dict[str, Any]:
             name: {
                 **app,
                 "env_file": file_path(inventory.inventory_dir, app["env_file"]) if app["env_file"] else "",
+                "env_target": app["env_target"] or (DEFAULT_TARGET if app["env_file"] else ""),
             }
             for name, app in inventory.apps.items()
         },

@@ -13,8 +13,8 @@ ROUTE_OPTIONS = ("sticky", "upload_size", "read_timeout_seconds", "cookie_flags"
 def app_routes(apps: Mapping[str, Mapping[str, Any]], service: str = "web") -> list[dict[str, Any]]:
     """``proxy_routes`` of the apps that have host names, by the apps' names.
 
-    An app is the stack of its name with one service, ``service``; its replicas answer to ``tasks.<app>_<service>``, and one by
-    one to ``<app>-slot-<number>``, the service's host name.
+    An app is the stack of its name with one service, ``service``; its replicas answer to ``tasks.<app>_<service>``, and
+    one by one to ``<app>-slot-<number>``, the service's host name.
     """
     routes = []
     for name, app in sorted(apps.items()):

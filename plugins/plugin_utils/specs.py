@@ -125,7 +125,9 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
     name = variable.rsplit(".", 1)[-1]
     hidden = bool(spec.get("no_log")) or bool(SECRET.search(name))
     kind, nested = spec.get("type", "str"), spec.get("options")
-    if (kind == "str" and isinstance(value, (list, dict))) or (kind in ("int", "float") and isinstance(value, bool)):
+    if (kind in ("str", "path") and isinstance(value, (list, dict))) or (
+        kind in ("int", "float") and isinstance(value, bool)
+    ):
         return [_wrong_type(where, variable, spec, value, hidden)]
     flat = {key: item for key, item in spec.items() if key not in ("options", "required", "default")}
     result = ArgumentSpecValidator({name: flat}).validate({name: value})
@@ -179,6 +181,7 @@ def _first_sentence(spec: Mapping[str, Any]) -> str:
 
 KINDS = {
     "str": "text",
+    "path": "a path",
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",

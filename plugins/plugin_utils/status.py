@@ -76,3 +76,32 @@ def _short(image: str) -> str:
     """An image reference with its digest cut to the twelve characters that people compare."""
     name, at, digest = image.partition("@sha256:")
     return f"{name}{at}{digest[:12]}" if at else image
+
+
+def platform_notes(platform: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
+    """Where the platform is reached, how to trust it, what to try next. ``secrets``: the fact, {} where unknown."""
+    port = platform["proxy"]["https_port"]
+    suffix = "" if port == 443 else f":{port}"
+    hosts = [host for app in platform["apps"].values() for host in app["hosts"]]
+    bind = platform["proxy"]["bind_address"]
+    address = "127.0.0.1" if bind in ("", "0.0.0.0") else bind
+    lines = [f"{'URL':<12} https://{host}{suffix}/" for host in hosts]
+    certificate, authority = secrets.get("certificates", {}).get("proxy"), secrets.get("ca")
+    if certificate and authority:
+        lines += [
+            f"{'Certificate':<12} SHA-256 {certificate['fingerprint']}, until {certificate['not_after']}",
+            f"{'Trust':<12} the platform's CA is {authority['certificate_file']}",
+        ]
+        if hosts:
+            trust = "" if certificate.get("given") else f"--cacert {authority['certificate_file']} "
+            lines += [
+                "",
+                "Try next:",
+                f"  curl {trust}--resolve {hosts[0]}:{port}:{address} https://{hosts[0]}{suffix}/",
+                "  make status",
+            ]
+    for node in platform["nodes"]:
+        if node["role"] == "manager" and node["driver"] == "dind":
+            lines.append(f"  docker --host unix://{node['socket']} service ls")
+            break
+    return lines

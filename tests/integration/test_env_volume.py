@@ -31,7 +31,7 @@ def busybox(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("busybox")
     subprocess.run(["apt-get", "download", "-qq", "busybox-static"], cwd=folder, check=True)
     subprocess.run(["dpkg-deb", "-x", str(next(folder.glob("*.deb"))), "root"], cwd=folder, check=True)
-    return next(path for path in folder.glob("root/**/busybox") if path.is_file()).read_bytes()
+    return next(folder.glob("root/**/bin/busybox")).read_bytes()
 
 
 def add_image(node: Node, busybox: bytes, tag: str, files: dict[str, str], user: str = "") -> str:

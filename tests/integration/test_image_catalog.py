@@ -45,7 +45,8 @@ def outer() -> Iterator[docker.DockerClient]:
     yield client
     for image in client.images.list(filters={"reference": f"fungap/{PREFIX}-*"}):
         for tag in image.tags:
-            client.images.remove(tag)
+            if tag.startswith(f"fungap/{PREFIX}-"):
+                client.images.remove(tag)
 
 
 @pytest.fixture
@@ -327,7 +328,7 @@ def test_pulls_with_the_networks_authorities_for_builds(
         assert pulled["changed"], pulled
         assert pulled["images"][f"{PREFIX}-plain"]["id"] == official["id"]
         bundle = outer.containers.run(
-            pulled["images"][high]["id"], ["cat", "/etc/ssl/certs/ca-certificates.crt"], remove=True
+            pulled["images"][high]["id"], ["/etc/ssl/certs/ca-certificates.crt"], entrypoint="cat", remove=True
         )
         assert Path(trusted).read_bytes().strip() in bundle
         assert not run_module("image_catalog", args)["changed"]

@@ -21,6 +21,7 @@ from typing import Any
 
 import docker
 import pytest
+
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import copy
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
@@ -14,8 +19,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
 
 IMAGE = "test/box"
 SECRET = "correct-horse-battery-staple"
@@ -105,6 +111,28 @@ class Events:
         return self.seen
 
 
+class CommandLines:
+    """The command lines and environments of every process of this machine, looked at ten times a second."""
+
+    def __enter__(self) -> CommandLines:
+        self.seen: set[str] = set()
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self._look)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.done.set()
+        self.thread.join()
+
+    def _look(self) -> None:
+        while not self.done.wait(0.1):
+            for process in Path("/proc").glob("[0-9]*"):
+                with contextlib.suppress(OSError):
+                    self.seen.add((process / "cmdline").read_text(errors="replace"))
+                    self.seen.add((process / "environ").read_text(errors="replace"))
+
+
 @pytest.fixture(scope="module")
 def swarm(shared_engines: Any) -> Swarm:
     return Swarm(shared_engines)
@@ -132,7 +160,8 @@ def deploy(run_module: Run, swarm: Swarm, folder: Path) -> Run:
         }
         started = time.monotonic()
         result = run_module("swarm_stack", args, check=check)
-        print(f"{stack} {time.monotonic() - started:.1f} s, rollout {result.get('seconds')}: {result.get('actions')} {result.get('msg', '')}")
+        said = result.get("msg") or result.get("actions")
+        print(f"{stack} {time.monotonic() - started:.1f} s, rollout {result.get('seconds')}: {said}")
         return result
 
     return run
@@ -169,7 +198,8 @@ def test_one_stack_through_its_life(swarm: Swarm, deploy: Run, folder: Path) -> 
     assert swarm.services(stack) == {}
     assert swarm.names("config", stack) == swarm.names("secret", stack) == []
     assert not (folder / stack).exists()
-    first = ok(deploy(stack, compose, **given), changed=True)
+    with CommandLines() as argv:
+        first = ok(deploy(stack, compose, **given), changed=True)
     assert (first["revision"], first["verdict"]) == (1, "converged")
     assert first["services"]["web"] == {"running": 2, "wanted": 2}
     assert len(swarm.running(stack, "web")) == 2
@@ -226,10 +256,11 @@ def test_one_stack_through_its_life(swarm: Swarm, deploy: Run, folder: Path) -> 
     ok(deploy(stack, compose, **given), changed=False)
 
     # the secret is nowhere but in the secret
-    records = [config["Spec"]["Data"] for config in swarm.manager.api.configs()]
-    assert SECRET not in json.dumps([first, would, rotated]) + rendered.read_text() + json.dumps(
-        [docker.utils.json_stream.json.dumps(record) for record in records]
-    )
+    records = [base64.b64decode(config["Spec"]["Data"]).decode() for config in swarm.manager.api.configs()]
+    assert [record for record in records if '"compose"' in record]
+    assert SECRET not in json.dumps([first, would, rotated, records]) + rendered.read_text()
+    assert argv.seen
+    assert not [line for line in argv.seen if SECRET in line]
 
     # drift is shown and repaired: an environment variable, the image, a removed service, one too many
     def spoil(spec: dict[str, Any]) -> None:
@@ -365,6 +396,57 @@ def test_a_run_that_was_killed_is_completed_by_the_next(swarm: Swarm, deploy: Ru
     cleaned = ok(deploy(stack, compose, **given), changed=True)
     assert cleaned["actions"] == ["remove config killed_settings_000000000000"]
     ok(deploy(stack, compose, **given), changed=False)
+    ok(deploy(stack), changed=True)
+
+
+KILLED_RUN = """
+import json, sys
+from ansible_collections.fungap.swarm.plugins.module_utils.stack import StackOperation
+operation = StackOperation(json.load(sys.stdin))
+operation.apply(operation.plan())
+"""
+
+
+def test_sigkill_at_any_moment(swarm: Swarm, deploy: Run, folder: Path) -> None:
+    stack = "sigkill"
+    for turn, seconds in enumerate((0.3, 0.6, 1.0, 2.0)):
+        compose = {"services": {"web": service(configs=["settings"], environment={"TURN": str(turn)})}}
+        given = {"configs": {"settings": f"turn {turn}"}}
+        rendered = render(stack, compose, given["configs"], {})
+        params = {
+            "name": stack,
+            "state": "present",
+            "socket": swarm.manager.socket,
+            "path": str(folder),
+            "compose": rendered.compose,
+            "text": rendered.text,
+            "configs": rendered.configs,
+            "secrets": {},
+            "resolve_image": "never",
+            "registry_config": None,
+            "wait": True,
+            "deadline_seconds": 60,
+            "keep": 1,
+            "node_sockets": {},
+        }
+        with subprocess.Popen(
+            [sys.executable, "-c", KILLED_RUN],
+            stdin=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "collections")},
+        ) as run:
+            assert run.stdin
+            run.stdin.write(json.dumps(params).encode())
+            run.stdin.close()
+            time.sleep(seconds)
+            run.kill()
+        given["keep"] = 1
+        completed = deploy(stack, compose, **given)
+        assert not completed.get("failed"), completed.get("msg")
+        tasks = swarm.running(stack, "web")
+        assert len(tasks) == 2
+        assert all(f"TURN={turn}" in task["Spec"]["ContainerSpec"]["Env"] for task in tasks)
+        assert len(swarm.names("config", stack)) == 2, "the revision and its config, nothing left over"
+        ok(deploy(stack, compose, **given), changed=False)
     ok(deploy(stack), changed=True)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     DEFAULTS,
@@ -16,8 +17,8 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     compose_text,
     monitor_seconds,
     resolve_app,
-    upstream,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
 
 IMAGE = "registry:5000/express-app@sha256:" + "1a" * 32
 VERSION = "0123456789ab"
@@ -197,8 +198,12 @@ def test_monitor_covers_the_health_check() -> None:
     assert monitor_seconds(resolve_app("web", {"image": "a", "port": 1})) == 30
 
 
-def test_upstream() -> None:
-    assert upstream({"name": "web", "port": 3000}) == "tasks.web_web:3000"
+@pytest.mark.parametrize("name", ["web", "shop"])
+def test_the_proxy_looks_where_the_app_is(name: str) -> None:
+    app = resolve_app(name, {"image": "a", "port": 3000, "hosts": ["a.example"], "route": {"sticky": True}})
+    route = app_routes({name: app})[0]
+    assert (route["upstream"], route["port"]) == (f"tasks.{name}_web", 3000)
+    assert app_compose(app, image=IMAGE)["services"]["web"]["hostname"] == route["slot_prefix"] + "{{.Task.Slot}}"
 
 
 def test_defaults_are_those_that_the_inventory_check_knows() -> None:

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.fungap.swarm.plugins.module_utils import files
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import ConfigFile, Ownership

@@ -5,6 +5,9 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import (
@@ -14,8 +17,6 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import (
     describe,
     plan_secrets,
 )
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 
 NOW = datetime.datetime(2026, 11, 22, 12, 0, tzinfo=datetime.timezone.utc)
 DAY = datetime.timedelta(days=1)

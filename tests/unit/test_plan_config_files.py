@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import PathState, parse_config_set
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.config_files import changed_files, describe, plan_files

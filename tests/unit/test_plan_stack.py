@@ -37,6 +37,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
     plan_absent,
     plan_present,
     plan_prune,
+    rollback_target,
 )
 
 
@@ -126,16 +127,19 @@ S = Item("secret", "i3", "app_key_s")
         pytest.param(
             replace(RUNS, services={"web": service(live=spec("box:2"))}),
             desired(),
-            ["deploy stack app: what runs was changed by hand"],
+            ["deploy stack app: what runs is not as it was deployed"],
             id="drift",
         ),
         pytest.param(
-            replace(RUNS, services={}), desired(), ["deploy stack app: what runs was changed by hand"], id="removed"
+            replace(RUNS, services={}),
+            desired(),
+            ["deploy stack app: what runs is not as it was deployed"],
+            id="removed",
         ),
         pytest.param(
             replace(RUNS, services={"web": service(), "more": service("more")}),
             desired(),
-            ["deploy stack app: what runs was changed by hand"],
+            ["deploy stack app: what runs is not as it was deployed"],
             id="one too many",
         ),
         pytest.param(
@@ -143,7 +147,7 @@ S = Item("secret", "i3", "app_key_s")
             desired(compose(3), text="two\n"),
             [
                 "write /s/app/compose.yml",
-                "deploy stack app: the compose file changed and what runs was changed by hand",
+                "deploy stack app: the compose file changed and what runs is not as it was deployed",
             ],
             id="changed and drift",
         ),
@@ -172,7 +176,7 @@ S = Item("secret", "i3", "app_key_s")
         pytest.param(
             replace(RUNS, items=[A], services={"web": service(live=spec("box:2"))}),
             desired(),
-            ["deploy stack app: what runs was changed by hand"],
+            ["deploy stack app: what runs is not as it was deployed"],
             id="pruned after the verdict only",
         ),
         pytest.param(
@@ -261,6 +265,24 @@ def test_kept_counts_without_a_record() -> None:
 
 
 @pytest.mark.parametrize(
+    ("revisions", "target"),
+    [
+        pytest.param([], None, id="the first"),
+        pytest.param([revision(1, "failed")], None, id="never ran"),
+        pytest.param([revision(1, wanted=compose(9))], 1, id="the one in force"),
+        pytest.param([revision(1, wanted=compose(9)), revision(2, STUCK)], 1, id="not what failed"),
+        pytest.param([revision(1, wanted=compose(9)), revision(2)], None, id="drift of the one in force"),
+        pytest.param([revision(1, UNVERIFIED, compose(9))], 1, id="in force unverified"),
+        pytest.param([revision(1, wanted=compose(9)), revision(2, UNVERIFIED)], 1, id="the same, unverified"),
+        pytest.param([revision(1, UNVERIFIED)], None, id="the same, unverified and alone"),
+    ],
+)
+def test_rollback_target(revisions: list[Revision], target: int | None) -> None:
+    found = rollback_target(Observed(revisions=revisions), desired())
+    assert (found.number if found else None) == target
+
+
+@pytest.mark.parametrize(
     ("recorded", "live", "found"),
     [
         ({}, {}, []),
@@ -334,9 +356,9 @@ def test_the_diff_shows_file_contents_and_drift() -> None:
         revisions=[revision(wanted=compose(config=A.name))],
     )
     before, after = before_and_after(observed, desired(compose(config=B.name), "two\n"), {B.name: "colour=blue\n"})
-    field = "web.TaskTemplate.ContainerSpec.Env.A"
-    assert before == f'one\n\n# config settings\ncolour=red\n\n# changed by hand\n{field}: "9"\n'
-    assert after == f'two\n\n# config settings\ncolour=blue\n\n# changed by hand\n{field}: "1"\n'
+    title, field = "# as it runs, where that is not as it was deployed", "web.TaskTemplate.ContainerSpec.Env.A"
+    assert before == f'one\n\n# config settings\ncolour=red\n\n{title}\n{field}: "9"\n'
+    assert after == f'two\n\n# config settings\ncolour=blue\n\n{title}\n{field}: "1"\n'
 
 
 def test_plan_absent_takes_services_first_and_nothing_of_nothing() -> None:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import RawInventory, Undefined, parse
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     FileContent,
@@ -27,7 +28,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     resolve,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, summary
-from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, read_specs
+from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, complete, read_specs
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime.datetime(2026, 11, 22, 12, 0, tzinfo=datetime.timezone.utc)
@@ -39,7 +40,7 @@ FACTS: dict[str, Any] = {
     "architecture": "x86_64",
     "boot_id": "one",
     "distribution": {"id": "debian", "version": "13", "codename": "trixie"},
-    "kernel": {"release": "6.12.0", "ipvs": True, "overlay": "loaded", "vxlan": "loadable"},
+    "kernel": {"release": "6.12.0", "ipvs": True, "modules": {"overlay": "loaded", "vxlan": "loadable"}},
     "mtu": 1500,
     "interface": "eth0",
     "address": "192.0.2.10",
@@ -297,6 +298,9 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (lambda s: s.add_node("registry", "swarm_workers", address="172.30.0.23"), "registry", "inventory host", "registry", "another container", "another name"),
     (lambda s: s.add_node("WORKER1", "swarm_workers", address="172.30.0.23"), "WORKER1", "inventory host", "WORKER1", "same name as worker1", "another name"),
     (in_cluster(node("vm2", memory="2G")), "vm2", "swarm_node_memory", "2G", "limits only nodes that are containers", "take it away"),
+    (node("worker1", cpus=8), "worker1", "swarm_node_cpus", "8", "more than the 2 of vm1", "0 for all"),
+    (node("worker1", memory="64G"), "worker1", "swarm_node_memory", "64G", "more than the 4.0 GB of vm1", "0 for all"),
+    (lambda s: [s.hosts[name].update(swarm_node_availability="drain") for name in ("manager1", "worker1", "worker2")], "inventory", "swarm_node_availability", "[manager1, worker1, worker2]", "no node takes tasks", "active for one"),
     # addresses
     (node("worker1", address="172.30.0.11"), "worker1", "swarm_node_address", "172.30.0.11", "address of manager1 too", "its own"),
     (node("worker1", address="10.9.0.21"), "worker1", "swarm_node_address", "10.9.0.21", "outside platform_subnet", "172.30.0.0/24"),
@@ -317,6 +321,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (lambda s: s.vm["docker"]["networks"].append({**OUR_NETWORK, "name": "shop_default", "platform": ""}), "all hosts", "platform_subnet", "172.30.0.0/24", "docker network shop_default", "remove that one"),
     (lambda s: s.vm["docker"]["networks"].append({**OUR_NETWORK, "subnets": ["172.28.0.0/24"]}), "all hosts", "platform_subnet", "172.30.0.0/24", "is [172.28.0.0/24] on vm1", "set it back"),
     (lambda s: s.vm["routes"].append("10.100.4.0/24"), "all hosts", "platform_overlay_pool", "10.100.0.0/16", "overlaps 10.100.4.0/24", "choose a network"),
+    (lambda s: s.vm["routes"].append("10.199.0.0/16"), "all hosts", "platform_node_bridge", "10.199.0.0/24", "overlaps 10.199.0.0/16", "choose a network"),
     # docker hosts
     (lambda s: s.looks.update(vm1=Look(error="Connection refused")), "vm1", "ansible_host", "192.0.2.10", "can't be looked at: Connection refused", "SSH key"),
     (both(second_docker_host, lambda s: s.facts["vm2"].update(boot_id="one")), "vm2", "ansible_host", "192.0.2.20", "same machine as vm1", "once"),
@@ -328,7 +333,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (host(memory={"total_bytes": GIGABYTE, "available_bytes": GIGABYTE}), "vm1", "memory", "1.0 GB", "1.8 GB", "a bigger machine"),
     (docker(version="18.09.1"), "vm1", "Docker Engine", "18.09.1", "too old", "20.10"),
     (docker(storage_driver="vfs"), "vm1", "storage driver", "vfs", "copies every layer", "overlay2"),
-    (host(kernel={"release": "5.0", "ipvs": False, "overlay": "loaded", "vxlan": "missing"}), "vm1", "kernel", "5.0", "has no vxlan", "a kernel"),
+    (host(kernel={"release": "5.0", "ipvs": False, "modules": {"overlay": "loaded", "vxlan": "missing"}}), "vm1", "kernel", "5.0", "has no vxlan", "a kernel"),
     (both(platform(platform_trusted_ca_files=["/ca.pem"]), host(files={"/ca.pem": None})), "vm1", "platform_trusted_ca_files", "/ca.pem", "not there", "put it there"),
     # ports
     (platform(proxy_http_port=0), "all hosts", "proxy_http_port", "0", "not a port", "1 to 65535"),
@@ -372,6 +377,13 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(replicas=30), "all hosts", "apps.*.reservations.cpus", "3", "more than the machines' 2 CPUs", "fewer replicas"),
     (app(route={"upload_size": "ten"}), "all hosts", "apps.web.route.upload_size", "ten", "not a size", "as 10m"),
     (app(route={"cookie_flags": ["samesite=none"]}), "all hosts", "apps.web.route.cookie_flags", "samesite=none", "browsers refuse", "add secure"),
+    (app(ports=["8025:25:tcp"]), "all hosts", "apps.web.ports", "8025:25:tcp", "not a port to publish", "as 8025:25/tcp"),
+    (app(ports=["99999:25"]), "all hosts", "apps.web.ports", "99999:25", "not a port to publish", "published: 8025"),
+    (app(ports=["443:3000"]), "all hosts", "apps.web.ports", "443:3000", "a port of proxy_https_port too", "once"),
+    (both(app(ports=[25]), lambda s: s.all["apps"].update(mail={"image": "express-app", "port": 1, "ports": ["25:2525"]})), "all hosts", "apps.mail.ports", "25:2525", "a port of the app web too", "once"),
+    (in_cluster(app(ports=[25]), listening(25, "exim4")), "vm1", "apps.web.ports", "25", "held by the process exim4", "publish another"),
+    (app(services={"web": {}}), "all hosts", "apps.web.services", "web", "is the app itself", "apps.web.service"),
+    (app(restart={"condition": "always"}), "all hosts", "apps.web.restart.condition", "always", "not one of the choices", "none, on-failure, any"),
     # env files
     (env_file(error="No such file or directory"), "all hosts", "apps.web.env_file", "files/web.env", "No such file or directory (/inventory/files/web.env)", "put it there"),
     (env_file(error="Permission denied"), "all hosts", "apps.web.env_file", "files/web.env", "Permission denied", "readable"),
@@ -379,7 +391,6 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (env_file(b"GREETING=\xff\xfe\n"), "all hosts", "apps.web.env_file", "files/web.env", "not UTF-8", "UTF-8"),
     (both(app(env_delivery="secret"), env_file(b"A=" + b"x" * 600_000)), "all hosts", "apps.web.env_file", "files/web.env", "over 500 kB", "env_delivery: volume"),
     (app(env_delivery="bind"), "all hosts", "apps.web.env_delivery", "bind", "not one of the choices", "volume, secret"),
-    (without("env_target"), "all hosts", "apps.web.env_target", "", "is missing", "as /usr/src/app/env"),
     (without("env_file"), "all hosts", "apps.web.env_target", "/usr/src/app/env", "without env_file", "take env_target away"),
     (app(env_target="env"), "all hosts", "apps.web.env_target", "env", "not an absolute path", "of its own"),
     (app(env_target="/"), "all hosts", "apps.web.env_target", "/", "hide the whole image", "of its own"),
@@ -405,7 +416,9 @@ def test_a_wrong_inventory_is_named(
 ) -> None:
     scenario = Scenario()
     change(scenario)
-    found = [one for one in scenario.problems() if (one.where, one.variable) == (where, variable) and problem in one.problem]
+    found = [
+        one for one in scenario.problems() if (one.where, one.variable) == (where, variable) and problem in one.problem
+    ]
     assert len(found) == 1, "\n".join(map(str, scenario.problems())) or "no problem found"
     text = str(found[0])
     for part in (variable, value, cure):
@@ -444,7 +457,7 @@ def mesh(s: Scenario) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda s: None,
+        lambda _s: None,
         rerun,
         Scenario.cluster,
         mesh,
@@ -455,11 +468,15 @@ def mesh(s: Scenario) -> None:
         platform(platform_trusted_ca_files=None),
         app(env_delivery="secret", port="3000", hosts="web.localhost"),
         without("env_file", "env_target"),
+        without("env_target"),
+        app(health={"enabled": False}, update={"monitor_seconds": 1}, ports=["8025:25", "8025:25/udp", {"target": 9}]),
         archive("node.tar", "registry.tar.gz", "proxy.tar.zst", "express-app.tar"),
         platform(images_extra={"express-app": {"pull": "x/y:1"}}),
         lambda s: s.all["apps"].clear(),
         lambda s: s.looks.update(vm1=Look(skipped=True)),
-        both(platform(docker_engine_source="present"), host(distribution={"id": "arch", "version": "", "codename": ""})),
+        both(
+            platform(docker_engine_source="present"), host(distribution={"id": "arch", "version": "", "codename": ""})
+        ),
     ],
 )
 def test_a_right_inventory_has_no_problem(change: Change) -> None:
@@ -494,7 +511,12 @@ def test_every_problem_is_told_at_once() -> None:
 
 
 def test_one_mistake_is_one_problem() -> None:
-    for change in (platform(platform_subnet="nonsense"), app(port="x"), platform(proxy_http_port="x"), without("image")):
+    for change in (
+        platform(platform_subnet="nonsense"),
+        app(port="x"),
+        platform(proxy_http_port="x"),
+        without("image"),
+    ):
         scenario = Scenario()
         change(scenario)
         assert len(scenario.problems()) == 1, scenario.problems()
@@ -540,6 +562,11 @@ def test_the_platform_of_the_local_inventory() -> None:
     assert web["limits"] == {"cpus": 0.5, "memory": "128M"}
     assert web["route"]["cookie_flags"] == ["secure", "httponly", "samesite=lax"]
     assert platform_["trusted_ca_files"] == {"vm1": ["/usr/local/share/ca-certificates/company.crt"]}
+
+
+def test_an_apps_defaults_are_those_that_it_is_deployed_with() -> None:
+    completed = complete(SPECS.app, {"image": "x", "port": 1})
+    assert {key: value for key, value in completed.items() if key not in REQUIRED} == DEFAULTS
 
 
 def test_the_platform_of_a_cluster() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
 
 WEB = {"hosts": ["web.localhost"], "port": 3000, "replicas": 3}

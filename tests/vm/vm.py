@@ -2,8 +2,8 @@
 """A real Debian 13 machine for the tests: systemd, cgroup v2, IPVS, every capability, under QEMU without KVM.
 
 The disk is built from the distribution's packages and cached by its recipe; each machine runs on a copy of its own,
-with a user key and a host key made for it (handed over as systemd credentials): nothing is trusted on first use and nothing
-secret lies in the cache.
+with a user key and a host key made for it (handed over as systemd credentials): nothing is trusted on first use and
+nothing secret lies in the cache.
 
     vm.py build                      the cached disk, made if missing
     vm.py boot [--images DIR]        a fresh machine in the background; prints how to reach it
@@ -58,7 +58,7 @@ set -e
 echo {HOSTNAME} > "$1/etc/hostname"
 printf '127.0.0.1 localhost\\n127.0.1.1 {HOSTNAME}\\n' > "$1/etc/hosts"
 echo '/dev/vda / ext4 defaults,noatime 0 1' > "$1/etc/fstab"
-printf 'LABEL=images {IMAGES_DIR} ext4 ro,nofail,x-systemd.device-timeout=10s 0 0\\n' >> "$1/etc/fstab"
+printf 'LABEL=images {IMAGES_DIR} ext4 ro,nofail,x-systemd.device-timeout=300s 0 0\\n' >> "$1/etc/fstab"
 mkdir -p "$1{IMAGES_DIR}" "$1/usr/local/share/ca-certificates"
 printf '[Match]\\nName=eth0\\n[Network]\\nAddress=10.0.2.15/24\\nGateway=10.0.2.2\\nLinkLocalAddressing=no\\n' \\
   > "$1/etc/systemd/network/eth0.network"
@@ -73,6 +73,11 @@ echo '{USER} ALL=(ALL) NOPASSWD: ALL' > "$1/etc/sudoers.d/{USER}" && chmod 0440 
 printf '%s\\n' 'PermitRootLogin no' 'PasswordAuthentication no' 'KbdInteractiveAuthentication no' \\
   'HostKey /etc/ssh/ssh_host_ed25519_key' > "$1/etc/ssh/sshd_config.d/vm.conf"
 rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id" && : > "$1/etc/machine-id"
+# Emulated on a busy machine, a device may take minutes to show up.
+mkdir -p "$1/etc/systemd/system.conf.d"
+printf '[Manager]\\nDefaultTimeoutStartSec=600\\nDefaultDeviceTimeoutSec=600\\n' \\
+  > "$1/etc/systemd/system.conf.d/emulation.conf"
+systemctl --root="$1" mask serial-getty@ttyS0.service
 systemctl --root="$1" enable systemd-networkd ssh
 systemctl --root="$1" mask apt-daily.timer apt-daily-upgrade.timer man-db.timer
 """
@@ -309,7 +314,7 @@ class Vm:
         ]
         command += ["-qmp", f"unix:{vm.monitor},server=on,wait=off", "-daemonize", "-pidfile", str(vm.pidfile)]
         run(command, timeout=60, what="starting QEMU")
-        took = vm.wait_ready(deadline_seconds=300)
+        took = vm.wait_ready(deadline_seconds=600)
         say(f"up after {took:.0f} s: ssh {vm.ssh_port}, http {vm.http_port}, https {vm.https_port}")
         return vm
 
@@ -425,7 +430,7 @@ class Vm:
         )
 
     def _make_keys(self) -> None:
-        """User and host key of this machine alone, credentials that place them at boot, the ssh configuration for them."""
+        """Keys of this machine alone, credentials that place them at boot, the ssh configuration for them."""
         for key in ("user_key", "host_key"):
             run(
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", str(self.folder / key)],

@@ -83,8 +83,8 @@ test('reads its settings from a file, the environment wins', () => {
   const file = join(mkdtempSync(join(tmpdir(), 'env-')), '.env');
   writeFileSync(file, 'TEST_NEW="a b"\nTEST_SET=file\n');
   process.env.TEST_SET = 'environment';
-  loadEnv(file);
+  assert.match(loadEnv(file), /^[0-9a-f]{12}$/);
   assert.equal(process.env.TEST_NEW, 'a b');
   assert.equal(process.env.TEST_SET, 'environment');
-  loadEnv(`${file}.missing`);
+  assert.equal(loadEnv(`${file}.missing`), undefined);
 });

@@ -90,7 +90,7 @@ class Platform:
         return done
 
     def run_and_kill(self, after_tasks: int) -> str:
-        """Start site.yml, end it and all its children with SIGKILL when it starts its n-th task; return that task's name.
+        """Start site.yml, end it with all its children by SIGKILL in its n-th task; return that task's name.
 
         An empty name: the run was over before.
         """

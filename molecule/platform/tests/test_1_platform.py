@@ -55,7 +55,7 @@ def test_engines_are_reached_by_their_sockets_only(platform: Platform) -> None:
         assert platform.container(node).attrs["HostConfig"]["PortBindings"] in (None, {})
 
 
-def test_registry_refuses_anonymous(platform: Platform) -> None:
+def test_registry_refuses_anonymous() -> None:
     trust = ssl.create_default_context(cafile=str(SECRETS / "ca.crt"))
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"https://{REGISTRY[0]}:{REGISTRY[1]}/v2/_catalog", context=trust, timeout=5)

@@ -13,7 +13,8 @@ CONFIRMED = ("-e", f"reset_confirmed={NAME}")
 
 
 def reset(platform: Platform, *, volumes: bool) -> None:
-    platform.run(*CONFIRMED, "-e", f'{{"reset_volumes": {"true" if volumes else "false"}}}', playbook="playbooks/reset.yml")
+    data = f'{{"reset_volumes": {"true" if volumes else "false"}}}'
+    platform.run(*CONFIRMED, "-e", data, playbook="playbooks/reset.yml")
 
 
 def traces(platform: Platform) -> list[str]:

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Env files and the volumes that deliver them. Pure.
 
-An env volume is named ``<app>_env_<version>``; the version stands for what it holds, so a volume never changes. A node that
-holds it completely carries the node label ``fungap.env.<app>.<version>=ready``: that label is the only marker. Volume labels
-tell whose volume it is and what was checked when it was made; no key and no value of the env file stands in any label.
+An env volume is named ``<app>_env_<version>``; the version stands for what it holds, so a volume never changes. A node
+that holds it completely carries the node label ``fungap.env.<app>.<version>=ready``: that label is the only marker.
+Volume labels tell whose volume it is and what was checked when it was made; no key and no value of the env file stands
+in any label.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ _KERNEL_FOLDERS = ("/dev", "/proc", "/sys")
 def parse_env(text: str) -> dict[str, str]:
     """Return the keys of an env file with their values as they stand (quotes and blanks kept).
 
-    A line is ``KEY=VALUE`` (``export`` may stand before it), a comment that starts with ``#``, or blank; it ends with LF or CRLF.
-    Raises ``PlatformError`` with the number of the line and never its value; ``details`` has ``line``.
+    A line is ``KEY=VALUE`` (``export`` may stand before it), a comment that starts with ``#``, or blank; it ends with
+    LF or CRLF. Raises ``PlatformError`` with the number of the line and never its value; ``details`` has ``line``.
     """
     values: dict[str, str] = {}
     seen: dict[str, int] = {}
@@ -88,7 +89,7 @@ class Owner:
 
 
 def owner_of_user(user: str, passwd: str | None = None) -> Owner | None:
-    """Who a container of an image with this ``USER`` runs as, or None when ``passwd`` (/etc/passwd's text) is needed to tell.
+    """Who a container of an image with this ``USER`` runs as; None when ``passwd`` (/etc/passwd's text) must tell.
 
     Only the user decides who may read a file with mode 0600, so a group given by name counts as the user's own.
     """
@@ -108,7 +109,10 @@ def owner_of_user(user: str, passwd: str | None = None) -> Owner | None:
 
 
 def env_version(content: bytes, owner: Owner, file_name: str = ".env") -> str:
-    """What the volume holds, in 12 hex digits: sha256 of the content, and of owner and name where they aren't root and .env."""
+    """What the volume holds, in 12 hex digits of a sha256.
+
+    It is that of the content, as long as the file is root's and its name is .env; else owner and name count as well.
+    """
     digest = hashlib.sha256(content)
     if (owner, file_name) != (Owner(), ".env"):
         digest.update(f"\0{owner} {file_name}".encode())
@@ -252,8 +256,9 @@ def refusal(target: str, image: str, hidden: Sequence[str], *, complete: bool) -
     count = f"{len(hidden)}" if complete else f"more than {len(hidden)}"
     shown = ", ".join(hidden[:_NAMES_SHOWN]) + (", ..." if len(hidden) > _NAMES_SHOWN else "")
     return PlatformError(
-        f"a volume mounted on {target} would hide {count} file(s) of image {image}: {shown}. Every later image's files would stay hidden "
-        f"too. Give the env file a folder of its own, as {posixpath.join(target, 'env')}, and let the app read it there",
+        f"a volume mounted on {target} would hide {count} file(s) of image {image}: {shown}. Those of every later "
+        "image would stay hidden, too. Give the env file a folder of its own, as "
+        f"{posixpath.join(target, 'env')}, and let the app read it there",
         hidden=list(hidden[:_NAMES_SHOWN]),
         hidden_count=len(hidden),
     )

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Union
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import EnvVolume
 
@@ -18,9 +17,9 @@ NONE: Versions = frozenset()
 class Observed:
     """What is there.
 
-    ``volumes``: of each node of this call, by version. ``labels``: the versions that each node is said to hold completely, also of nodes
-    that this call can't reach. ``referenced``: versions that a service refers to. ``in_use``: versions that a container of a node refers to.
-    ``helpers``: ids of containers that a killed run left on a node.
+    ``volumes``: of each node of this call, by version. ``labels``: the versions that each node is said to hold
+    completely, also of nodes that this call can't reach. ``referenced``: versions that a service refers to. ``in_use``:
+    versions that a container of a node refers to. ``helpers``: ids of containers that a killed run left on a node.
     """
 
     volumes: Mapping[str, Mapping[str, EnvVolume]]
@@ -39,9 +38,10 @@ class Observed:
 class Desired:
     """What shall be.
 
-    ``version``: the one that the app is about to run with, None when there is none (state absent, or labels only). ``keep``: how many
-    older ones stay for rollbacks, None when nothing is to be removed; ``keep_versions``: that stay in any case. ``ready``: node to versions
-    that another call wrote. ``labels``: whether node labels can be set (a manager is at hand). ``absent``: take everything away.
+    ``version``: the one that the app is about to run with, None when there is none (state absent, or labels only).
+    ``keep``: how many older ones stay for rollbacks, None when none is to be removed; ``keep_versions``: that stay
+    in any case. ``ready``: node to versions that another call wrote. ``labels``: whether node labels can be set (a
+    manager is at hand). ``absent``: take everything away.
     """
 
     version: str | None = None
@@ -121,7 +121,7 @@ class Label:
         return f"offer env version {self.version} on {self.node}"
 
 
-Action = Union[RemoveHelper, Unlabel, Write, Copy, Remove, Label]
+Action = RemoveHelper | Unlabel | Write | Copy | Remove | Label
 
 
 def age_order(observed: Observed) -> list[str]:
@@ -187,7 +187,7 @@ def plan_env_volume(observed: Observed, desired: Desired) -> list[Action]:
 
 
 def _anew(observed: Observed, node: str, version: str) -> bool:
-    """Whether the volume on the node can be made anew: it isn't ours (so lacks our labels) and no container holds it."""
+    """Whether the node's volume can be made anew: it isn't ours (so lacks our labels) and no container holds it."""
     volume = observed.volumes[node].get(version)
     return volume is not None and not volume.managed and version not in observed.in_use.get(node, NONE)
 

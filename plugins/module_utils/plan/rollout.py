@@ -37,7 +37,9 @@ class ServiceState:
     key: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"service {self.service}: {self.running}/{self.wanted} running, {self.detail}"
+        return (
+            f"service {self.service}: {self.detail}, {self.running} of {self.wanted} tasks of its current version run"
+        )
 
 
 def assess(service: Service, tasks: Iterable[Task], nodes: Sequence[Node], *, stale_update: str = "") -> ServiceState:

@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import named_items, own_networks, replicas
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
+    CONVERGED,
     IN_FORCE,
     Desired,
     Item,
@@ -135,7 +136,7 @@ def plan_present(observed: Observed, desired: Desired) -> list[Action]:
         _refuse_changed_networks(in_force, observed, desired)
         reasons.append("the compose file changed")
     if drifted:
-        reasons.append("what runs was changed by hand")
+        reasons.append("what runs is not as it was deployed")
     live = {(item.kind, item.name) for item in observed.items}
     missing = sorted(desired.items - live)
     if missing and not reasons:
@@ -197,6 +198,21 @@ def plan_absent(observed: Observed, desired: Desired) -> list[Action]:
     if observed.file_text is not None:
         actions.append(RemoveFile(desired.path))
     return actions
+
+
+def rollback_target(observed: Observed, desired: Desired) -> Revision | None:
+    """The revision to go back to when ``desired`` does not run; None when there is none.
+
+    Usually the one in force. When that is what was just deployed again, going back to it is no way out: if nobody ever
+    waited for it, an older one that converged is; if it converged itself (drift was to be repaired), nothing is.
+    """
+    in_force = observed.in_force
+    if in_force is None or in_force.compose != desired.compose:
+        return in_force
+    if in_force.verdict == CONVERGED:
+        return None
+    older = [one for one in observed.revisions if one.verdict == CONVERGED and one.compose != desired.compose]
+    return max(older, key=lambda revision: revision.number, default=None)
 
 
 def kept_counts(desired: Desired, observed: Observed) -> dict[str, int]:
@@ -302,7 +318,7 @@ def before_and_after(observed: Observed, desired: Desired, contents: Mapping[str
             after += _section(f"config {key}", right)
     drifted = drift(in_force, observed.services)
     if drifted:
-        title = "\n# changed by hand\n"
+        title = "\n# as it runs, where that is not as it was deployed\n"
         before += title + "".join(f"{_name(entry)}: {entry.live}\n" for entry in drifted)
         after += title + "".join(f"{_name(entry)}: {entry.recorded}\n" for entry in drifted)
     return before, after

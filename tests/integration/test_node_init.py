@@ -1,0 +1,125 @@
+"""A node's init in the catalog's own node image: whatever ends a node, it comes back as the same engine."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from .test_image_catalog import real_catalog
+
+ROOT = Path(__file__).resolve().parents[2]
+DAEMON = {
+    "hosts": ["unix:///run/docker.sock", "unix:///run/node/docker.sock"],
+    "bip": "10.199.0.1/24",
+    "exec-opts": ["native.cgroupdriver=cgroupfs"],
+    "shutdown-timeout": 20,
+}
+
+
+class NodeUnderTest:
+    """One container with node-init as its entrypoint."""
+
+    def __init__(self, image: str, folder: Path) -> None:
+        self.name = f"im-{uuid.uuid4().hex[:6]}"
+        self.outer = docker.from_env()
+        self.socket_dir = folder / "run"
+        (folder / "daemon.json").write_text(json.dumps(DAEMON))
+        api = self.outer.api
+        config = api.create_host_config(
+            binds=[
+                f"{self.socket_dir}:/run/node",
+                f"{self.name}:/var/lib/docker",
+                f"{ROOT}/roles/swarm_node/files/node-init:/usr/local/bin/node-init:ro",
+                f"{folder}/daemon.json:/etc/docker/daemon.json:ro",
+            ],
+            cap_add=["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYSLOG", "SYS_NICE", "IPC_LOCK", "DAC_READ_SEARCH"],
+            security_opt=["seccomp=unconfined", "apparmor=unconfined"],
+        )
+        config.update({"MaskedPaths": [], "ReadonlyPaths": [], "CgroupnsMode": "private"})
+        api.create_container(
+            image, name=self.name, hostname="node", entrypoint=["/usr/local/bin/node-init"], host_config=config
+        )
+        self.container = self.outer.containers.get(self.name)
+
+    def start(self) -> docker.APIClient:
+        """Start it; its engine, as soon as that answers."""
+        self.container.start()
+        return self.engine()
+
+    def engine(self) -> docker.APIClient:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                api = docker.APIClient(f"unix://{self.socket_dir}/docker.sock", version="auto", timeout=30)
+                api.ping()
+                return api
+            except Exception:  # not answering yet: any way of saying so
+                assert time.monotonic() < end, self.container.logs(tail=30).decode()
+                time.sleep(0.2)
+
+    def run(self, command: str) -> str:
+        code, output = self.container.exec_run(["sh", "-c", command])
+        assert code == 0, output.decode()
+        return str(output.decode())
+
+    def close(self) -> None:
+        self.container.remove(force=True)
+        self.outer.volumes.get(self.name).remove()
+
+
+@pytest.fixture
+def node(run_module: Callable[..., dict[str, Any]]) -> Iterator[NodeUnderTest]:
+    built = run_module("image_catalog", {"catalog": real_catalog(), "names": ["node"]})
+    with tempfile.TemporaryDirectory(prefix="im-", dir="/run") as folder:
+        under_test = NodeUnderTest(built["images"]["node"]["id"], Path(folder))
+        yield under_test
+        under_test.close()
+
+
+def test_a_node_survives_its_ends(node: NodeUnderTest) -> None:
+    engine = node.start()
+    info = engine.info()
+    assert info["Driver"] == "overlay2"
+    assert node.socket_dir.stat().st_mode & 0o777 == 0o700
+    assert int(node.run("cat /proc/sys/fs/inotify/max_user_instances")) >= 8192
+
+    # A container of the node's own root file system, no image needed from elsewhere.
+    node.run("cd / && tar -c bin sbin lib lib64 usr/bin usr/lib usr/lib64 etc | docker import - own >/dev/null")
+    node.run("docker run -d --name keeper --restart always own sleep 1000000")
+    for _ in range(3):
+        node.run("docker run --rm --memory 64m own true")
+    assert " Z" not in node.run("ps -A -o pid,stat"), "orphans are reaped"
+
+    node.container.kill()
+    again = node.start()
+    assert again.info()["ID"] == info["ID"]
+    assert _running(again) == ["/keeper"]
+
+    node.container.restart(timeout=60)
+    again = node.engine()
+    assert again.info()["ID"] == info["ID"]
+    assert _running(again) == ["/keeper"]
+
+    begin = time.monotonic()
+    node.container.stop(timeout=60)
+    assert time.monotonic() - begin < 40, "the engine heard the signal"
+    node.container.reload()
+    assert node.container.attrs["State"]["ExitCode"] == 0
+
+
+def _running(engine: docker.APIClient) -> list[str]:
+    """Names of running containers, once the engine has brought them back."""
+    for _ in range(50):
+        names = [container["Names"][0] for container in engine.containers()]
+        if names:
+            return names
+        time.sleep(0.2)
+    return []

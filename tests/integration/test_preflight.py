@@ -1,0 +1,241 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The preflight as a person meets it: ansible-playbook on a wrong inventory, and on a right one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "pf-refused"
+SECONDS_MAX = 30  # two or three on an idle machine
+
+ROLE = [{"hosts": "all", "gather_facts": False, "roles": [{"role": "fungap.swarm.preflight"}]}]
+SHOW = {
+    "hosts": "all",
+    "gather_facts": False,
+    "tasks": [
+        {
+            "ansible.builtin.copy": {
+                "content": "{{ dict(ansible_play_hosts_all | zip(ansible_play_hosts_all | map('extract', hostvars, "
+                "['ansible_facts', 'platform']))) | to_json }}",
+                "dest": "{{ playbook_dir }}/platform.json",
+            },
+            "delegate_to": "vm1",
+            "run_once": True,
+        }
+    ],
+}
+
+
+@dataclass
+class Run:
+    """One run of ansible-playbook."""
+
+    code: int
+    output: str
+    seconds: float
+
+    @property
+    def changed(self) -> int:
+        return sum(int(number) for number in re.findall(r"changed=(\d+)", self.output))
+
+
+class Inventory:
+    """A copy of inventories/local to spoil."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copytree(ROOT / "inventories" / "local", folder)
+        self.set(platform_name=NAME, platform_subnet="10.66.77.0/24", proxy_http_port=18081, proxy_https_port=18444)
+        hosts = self.read("hosts.yml")
+        for group in ("swarm_managers", "swarm_workers"):
+            for variables in hosts[group]["hosts"].values():
+                variables["swarm_node_address"] = variables["swarm_node_address"].replace("172.30.0.", "10.66.77.")
+        self.write("hosts.yml", hosts)
+
+    def read(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = yaml.safe_load((self.folder / name).read_text())
+        return found
+
+    def write(self, name: str, content: dict[str, Any]) -> None:
+        (self.folder / name).write_text(yaml.safe_dump(content))
+
+    def set(self, **variables: Any) -> None:
+        self.write("group_vars/all.yml", {**self.read("group_vars/all.yml"), **variables})
+
+    def set_host(self, host: str, **variables: Any) -> None:
+        hosts = self.read("hosts.yml")
+        for group in hosts.values():
+            if host in group["hosts"]:
+                group["hosts"][host] = {**(group["hosts"][host] or {}), **variables}
+                break
+        self.write("hosts.yml", hosts)
+
+    def play(self, playbook: Path, *arguments: str) -> Run:
+        begin = time.monotonic()
+        done = subprocess.run(
+            ["ansible-playbook", "-i", str(self.folder), str(playbook), *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout + done.stderr, time.monotonic() - begin)
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Inventory:
+    return Inventory(tmp_path / "inventory")
+
+
+@pytest.fixture
+def preflight(tmp_path: Path) -> Path:
+    """A playbook of nothing but the role, and a look at what it gave."""
+    path = tmp_path / "preflight.yml"
+    path.write_text(yaml.safe_dump([*ROLE, SHOW]))
+    return path
+
+
+def traces() -> list[str]:
+    """Whatever the platform of this test would have left on this machine."""
+    engine = docker.from_env()
+    label = {"label": f"io.fungap.platform={NAME}"}
+    found = [container.name for container in engine.containers.list(all=True, filters=label)]
+    found += [network.name for network in engine.networks.list(filters=label)]
+    found += [volume.name for volume in engine.volumes.list() if volume.name.startswith(NAME)]
+    return found + [path for path in (f"/etc/{NAME}", f"/run/{NAME}") if os.path.exists(path)]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--check", "--diff"]], ids=["real", "check"])
+def test_a_wrong_inventory_is_refused_in_seconds_and_nothing_is_changed(
+    inventory: Inventory, arguments: list[str]
+) -> None:
+    (inventory.folder / "files" / "web.env").write_text("GREETING=hello\nhunter2\n")
+    inventory.set(
+        platfrom_subnet="10.66.78.0/24",
+        platform_node_pool="10.66.76.0/23",
+        proxy_http_port="{{ 80 + 999999 }}",
+        docker_engine_start_seconds="soon",
+    )
+    inventory.set_host("worker1", swarm_node_host="vm9")
+    inventory.set_host("worker2", swarm_node_address="{{ hostvars['manager1'].swarm_node_address }}")
+    run = inventory.play(ROOT / "playbooks" / "site.yml", *arguments)
+    assert run.code != 0
+    for variable, value, cure in (
+        ("platfrom_subnet", "10.66.78.0/24", "did you mean platform_subnet?"),
+        ("platform_subnet", "10.66.77.0/24", "choose a network apart"),
+        ("proxy_http_port", "1000079", "1 to 65535"),
+        ("docker_engine_start_seconds", "soon", "write a whole number"),
+        ("swarm_node_host", "vm9", "did you mean vm1?"),
+        ("swarm_node_address", "10.66.77.11", "give each node its own"),
+        ("apps.web.env_file", "files/web.env", "NAME=value"),
+    ):
+        block = re.search(rf"{re.escape(variable)} = {re.escape(value)}\n\s+problem: .+\n\s+cure: .+", run.output)
+        assert block, run.output
+        assert cure in block.group(0)
+    assert "The inventory has 7 problems; nothing was changed." in run.output
+    assert "hunter2" not in run.output
+    assert run.changed == 0
+    assert run.seconds < SECONDS_MAX
+    assert traces() == []
+
+
+def test_a_right_inventory_gives_every_host_the_platform(inventory: Inventory, preflight: Path) -> None:
+    inventory.set(
+        short="{{ platform_name }}",
+        platform_config_dir="/etc/{{ short }}",
+        ansible_become=True,  # as root, without sudo on the machine
+        unrelated="{{ only_known_elsewhere }}",
+    )
+    run = inventory.play(preflight)
+    assert run.code == 0, run.output
+    assert run.seconds < SECONDS_MAX
+    platforms = yaml.safe_load((preflight.parent / "platform.json").read_text())
+    assert set(platforms) == {"vm1", "manager1", "worker1", "worker2"}
+    platform = platforms["worker2"]
+    assert all(one == platform for one in platforms.values())
+    assert platform["name"] == NAME
+    assert platform["config_dir"] == f"/etc/{NAME}"
+    assert platform["nodes"][0]["socket"] == f"/run/{NAME}/manager1/docker.sock"
+    assert platform["registry"]["ip"] == "10.66.77.2"
+    assert platform["apps"]["web"]["env_file"] == str(inventory.folder / "files" / "web.env")
+    assert traces() == []
+
+
+def test_a_host_out_of_reach_is_one_of_the_problems(inventory: Inventory, preflight: Path) -> None:
+    inventory.set_host("vm1", ansible_connection="ssh", ansible_host="127.0.0.1", ansible_port=1)
+    inventory.set(platform_colour="red")
+    run = inventory.play(preflight)
+    assert run.code != 0
+    assert "The inventory has 2 problems" in run.output
+    assert re.search(
+        r"vm1: ansible_host = 127.0.0.1\n\s+problem: can't be looked at: .*(refused|resolve|reset)", run.output
+    )
+    assert "platform_colour = red" in run.output
+    assert run.seconds < SECONDS_MAX
+
+
+@pytest.mark.parametrize("name", ["local", "test", "prod", "cluster"])
+def test_the_inventories_have_no_problem_of_their_own(name: str, preflight: Path) -> None:
+    """Their machines are not there: that is all that is wrong with them."""
+    inventory = Inventory(preflight.parent / "copy")
+    inventory.folder = ROOT / "inventories" / name
+    run = (
+        inventory.play(preflight, "--limit", "!docker_hosts")
+        if name == "cluster"
+        else inventory.play(
+            preflight, "-e", "ansible_ssh_timeout=1", "-e", "ansible_port=1", "-e", "ansible_host=127.0.0.1"
+        )
+    )
+    found = re.findall(r"^\s+(\S.*)\n\s+problem: (.*)$", run.output, re.MULTILINE)
+    assert [one for one in found if "can't be looked at" not in one[1] and "held by" not in one[1]] == [], run.output
+
+
+def test_docker_host_info_looks_and_changes_nothing(run_module: Callable[..., dict[str, Any]]) -> None:
+    checked = run_module("docker_host_info", {"files": ["/etc/hostname", "/nowhere"], "folders": ["/etc"]}, check=True)
+    looked = run_module("docker_host_info", {"files": ["/etc/hostname", "/nowhere"], "folders": ["/etc"]})
+    assert not checked["changed"]
+    assert not looked["changed"]
+    facts = looked["ansible_facts"]["docker_host"]
+    assert set(facts) == set(checked["ansible_facts"]["docker_host"])
+    assert facts["hostname"] == os.uname().nodename
+    assert facts["docker"]["answering"]
+    assert facts["docker"]["version"] == docker.from_env().version()["Version"]
+    assert facts["mtu"] == int(Path(f"/sys/class/net/{facts['interface']}/mtu").read_text())
+    assert facts["address"] in facts["addresses"]
+    assert facts["files"]["/nowhere"] is None
+    assert len(facts["files"]["/etc/hostname"]) == 64
+    assert "hostname" in facts["folders"]["/etc"]
+    assert any(cidr in facts["routes"] for network in facts["docker"]["networks"] for cidr in network["subnets"])
+
+
+def test_docker_host_info_needs_nothing_installed(tmp_path: Path) -> None:
+    """No SDK, no engine: facts all the same, and quickly (processor time: other tests may run beside it)."""
+    script = (
+        "import sys, time; sys.path.insert(0, sys.argv[1]); sys.modules['docker'] = None\n"
+        "from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, look\n"
+        "begin = time.process_time(); facts = look(Host(), docker_socket=sys.argv[2])\n"
+        "assert not facts['docker']['answering'], facts\n"
+        "print(time.process_time() - begin)"
+    )
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", script, str(ROOT / "collections"), str(tmp_path / "none.sock")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout) < 0.3

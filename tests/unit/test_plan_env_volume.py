@@ -1,0 +1,173 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is done so that nodes hold the versions of an env file, case by case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils.model.env import EnvVolume
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.env_volume import (
+    Copy,
+    Desired,
+    Label,
+    Observed,
+    Remove,
+    RemoveHelper,
+    Unlabel,
+    Write,
+    labels_after,
+    plan_env_volume,
+)
+
+
+def volumes(*versions: str) -> dict[str, EnvVolume]:
+    """Made in the order of their names; one with a ``?`` wasn't made by us."""
+    return {
+        version.rstrip("?"): EnvVolume(version.rstrip("?"), created=version, managed="?" not in version)
+        for version in versions
+    }
+
+
+def seen(volumes_of: dict[str, dict[str, EnvVolume]], labels: dict[str, str] | None = None, **more: Any) -> Observed:
+    """``labels``: node -> versions in one string; by default all volumes are labelled."""
+    given = {node: " ".join(found) for node, found in volumes_of.items()} if labels is None else labels
+    return Observed(volumes_of, {node: frozenset(text.split()) for node, text in given.items()}, **more)
+
+
+@pytest.mark.parametrize(
+    ("observed", "desired", "expected"),
+    [
+        pytest.param(seen({"n1": {}}, {"n1": ""}), Desired("v1"), [Write("n1", "v1"), Label("n1", "v1")], id="new"),
+        pytest.param(seen({"n1": volumes("v1")}), Desired("v1"), [], id="no-op"),
+        pytest.param(
+            seen({"n1": volumes("v1")}, {"n1": ""}),
+            Desired("v1"),
+            [Write("n1", "v1"), Label("n1", "v1")],
+            id="interrupted: volume without its label",
+        ),
+        pytest.param(
+            seen({"n1": {}}, {"n1": "v1"}),
+            Desired("v1"),
+            [Unlabel("n1", "v1"), Write("n1", "v1"), Label("n1", "v1")],
+            id="label without its volume",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1?")}, {"n1": "v1"}),
+            Desired("v1"),
+            [Unlabel("n1", "v1"), Write("n1", "v1", anew=True), Label("n1", "v1")],
+            id="an engine made an empty volume",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1?")}, {"n1": ""}, in_use={"n1": frozenset({"v1"})}),
+            Desired("v1"),
+            [Write("n1", "v1"), Label("n1", "v1")],
+            id="and a container holds it",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1")}),
+            Desired("v2"),
+            [Write("n1", "v2"), Label("n1", "v2")],
+            id="changed content: the older one stays",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1", "v2"), "n2": {}}),
+            Desired("v2"),
+            [Copy("n2", "v1", "n1"), Write("n2", "v2"), Label("n2", "v1"), Label("n2", "v2")],
+            id="a new node gets what is kept",
+        ),
+        pytest.param(
+            seen({"n1": {}}, {"n1": "v1", "n2": "v1"}),
+            Desired("v2"),
+            [Unlabel("n1", "v1"), Write("n1", "v2"), Label("n1", "v2")],
+            id="an older version that nobody can give",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1", "v2", "v3")}),
+            Desired("v4", keep=2),
+            [Unlabel("n1", "v1"), Remove("n1", "v1"), Write("n1", "v4"), Label("n1", "v4")],
+            id="the oldest beyond keep goes",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1", "v2", "v3")}),
+            Desired("v1", keep=1),
+            [Unlabel("n1", "v2"), Remove("n1", "v2")],
+            id="rolled back: the current one isn't old",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1", "v2", "v3")}, referenced=frozenset({"v1"})),
+            Desired("v4", keep=1),
+            [
+                Unlabel("n1", "v2"),
+                Unlabel("n1", "v3"),
+                Remove("n1", "v2"),
+                Remove("n1", "v3"),
+                Write("n1", "v4"),
+                Label("n1", "v4"),
+            ],
+            id="a service refers to it: it stays and takes a place",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1"), "n2": volumes("v1")}, in_use={"n2": frozenset({"v1"})}),
+            Desired("v2", keep=0),
+            [Write("n1", "v2"), Write("n2", "v2"), Label("n1", "v2"), Label("n2", "v2")],
+            id="a container refers to it: it stays everywhere",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1", "v2")}),
+            Desired("v2", keep=0, keep_versions=frozenset({"v1"})),
+            [],
+            id="kept by name",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1", "v2")}, {"n1": "v1 v2", "n2": "v1 v2"}),
+            Desired("v2", keep=0),
+            [Unlabel("n1", "v1"), Unlabel("n2", "v1"), Remove("n1", "v1")],
+            id="labels of nodes elsewhere go first",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1", "v2?")}, {"n1": "v1"}),
+            Desired("v1", keep=0),
+            [],
+            id="a volume that isn't ours is left alone",
+        ),
+        pytest.param(
+            seen({"n1": {}}, {"n1": ""}),
+            Desired("v1", labels=False),
+            [Write("n1", "v1")],
+            id="no manager: no labels",
+        ),
+        pytest.param(
+            seen({}, {"n1": "v1", "n2": ""}),
+            Desired(None, keep=None, ready={"n2": frozenset({"v1"}), "n1": frozenset({"v1"})}),
+            [Label("n2", "v1")],
+            id="only labels",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1")}, {"n1": "v1"}, helpers={"n1": ("id",)}),
+            Desired("v1"),
+            [RemoveHelper("n1", "id")],
+            id="a killed run's container",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1", "v2")}, {"n1": "v2", "n2": "v2"}),
+            Desired(None, absent=True),
+            [Unlabel("n1", "v2"), Unlabel("n2", "v2"), Remove("n1", "v1"), Remove("n1", "v2")],
+            id="absent",
+        ),
+        pytest.param(seen({"n1": {}}, {"n1": ""}), Desired(None, absent=True), [], id="absent already"),
+    ],
+)
+def test_plan(observed: Observed, desired: Desired, expected: list[Any]) -> None:
+    actions = plan_env_volume(observed, desired)
+    assert actions == expected
+    assert all(str(action) for action in actions)
+
+
+def test_labels_after() -> None:
+    observed = seen({"n1": volumes("v1", "v2"), "n2": {}}, {"n1": "v1 v2", "n2": "", "n3": "v1"})
+    desired = Desired("v3", keep=1, ready={"n3": frozenset({"v3"})})
+    actions = plan_env_volume(observed, desired)
+    assert labels_after(observed, actions, desired) == {"n1": ["v2", "v3"], "n2": ["v2", "v3"], "n3": ["v3"]}
