@@ -38,8 +38,8 @@ attributes:
     description:
       - Can run in check mode and tell what would change. When the target of a new image has to be looked into, a
         container is created
-      from the image for that, never started, and removed at once; an image that isn't on any node is not pulled, and
-      its target not checked.
+        from the image for that, never started, and removed at once; an image that isn't on any node is not pulled, and
+        its target not checked.
   diff_mode:
     support: full
     description: Shows which versions each node holds, before and after; no keys, no values.
