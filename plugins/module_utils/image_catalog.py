@@ -76,16 +76,12 @@ class ImageCatalog:
             },
             after={
                 "images": planning.listing(self.targets, wanted),
-                "registry": sorted(
-                    [*refs.values()]
-                    + [
-                        planning.remote_tag(action.target, action.registry_address)
-                        for action in actions
-                        if isinstance(action, planning.Push)
-                    ]
-                ),
+                "registry": sorted([*refs.values(), *_to_be_pushed(actions).values()]),
             },
-            result={**self._result(here, refs), "skipped_images": problems},
+            result={
+                **self._result({**_to_be_made(actions), **here}, {**refs, **_to_be_pushed(actions)}),
+                "skipped_images": problems,
+            },
             warnings=warnings,
         )
 
@@ -375,6 +371,20 @@ def _find_archives(folder: str | None, names: Iterable[str]) -> dict[str, model.
                 status = os.stat(path)
                 found[name] = model.Archive(path, status.st_size, status.st_mtime_ns)
     return found
+
+
+def _to_be_made(actions: Iterable[planning.Make | planning.Push]) -> dict[str, str]:
+    """What check mode says for an id that nobody knows yet: the name that the image will have."""
+    return {action.target.name: action.target.image for action in actions if isinstance(action, planning.Make)}
+
+
+def _to_be_pushed(actions: Iterable[planning.Make | planning.Push]) -> dict[str, str]:
+    """The same for a reference by digest: the one by tag."""
+    return {
+        action.target.name: planning.remote_tag(action.target, action.registry_address)
+        for action in actions
+        if isinstance(action, planning.Push)
+    }
 
 
 @contextmanager

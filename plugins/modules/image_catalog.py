@@ -21,8 +21,8 @@ description:
 attributes:
   check_mode:
     support: full
-    description: Says which images would be made and pushed; changes nothing. An image that would be made is missing
-      in RV(images).
+    description: Says which images would be made and pushed; changes nothing. The id of an image that would be made is
+      its name, and the reference of one that would be pushed is by tag.
   diff_mode:
     support: full
     description: Lists the images by name and recipe.

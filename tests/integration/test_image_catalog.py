@@ -71,7 +71,7 @@ def test_builds_once(run_module: Run, outer: docker.DockerClient, catalog: dict[
     checked = run_module("image_catalog", args, check=True)
     assert checked["changed"]
     assert [action.split()[:2] for action in checked["actions"]] == [["build", f"{PREFIX}-low"], ["build", name]]
-    assert "id" not in checked["images"][name]
+    assert checked["images"][name]["id"] == checked["images"][name]["image"], "the id is not known yet"
     assert not outer.images.list(filters={"reference": f"fungap/{PREFIX}-*"})
 
     built = run_module("image_catalog", args)
@@ -271,6 +271,7 @@ def test_pushes_what_the_registry_lacks(
     assert checked["changed"]
     assert [action.split()[:2] for action in checked["actions"]] == [["push", name]]
     tag = checked["images"][name]["recipe"][:12]
+    assert checked["images"][name]["ref"] == f"{registry.address}/{name}:{tag}", "the digest is not known yet"
     assert registry.digest(name, tag) is None
 
     pushed = run_module("image_catalog", pushing)
