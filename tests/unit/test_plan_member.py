@@ -218,6 +218,16 @@ ROWS: list[tuple[str, list[WantedNode], dict[str, EngineMembership], Swarm, list
         swarm(row("m1"), row("m2"), row("m3", reachable=False, **GHOST), manageable=False),
         ["join m3 as manager".replace("manager", "worker")],
     ),
+    (
+        "after a restart alone: the former manager's row is of no weight any more",
+        [want("m1"), want("m2")],
+        {"m1": member("m1"), "m2": FRESH},
+        swarm(row("m1"), row("m2", id="id-old", state="down", manager_address="", reachable=False)),
+        [
+            "remove the entry id-old of m2 (left by a former engine)",
+            "join m2 as manager",
+        ],
+    ),
     # --- addresses ---
     (
         "a worker moved",

@@ -78,7 +78,7 @@ class Quorum:
 
     @classmethod
     def of(cls, swarm: Swarm) -> Quorum:
-        managers = [entry for entry in swarm.entries if entry.is_manager]
+        managers = [entry for entry in swarm.entries if entry.manager_address]
         return cls(len(managers), sum(entry.reachable for entry in managers))
 
     def after(self, actions: Sequence[Action], swarm: Swarm) -> Quorum:
@@ -91,10 +91,10 @@ class Quorum:
                 managers, reachable = managers + 1, reachable + 1
             elif action.kind == "force_new_cluster":
                 managers, reachable = 1, 1
-            elif action.kind == "demote" and entry:
+            elif action.kind == "demote" and entry and entry.manager_address:
                 managers, reachable = managers - 1, reachable - entry.reachable
                 demoted.add(entry.id)
-            elif action.kind == "leave" and entry and entry.is_manager and entry.id not in demoted:
+            elif action.kind == "leave" and entry and entry.manager_address and entry.id not in demoted:
                 reachable -= entry.reachable
         return Quorum(managers, reachable)
 
@@ -103,6 +103,8 @@ class Quorum:
 
         ``leaves_group``: it is demoted first, so it doesn't count any more; else it goes on counting, unreachable.
         """
+        if not entry.manager_address:
+            return  # called a manager, but no member of the raft group
         if self.managers <= 1:
             raise PlatformError(
                 f"{doing}: it is the last manager of the swarm. Make another node a manager first (two managers are "
@@ -472,7 +474,7 @@ def _plan_ghosts(node: WantedNode, current_id: str, swarm: Swarm, quorum: Quorum
     for ghost in swarm.by_hostname(node.swarm_name):
         if ghost.id == current_id:
             continue
-        if ghost.is_manager:
+        if ghost.manager_address:
             quorum.check_loss_of(
                 ghost, leaves_group=True, doing=f"can't remove the old entry {ghost.id} of {node.name}"
             )
@@ -484,7 +486,7 @@ def _plan_ghosts(node: WantedNode, current_id: str, swarm: Swarm, quorum: Quorum
 
 def _plan_rejoin(node: WantedNode, entry: Entry, swarm: Swarm, quorum: Quorum, why: str) -> list[Action]:
     actions: list[Action] = []
-    if entry.is_manager:
+    if entry.manager_address:
         quorum.check_loss_of(
             entry, leaves_group=swarm.manageable, doing=f"can't let {node.name} leave and join again ({why})"
         )
@@ -556,7 +558,7 @@ def _plan_absent(
     actions: list[Action] = []
     if swarm.exists:
         for row in rows:
-            if row.is_manager:
+            if row.manager_address:
                 try:
                     quorum.check_loss_of(
                         row, leaves_group=swarm.manageable, doing=f"can't remove {node.name} from the swarm"
@@ -572,7 +574,7 @@ def _plan_absent(
                 takes_tasks = [other for other in others if other.availability == "active"]
                 if circumstances.drain and takes_tasks and row.state == "ready":
                     actions.append(Action("drain", node.name, MANAGER, node_id=row.id))
-                if row.is_manager:
+                if row.manager_address:
                     actions.append(Action("demote", node.name, MANAGER, node_id=row.id))
     if is_member and engine:
         actions.append(Action("leave", node.name, NODE, node_id=engine.node_id))
@@ -581,7 +583,7 @@ def _plan_absent(
         actions.extend(
             Action("remove", node.name, MANAGER, node_id=row.id)
             for row in rows
-            if not row.is_manager or row.id in demoted
+            if not row.manager_address or row.id in demoted
         )
     return actions
 
