@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -165,11 +166,20 @@ def _clean(request: pytest.FixtureRequest) -> Iterator[None]:
         swarm.manager.api.remove_service(service["ID"])
     for node in swarm.nodes:
         for one in node.api.containers(all=True):
-            node.api.remove_container(one["Id"], force=True)
+            with suppress(docker.errors.APIError):  # a task's own end came first
+                node.api.remove_container(one["Id"], force=True)
         for name in volumes(node):
             wait_for(lambda node=node, name=name: _removed(node, name))
-    for one in swarm.manager.api.nodes():
-        swarm.manager.api.update_node(one["ID"], one["Version"]["Index"], {**one["Spec"], "Labels": {}})
+    assert wait_for(lambda: _unlabelled(swarm))
+
+
+def _unlabelled(swarm: Swarm) -> bool:
+    try:
+        for one in swarm.manager.api.nodes():
+            swarm.manager.api.update_node(one["ID"], one["Version"]["Index"], {**one["Spec"], "Labels": {}})
+    except docker.errors.APIError:  # somebody else changed the node meanwhile
+        return False
+    return True
 
 
 def _removed(node: Node, name: str) -> bool:
@@ -370,6 +380,11 @@ def test_a_new_node_gets_the_kept_versions(swarm: Swarm, run_module: RunModule) 
     assert done["left_out"] == ["worker2"]
     assert done["ready"]["worker1"] == done["ready"]["manager1"]
     assert done["version"] not in done["ready"]["worker2"]
+    # Leave the swarm as it was.
+    manager = swarm.manager.api
+    gone = next(one["ID"] for one in manager.nodes() if one["Description"]["Hostname"] == "worker2")
+    assert wait_for(lambda: manager.inspect_node(gone)["Status"]["State"] == "down")
+    manager.remove_node(gone, force=True)
 
 
 def test_nodes_of_another_docker_host(swarm: Swarm, run_module: RunModule) -> None:
