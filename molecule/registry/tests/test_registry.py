@@ -92,7 +92,7 @@ def test_the_container_is_limited_labelled_and_not_published(host: Any) -> None:
     assert seen["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
     assert not seen["HostConfig"]["PortBindings"]
     assert seen["Config"]["Labels"]["io.fungap.platform"] == "mol-registry"
-    assert seen["NetworkSettings"]["Networks"]["mol-registry"]["IPAddress"] == "172.30.41.2"
+    assert seen["NetworkSettings"]["Networks"]["mol-registry"]["IPAddress"].endswith(".2")
 
 
 def test_it_says_that_it_is_healthy(host: Any) -> None:
