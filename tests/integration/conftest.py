@@ -17,15 +17,25 @@ from typing import Any
 import docker
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Host, Network
+from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Node as ModelNode
+
 ROOT = Path(__file__).resolve().parents[2]
-NODE_IMAGE = os.environ.get("FUNGAP_TEST_NODE_IMAGE", "dev/node:latest")
-# What a node runs where its own init is not part of the image: remount what dockerd must write, forget the pid files
-# of a killed dockerd.
-INIT = """
-for m in $(awk '$3 ~ /^cgroup/ {print $2}' /proc/mounts) /proc/sys; do mount -o remount,bind,rw $m; done
-rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
-exec dockerd --host unix:///run/node/docker.sock --bip 10.199.0.1/24 --default-address-pool base=10.200.0.0/16,size=24
-"""
+NODE_INIT = (ROOT / "roles" / "swarm_node" / "files" / "node-init").read_text()
+DAEMON = {
+    "hosts": ["unix:///run/docker.sock", "unix:///run/node/docker.sock"],
+    "bip": "10.199.0.1/24",
+    "default-address-pools": [{"base": "10.200.0.0/16", "size": 24}],
+}
+
+
+def node_image() -> str:
+    """The catalog's newest node image on this machine (`make images` builds it)."""
+    images = docker.from_env().images.list(filters={"label": "io.fungap.recipe", "reference": "fungap/node"})
+    if not images:
+        pytest.fail("there is no fungap/node image on this machine: ansible-playbook playbooks/images.yml")
+    return str(max(images, key=lambda image: image.attrs["Created"]).tags[0])
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,7 @@ class Lab:
     def __init__(self) -> None:
         self.prefix = f"lab-{uuid.uuid4().hex[:6]}"
         self.outer = docker.from_env()
+        self.image = node_image()
         self.run_dir = Path(tempfile.mkdtemp(prefix=self.prefix, dir="/run"))
         self.run_dir.chmod(0o700)
         self.nodes: dict[str, Node] = {}
@@ -75,25 +86,23 @@ class Lab:
     def create(self, name: str, address: str | None = None) -> Node:
         address = address or f"{self.subnet}.{10 + len(self.nodes)}"
         socket_dir = self.run_dir / name
-        socket_dir.mkdir(exist_ok=True)
         container = f"{self.prefix}-{name}"
+        # The real thing: what the module swarm_node would make.
+        host = Host(
+            platform=self.prefix,
+            image=self.image,
+            network=Network(self.prefix, f"{self.subnet}.0/24", 1500),
+            run_dir=str(self.run_dir),
+            nodes=(),
+            init=NODE_INIT,
+            daemon=DAEMON,
+            privileged=False,
+            extra_hosts={},
+        )
+        engine = Engine("/var/run/docker.sock")
+        engine.create_volume(container, {})
+        engine.create_container(container, host.container(ModelNode(name, address), self.image), host.files())
         api = self.outer.api
-        host_config = api.create_host_config(
-            binds=[f"{socket_dir}:/run/node", f"{container}:/var/lib/docker"],
-            cap_add=["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYSLOG", "SYS_NICE", "IPC_LOCK", "DAC_READ_SEARCH"],
-            security_opt=["seccomp=unconfined"],
-        )
-        host_config.update({"MaskedPaths": [], "ReadonlyPaths": [], "CgroupnsMode": "private"})
-        api.create_container(
-            NODE_IMAGE,
-            ["sh", "-c", INIT],
-            name=container,
-            hostname=name,
-            host_config=host_config,
-            networking_config=api.create_networking_config(
-                {self.prefix: api.create_endpoint_config(ipv4_address=address)}
-            ),
-        )
         api.start(container)
         self.nodes[name] = Node(name, container, str(socket_dir / "docker.sock"), address)
         return self.nodes[name]

@@ -11,7 +11,7 @@ from typing import Any
 import docker
 import pytest
 
-from .conftest import INIT, NODE_IMAGE
+from .conftest import NODE_INIT, node_image
 
 
 @pytest.fixture(scope="module")
@@ -20,13 +20,13 @@ def args() -> Iterator[dict[str, Any]]:
     name = f"node-{uuid.uuid4().hex[:6]}"
     yield {
         "platform": name,
-        "image": NODE_IMAGE,
+        "image": node_image(),
         "subnet": "172.28.77.0/24",
         "mtu": 1400,
         "run_dir": f"/run/{name}",
         "nodes": [{"name": "manager1", "address": "172.28.77.11"}, {"name": "worker1", "address": "172.28.77.21"}],
-        "init": "#!/bin/sh\n" + INIT,
-        "daemon": {"max-concurrent-downloads": 5},
+        "init": NODE_INIT,
+        "daemon": {"hosts": ["unix:///run/node/docker.sock"], "max-concurrent-downloads": 5},
     }
     outer = docker.from_env()
     for container in outer.containers.list(all=True, filters={"label": f"io.fungap.platform={name}"}):
@@ -73,7 +73,7 @@ def test_stopped_node_starts_again(args: dict[str, Any], run_module: Run) -> Non
 
 def test_changed_settings_replace_the_container_and_keep_the_volume(args: dict[str, Any], run_module: Run) -> None:
     before = engine_id(args, "manager1")
-    args["daemon"] = {"max-concurrent-downloads": 7}
+    args["daemon"] = {**args["daemon"], "max-concurrent-downloads": 7}
     result = run_module("swarm_node", args)
     assert result["actions"] == [
         f"re-create node {node} (its settings changed; its volume is kept)" for node in ("manager1", "worker1")
