@@ -59,14 +59,19 @@ class ImageCatalog:
         self.targets, problems = planning.resolve(self.entries, names, self.params["source"], self._circumstances())
         here = self._present()
         problems.update(self._pull_problems(here))
+        only = self.params["push_names"]
         warnings = self._judge(problems)
         refs = self._refs()
-        actions = planning.plan_images(
-            self.targets,
-            here,
-            registry_address=self.params["registry_address"] if self.params["push"] else "",
-            in_registry=refs,
-        )
+        actions = [
+            action
+            for action in planning.plan_images(
+                self.targets,
+                here,
+                registry_address=self.params["registry_address"] if self.params["push"] else "",
+                in_registry=refs,
+            )
+            if isinstance(action, planning.Make) or only is None or action.target.name in only
+        ]
         wanted = [target.name for target in self.targets.values() if not target.internal]
         return Plan(
             actions=actions,

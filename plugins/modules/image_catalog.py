@@ -97,6 +97,10 @@ options:
     type: list
     elements: str
     default: [mmdebstrap, debian-archive-keyring]
+  push_names:
+    description: With O(push=true), the images to push. By default all that the catalog does not keep out of the registry.
+    type: list
+    elements: str
   push:
     description: Push to the registry what it lacks.
     type: bool
@@ -206,6 +210,7 @@ def main() -> None:
                 "default": ["mmdebstrap", "debian-archive-keyring"],
             },
             "push": {"type": "bool", "default": False},
+            "push_names": {"type": "list", "elements": "str"},
             "registry_address": {"type": "str"},
             "registry_config": {"type": "path"},
             "certs_dir": {"type": "path", "default": "/etc/docker/certs.d"},
