@@ -35,7 +35,7 @@ def test_answer_hides_what_is_behind(platform: Platform) -> None:
 
 def test_http_is_sent_to_https(platform: Platform) -> None:
     status, headers = platform.plain_get("/some/where?x=1")
-    assert (status, headers["location"]) == (301, "https://web.localhost:18443/some/where?x=1")
+    assert (status, headers["location"]) == (301, "https://web.localhost:18543/some/where?x=1")
 
 
 def test_nodes_and_roles(platform: Platform) -> None:
