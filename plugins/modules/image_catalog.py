@@ -8,7 +8,7 @@ module: image_catalog
 short_description: Have all images of a catalog on a docker host, and in the platform's registry
 version_added: 0.1.0
 author:
-  - The fungap.swarm authors
+  - The fungap.swarm authors (@fungap)
 description:
   - Pulls, builds or loads every image of a catalog that a docker host lacks, in parallel, and pushes those that the
     platform's registry lacks.
