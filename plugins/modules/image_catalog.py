@@ -98,7 +98,7 @@ options:
     elements: str
     default: [mmdebstrap, debian-archive-keyring]
   push_names:
-    description: With O(push=true), the images to push. By default all that the catalog does not keep to the docker host.
+    description: With O(push=true), the images to push. By default all that belong there.
     type: list
     elements: str
   push:

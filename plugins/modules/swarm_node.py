@@ -186,16 +186,15 @@ class Nodes:
             extra_hosts=params["extra_hosts"],
             binds=tuple(params["binds"]),
         )
+        self.image_id: str | None = None
         self.bodies: dict[str, dict[str, Any]] = {}
 
     def plan(self) -> runner.Plan:
         """Compare the containers' spec labels with the wanted ones."""
-        image_id = self.engine.image_id(self.host.image)
-        if image_id is None:
-            raise PlatformError(
-                f"image {self.host.image} is not on this docker host: role images brings it (playbooks/images.yml)"
-            )
-        self.bodies = {node.name: self.host.container(node, image_id) for node in self.host.nodes}
+        self.image_id = self.engine.image_id(self.host.image)
+        # Where the image is still to come, nodes would be made of it whatever its ID will be.
+        image = self.image_id or self.host.image
+        self.bodies = {node.name: self.host.container(node, image) for node in self.host.nodes}
         specs = {name: str(body["Labels"][SPEC_LABEL]) for name, body in self.bodies.items()}
         seen = self._observe()
         actions = plan_nodes(
@@ -232,6 +231,10 @@ class Nodes:
 
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
         """New and stopped nodes in parallel; replaced ones one after the other, each answering before the next."""
+        if self.image_id is None and self.bodies:
+            raise PlatformError(
+                f"image {self.host.image} is not on this docker host: role images brings it (playbooks/images.yml)"
+            )
         for action in plan.actions:
             if isinstance(action, CreateNetwork):
                 self.engine.create_bridge(

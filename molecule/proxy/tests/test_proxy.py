@@ -24,12 +24,12 @@ def test_both_replicas_answer_over_https(host: Any) -> None:
         if host.run(f"{CURL} -f {URL}/").rc == 0:
             break
         time.sleep(0.2)
-    assert {json.loads(ask(host))["replica"] for _ in range(30)} == {"web-slot-1", "web-slot-2"}
+    assert {ask(host) for _ in range(30)} == {"web-slot-1", "web-slot-2"}
 
 
 def test_a_client_keeps_its_replica(host: Any) -> None:
     cookie = "--cookie platform_sticky=00112233445566778899aabbccddeeff"
-    assert len({json.loads(ask(host, cookie))["replica"] for _ in range(10)}) == 1
+    assert len({ask(host, cookie) for _ in range(10)}) == 1
 
 
 def test_plain_http_is_sent_to_https(host: Any) -> None:
@@ -58,20 +58,21 @@ def test_the_key_stands_in_no_argv_and_no_log(host: Any) -> None:
 
 def test_a_broken_edge_configuration_is_refused_and_harms_nobody(host: Any) -> None:
     edge = f"/etc/{PLATFORM}/edge"
-    validate = f"docker run --rm --pull never --network none -v {edge}:{edge}:ro --entrypoint nginx proxy:test -t -c"
+    image = host.check_output(f"docker inspect --format '{{{{.Image}}}}' {PLATFORM}-edge")
+    validate = f"docker run --rm --pull never --network none -v {edge}:{edge}:ro --entrypoint nginx {image} -t -c"
     assert host.run(f"{validate} {edge}/nginx.conf").rc == 0
     host.check_output(
         f"sed 's/proxy_pass http;/proxy_pass nothing_like_this{{;/' {edge}/nginx.conf > {edge}/broken.conf"
     )
     assert host.run(f"{validate} {edge}/broken.conf").rc != 0
     host.check_output(f"rm {edge}/broken.conf")
-    assert json.loads(ask(host))["replica"]
+    assert ask(host)
 
 
 def test_a_worker_may_die(host: Any) -> None:
     host.check_output(f"docker kill {PLATFORM}-worker1")
     try:
         for _ in range(10):
-            assert json.loads(ask(host))["replica"]
+            assert ask(host)
     finally:
         host.check_output(f"docker start {PLATFORM}-worker1")

@@ -28,6 +28,15 @@ def pushed(host: Any) -> Iterator[str]:
     host.run(f"docker rmi -f {IMAGE}")
 
 
+def test_it_says_that_it_is_healthy(host: Any) -> None:
+    for _ in range(100):
+        state = host.check_output("docker inspect -f '{{.State.Health.Status}}' mol-registry-registry")
+        if state == "healthy":
+            return
+        time.sleep(0.5)
+    pytest.fail(f"the registry is {state}")
+
+
 def test_nobody_gets_in_without_a_login(host: Any) -> None:
     assert status(host, "/v2/", "--cacert", CA) == "401"
     assert status(host, "/v2/", "--cacert", CA, "-u", "platform:wrong") == "401"
@@ -93,12 +102,3 @@ def test_the_container_is_limited_labelled_and_not_published(host: Any) -> None:
     assert not seen["HostConfig"]["PortBindings"]
     assert seen["Config"]["Labels"]["io.fungap.platform"] == "mol-registry"
     assert seen["NetworkSettings"]["Networks"]["mol-registry"]["IPAddress"].endswith(".2")
-
-
-def test_it_says_that_it_is_healthy(host: Any) -> None:
-    for _ in range(100):
-        state = host.check_output("docker inspect -f '{{.State.Health.Status}}' mol-registry-registry")
-        if state == "healthy":
-            return
-        time.sleep(0.5)
-    pytest.fail(f"the registry is {state}")
