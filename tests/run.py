@@ -167,7 +167,7 @@ def lint(runner: Runner) -> None:
         "ruff format": ["ruff", "format", "--check", "--quiet", "."],
         "yamllint": ["yamllint", "--strict", "."],
         "mypy": ["mypy"],
-        "mypy tools": ["mypy", "tests/run.py", "bin/docs.py"],
+        "mypy tools": ["mypy", "tests/run.py", "tests/vm/run.py", "bin/docs.py", "bench/run.py"],
         "changelog": ["antsibull-changelog", "lint"],
         "ansible-lint": ["ansible-lint", "--offline", "--nocolor"],
     }.items():
@@ -205,6 +205,7 @@ def install(runner: Runner) -> None:
         runner.step(
             "install", "contents", ["sh", "-c", 'echo "ships what git does not know: $*"; exit $#', "sh", *strays]
         )
+        runner.step("install", "readme", ["test", "-s", str(installed / "README.md")])
         modules = [f"fungap.swarm.{path.stem}" for path in sorted((installed / "plugins" / "modules").glob("[!_]*.py"))]
         runner.step("install", "ansible-doc", ["ansible-doc", "--type", "module", *modules], env=env, cwd=Path(folder))
         inventory = str(installed / "inventories" / "local")

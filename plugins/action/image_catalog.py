@@ -23,12 +23,19 @@ class ActionModule(ActionBase):
     """One start of the module when nothing is to be built."""
 
     TRANSFERS_FILES = False
+    _supports_async = True
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         contexts = self._pack(arguments.get("catalog"))
         arguments["contexts"] = {name: {"sha256": context.sha256} for name, context in contexts.items()}
+        if self._task.async_val:
+            # In the background nobody can be asked for more: for pushes, which need nothing.
+            result: dict[str, Any] = self._execute_module(
+                module_name=MODULE, module_args=arguments, task_vars=task_vars, wrap_async=True
+            )
+            return result
         result = self._module(arguments, task_vars)
         needs = result.pop("needs", None)
         if not needs:

@@ -44,6 +44,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         try:
+            pki.check_libraries()
             request = self._parse(self._task.args, (task_vars or {}).get("inventory_dir") or ".")
             result.update(self._ensure(request))
         except PlatformError as error:

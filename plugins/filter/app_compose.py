@@ -13,10 +13,10 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 from ansible_collections.fungap.swarm.plugins.plugin_utils import app as apps
 
 
-def app_compose(app: Mapping[str, Any], name: str, **settings: Any) -> str:
+def app_compose(app: Mapping[str, Any], name: str, *, image: str, **settings: Any) -> str:
     """The compose file's text of one app."""
     try:
-        return apps.compose_text(apps.app_compose(apps.resolve_app(name, app), **settings))
+        return apps.compose_text(apps.app_compose(apps.resolve_app(name, app), image=image, **settings))
     except PlatformError as error:
         raise AnsibleFilterError(error.message) from error
 

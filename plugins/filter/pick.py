@@ -8,7 +8,7 @@ name: pick
 short_description: Some keys of each mapping of a list
 version_added: 0.1.0
 description: Returns the list with only the named keys of each mapping; a key that a mapping lacks is left out.
-author: The fungap.swarm authors
+author: The fungap.swarm authors (@fungap)
 positional: keys
 options:
   _input:

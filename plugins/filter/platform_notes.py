@@ -8,7 +8,7 @@ name: platform_notes
 short_description: Where a platform is reached, and what to try next
 version_added: 0.1.0
 description: Returns the lines that stand below the tables of a summary.
-author: The fungap.swarm authors
+author: The fungap.swarm authors (@fungap)
 positional: secrets
 options:
   _input:

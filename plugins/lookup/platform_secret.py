@@ -19,7 +19,7 @@ options:
     elements: str
     required: true
 author:
-  - The fungap.swarm authors
+  - The fungap.swarm authors (@fungap)
 """
 
 EXAMPLES = r"""
@@ -27,11 +27,7 @@ EXAMPLES = r"""
   fungap.swarm.config_files:
     files:
       - path: /etc/fungap/registry/tls.key
-<<<<<<< HEAD
-        content: "{{ lookup('fungap.swarm.platform_secret', registry_key_file) ~ '\n' }}"
-=======
-        content: "{{ lookup('fungap.swarm.platform_secret', registry_secrets.certificates.registry.key_file) }}"
->>>>>>> part/proxy
+        content: "{{ lookup('fungap.swarm.platform_secret', registry_secrets.certificates.registry.key_file) }}\n"
         secret: true
 """
 

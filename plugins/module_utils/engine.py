@@ -284,7 +284,7 @@ class Engine:
 
     def tag_image(self, image: str, reference: str) -> None:
         """Give an image one more name."""
-        repository, _, tag = reference.rpartition(":")
+        repository, _colon, tag = reference.rpartition(":")
         with self._errors(f"tag {image} as {reference}"):
             self.api.tag(image, repository, tag)
 
@@ -299,7 +299,7 @@ class Engine:
 
     def push_image(self, reference: str, auth: tuple[str, str] | None) -> str:
         """Push ``reference``, with user and password where needed; return the manifest's digest."""
-        repository, _, tag = reference.rpartition(":")
+        repository, _colon, tag = reference.rpartition(":")
         config = {"username": auth[0], "password": auth[1]} if auth else {}
         digest = ""
         with self._errors(f"push {reference}"):

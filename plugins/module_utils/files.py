@@ -91,21 +91,20 @@ def stage(file: ConfigFile) -> str:
     try:
         set_ownership(temporary, file.ownership)
         if file.validate:
-            _validate(file, temporary)
+            _validate(file, file.validate, temporary)
     except PlatformError:
         discard(temporary)
         raise
     return temporary
 
 
-def _validate(file: ConfigFile, temporary: str) -> None:
-    assert file.validate is not None
-    words = [word.replace("%s", temporary) for word in shlex.split(file.validate)]
+def _validate(file: ConfigFile, command: str, temporary: str) -> None:
+    words = [word.replace("%s", temporary) for word in shlex.split(command)]
     code, output = run_command(words)
     if code:
         said = "its output is not shown, the file is a secret" if file.secret else output.strip()[-2000:]
         raise PlatformError(
-            f"the new {file.path} is not valid and was not installed: {file.validate!r} ended with {code}: {said}"
+            f"the new {file.path} is not valid and was not installed: {command!r} ended with {code}: {said}"
         )
 
 

@@ -59,14 +59,19 @@ class ImageCatalog:
         self.targets, problems = planning.resolve(self.entries, names, self.params["source"], self._circumstances())
         here = self._present()
         problems.update(self._pull_problems(here))
+        only = self.params["push_names"]
         warnings = self._judge(problems)
         refs = self._refs()
-        actions = planning.plan_images(
-            self.targets,
-            here,
-            registry_address=self.params["registry_address"] if self.params["push"] else "",
-            in_registry=refs,
-        )
+        actions = [
+            action
+            for action in planning.plan_images(
+                self.targets,
+                here,
+                registry_address=self.params["registry_address"] if self.params["push"] else "",
+                in_registry=refs,
+            )
+            if isinstance(action, planning.Make) or only is None or action.target.name in only
+        ]
         wanted = [target.name for target in self.targets.values() if not target.internal]
         return Plan(
             actions=actions,
@@ -247,7 +252,8 @@ class ImageCatalog:
             engine.build_image(context, target.image, args=args, labels={model.RECIPE_LABEL: target.recipe})
 
     def _bootstrap(self, engine: Engine, target: planning.Target) -> None:
-        assert target.build
+        if target.build is None:
+            raise PlatformError(f"image {target.name} is to be bootstrapped, but there is no build for it")
         with tempfile.TemporaryDirectory(prefix="fungap-images-") as folder, tempfile.TemporaryFile() as log:
             for number, authority in enumerate(self.authorities):
                 with open(os.path.join(folder, f"trusted-{number}.crt"), "wb") as file:
@@ -258,12 +264,12 @@ class ImageCatalog:
             with subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment
             ) as process:
-                assert process.stdout
+                output = _output(process)
                 problem: PlatformError | None = None
                 try:
-                    repository, _, tag = target.image.rpartition(":")
+                    repository, _colon, tag = target.image.rpartition(":")
                     engine.import_image(
-                        process.stdout, repository, tag, [f"LABEL {model.RECIPE_LABEL}={target.recipe}", 'CMD ["bash"]']
+                        output, repository, tag, [f"LABEL {model.RECIPE_LABEL}={target.recipe}", 'CMD ["bash"]']
                     )
                 except PlatformError as error:
                     problem = error
@@ -387,6 +393,12 @@ def _to_be_pushed(actions: Iterable[planning.Make | planning.Push]) -> dict[str,
     }
 
 
+def _output(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    if process.stdout is None:
+        raise PlatformError("the output of a tool is not a pipe")
+    return process.stdout
+
+
 @contextmanager
 def _open_archive(path: str) -> Iterator[IO[bytes]]:
     """An archive as an engine can load it: those before 23.0 don't know zstd, where its tool helps."""
@@ -395,8 +407,7 @@ def _open_archive(path: str) -> Iterator[IO[bytes]]:
             yield file
         return
     with subprocess.Popen(["zstd", "-q", "-d", "-c", path], stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        yield process.stdout
+        yield _output(process)
     if process.returncode:
         raise PlatformError(f"{path} is no archive that zstd can read")
 
@@ -405,7 +416,7 @@ def _os_release() -> dict[str, str]:
     try:
         with open("/etc/os-release", encoding="utf-8") as file:
             pairs = (line.rstrip("\n").partition("=") for line in file)
-            return {key: value.strip("\"'") for key, _, value in pairs}
+            return {key: value.strip("\"'") for key, _equals, value in pairs}
     except OSError:
         return {}
 

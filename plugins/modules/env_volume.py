@@ -234,6 +234,12 @@ class Verify:
         return f"pull {self.image} and check that nothing in {self.target} would be hidden"
 
 
+def _given(value: Result | None, parameter: str) -> Result:
+    if value is None:
+        raise PlatformError(f"{parameter} is required")
+    return value
+
+
 class EnvVolume:
     """One call of the module."""
 
@@ -282,8 +288,7 @@ class EnvVolume:
             return self._planned(None)
         verified = self._verify(pull=False)
         if verified is None:
-            assert self.image is not None
-            return self._planned(self.owner or env.Owner(), first=[Verify(self.image, self.target)])
+            return self._planned(self.owner or env.Owner(), first=[Verify(_given(self.image, "image"), self.target)])
         return self._planned(verified.owner)
 
     def _observe(self) -> None:
@@ -390,20 +395,19 @@ class EnvVolume:
     def _engines(self) -> list[Engine]:
         if self.engines:
             return [self.engines[name] for name in sorted(self.engines)]
-        assert self.manager is not None
-        return [self.manager]
+        return [_given(self.manager, "manager_socket")]
 
     def _look_into_image(self, engine: Engine) -> Verified:
-        assert self.image is not None
-        user = str(((engine.image(self.image) or {}).get("Config") or {}).get("User") or "")
-        with engine.helper_container(self.image, self._helper_labels()) as helper:
+        image = _given(self.image, "image")
+        user = str(((engine.image(image) or {}).get("Config") or {}).get("User") or "")
+        with engine.helper_container(image, self._helper_labels()) as helper:
             # "/.": what lies behind a symbolic link, and an error for a file.
             stream = engine.read_archive(helper, self.target + "/.")
             if stream is not None:
                 entries, complete = read_entries(stream)
                 hidden = env.hidden_by_mount(entries, self.file_name)
                 if hidden:
-                    raise env.refusal(self.target, self.image, hidden, complete=complete)
+                    raise env.refusal(self.target, image, hidden, complete=complete)
             owner = self.owner or env.owner_of_user(user)
             if owner is None:
                 passwd = engine.read_archive(helper, "/etc/passwd")
@@ -459,7 +463,8 @@ class EnvVolume:
         """See the protocol."""
         if any(isinstance(action, Verify) for action in plan.actions):
             verified = self._verify(pull=True)
-            assert verified is not None
+            if verified is None:
+                raise PlatformError(f"image {self.image} was pulled and is not there")
             plan = self._planned(verified.owner)
         self._change_labels([action for action in plan.actions if isinstance(action, planning.Unlabel)])
         owner = env.Owner.parse(str(plan.result.get("owner", "0:0")))
@@ -495,9 +500,9 @@ class EnvVolume:
         elif isinstance(action, planning.Remove):
             engine.remove_named_volume(env.volume_name(self.app, action.version))
         elif isinstance(action, planning.Write):
-            assert self.content is not None
+            content = _given(self.content, "content")
             volume = env.EnvVolume(action.version, created, str(owner), self.image or "", self.target)
-            self._fill(engine, volume, pack(self.file_name, self.content, owner), anew=action.anew)
+            self._fill(engine, volume, pack(self.file_name, content, owner), anew=action.anew)
         elif isinstance(action, planning.Copy):
             volume = self.observed.volumes[action.source][action.version]
             self._fill(engine, volume, archives[action.source, action.version], anew=action.anew)

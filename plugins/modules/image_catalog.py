@@ -8,7 +8,7 @@ module: image_catalog
 short_description: Have all images of a catalog on a docker host, and in the platform's registry
 version_added: 0.1.0
 author:
-  - The fungap.swarm authors
+  - The fungap.swarm authors (@fungap)
 description:
   - Pulls, builds or loads every image of a catalog that a docker host lacks, in parallel, and pushes those that the
     platform's registry lacks.
@@ -97,6 +97,10 @@ options:
     type: list
     elements: str
     default: [mmdebstrap, debian-archive-keyring]
+  push_names:
+    description: With O(push=true), the images to push. By default all that belong there.
+    type: list
+    elements: str
   push:
     description: Push to the registry what it lacks.
     type: bool
@@ -206,6 +210,7 @@ def main() -> None:
                 "default": ["mmdebstrap", "debian-archive-keyring"],
             },
             "push": {"type": "bool", "default": False},
+            "push_names": {"type": "list", "elements": "str"},
             "registry_address": {"type": "str"},
             "registry_config": {"type": "path"},
             "certs_dir": {"type": "path", "default": "/etc/docker/certs.d"},

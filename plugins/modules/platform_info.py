@@ -10,7 +10,7 @@ short_description: Nodes and services of a platform as its swarm sees them
 version_added: 0.1.0
 description:
   - Reads nodes, services and their running replicas from the first of the given managers that answers as one.
-author: The fungap.swarm authors
+author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
 attributes:

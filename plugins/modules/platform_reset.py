@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Removes what carries the platform's label on a docker host's engine, and the platform's own folders. Nothing else.
   - Volumes, which hold the nodes' identity, the registry's images and the apps' data, go only when asked for.
-author: The fungap.swarm authors
+author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
 attributes:

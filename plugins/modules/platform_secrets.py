@@ -56,7 +56,7 @@ attributes:
     support: full
     description: A second run changes nothing.
 author:
-  - The fungap.swarm authors
+  - The fungap.swarm authors (@fungap)
 """
 
 EXAMPLES = r"""

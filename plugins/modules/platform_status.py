@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Prints nodes, services and what is wrong with them as tables, on the controller.
   - An action plugin that reads through M(fungap.swarm.platform_info) and returns what that returns.
-author: The fungap.swarm authors
+author: The fungap.swarm authors (@fungap)
 attributes:
   check_mode:
     support: full

@@ -14,7 +14,7 @@ description:
   - A node whose settings changed gets a new container on its old volume, one node at a time, so it stays the same
     member of the swarm. New nodes start in parallel.
   - Nodes are only containers here; their membership is M(fungap.swarm.swarm_member)'s.
-author: The fungap.swarm authors
+author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
 attributes:

@@ -22,7 +22,7 @@ description:
   - The controller part of this module reads the file (it needs PyYAML, which comes with ansible-core); the part on the
     docker host needs the Docker SDK for Python and the docker CLI, 20.10 or newer.
 author:
-  - The fungap.swarm authors
+  - The fungap.swarm authors (@fungap)
 attributes:
   check_mode:
     support: full

@@ -7,14 +7,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+MISSING_LIBRARY: str | None = None
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+except ImportError as error:
+    MISSING_LIBRARY = str(error)
 
 
 def check_certificate(
     certificate_pem: bytes, key_pem: bytes | None, hosts: Sequence[str], now: datetime
 ) -> Iterator[tuple[bool, str, str]]:
     """What is wrong: (whether it is about the key, problem, cure). ``key_pem``: None when it could not be read."""
+    if MISSING_LIBRARY:
+        yield False, f"can't be checked: {MISSING_LIBRARY}", "install the Python package cryptography on the controller"
+        return
     try:
         certificate = x509.load_pem_x509_certificates(certificate_pem)[0]
     except (ValueError, IndexError):

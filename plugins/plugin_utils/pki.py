@@ -11,17 +11,22 @@ import datetime
 import ipaddress
 import secrets
 import string
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import bcrypt
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+
+MISSING_LIBRARY: str | None = None
+try:
+    import bcrypt
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+except ImportError as error:
+    MISSING_LIBRARY = str(error)
 
 CA_DAYS = 3652
 # Apple's platforms refuse a server certificate that is valid for longer than 825 days, from a private CA, too.
@@ -40,6 +45,15 @@ class KeyPair:
 
     certificate: str
     key: str
+
+
+def check_libraries() -> None:
+    """Raise when what this file works with is not installed on the controller."""
+    if MISSING_LIBRARY:
+        raise PlatformError(
+            "certificates and passwords need the Python packages cryptography and bcrypt on the controller: "
+            f"install them for {sys.executable} ({MISSING_LIBRARY})"
+        )
 
 
 def new_key() -> str:
@@ -253,7 +267,7 @@ def not_after(pem: str) -> str:
 def new_password() -> str:
     """Letters and digits: they need no quoting anywhere."""
     alphabet = string.ascii_letters + string.digits
-    return "".join(secrets.choice(alphabet) for _ in range(PASSWORD_LENGTH))
+    return "".join(secrets.choice(alphabet) for _position in range(PASSWORD_LENGTH))
 
 
 def htpasswd_line(user: str, password: str) -> str:
@@ -263,7 +277,7 @@ def htpasswd_line(user: str, password: str) -> str:
 
 def htpasswd_matches(line: str, user: str, password: str) -> bool:
     """Whether a stored line still says this user and password."""
-    stored_user, _, stored_hash = line.strip().partition(":")
+    stored_user, _colon, stored_hash = line.strip().partition(":")
     try:
         return stored_user == user and bcrypt.checkpw(_password_bytes(password), stored_hash.encode())
     except ValueError:

@@ -175,7 +175,7 @@ def complete(options: Options, value: Mapping[str, Any]) -> dict[str, Any]:
 def _first_sentence(spec: Mapping[str, Any]) -> str:
     text = spec.get("description") or ""
     text = text if isinstance(text, str) else text[0]
-    first = str(text).split(". ")[0].rstrip(".")
+    first = str(text).split(". ", maxsplit=1)[0].rstrip(".")
     return first[:1].lower() + first[1:]
 
 

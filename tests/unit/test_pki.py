@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
+from ansible_collections.fungap.swarm.plugins.plugin_utils import certificates, pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import (
     CertificateRequest,
     SecretsPlan,
@@ -32,6 +32,19 @@ def request(**changes: object) -> SecretsRequest:
         "htpasswd": {"registry": "platform"},
     }
     return SecretsRequest(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pki.check_libraries()
+    monkeypatch.setattr(pki, "MISSING_LIBRARY", "No module named 'bcrypt'")
+    with pytest.raises(PlatformError, match=r"cryptography and bcrypt on the controller.*No module named 'bcrypt'"):
+        pki.check_libraries()
+
+
+def test_certificate_is_not_judged_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificates, "MISSING_LIBRARY", "No module named 'cryptography'")
+    problems = list(certificates.check_certificate(b"any", None, ["web.localhost"], NOW))
+    assert [problem for _about_key, problem, _cure in problems] == ["can't be checked: No module named 'cryptography'"]
 
 
 @pytest.fixture(scope="module")

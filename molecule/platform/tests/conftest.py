@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 INVENTORY = ROOT / "molecule" / "platform" / "inventory"
 NAME = "mol-platform"
 NODES = ("manager1", "worker1", "worker2")
-HOST, HTTP_PORT, HTTPS_PORT = "web.localhost", 18080, 18443
+HOST, HTTP_PORT, HTTPS_PORT = "web.localhost", 18180, 18543
 SECRETS = Path("/var/tmp", NAME, "secrets")
 REGISTRY = ("172.30.9.2", 5000)
 

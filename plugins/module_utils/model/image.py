@@ -207,7 +207,7 @@ def _apt_entries(text: str) -> Iterable[tuple[str, str]]:
             if line[:1].isspace():
                 fields[key] = fields.get(key, "") + " " + line.strip()
             elif ":" in line:
-                key, _, rest = line.partition(":")
+                key, _colon, rest = line.partition(":")
                 key = key.strip().lower()
                 fields[key] = rest.strip()
         if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() == "no":

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import (
@@ -71,7 +72,7 @@ class RunCommand:
         return f"run {' '.join(self.after_change.command)}"
 
 
-Action = MakeDirectory | WriteFile | SetOwnership | Remove | RunCommand
+Action: TypeAlias = "MakeDirectory | WriteFile | SetOwnership | Remove | RunCommand"
 
 
 def plan_files(wanted: ConfigSet, found: Mapping[str, PathState]) -> list[Action]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import EnvVolume
 
@@ -121,7 +122,7 @@ class Label:
         return f"offer env version {self.version} on {self.node}"
 
 
-Action = RemoveHelper | Unlabel | Write | Copy | Remove | Label
+Action: TypeAlias = "RemoveHelper | Unlabel | Write | Copy | Remove | Label"
 
 
 def age_order(observed: Observed) -> list[str]:

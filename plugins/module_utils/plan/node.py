@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
@@ -80,7 +81,7 @@ class RemoveNode:
         return f"remove node {self.node} (its volume is kept)"
 
 
-Action = CreateNetwork | CreateNode | ReplaceNode | StartNode | RemoveNode
+Action: TypeAlias = "CreateNetwork | CreateNode | ReplaceNode | StartNode | RemoveNode"
 
 
 def plan_nodes(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import named_items, own_networks, replicas
@@ -108,7 +108,9 @@ class RemoveFile:
         return f"remove {self.path}"
 
 
-Action = CreateItem | WriteFile | Deploy | RemoveItem | RemoveRevision | RemoveService | RemoveNetwork | RemoveFile
+Action: TypeAlias = (
+    "CreateItem | WriteFile | Deploy | RemoveItem | RemoveRevision | RemoveService | RemoveNetwork | RemoveFile"
+)
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ def differences(recorded: Any, live: Any, path: str = "") -> Iterator[tuple[str,
     Lists of KEY=value texts (the environment) are compared by key; other lists as a whole. Absent, null and empty are
     the same.
     """
-    if recorded == live or (not recorded and not live and type(recorded) is not bool and type(live) is not bool):
+    if recorded == live or not (recorded or live or isinstance(recorded, bool) or isinstance(live, bool)):
         return
     left, right = _by_key(recorded), _by_key(live)
     if left is not None and right is not None:
