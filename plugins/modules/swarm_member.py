@@ -218,6 +218,7 @@ nodes:
       created: "2026-01-01T00:00:00Z"
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -293,6 +294,7 @@ class Members:
             drain=params["drain"],
         )
         self.engines: dict[str, Engine] = {}
+        self.missing_sockets: list[str] = []
         self.seen = Seen()
         self.members = MembersPlan()
 
@@ -340,6 +342,10 @@ class Members:
 
         def ask(target: tuple[str, str, bool]) -> EngineMembership | None:
             name, socket, may_be_silent = target
+            if not (may_be_silent or os.path.exists(socket)):
+                # In check mode its node is still to come; without, apply() refuses.
+                self.missing_sockets.append(socket)
+                return EngineMembership()
             try:
                 if name not in self.engines:
                     self.engines[name] = Engine(socket)
@@ -407,6 +413,11 @@ class Members:
     # --- act ---
 
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:  # noqa: ARG002  self.members is the same, in full
+        if self.missing_sockets:
+            raise PlatformError(
+                f"no engine listens on {', '.join(sorted(set(self.missing_sockets)))}: role swarm_node brings up the "
+                "nodes' engines"
+            )
         for _round in range(ROUNDS):
             if self.members.nodes:
                 self._carry_out(self.members)
