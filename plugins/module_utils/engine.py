@@ -200,6 +200,13 @@ class Engine:
             images = self.api.images(filters={"label": [RECIPE_LABEL]})
             return [tag for image in images for tag in image["RepoTags"] or []]
 
+    def registry_images(self, registry: str) -> list[str]:
+        """Tags of the images under a registry's ``host:port``."""
+        with self._errors("list images"):
+            images = self.api.images(filters={"reference": f"{registry}/*"})
+            tags = [tag for image in images for tag in image["RepoTags"] or []]
+            return [tag for tag in tags if tag.startswith(f"{registry}/")]
+
     def remove(self, kind: str, name: str) -> None:
         """Remove a ``network``, ``volume`` or ``image`` by name."""
         with self._errors(f"remove {kind} {name}"):

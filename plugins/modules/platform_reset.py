@@ -42,6 +42,12 @@ options:
     description: Remove the volumes too. What is on them is lost.
     type: bool
     default: false
+  registry:
+    description:
+      - The platform's own registry as C(host:port). With O(volumes), the names that images have for it go too; the
+        images stay under their other names.
+    type: str
+    default: ""
   images:
     description: Remove the images that were built or brought for the platform; the next run makes them again.
     type: bool
@@ -96,6 +102,7 @@ class Reset:
             networks=self.engine.network_names(labels),
             volumes=self.engine.volume_names(labels),
             images=self.engine.catalog_images(),
+            pushed=self.engine.registry_images(self.params["registry"]) if self.params["registry"] else [],
             paths=[path for path in self.params["paths"] if os.path.lexists(path)],
         )
         actions = plan_reset(
@@ -142,6 +149,7 @@ def main() -> None:
             "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
             "paths": {"type": "list", "elements": "path", "default": []},
             "volumes": {"type": "bool", "default": False},
+            "registry": {"type": "str", "default": ""},
             "images": {"type": "bool", "default": False},
             "leave_swarm": {"type": "bool", "default": False},
         },

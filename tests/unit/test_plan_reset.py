@@ -11,9 +11,10 @@ SEEN = SeenPlatform(
     networks=["fungap"],
     volumes=["fungap-manager1"],
     images=["fungap/node:1"],
+    pushed=["registry:5000/proxy:1"],
     paths=["/etc/fungap"],
 )
-NOTHING = SeenPlatform((), (), (), (), ())
+NOTHING = SeenPlatform((), (), (), (), (), ())
 ALWAYS = [
     "remove container fungap-manager1",
     "remove container fungap-worker1",
@@ -28,7 +29,12 @@ ALWAYS = [
         pytest.param(NOTHING, True, True, False, [], id="nothing there"),
         pytest.param(SEEN, False, False, False, ALWAYS, id="data stays unless asked for"),
         pytest.param(
-            SEEN, True, False, False, [*ALWAYS[:3], "remove volume fungap-manager1", ALWAYS[3]], id="data on request"
+            SEEN,
+            True,
+            False,
+            False,
+            [*ALWAYS[:3], "remove volume fungap-manager1", "remove image registry:5000/proxy:1", ALWAYS[3]],
+            id="data on request, and what names the registry's data",
         ),
         pytest.param(
             SEEN, False, True, False, [*ALWAYS[:3], "remove image fungap/node:1", ALWAYS[3]], id="images on request"

@@ -24,8 +24,11 @@ def status(host: Any, path: str, *options: str) -> str:
 @pytest.fixture
 def pushed(host: Any) -> Iterator[str]:
     host.check_output(f"tar -cf - -T /dev/null | docker import - {IMAGE}")
-    yield host.check_output(f"{DOCKER} push -q {IMAGE} >&2; docker inspect -f '{{{{index .RepoDigests 0}}}}' {IMAGE}")
-    host.run(f"docker rmi -f {IMAGE}")
+    digest = host.check_output(
+        f"{DOCKER} push -q {IMAGE} >&2; docker inspect -f '{{{{index .RepoDigests 0}}}}' {IMAGE}"
+    )
+    yield digest
+    host.run(f"docker rmi -f {IMAGE} {digest}")
 
 
 def test_it_says_that_it_is_healthy(host: Any) -> None:

@@ -17,9 +17,13 @@ def neighbour(host: Any) -> Iterator[str]:
     host.run(f"docker volume rm {name}")
 
 
-@pytest.mark.parametrize("listing", ["ps --all", "network ls", "volume ls"])
-def test_the_engine_has_nothing_of_the_platform(host: Any, listing: str) -> None:
-    assert host.check_output(f"docker {listing} --quiet --filter label=io.fungap.platform={PLATFORM}") == ""
+@pytest.mark.parametrize("objects", ["container", "network", "volume"])
+def test_the_engine_has_nothing_of_the_platform(host: Any, objects: str) -> None:
+    every = "--all" if objects == "container" else ""
+    listing = f"docker {objects} ls {every} --quiet"
+    assert host.check_output(f"{listing} --filter label=io.fungap.platform={PLATFORM}") == ""
+    named = host.check_output(f"{listing} --filter name={PLATFORM}").split()
+    assert set(named) <= {f"{PLATFORM}-neighbour"}
 
 
 @pytest.mark.parametrize("path", [f"/etc/{PLATFORM}", f"/run/{PLATFORM}", f"/etc/docker/certs.d/{PLATFORM}:5000"])
@@ -36,4 +40,5 @@ def test_a_neighbour_is_left_alone(host: Any, neighbour: str) -> None:
 
 
 def test_the_images_are_kept_for_the_next_time(host: Any) -> None:
+    assert host.check_output(f"docker images --quiet '{PLATFORM}:5000/*'") == ""
     assert host.check_output("docker images --quiet fungap/node") != ""

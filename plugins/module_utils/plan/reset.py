@@ -21,12 +21,16 @@ class Remove:
 
 @dataclass(frozen=True)
 class SeenPlatform:
-    """Everything on a docker host that carries the platform's label, and the platform's paths that exist."""
+    """Everything on a docker host that carries the platform's label, and the platform's paths that exist.
+
+    ``pushed``: the names that images got for the platform's own registry.
+    """
 
     containers: Sequence[str]
     networks: Sequence[str]
     volumes: Sequence[str]
     images: Sequence[str]
+    pushed: Sequence[str]
     paths: Sequence[str]
 
 
@@ -37,7 +41,8 @@ def plan_reset(seen: SeenPlatform, *, volumes: bool, images: bool, leave_swarm: 
         "swarm": ["the docker host's own engine"] if leave_swarm else (),
         "network": seen.networks,
         "volume": seen.volumes if volumes else (),
-        "image": seen.images if images else (),
+        # With the registry's data its names of images go: they stand for nothing any more.
+        "image": {*(seen.images if images else ()), *(seen.pushed if volumes else ())},
         "path": seen.paths,
     }
     return [Remove(kind, name) for kind, names in kinds.items() for name in sorted(names)]
