@@ -109,13 +109,6 @@ class Engine:
 
     # --- networks, volumes and containers of a docker host ---
 
-    def image_id(self, image: str) -> str | None:
-        """ID of an image, None when the engine does not have it."""
-        try:
-            return str(self.api.inspect_image(image)["Id"])
-        except docker.errors.ImageNotFound:
-            return None
-
     def network(self, name: str) -> Json | None:
         """``GET /networks/<name>``, None when there is none of that name."""
         with self._errors(f"look at network {name}"):
@@ -219,10 +212,17 @@ class Engine:
 
     # --- a swarm as a whole ---
 
-    def swarm_objects(self) -> dict[str, list[Json]]:
-        """``nodes``, ``services`` and ``tasks`` of the swarm that this engine manages."""
-        with self._errors("list the swarm's nodes, services and tasks"):
-            return {"nodes": self.api.nodes(), "services": self.api.services(), "tasks": self.api.tasks()}
+    def swarm_nodes(self) -> list[Json]:
+        """``GET /nodes`` (a manager with a leader only)."""
+        with self._errors("list the swarm's nodes"):
+            nodes: list[Json] = self.api.nodes()
+            return nodes
+
+    def swarm_tasks(self) -> list[Json]:
+        """``GET /tasks``, ended ones too as long as swarm remembers them."""
+        with self._errors("list the swarm's tasks"):
+            tasks: list[Json] = self.api.tasks()
+            return tasks
 
     # --- images ---
 
@@ -390,12 +390,6 @@ class Engine:
 
         self._again_when_out_of_sequence(write)
 
-    def swarm_node_list(self) -> list[Json]:
-        """``GET /nodes`` (a manager with a leader only)."""
-        with self._errors("list the swarm's nodes"):
-            nodes: list[Json] = self.api.nodes()
-            return nodes
-
     def swarm_node(self, node_id: str) -> Json | None:
         """``GET /nodes/<id>``; None when there is none."""
         with self._errors("read a swarm node"):
@@ -455,12 +449,6 @@ class Engine:
         with self._errors("list tasks"):
             tasks: list[Json] = self.api.tasks(filters={"label": f"com.docker.stack.namespace={stack}"})
             return tasks
-
-    def swarm_nodes(self) -> list[Json]:
-        """``GET /nodes``."""
-        with self._errors("list nodes"):
-            nodes: list[Json] = self.api.nodes()
-            return nodes
 
     def swarm_networks(self) -> list[Json]:
         """``GET /networks`` of the swarm's scope."""

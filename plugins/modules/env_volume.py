@@ -324,7 +324,7 @@ class EnvVolume:
         labels = dict(self.ready)
         if self.manager_socket:
             self.manager = Engine(self.manager_socket)
-            labels = self._node_labels(self.manager.swarm_node_list())
+            labels = self._node_labels(self.manager.swarm_nodes())
             self.mounts = env.env_mounts(self.app, self.manager.swarm_services())
         self.observed = planning.Observed(
             volumes=volumes,

@@ -70,10 +70,11 @@ class Status:
 
     def plan(self) -> runner.Plan:
         """Read; there is never anything to do."""
-        swarm = self._manager().swarm_objects()
-        names = {node["ID"]: node["Description"]["Hostname"] for node in swarm["nodes"]}
-        nodes = [node_row(node) for node in swarm["nodes"]]
-        services = [service_row(service, swarm["tasks"], names) for service in swarm["services"]]
+        manager = self._manager()
+        members, tasks = manager.swarm_nodes(), manager.swarm_tasks()
+        names = {node["ID"]: node["Description"]["Hostname"] for node in members}
+        nodes = [node_row(node) for node in members]
+        services = [service_row(service, tasks, names) for service in manager.swarm_services()]
         return runner.Plan(
             result={
                 "nodes": sorted(nodes, key=lambda row: (row["role"], row["name"])),

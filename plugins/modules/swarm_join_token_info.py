@@ -124,7 +124,7 @@ class JoinTokens:
                 membership = EngineMembership.parse(engine.info())
                 if membership.state != "active" or not membership.is_manager:
                     continue
-                rows = [Entry.parse(node) for node in engine.swarm_node_list()]
+                rows = [Entry.parse(node) for node in engine.swarm_nodes()]
             except PlatformError:  # it is down or has no leader: ask the next
                 continue
             return runner.Plan(result=self._read(engine, membership, rows))

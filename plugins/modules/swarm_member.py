@@ -366,7 +366,7 @@ class Members:
                 seen.memberships[name] = answer
             if answer.is_manager and answer.state == "active":
                 try:
-                    candidates[name] = [Entry.parse(node) for node in self.engines[name].swarm_node_list()]
+                    candidates[name] = [Entry.parse(node) for node in self.engines[name].swarm_nodes()]
                 except PlatformError:  # it has no leader: no manager to count on
                     continue
         seen.wanted = [
@@ -520,7 +520,7 @@ class Members:
 
         def leads() -> bool:
             try:
-                return bool(engine.swarm_node_list())
+                return bool(engine.swarm_nodes())
             except PlatformError:
                 return False
 
@@ -683,7 +683,7 @@ class Members:
         found: list[Entry] = []
 
         def listed() -> bool:
-            rows = Swarm([Entry.parse(row) for row in controller.swarm_node_list()]).by_hostname(node.swarm_name)
+            rows = Swarm([Entry.parse(row) for row in controller.swarm_nodes()]).by_hostname(node.swarm_name)
             found[:] = [row for row in rows if row.state == "ready"]
             return bool(found)
 

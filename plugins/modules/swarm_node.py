@@ -191,7 +191,8 @@ class Nodes:
 
     def plan(self) -> runner.Plan:
         """Compare the containers' spec labels with the wanted ones."""
-        self.image_id = self.engine.image_id(self.host.image)
+        image_seen = self.engine.image(self.host.image)
+        self.image_id = image_seen["Id"] if image_seen else None
         # Where the image is still to come, nodes would be made of it whatever its ID will be.
         image = self.image_id or self.host.image
         self.bodies = {node.name: self.host.container(node, image) for node in self.host.nodes}
