@@ -9,7 +9,7 @@ command -v mmdebstrap > /dev/null || { echo "bench/fresh.sh: mmdebstrap is missi
 trap 'docker rm --force --volumes "$name" > /dev/null 2>&1; docker volume rm "$name" > /dev/null 2>&1 || true' EXIT
 
 docker image inspect "$image" > /dev/null 2>&1 ||
-  mmdebstrap --quiet --variant=apt --include=git,make,ca-certificates "$suite" | docker import - "$image" > /dev/null
+  mmdebstrap --quiet --variant=apt --include=git,make,ca-certificates,mount "$suite" | docker import - "$image" > /dev/null
 
 flags=(--cgroupns private --security-opt seccomp=unconfined --security-opt systempaths=unconfined --security-opt apparmor=unconfined)
 for capability in SYS_ADMIN NET_ADMIN SYS_PTRACE SYSLOG SYS_NICE IPC_LOCK DAC_READ_SEARCH; do flags+=(--cap-add "$capability"); done

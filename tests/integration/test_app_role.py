@@ -49,7 +49,7 @@ def converge(swarm: Swarm, tmp_path: Path) -> Converge:
             "app_env_dir": str(tmp_path),
             "app_manager_socket": swarm.manager.socket,
             "app_nodes": [{"name": node.name, "socket": node.socket, "host": "localhost"} for node in swarm.nodes],
-            "app_images": {"web": "web:v1", "web2": "web:v2"},
+            "app_images": {"web": {"ref": "web:v1"}, "web2": {"ref": "web:v2"}},
             "app_apps": {"web": {**settings, **app}},
         }
         play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables}
