@@ -137,6 +137,9 @@ class Platform:
             "images_source": "archive",
             "images_archive_dir": IMAGES_DIR,
             "platform_secrets_dir": str(self.secrets),
+            # Under emulation a node takes minutes to unpack an image.
+            "proxy_deadline_seconds": 1200,
+            "app_deadline_seconds": 1200,
         }
         command = [tool("ansible-playbook"), "-i", str(self.inventory), "site.yml", "--extra-vars", json.dumps(extra)]
         environment = {**os.environ, **self.vm.ansible_environment(), "ANSIBLE_TIMEOUT": "60", "LC_ALL": "C.UTF-8"}
@@ -309,7 +312,7 @@ def look_at_mesh(platform: Platform) -> None:
         platform.api(f"/services/{MESH_SERVICE}", manager, method="DELETE")
 
 
-def test(vm: Vm, steps: Steps, inventory: Path) -> list[str]:
+def test(vm: Vm, steps: Steps, inventory: Path, *, resumed: bool) -> list[str]:
     """Everything; return facts for the report."""
     facts = [
         vm.ssh(". /etc/os-release; echo $PRETTY_NAME").strip(),
@@ -317,8 +320,12 @@ def test(vm: Vm, steps: Steps, inventory: Path) -> list[str]:
         f"{vm.ssh('nproc').strip()} CPUs emulated without KVM",
     ]
     platform = Platform(vm, inventory)
-    with steps.step("site.yml on the fresh machine (first run)"):
-        expect(platform.converge("1-first") > 0, "the first run changed nothing")
+    if resumed:
+        with steps.step("site.yml on the machine that an earlier run left half done"):
+            platform.converge("1-resumed")
+    else:
+        with steps.step("site.yml on the fresh machine (first run)"):
+            expect(platform.converge("1-first") > 0, "the first run changed nothing")
     with steps.step("HTTPS, members, privileged nodes, cgroup v2, systemd"):
         wait_for("HTTPS", platform.answers, deadline_seconds=300)
         look_at_platform(platform)
@@ -357,16 +364,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="The platform on a real machine, from nothing")
     parser.add_argument("--inventory", type=Path, default=ROOT / "inventories" / "test")
     parser.add_argument("--keep", action="store_true", help="leave the machine running")
+    parser.add_argument("--resume", action="store_true", help="go on with the machine that an earlier run left running")
     arguments = parser.parse_args()
     steps = Steps()
     try:
         expect(arguments.inventory.exists(), f"there is no inventory {arguments.inventory}")
-        with steps.step("images saved on this machine"):
-            archives = save_images()
-        with steps.step("a fresh machine booted, SSH answers"):
-            vm = Vm.boot(images=archives)
+        if arguments.resume:
+            vm = Vm.running()
+        else:
+            with steps.step("images saved on this machine"):
+                archives = save_images()
+            with steps.step("a fresh machine booted, SSH answers"):
+                vm = Vm.boot(images=archives)
         try:
-            facts = test(vm, steps, arguments.inventory.resolve())
+            facts = test(vm, steps, arguments.inventory.resolve(), resumed=arguments.resume)
         finally:
             if not arguments.keep:
                 vm.poweroff()
