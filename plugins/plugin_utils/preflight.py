@@ -917,6 +917,9 @@ def resolve(world: World) -> dict[str, Any]:
             "name": str(world.variable("registry_address")).rpartition(":")[0],
             "port": _registry_port(str(world.variable("registry_address"))),
             "ip": inventory.offset(REGISTRY_OFFSET) if inventory.is_nested else outer,
+            # In the platform's own bridge; without nodes there, clients come by the docker host's address.
+            "container_ip": inventory.offset(REGISTRY_OFFSET),
+            "bind_address": "" if inventory.is_nested else outer,
         },
         "edge": {"host": edge_host, "ip": inventory.offset(EDGE_OFFSET) if edge_host else ""},
         "proxy": {

@@ -534,6 +534,8 @@ def test_the_platform_of_the_local_inventory() -> None:
         "name": "registry",
         "port": 5000,
         "ip": "172.30.0.2",
+        "container_ip": "172.30.0.2",
+        "bind_address": "",
     }
     assert platform_["edge"] == {"host": "vm1", "ip": "172.30.0.3"}
     assert platform_["mtu"] == 1500
