@@ -181,10 +181,10 @@ class Engine:
             filters = {"label": [f"{key}={value}" for key, value in labels.items()]}
             return [network["Name"] for network in self.api.networks(filters=filters)]
 
-    def volume_names(self, labels: Mapping[str, str]) -> list[str]:
-        """Names of the volumes that carry ``labels``."""
+    def volume_names(self, labels: Mapping[str, str] | Mapping[str, None]) -> list[str]:
+        """Names of the volumes that carry ``labels``; None stands for any value."""
         with self._errors("list volumes"):
-            filters = {"label": [f"{key}={value}" for key, value in labels.items()]}
+            filters = {"label": [key if value is None else f"{key}={value}" for key, value in labels.items()]}
             return [volume["Name"] for volume in self.api.volumes(filters=filters)["Volumes"] or []]
 
     def catalog_images(self) -> list[str]:

@@ -83,6 +83,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils import runner
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.env import LABEL_APP
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.reset import Remove, SeenPlatform, plan_reset
 
@@ -96,11 +97,13 @@ class Reset:
 
     def plan(self) -> runner.Plan:
         """Look for the label and the paths."""
-        labels = {PLATFORM_LABEL: self.params["platform"]}
+        labels = {PLATFORM_LABEL: str(self.params["platform"])}
+        # An engine that is itself a node holds the apps' env volumes among its own.
+        env_volumes = self.engine.volume_names({LABEL_APP: None}) if self.params["leave_swarm"] else []
         seen = SeenPlatform(
             containers=[container["Names"][0].lstrip("/") for container in self.engine.containers(labels)],
             networks=self.engine.network_names(labels),
-            volumes=self.engine.volume_names(labels),
+            volumes=self.engine.volume_names(labels) + env_volumes,
             images=self.engine.catalog_images(),
             pushed=self.engine.registry_images(self.params["registry"]) if self.params["registry"] else [],
             paths=[path for path in self.params["paths"] if os.path.lexists(path)],
