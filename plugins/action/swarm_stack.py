@@ -17,7 +17,7 @@ class ActionModule(ActionBase):
     """See the module's documentation."""
 
     _supports_check_mode = True
-    _supports_async = False
+    _supports_async = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
@@ -37,6 +37,11 @@ class ActionModule(ActionBase):
                 compose=rendered.compose, text=rendered.text, configs=rendered.configs, secrets=rendered.secrets
             )
         result.update(
-            self._execute_module(module_name="fungap.swarm.swarm_stack", module_args=args, task_vars=task_vars)
+            self._execute_module(
+                module_name="fungap.swarm.swarm_stack",
+                module_args=args,
+                task_vars=task_vars,
+                wrap_async=bool(self._task.async_val),
+            )
         )
         return result

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import replicas, with_replicas
+from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import named_items, replicas, with_replicas
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     CONVERGED,
     IMAGE_LABEL,
@@ -71,6 +71,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
 FAILED_FIRST = "failed"
 LOG_LINES = 20
+# For how long a network that another stack owns is waited for.
+NETWORK_SECONDS = 30
 LOG_BYTES = 4000
 
 
@@ -264,6 +266,7 @@ class StackOperation:
         )
 
     def _deploy(self, compose: Mapping[str, Any], counts: Mapping[str, int]) -> None:
+        self._await_networks(named_items(compose, "network"))
         self.engine.deploy_stack(
             self.stack,
             json.dumps(with_replicas(compose, counts)),
@@ -271,6 +274,25 @@ class StackOperation:
             registry_config=self.params["registry_config"],
         )
         self._networks()  # the deploy may have made some
+
+    def _await_networks(self, wanted: frozenset[str]) -> None:
+        """Another stack, which is being deployed beside this one, may own a network that this one uses."""
+        missing: set[str] = set()
+
+        def there() -> bool:
+            missing.clear()
+            missing.update(wanted - {network["Name"] for network in self.engine.swarm_networks()})
+            return not missing
+
+        if wanted:
+            wait_until(
+                there,
+                deadline_seconds=NETWORK_SECONDS,
+                failure=lambda: (
+                    f"stack {self.stack} uses network {', '.join(sorted(missing))}, which was not in the swarm within "
+                    f"{NETWORK_SECONDS} s: deploy the stack that owns it first"
+                ),
+            )
 
     def _watch(self, before: Mapping[str, Service]) -> Outcome:
         def allowed(look: Look) -> float:

@@ -32,7 +32,7 @@ def with_replicas(compose: Compose, counts: Mapping[str, int]) -> dict[str, Any]
 
 
 def named_items(compose: Compose, kind: str) -> frozenset[str]:
-    """Names in the swarm of the file's external configs or secrets. ``kind``: ``config`` or ``secret``."""
+    """Names in the swarm of the file's external items. ``kind``: ``config``, ``secret`` or ``network``."""
     section = compose.get(kind + "s") or {}
     return frozenset(
         definition.get("name") or key for key, definition in section.items() if (definition or {}).get("external")
