@@ -202,7 +202,7 @@ def _healthcheck(app: Mapping[str, Any]) -> Json:
         return {"disable": True}
     test = health.get("test") or [
         "CMD-SHELL",
-        _http_test(f"http://127.0.0.1:{app['port']}{health['path']}", health["timeout_seconds"]),
+        _http_test(app["port"], health["path"], health["timeout_seconds"]),
     ]
     return {
         "test": list(test) if not isinstance(test, str) else test,
@@ -213,17 +213,23 @@ def _healthcheck(app: Mapping[str, Any]) -> Json:
     }
 
 
-def _http_test(url: str, timeout_seconds: float) -> str:
-    """Ask for the URL with what the image has: wget, curl or node. 2xx and 3xx are well."""
+def _http_test(port: int, path: str, timeout_seconds: float) -> str:
+    """Ask for the path with what the image has: wget, curl, bash or node (the heaviest). 2xx and 3xx are well."""
+    url = f"http://127.0.0.1:{port}{path}"
     seconds = max(int(timeout_seconds), 1)
-    script = (
+    bash = (
+        f"exec 3<>/dev/tcp/127.0.0.1/{port} && printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3"
+        f" && read -r -t {seconds} _ code _ <&3 && [[ $code == [23]* ]]"
+    )
+    node = (
         f"require('http').get('{url}',r=>process.exit(r.statusCode<400?0:1))"
         f".on('error',()=>process.exit(1)).setTimeout({seconds * 1000},()=>process.exit(1))"
     )
     return (
         f"if command -v wget >/dev/null; then exec wget -q -T {seconds} -O /dev/null {url}; "
         f"elif command -v curl >/dev/null; then exec curl -fsS -m {seconds} -o /dev/null {url}; "
-        f'else exec node -e "{script}"; fi'
+        f'elif command -v bash >/dev/null; then exec bash -c "{bash.replace("$", chr(92) + "$")}"; '
+        f'else exec node -e "{node}"; fi'
     )
 
 
