@@ -255,7 +255,7 @@ def _pytest(runner: Runner, stage: str, folder: str, prefix: Sequence[str] = ())
     junit = LOGS / f"{stage}.xml"
     junit.unlink(missing_ok=True)
     command = [*prefix, "pytest", "-q", "-ra", "--color=no", "--durations=10", f"--junitxml={junit}", folder]
-    runner.step(stage, "pytest", command, junit=junit)
+    runner.step(stage, "pytest", command, junit=junit, limit_seconds=2700)
 
 
 def _scenarios() -> list[str]:
@@ -265,7 +265,9 @@ def _scenarios() -> list[str]:
 def _molecule(runner: Runner, stage: str, scenario: str) -> None:
     # Molecule makes an ansible.cfg of its own.
     command = [*AS_ROOT, "env", "-u", "ANSIBLE_CONFIG", "molecule", "test", "--scenario-name", scenario]
-    runner.step(stage, scenario, command, env={"ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1", "PY_COLORS": "0"})
+    env = {"ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1", "PY_COLORS": "0"}
+    # The platform's scenario brings it up more than twenty times.
+    runner.step(stage, scenario, command, env=env, limit_seconds=2700 if scenario == "platform" else 1500)
 
 
 def _own_files() -> set[str]:
