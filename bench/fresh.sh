@@ -1,11 +1,12 @@
 #!/bin/bash
-# From nothing to HTTPS: `make up` on a Debian that has git, make and nothing else, in a container of its own.
+# From nothing to HTTPS: `make up` on a Debian that has git, make, mount and certificates, in a container of its own.
 # usage: bench/fresh.sh [bookworm|trixie]     writes .cache/bench/fresh.json (the phases) and prints the seconds
 set -euo pipefail
 cd "$(dirname "$0")/.."
 suite=${1:-bookworm} name=bench-fresh image=bench-fresh:${1:-bookworm}
 mkdir -p .cache/bench
 command -v mmdebstrap > /dev/null || { echo "bench/fresh.sh: mmdebstrap is missing" >&2; exit 1; }
+# Nothing may be there yet, or any more: then there is nothing to remove.
 trap 'docker rm --force --volumes "$name" > /dev/null 2>&1; docker volume rm "$name" > /dev/null 2>&1 || true' EXIT
 
 docker image inspect "$image" > /dev/null 2>&1 ||

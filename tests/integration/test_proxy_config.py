@@ -59,7 +59,7 @@ def newest_image(repository: str) -> str:
     """The newest local image of the catalog."""
     tags = [tag for image in docker.from_env().images.list(repository) for tag in image.tags]
     if not tags:
-        pytest.skip(f"there is no image {repository}: run the images role first")
+        pytest.fail(f"there is no image {repository}: run the images role first")
     return tags[0]
 
 
