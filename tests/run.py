@@ -10,6 +10,7 @@ from end to end comes last, alone. Every step's output is in .cache/test-logs; a
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 from xml.etree import ElementTree
@@ -27,6 +28,7 @@ LOGS = ROOT / ".cache" / "test-logs"
 STAGES = ("lint", "unit", "sanity", "install", "engine", "integration", "molecule", "platform")
 NEED_ENGINE = {"integration", "molecule", "platform"}
 TAIL_LINES = 60
+CAUSE_LINES = 12
 # What needs an engine makes containers, folders in /run and the like.
 AS_ROOT = [] if os.geteuid() == 0 else ["sudo", "--preserve-env", "--set-home", "env", f"PATH={os.environ['PATH']}"]
 
@@ -41,6 +43,7 @@ class Result:
     passed: int = 0
     failed: int = 0
     skipped: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
 
 
 class Runner:
@@ -73,6 +76,8 @@ class Runner:
             output.flush()
             code = self._run_child(command, {**os.environ, **(env or {})}, cwd, output, limit_seconds)
         result = _result(stage, step, time.monotonic() - start, code, junit)
+        if result.failed:
+            result = replace(result, causes=_causes(log.read_text(errors="replace").splitlines()))
         self.add(result, log)
         return result.failed == 0
 
@@ -156,6 +161,14 @@ def _result(stage: str, step: str, seconds: float, code: int, junit: Path | None
     )
     # pytest can fail with no test failed (a broken conftest), and without any test at all.
     return Result(stage, step, seconds, max(total - failed - skipped, 0), max(failed, int(code != 0)), reasons)
+
+
+def _causes(lines: Sequence[str]) -> tuple[str, ...]:
+    """The lines that say why, of a tool's output: for the end of the run, which is what one sees of it."""
+    told = [
+        line[:300] for line in lines if re.match(r"FAILED |ERROR |E {2,}\S|fatal: |failed: |CRITICAL|stopped: ", line)
+    ]
+    return tuple(told or [line[:300] for line in lines])[-CAUSE_LINES:]
 
 
 # --- the stages ---
@@ -347,6 +360,9 @@ def summarize(runner: Runner, seconds: float) -> int:
     reasons = [f"skipped: {reason}" for result in results for reason in result.skipped]
     if reasons:
         print("\n" + "\n".join(reasons))
+    for result in results:
+        if result.failed:
+            print("\n".join([f"\n{result.stage}: {result.step} failed:", *result.causes]))
     passed, failed = sum(result.passed for result in results), sum(result.failed for result in results)
     print(f"\n{passed} passed, {failed} failed" + (f", {len(reasons)} skipped" if reasons else ""), flush=True)
     return failed
