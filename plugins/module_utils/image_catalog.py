@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import gzip
 import hashlib
@@ -22,6 +21,7 @@ from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
 from ansible_collections.fungap.swarm.plugins.module_utils.model import image as model
 from ansible_collections.fungap.swarm.plugins.module_utils.plan import image as planning
 from ansible_collections.fungap.swarm.plugins.module_utils.registry_api import Registry, RegistrySilentError
@@ -202,7 +202,7 @@ class ImageCatalog:
             pushes = [action for action in pushes if action.target.name not in there]
         durations: dict[str, float] = {}
         if makes:
-            with _lock():
+            with held(LOCK_FILE, "a run that makes images", wait_seconds=BUILD_TIMEOUT_SECONDS):
                 here = self._present()  # another run may have made some while this one waited
                 waiting = [action for action in makes if action.target.name not in here]
                 durations.update(_in_parallel(waiting, self._make))
@@ -419,15 +419,6 @@ def _os_release() -> dict[str, str]:
             return {key: value.strip("\"'") for key, _equals, value in pairs}
     except OSError:
         return {}
-
-
-@contextmanager
-def _lock() -> Iterator[None]:
-    """Let one run at a time make images on this docker host."""
-    os.makedirs(os.path.dirname(LOCK_FILE), exist_ok=True)
-    with open(LOCK_FILE, "w", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _in_parallel(actions: list[Any], work: Callable[[Any], None]) -> dict[str, float]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Revision
+
 Json = Mapping[str, Any]
 
 
@@ -46,4 +48,19 @@ def service_row(service: Json, tasks: Iterable[Json], nodes: Mapping[str, str]) 
         "nodes": sorted(nodes.get(task.get("NodeID", ""), "?") for task in running),
         "update": (service.get("UpdateStatus") or {}).get("State", ""),
         "error": failing[-1]["Status"].get("Err", "") if failing and len(running) < wanted else "",
+    }
+
+
+def revision_row(revision: Revision) -> dict[str, Any]:
+    """A row of an app's history. ``images``: by service."""
+    return {
+        "number": revision.number,
+        "when": revision.when,
+        "kind": revision.kind,
+        "who": revision.who,
+        "why": revision.why,
+        "verdict": revision.verdict,
+        "cause": revision.cause,
+        "images": revision.images,
+        "release": dict(revision.release),
     }
