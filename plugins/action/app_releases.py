@@ -1,12 +1,13 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Work out what every app is to run with, from the inventory, the revisions in force, and what the operator asked for."""
+"""What every app is to run with, by the inventory, the revisions in force, and what the operator asks for."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -44,6 +45,7 @@ class ActionModule(ActionBase):
             result["apps"] = {name: self._release(name, args, stacks.get(name)) for name in self.apps}
         except PlatformError as error:
             raise AnsibleActionFail(error.message) from error
+        result["settings"] = {name: one["release"]["app"] for name, one in result["apps"].items()}
         result["notes"] = [note for one in result["apps"].values() for note in one["notes"]]
         return result
 
@@ -68,7 +70,8 @@ class ActionModule(ActionBase):
 
     def _release(self, name: str, args: dict[str, Any], stack: dict[str, Any] | None) -> dict[str, Any]:
         app = self.apps[name]
-        row = next((row for row in (stack or {}).get("revisions", ()) if row["number"] == stack["in_force"]), None)
+        stack = stack or {"in_force": 0, "revisions": []}
+        row = next((row for row in stack["revisions"] if row["number"] == stack["in_force"]), None)
         env_file = os.path.join(args["env_dir"], app["env_file"]) if app["env_file"] else ""
         inventory = releases.of_inventory(app, self._image(app["image"], args), self._digest(env_file))
         release = releases.resolve(inventory, row["release"] if row else None)
@@ -90,7 +93,8 @@ class ActionModule(ActionBase):
             "release": release,
             # Where no file has the content any more, the nodes have its version.
             "env_file": env_file if by_content else "",
-            "base_revision": stack["in_force"] if stack else 0,
+            "env_versions": sorted({v for row in stack["revisions"] if (v := _env_version(row["release"]))}),
+            "base_revision": stack["in_force"],
             "notes": releases.notes(name, release, row),
         }
 
@@ -108,3 +112,7 @@ class ActionModule(ActionBase):
             return ""
         with open(self._loader.get_real_file(path), "rb") as file:
             return hashlib.sha256(file.read()).hexdigest()[:12]
+
+
+def _env_version(release: Mapping[str, Any]) -> str:
+    return str((release.get("env") or {}).get("version") or "")

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -262,6 +263,7 @@ class StackOperation:
         return result
 
     def _roll_out(self) -> Mapping[str, Any]:
+        start = time.monotonic()
         in_force = self.observed.in_force
         tasks_before = frozenset(task["ID"] for task in self.engine.tasks_of(self.stack))
         for name in image_drift(in_force, self.observed.services):
@@ -302,6 +304,9 @@ class StackOperation:
         self._prune()
         raise PlatformError(
             f"stack {self.stack}: the new revision {revision.number} is not what runs. {ending}\n{cause}",
+            name=self.stack,
+            who=revision.who,
+            seconds=round(time.monotonic() - start, 1),
             failures=failures,
             verdict=verdict,
             revision=target.number if target else None,
@@ -435,6 +440,7 @@ class StackOperation:
             "path": self.desired.path,
             "revision": revision.number if revision else None,
             "verdict": revision.verdict if revision else None,
+            "who": revision.who if revision else "",
         }
 
     def _failures(self, outcome: Outcome, tasks_before: frozenset[str]) -> list[dict[str, Any]]:

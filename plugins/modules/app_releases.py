@@ -97,9 +97,17 @@ apps:
     env_file:
       description: The file on the controller that has the env's content, empty where only the nodes have it.
       type: str
+    env_versions:
+      description: The versions of its env file that recorded revisions need.
+      type: list
+      elements: str
     base_revision:
       description: The revision in force that this was worked out from, V(0) for none.
       type: int
+settings:
+  description: The entries of RV(apps) in force, by name, such as P(fungap.swarm.app_routes#filter) takes them.
+  returned: success
+  type: dict
 notes:
   description: Where what runs is not what the inventory says.
   returned: success

@@ -300,11 +300,12 @@ class EnvVolume:
 
     def _refuse_other_owner(self, owner: env.Owner) -> None:
         """A version is its owner's: an image that runs as somebody else could not read it."""
-        owners = {volumes[self.version].owner for volumes in self.observed.volumes.values() if self.version in volumes}
-        if self.version and any(owners) and str(owner) not in owners:
+        held = [volumes.get(self.version or "") for volumes in self.observed.volumes.values()]
+        owners = {volume.owner for volume in held if volume and volume.owner}
+        if owners and str(owner) not in owners:
             raise PlatformError(
-                f"env version {self.version} belongs to user {', '.join(sorted(owners))}, and image {self.image} runs as "
-                f"{owner}, who could not read it: deploy the image together with its env file"
+                f"env version {self.version} belongs to user {', '.join(sorted(owners))}, and image {self.image} runs "
+                f"as {owner}, who could not read it: deploy the image together with its env file"
             )
 
     def _observe(self) -> None:

@@ -216,6 +216,10 @@ verdict:
       V(failed) (there was no earlier revision to go back to).
   type: str
   returned: when O(state=present)
+who:
+  description: Who asked for that revision.
+  type: str
+  returned: when O(state=present)
 drift:
   description: What was changed by hand since the deploy, a line C(service.field - recorded -> live) for each field.
   type: list

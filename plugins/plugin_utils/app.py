@@ -106,9 +106,9 @@ def app_compose(
 
     ``app``: as ``resolve_app`` returns it. ``image``: by digest. ``env_version``: of the env volume, for
     ``env_delivery: volume``. ``env_secret``: for ``env_delivery: secret``, its name in the swarm where it is there
-    already, and its content isn't at hand. ``ipvs``: whether the nodes' kernels balance virtual addresses; without, names resolve to
-    the replicas' own addresses and ports are the nodes' own. ``network``: the external overlay that the proxy is on.
-    ``mtu``: of the stack's own network, in bytes.
+    already, and its content isn't at hand. ``ipvs``: whether the nodes' kernels balance virtual addresses; without,
+    names resolve to the replicas' own addresses and ports are the nodes' own. ``network``: the external overlay that
+    the proxy is on. ``mtu``: of the stack's own network, in bytes.
     """
     name = app["name"]
     service: Json = {

@@ -16,11 +16,13 @@ a change of the inventory is never lost.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import CONVERGED, IN_FORCE
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import CONVERGED, IN_FORCE, Node
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import satisfies
 
 Json = Mapping[str, Any]
 RUNS = ("app", "image", "env")
@@ -76,7 +78,7 @@ def change(name: str, release: Json, settings: Json, *, image: str = "", digest:
 
 
 def rollback(name: str, stack: Json | None, inventory: Json, to: int | None = None) -> dict[str, Any]:
-    """The release of an earlier revision. ``stack``: of platform_info. ``to``: its number, None for the last healthy."""
+    """The release of an earlier revision. ``stack``: of platform_info. ``to``: a number, None: the last healthy."""
     target = rollback_target(name, stack, to)
     return {**{key: target["release"][key] for key in RUNS}, "inventory": dict(inventory)}
 
@@ -125,3 +127,26 @@ def notes(name: str, release: Json, row: Json | None) -> list[str]:
         f"App {name} keeps {', '.join(differing)} of revision {row['number']} ({row['kind'] or 'deploy'}{by}, "
         f"{row['when']}), which the inventory has otherwise"
     ]
+
+
+def eligible_nodes(nodes: Iterable[Json], constraints: Sequence[str]) -> list[Json]:
+    """The platform's nodes that may run an app. What only the swarm knows of a node is no reason to leave it out."""
+    found = []
+    for node in nodes:
+        facts = {"node.role": node["role"], "node.hostname": node["name"]}
+        facts.update({f"node.labels.{key}": str(value) for key, value in (node.get("labels") or {}).items()})
+        known = [one for one in constraints if re.split(r"[\s=!]", one.strip())[0] in facts]
+        seen = Node(id="", name=node["name"], ready=True, active=True, facts=facts)
+        if node.get("availability", "active") == "active" and satisfies(seen, known):
+            found.append(node)
+    return found
+
+
+def taken_images(references: Mapping[str, str]) -> dict[str, Any]:
+    """Entries of the image catalog for images that come from other registries, by the name that each gets here."""
+    for name, reference in references.items():
+        if "@sha256:" not in reference and ":" not in reference.rpartition("/")[2]:
+            raise PlatformError(
+                f"{name}: image {reference!r} names no version: add a tag or a digest, as in {reference}:42"
+            )
+    return {name: {"pull": reference, "source": "pull", "follow": True} for name, reference in references.items()}
