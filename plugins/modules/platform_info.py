@@ -34,6 +34,10 @@ options:
     description: The O(fungap.swarm.swarm_stack#module:path) that the stacks are deployed with. With it, RV(stacks)
       tells who changes one right now.
     type: path
+  wait_seconds:
+    description: How long to wait for nodes that are not ready yet, and services whose replicas do not all run yet.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -78,6 +82,7 @@ stacks:
       type: str
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -94,7 +99,12 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     parse_revision,
     parse_service,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.model.status import node_row, revision_row, service_row
+from ansible_collections.fungap.swarm.plugins.module_utils.model.status import (
+    node_row,
+    revision_row,
+    service_row,
+    unwell,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import drift
 from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path
 
@@ -105,15 +115,21 @@ class Status:
     def __init__(self, params: dict[str, Any]) -> None:
         self.sockets: list[str] = params["manager_sockets"]
         self.stacks_dir: str | None = params["stacks_dir"]
+        self.wait_seconds: int = params["wait_seconds"]
 
     def plan(self) -> runner.Plan:
         """Read; there is never anything to do."""
         manager = self._manager()
-        members, tasks = manager.swarm_nodes(), manager.swarm_tasks()
-        names = {node["ID"]: node["Description"]["Hostname"] for node in members}
-        nodes = [node_row(node) for node in members]
-        seen = manager.swarm_services()
-        services = [service_row(service, tasks, names) for service in seen]
+        end = time.monotonic() + self.wait_seconds
+        while True:
+            seen = manager.swarm_services()
+            members, tasks = manager.swarm_nodes(), manager.swarm_tasks()
+            names = {node["ID"]: node["Description"]["Hostname"] for node in members}
+            nodes = [node_row(node) for node in members]
+            services = [service_row(service, tasks, names) for service in seen]
+            if not unwell(nodes, services) or time.monotonic() >= end:
+                break
+            time.sleep(0.5)
         return runner.Plan(
             result={
                 "nodes": sorted(nodes, key=lambda row: (row["role"], row["name"])),
@@ -167,6 +183,7 @@ def main() -> None:
         {
             "manager_sockets": {"type": "list", "elements": "path", "required": True},
             "stacks_dir": {"type": "path"},
+            "wait_seconds": {"type": "int", "default": 0},
         },
     )
 

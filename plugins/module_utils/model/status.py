@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Revision
@@ -64,3 +64,15 @@ def revision_row(revision: Revision) -> dict[str, Any]:
         "images": revision.images,
         "release": dict(revision.release),
     }
+
+
+def unwell(nodes: Sequence[Json], services: Sequence[Json]) -> list[str]:
+    """What does not work, a sentence each. ``nodes``, ``services``: rows as above."""
+    found = [f"node {node['name']} is {node['state']}" for node in nodes if node["state"] != "ready"]
+    if nodes and not any(node["leader"] for node in nodes):
+        found.append("the swarm has no leader")
+    for service in services:
+        if service["running"] < service["wanted"]:
+            why = f": {service['error']}" if service["error"] else ""
+            found.append(f"service {service['name']} runs {service['running']} of {service['wanted']}{why}")
+    return found
