@@ -25,6 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -360,8 +361,8 @@ def measure_rollout(rounds: int) -> str:
     own.up()
     own.deploy(0)
     for number in range(1, 2 * rounds, 2):
-        timed(theirs, lambda number=number: own.bare_update(number))
-        timed(ours, lambda number=number: own.deploy(number + 1))
+        timed(theirs, partial(own.bare_update, number))
+        timed(ours, partial(own.deploy, number + 1))
     own.down()
     title = "## Rollout of 6 replicas, two at a time, each watched for 30 s"
     return "\n\n".join([title, table(ours, theirs), ratio("rollout", ours, theirs)])
