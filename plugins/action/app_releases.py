@@ -44,6 +44,9 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(error.message) from error
         result["settings"] = {name: one["release"]["app"] for name, one in result["apps"].items()}
         result["notes"] = [note for one in result["apps"].values() for note in one["notes"]]
+        if self._task.check_mode:  # else they stand in the summary
+            for note in result["notes"]:
+                self._display.display(f"  {note}")
         return result
 
     def _look(self, args: dict[str, Any], app: str, task_vars: dict[str, Any] | None) -> dict[str, Any]:
