@@ -407,13 +407,25 @@ class StackOperation:
                         "task": f"{state.service}.{task.slot}" if task.slot else state.service,
                         "node": nodes.get(task.node_id, task.node_id),
                         "state": task.state,
-                        "error": task.error or task.message,
+                        "error": self._error(task, nodes.get(task.node_id, "")),
                         "exit_code": task.exit_code,
                         "log": self._log(task),
                         "health_log": self._health_log(task, nodes.get(task.node_id, "")),
                     }
                 )
         return failures
+
+    def _error(self, task: Task, node: str) -> str:
+        """The task's error; of an image that could not be pulled, which swarm says is missing, also why."""
+        error = task.error or task.message
+        socket = (self.params["node_sockets"] or {}).get(node)
+        if "No such image" not in error or not socket:
+            return error
+        try:
+            Engine(socket).pull_with_config(task.template["ContainerSpec"]["Image"], self.params["registry_config"])
+        except PlatformError as problem:
+            return f"{error}: {problem.message}"
+        return f"{error} (by now it can be pulled)"
 
     def _log(self, task: Task) -> str:
         return self.engine.task_log(task.id, lines=LOG_LINES)[-LOG_BYTES:].strip() if task.container_id else ""

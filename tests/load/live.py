@@ -147,9 +147,12 @@ class Live:
 
         ``image``: by digest, ``env_file``: its content.
         """
-        process = self.start_roll_out(image, env_file, deadline_seconds, **app)
-        output, errors = process.communicate()
-        return _result(output, errors)
+        return self.result(self.start_roll_out(image, env_file, deadline_seconds, **app))
+
+    @staticmethod
+    def result(process: subprocess.Popen[str]) -> dict[str, Any]:
+        """The result of a rollout that was started."""
+        return _result(*process.communicate())
 
     def start_roll_out(
         self, image: str = "", env_file: str = "", deadline_seconds: float = 0, **app: Any
@@ -266,11 +269,12 @@ class Live:
     # --- the clients ---
 
     @contextmanager
-    def load(self, what: str, factor: float = 1.0, settle_seconds: float = 2) -> Iterator[Load]:
+    def load(self, what: str, *, factor: float = 1.0, kinds: str = "", settle_seconds: float = 2) -> Iterator[Load]:
         """Steady load while something is done; its counts are told at the end of the test run."""
         load = Load()
         command = [sys.executable, str(HERE / "client.py"), "--address", self.where.address]
         command += ["--host", self.where.host, "--ca", self.where.ca, "--factor", str(factor)]
+        command += ["--kinds", kinds] if kinds else []
         client = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             assert client.stdout
