@@ -39,7 +39,7 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import h2.config
@@ -55,6 +55,7 @@ KINDS = ("keepalive", "http2", "new", "post", "slow", "websocket")
 RATES = {"keepalive": 22.0, "http2": 22.0, "new": 12.0, "post": 10.0, "slow": 1.0, "websocket": 8.0}
 ANSWER_SECONDS = 30.0
 RECONNECT_SECONDS = 10.0
+AT_ONCE_SECONDS = 0.5
 SOCKETS = 4
 HTTP2_CONNECTIONS = 3
 SLOW_SECONDS = 5
@@ -125,7 +126,7 @@ class Http1Connection:
     def __init__(self, target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.target, self.reader, self.writer = target, reader, writer
         self.state = h11.Connection(h11.CLIENT)
-        self.used = False
+        self.used = self.is_answering = False
 
     @classmethod
     async def open(cls, target: Target, context: ssl.SSLContext) -> Http1Connection:
@@ -142,11 +143,12 @@ class Http1Connection:
             headers += [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         if close:
             headers.append(("Connection", "close"))
+        began, self.is_answering = time.monotonic(), False
         try:
             return await self._ask(h11.Request(method=method, target=path, headers=headers), body)
         except (OSError, h11.RemoteProtocolError) as error:
-            # Nothing has come back over a connection that had been idle: it was closed as the request went out.
-            untouched = self.used and self.state.their_state is h11.SEND_RESPONSE
+            # A connection that had been idle ended at once, without a byte: it was closed as the request went out.
+            untouched = self.used and not self.is_answering and time.monotonic() - began < AT_ONCE_SECONDS
             raise Broken(f"connection broke ({type(error).__name__})", untouched=untouched) from error
         finally:
             self.used = True
@@ -160,7 +162,9 @@ class Http1Connection:
         while True:
             event = self.state.next_event()
             if event is h11.NEED_DATA:
-                self.state.receive_data(await self.reader.read(65536))
+                data = await self.reader.read(65536)
+                self.is_answering |= bool(data)
+                self.state.receive_data(data)
             elif isinstance(event, h11.Response):
                 status = event.status_code
             elif isinstance(event, h11.Data):
@@ -553,7 +557,7 @@ class Load:
             "run_id": self.run_id,
             "sent": sum(tally.sent for tally in self.tallies.values()),
             "good": sum(tally.good for tally in self.tallies.values()),
-            "kinds": {kind: asdict(tally) for kind, tally in self.tallies.items()},
+            "kinds": {kind: {**vars(tally), "failures": dict(tally.failures)} for kind, tally in self.tallies.items()},
             "versions": dict(self.versions),
             "replicas": dict(self.replicas),
             "reconnects": self.reconnects,

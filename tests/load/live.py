@@ -246,21 +246,22 @@ class Live:
     def image_from(self, name: str, dockerfile: str) -> str:
         """Build an image on the app's own and push it to the platform's registry; its reference by digest."""
         base = f"{self.where.registry}/express-app-base:zl"
-        # The docker host has it under the name that it was built under; by digest it has to be asked for.
-        source = self.outer.images.get(self.image)
-        source.tag(base)
+        self.outer.images.pull(self.image, auth_config=self._credentials).tag(base)
         text = f"FROM {base}\n{dockerfile}\n"
         tag = f"{self.where.registry}/express-app:{name}"
         self.outer.images.build(fileobj=io.BytesIO(text.encode()), tag=tag, rm=True, pull=False)
         self.made += [base, tag]
         return self.push(tag)
 
+    @property
+    def _credentials(self) -> Any:
+        config = docker.auth.load_config(f"{self.where.registry_config}/config.json")
+        return docker.auth.resolve_authconfig(config, self.where.registry)
+
     def push(self, tag: str) -> str:
         """Push an image of the docker host; its reference by digest."""
-        config = docker.auth.load_config(f"{self.where.registry_config}/config.json")
-        credentials = docker.auth.resolve_authconfig(config, self.where.registry)
         repository, _, version = tag.rpartition(":")
-        for line in self.outer.images.push(repository, version, auth_config=credentials, stream=True, decode=True):
+        for line in self.outer.images.push(repository, version, auth_config=self._credentials, stream=True, decode=True):
             assert "error" not in line, line
             if digest := (line.get("aux") or {}).get("Digest"):
                 return f"{repository}@{digest}"
