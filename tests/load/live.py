@@ -261,7 +261,7 @@ class Live:
     def push(self, tag: str) -> str:
         """Push an image of the docker host; its reference by digest."""
         repository, _, version = tag.rpartition(":")
-        for line in self.outer.images.push(repository, version, auth_config=self._credentials, stream=True, decode=True):
+        for line in self.outer.api.push(repository, version, auth_config=self._credentials, stream=True, decode=True):
             assert "error" not in line, line
             if digest := (line.get("aux") or {}).get("Digest"):
                 return f"{repository}@{digest}"
