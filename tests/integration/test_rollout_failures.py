@@ -6,9 +6,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
-import os
 import re
-import signal
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,14 +15,16 @@ from typing import Any
 
 import pytest
 
-from ..load.live import APP, Live, Load, check, tell, wait_for
+from ..load.live import APP, Live, Load, check, kill_tree, tell, wait_for
 
 LIGHT: dict[str, Any] = {"factor": 0.25, "kinds": "keepalive,http2,new,post,websocket"}
-# An app that is judged quickly: all replicas at once, watched for as long as its health check needs to fail.
-QUICK = {
-    "health": {"interval_seconds": 1, "timeout_seconds": 2, "retries": 1, "start_period_seconds": 1},
-    "update": {"monitor_seconds": 1, "parallelism": 0},
+# An app that is judged quickly: all replicas at once, each watched for a moment.
+QUICK: dict[str, Any] = {
+    "health": {"interval_seconds": 1, "timeout_seconds": 2, "retries": 5, "start_period_seconds": 0},
+    "update": {"parallelism": 0},
+    "service": {"deploy": {"update_config": {"monitor": "2s"}, "rollback_config": {"monitor": "2s"}}},
 }
+ONE_BY_ONE = {"update": {"parallelism": 1}}
 Failed = Callable[..., dict[str, Any]]
 
 
@@ -52,19 +52,19 @@ def template(live: Live) -> dict[str, Any]:
 
 
 @contextmanager
-def light_load(live: Live, what: str, *, may_cut: bool = False) -> Iterator[Load]:
+def light_load(live: Live, what: str, *, may_cut: bool = False, is_logged: bool = True) -> Iterator[Load]:
     with live.load(what, **LIGHT, settle_seconds=1) as load:
         yield load
-    check(load, may_cut=may_cut)
+    check(load, may_cut=may_cut, is_logged=is_logged)
 
 
 @pytest.fixture
 def fails(live: Live) -> Failed:
     """Roll out what must fail, under load; the old revision serves before, meanwhile and after."""
 
-    def run(what: str, *causes: str, may_cut: bool = False, **changes: Any) -> dict[str, Any]:
+    def run(what: str, *causes: str, is_logged: bool = True, **changes: Any) -> dict[str, Any]:
         before = template(live)
-        with light_load(live, what, may_cut=may_cut) as load:
+        with light_load(live, what, is_logged=is_logged) as load:
             started = time.monotonic()
             result = live.roll_out(**changes)
             seconds = time.monotonic() - started
@@ -74,7 +74,7 @@ def fails(live: Live) -> Failed:
         for cause in causes:
             assert cause in result["msg"], result["msg"]
         assert template(live) == before
-        assert list(load.report["versions"]) == ["1.0.0"], "only the old version ever served"
+        assert len(load.report["versions"]) == 1, "only the old version ever served"
         return {**result, "took": seconds}
 
     return run
@@ -98,7 +98,7 @@ def test_an_image_that_is_missing(live: Live, fails: Failed) -> None:
 
 
 def test_an_image_for_another_architecture(live: Live, fails: Failed) -> None:
-    fails("an image for another architecture", "arm64", image=foreign_image(live), deadline_seconds=10)
+    fails("an image for another architecture", "unsupported platform", image=foreign_image(live), deadline_seconds=10)
 
 
 def test_a_crash_at_start(live: Live, fails: Failed) -> None:
@@ -143,7 +143,7 @@ def test_a_registry_that_is_down(live: Live, fails: Failed) -> None:
     registry = live.container("registry")
     registry.stop(timeout=2)
     try:
-        fails("a registry that is down", "connection refused", image=image, deadline_seconds=10)
+        fails("a registry that is down", "dial tcp", image=image, deadline_seconds=10)
     finally:
         registry.start()
 
@@ -172,7 +172,7 @@ def test_a_target_that_would_hide_code(fails: Failed) -> None:
 def test_a_node_that_dies_during_the_rollout(live: Live, other_version: str) -> None:
     victim = live.container(live.workers[0])
     with light_load(live, "a node that dies during the rollout", may_cut=True):
-        process = live.start_roll_out(other_version)
+        process = live.start_roll_out(other_version, **ONE_BY_ONE)
         wait_for("the update to begin", lambda: version_runs(live, other_version))
         victim.kill()
         result = outcome(live, process)
@@ -184,7 +184,7 @@ def test_a_node_that_dies_during_the_rollout(live: Live, other_version: str) -> 
 
 def test_a_manager_that_restarts_during_the_rollout(live: Live, other_version: str) -> None:
     with light_load(live, "a manager that restarts during the rollout", may_cut=True):
-        process = live.start_roll_out(other_version)
+        process = live.start_roll_out(other_version, **ONE_BY_ONE)
         wait_for("the update to begin", lambda: version_runs(live, other_version))
         live.container(live.managers[0]).restart(timeout=20)
         tells_the_truth(live, outcome(live, process), other_version)
@@ -194,22 +194,22 @@ def test_a_manager_that_restarts_during_the_rollout(live: Live, other_version: s
 
 def test_a_run_that_is_killed_during_the_rollout(live: Live, other_version: str) -> None:
     with light_load(live, "a run that is killed during the rollout"):
-        process = live.start_roll_out(other_version)
+        process = live.start_roll_out(other_version, **ONE_BY_ONE)
         wait_for("the update to begin", lambda: version_runs(live, other_version))
-        os.killpg(process.pid, signal.SIGKILL)
+        kill_tree(process.pid)
         process.wait()
-        result = live.roll_out(other_version)
+        result = live.roll_out(other_version, **ONE_BY_ONE)
         assert not result.get("failed"), result["msg"]
         assert runs(live, other_version)
     with light_load(live, "and one whose new version is broken"):
         broken = live.image_from("broken", """CMD ["node", "-e", "process.exit(5)"]""")
-        process = live.start_roll_out(broken)
+        process = live.start_roll_out(broken, **ONE_BY_ONE)
         wait_for(
             "the update to begin", lambda: live.service()["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"] == broken
         )
-        os.killpg(process.pid, signal.SIGKILL)
+        kill_tree(process.pid)
         process.wait()
-        result = live.roll_out(other_version)
+        result = live.roll_out(other_version, **ONE_BY_ONE)
         assert not result.get("failed"), result["msg"]
         wait_for("three replicas of it", lambda: runs(live, other_version))
     back_to_the_old_version(live)
