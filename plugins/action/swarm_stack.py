@@ -1,16 +1,23 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Controller part of ``swarm_stack``: reads the compose file, names configs and secrets, starts the module once."""
+"""Controller part of ``swarm_stack``: reads the compose file, names configs and secrets, follows the rollout."""
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.plugin_utils.background import run_followed
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
+
+MODULE = "fungap.swarm.swarm_stack"
+FOLDER = "/etc/fungap/stacks"
 
 
 class ActionModule(ActionBase):
@@ -22,7 +29,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = plain(self._task.args)
-        args.pop("text", None)
+        for key in ("text", "rollout", "progress"):
+            args.pop(key, None)
         if args.get("state", "present") == "present" and args.get("name") and args.get("compose"):
             for key in ("configs", "secrets"):
                 if not isinstance(args.get(key) or {}, dict):
@@ -36,12 +44,31 @@ class ActionModule(ActionBase):
             args.update(
                 compose=rendered.compose, text=rendered.text, configs=rendered.configs, secrets=rendered.secrets
             )
-        result.update(
-            self._execute_module(
-                module_name="fungap.swarm.swarm_stack",
-                module_args=args,
-                task_vars=task_vars,
-                wrap_async=bool(self._task.async_val),
-            )
-        )
+        args.setdefault("who", f"{getpass.getuser()}@{socket.gethostname()}")
+        result.update(self._deploy(args, task_vars))
         return result
+
+    def _deploy(self, args: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """One start of the module where nothing is to be rolled out; else a job that outlives the controller."""
+        in_background = bool(self._task.async_val)
+        if in_background or self._task.check_mode:
+            found: dict[str, Any] = self._execute_module(MODULE, args, task_vars=task_vars, wrap_async=in_background)
+            return found
+        found = self._execute_module(MODULE, {**args, "rollout": "later"}, task_vars=task_vars)
+        if not found.pop("pending", False):
+            return found
+        progress = os.path.join(str(args.get("path") or FOLDER), f".{args['name']}.progress")
+        done = run_followed(
+            self,
+            MODULE,
+            {**args, "progress": progress},
+            task_vars,
+            progress=progress,
+            show=lambda seconds, text: self._show(str(args["name"]), seconds, text),
+        )
+        # The job found the same to do, and shows it without its diff where it failed.
+        return {**done, "diff": done.get("diff") or found.get("diff") or {}}
+
+    def _show(self, stack: str, seconds: float, text: str) -> None:
+        for line in text.splitlines():
+            self._display.display(f"  {stack} {seconds:4.0f} s  {line}")

@@ -32,6 +32,8 @@ except ImportError:
     DOCKER_IMPORT_ERROR = traceback.format_exc()
 
 Json = dict[str, Any]
+# Username and password by registry host.
+Credentials = Mapping[str, Mapping[str, str]]
 
 # Docker 20.10, the oldest engine of the supported distributions.
 OLDEST_API = "1.41"
@@ -241,20 +243,27 @@ class Engine:
             images = self.api.images(filters={"reference": reference})
         return {tag: image["Id"] for image in images for tag in image.get("RepoTags") or []}
 
-    def pull_problem(self, reference: str) -> str | None:
+    def pull_problem(self, reference: str, credentials: Credentials) -> str | None:
         """Why ``reference`` can't be pulled; None when its registry has it. Nothing is downloaded."""
         try:
-            self.api.inspect_distribution(reference)
+            self.api.inspect_distribution(reference, auth_config=_auth_for(reference, credentials))
         except docker.errors.APIError as error:
             return str(error.explanation or error)
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
             return str(error)
         return None
 
-    def pull_image(self, reference: str) -> None:
+    def source_digest(self, reference: str, credentials: Credentials) -> str:
+        """The digest that ``reference`` has in its own registry now. Nothing is downloaded."""
+        with self._errors(f"ask for {reference}"):
+            found = self.api.inspect_distribution(reference, auth_config=_auth_for(reference, credentials))
+            return str(found["Descriptor"]["digest"])
+
+    def pull_image(self, reference: str, credentials: Credentials | None = None) -> None:
         """Pull ``reference`` (with its tag or digest)."""
         with self._errors(f"pull {reference}"):
-            self._follow(self.api.pull(reference, stream=True, decode=True), f"pull {reference}")
+            auth = _auth_for(reference, credentials or {})
+            self._follow(self.api.pull(reference, stream=True, decode=True, auth_config=auth), f"pull {reference}")
 
     def import_image(self, tar: IO[bytes], repository: str, tag: str, changes: list[str]) -> None:
         """Make a one-layer image of a root filesystem's tar; ``changes`` are Dockerfile instructions."""
@@ -682,6 +691,12 @@ class Engine:
         """``GET /services``; a manager's engine only."""
         with self._errors("list the swarm's services"):
             return list(self.api.services())
+
+
+def _auth_for(reference: str, credentials: Credentials) -> dict[str, str] | None:
+    registry, _name = docker.auth.resolve_repository_name(reference)
+    found = credentials.get(registry)
+    return {"username": found["username"], "password": found["password"]} if found else None
 
 
 def _frames(stream: bytes) -> bytes:

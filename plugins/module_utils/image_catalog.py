@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import gzip
 import hashlib
@@ -18,10 +17,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
 from ansible_collections.fungap.swarm.plugins.module_utils.model import image as model
 from ansible_collections.fungap.swarm.plugins.module_utils.plan import image as planning
 from ansible_collections.fungap.swarm.plugins.module_utils.registry_api import Registry, RegistrySilentError
@@ -45,6 +46,7 @@ class ImageCatalog:
         self.params = params
         self.engine = Engine(params["docker_socket"])
         self.entries = model.parse_catalog(params["catalog"])
+        self.credentials: Mapping[str, Mapping[str, str]] = params["credentials"] or {}
         self.authorities = _read_authorities(params["trusted_ca_files"])
         self.contexts: Mapping[str, Mapping[str, str]] = params["contexts"] or {}
         self.targets: dict[str, planning.Target] = {}
@@ -56,7 +58,9 @@ class ImageCatalog:
         names = self.params["names"]
         if names is None:
             names = [entry.name for entry in self.entries.values() if not entry.internal]
+        unknown = self._follow(names)
         self.targets, problems = planning.resolve(self.entries, names, self.params["source"], self._circumstances())
+        problems.update(unknown)
         here = self._present()
         problems.update(self._pull_problems(here))
         only = self.params["push_names"]
@@ -90,6 +94,20 @@ class ImageCatalog:
             warnings=warnings,
         )
 
+    def _follow(self, names: Iterable[str]) -> dict[str, str]:
+        """Name what is to be followed by the digest that it has now; name -> why that can't be known."""
+        problems = {}
+        for name in names:
+            entry = self.entries.get(name)
+            if not entry or not entry.follow or (entry.source or self.params["source"]) != "pull":
+                continue
+            try:
+                digest = self.engine.source_digest(entry.pull, self.credentials)
+                self.entries[name] = replace(entry, pull=model.by_digest(entry.pull, digest), follow=False)
+            except PlatformError as error:
+                problems[name] = error.message
+        return problems
+
     def _circumstances(self) -> planning.Circumstances:
         trusted = hashlib.sha256(b"".join(self.authorities)).hexdigest() if self.authorities else ""
         return planning.Circumstances(
@@ -114,12 +132,15 @@ class ImageCatalog:
         if not pulls:
             return {}
         with ThreadPoolExecutor(max_workers=len(pulls)) as pool:
-            found = pool.map(lambda target: Engine(self.engine.socket).pull_problem(target.pull), pulls)
+            found = pool.map(self._pull_problem, (target.pull for target in pulls))
         return {
             target.name: f"cannot pull {target.pull}: {problem}"
             for target, problem in zip(pulls, found, strict=True)
             if problem
         }
+
+    def _pull_problem(self, reference: str) -> str | None:
+        return Engine(self.engine.socket).pull_problem(reference, self.credentials)
 
     def _judge(self, problems: dict[str, str]) -> list[str]:
         """Fail by name, or leave out what can't be had and all that stands on it; return warnings."""
@@ -202,7 +223,7 @@ class ImageCatalog:
             pushes = [action for action in pushes if action.target.name not in there]
         durations: dict[str, float] = {}
         if makes:
-            with _lock():
+            with held(LOCK_FILE, "a run that makes images", wait_seconds=BUILD_TIMEOUT_SECONDS):
                 here = self._present()  # another run may have made some while this one waited
                 waiting = [action for action in makes if action.target.name not in here]
                 durations.update(_in_parallel(waiting, self._make))
@@ -239,7 +260,7 @@ class ImageCatalog:
             context = _authorities_context(target.pull, self.authorities)
             engine.build_image(context, target.image, args={}, labels={model.RECIPE_LABEL: target.recipe})
         else:
-            engine.pull_image(target.pull)
+            engine.pull_image(target.pull, self.credentials)
             engine.tag_image(target.pull, target.image)
 
     def _build(self, engine: Engine, target: planning.Target) -> None:
@@ -419,15 +440,6 @@ def _os_release() -> dict[str, str]:
             return {key: value.strip("\"'") for key, _equals, value in pairs}
     except OSError:
         return {}
-
-
-@contextmanager
-def _lock() -> Iterator[None]:
-    """Let one run at a time make images on this docker host."""
-    os.makedirs(os.path.dirname(LOCK_FILE), exist_ok=True)
-    with open(LOCK_FILE, "w", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _in_parallel(actions: list[Any], work: Callable[[Any], None]) -> dict[str, float]:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -15,6 +16,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import named_items, replicas, with_replicas
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     CONVERGED,
@@ -51,6 +53,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
     Action,
     CreateItem,
     Deploy,
+    Record,
     RemoveFile,
     RemoveItem,
     RemoveNetwork,
@@ -66,7 +69,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
     plan_prune,
     rollback_target,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.rollout import Look, Outcome, Report, watch
+from ansible_collections.fungap.swarm.plugins.module_utils.rollout import Look, Outcome, watch
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
 FAILED_FIRST = "failed"
@@ -79,21 +82,18 @@ PULL_SECONDS = 10
 
 
 class StackOperation:
-    """``params``: the module's, after the action plugin filled in the names.
+    """``params``: the module's, after the action plugin filled in the names."""
 
-    ``report``: gets the services' states at every look while it waits.
-    """
-
-    def __init__(self, params: Mapping[str, Any], report: Report | None = None) -> None:
+    def __init__(self, params: Mapping[str, Any]) -> None:
         self.params = params
         self.stack: str = params["name"]
         self.engine = Engine(params["socket"])
-        self.report = report
         self.pull_problems: dict[tuple[str, str], str] = {}
         compose = params["compose"] or {}
         contents = {("config", name): text for name, text in (params["configs"] or {}).items()}
         contents.update({("secret", name): text for name, text in (params["secrets"] or {}).items()})
         self.contents: dict[tuple[str, str], str] = contents
+        self.told = ""
         self.desired = Desired(
             stack=self.stack,
             compose=compose,
@@ -101,6 +101,7 @@ class StackOperation:
             path=os.path.join(params["path"], self.stack, "compose.yml"),
             items=frozenset(contents),
             keep=max(params["keep"], 1),
+            release=params["release"] or {},
         )
 
     # --- look ---
@@ -113,6 +114,7 @@ class StackOperation:
             return Plan(
                 actions=actions, before=in_force.text if in_force else "", after="", result={"name": self.stack}
             )
+        self._refuse_other_base()
         actions = plan_present(self.observed, self.desired)
         deploys = any(isinstance(action, Deploy) for action in actions)
         if deploys:
@@ -203,14 +205,50 @@ class StackOperation:
                     "or on another node: name it by digest (name@sha256:...)"
                 )
 
+    def _refuse_other_base(self) -> None:
+        base, in_force = self.params["base_revision"], self.observed.in_force
+        if base is None or base == (in_force.number if in_force else 0):
+            return
+        now = f"revision {in_force.number} ({_origin(in_force)})" if in_force else "no revision"
+        raise PlatformError(
+            f"stack {self.stack} was changed meanwhile: {now} is in force, and this was worked out from "
+            f"{f'revision {base}' if base else 'no revision'}. Run it again"
+        )
+
     # --- act ---
 
     def apply(self, plan: Plan) -> Mapping[str, Any]:
+        if self.params["rollout"] == "later" and any(isinstance(action, Deploy) for action in plan.actions):
+            return {"pending": True}
+        # What the lock's last holder did may have changed what the plan was made from.
+        with held(
+            lock_path(self.params["path"], self.stack),
+            f"{self.params['kind'] or 'a deploy'} of {self.stack} by {self.params['who'] or 'somebody'} since {_now()}",
+            wait_seconds=self.params["lock_seconds"],
+            waiting=lambda other: self._tell(f"waiting for {other}"),
+        ) as killed:
+            if killed:
+                self._tell(f"{killed} was killed before its end: taking over")
+            return self._apply(self.plan().actions)
+
+    def _tell(self, text: str) -> None:
+        """Leave word for whoever follows the rollout."""
+        path = self.params["progress"]
+        if path and text != self.told:
+            with open(path + ".new", "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(path + ".new", path)
+            self.told = text
+
+    def _report(self, states: Sequence[ServiceState]) -> None:
+        self._tell("\n".join(map(str, states)))
+
+    def _apply(self, actions: Sequence[Action]) -> Mapping[str, Any]:
         if self.params["state"] == "absent":
-            self._remove_all(plan.actions)
+            self._remove_all(actions)
             return {}
         result: Mapping[str, Any] = {}
-        for action in plan.actions:
+        for action in actions:
             if isinstance(action, CreateItem):
                 content = self.contents[(action.kind, action.name)]
                 self.engine.create_swarm_item(action.kind, action.name, content, {STACK_LABEL: self.stack})
@@ -218,11 +256,17 @@ class StackOperation:
                 _write_private(self.desired.path, self.desired.text)
             elif isinstance(action, Deploy):
                 result = self._roll_out()
+            elif isinstance(action, Record):
+                in_force = self.observed.in_force
+                verdict = in_force.verdict if in_force else UNVERIFIED
+                result = self._result(self._record(verdict, self.observed.services))
+                self._prune()
             else:
                 self._remove(action)
         return result
 
     def _roll_out(self) -> Mapping[str, Any]:
+        start = time.monotonic()
         in_force = self.observed.in_force
         tasks_before = frozenset(task["ID"] for task in self.engine.tasks_of(self.stack))
         for name in image_drift(in_force, self.observed.services):
@@ -263,6 +307,9 @@ class StackOperation:
         self._prune()
         raise PlatformError(
             f"stack {self.stack}: the new revision {revision.number} is not what runs. {ending}\n{cause}",
+            name=self.stack,
+            who=revision.who,
+            seconds=round(time.monotonic() - start, 1),
             failures=failures,
             verdict=verdict,
             revision=target.number if target else None,
@@ -305,7 +352,7 @@ class StackOperation:
             counts = {one.spec["Name"]: one.replicas for one in services if one.replicas is not None}
             return deadline_seconds([one.spec for one in services], counts, nodes=len(look.nodes))
 
-        return watch(self._look, before, deadline_seconds=allowed, report=self.report)
+        return watch(self._look, before, deadline_seconds=allowed, report=self._report)
 
     def _roll_back(self, target: Revision, *, swarm_did: bool) -> str:
         """Make an earlier revision run again; returns a sentence for the operator."""
@@ -338,8 +385,12 @@ class StackOperation:
             text=self.desired.text,
             specs={name: service.spec for name, service in services.items()},
             verdict=verdict,
-            when=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            when=_now(),
             cause=cause,
+            who=self.params["who"] or "",
+            why=self.params["why"] or "",
+            kind=self.params["kind"] or "",
+            release=self.desired.release,
         )
         labels = {STACK_LABEL: self.stack, REVISION_LABEL: str(revision.number), VERDICT_LABEL: verdict}
         name = record_name(self.stack, revision.number)
@@ -392,6 +443,7 @@ class StackOperation:
             "path": self.desired.path,
             "revision": revision.number if revision else None,
             "verdict": revision.verdict if revision else None,
+            "who": revision.who if revision else "",
         }
 
     def _failures(self, outcome: Outcome, tasks_before: frozenset[str]) -> list[dict[str, Any]]:
@@ -445,6 +497,21 @@ class StackOperation:
             engine = Engine(socket, timeout_seconds=5) if socket else self.engine
             return engine.health_log(task.container_id)[-LOG_BYTES:]
         return ""
+
+
+def lock_path(folder: str, stack: str) -> str:
+    """The file whose lock a run holds while it changes a stack."""
+    return os.path.join(folder, f".{stack}.lock")
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _origin(revision: Revision) -> str:
+    """Where a revision comes from, in words."""
+    by = f" by {revision.who}" if revision.who else ""
+    return f"{revision.kind or 'deploy'}{by}, {revision.when}"
 
 
 def _counts(states: Iterable[ServiceState]) -> dict[str, dict[str, int]]:

@@ -60,7 +60,13 @@ options:
   content:
     description:
       - Text of the env file, kept byte for byte (as UTF-8). Each line is C(KEY=VALUE), a comment or blank.
-      - Required for O(state=present), except in a call that only sets the labels of O(ready).
+      - Required for O(state=present) unless O(version) is given, and except in a call that only sets the labels of
+        O(ready).
+    type: str
+  version:
+    description:
+      - Instead of O(content), a version that nodes hold already. It is copied to those that lack it. It fails where no
+        node of the swarm holds it.
     type: str
   file_name:
     description: Name of the file in the volume.
@@ -157,23 +163,23 @@ EXAMPLES = r"""
 
 RETURN = r"""
 version:
-  description: Version of O(content), 12 hexadecimal digits.
-  returned: when O(content) is given
+  description: Version of O(content), 12 hexadecimal digits, or O(version).
+  returned: when O(content) or O(version) is given
   type: str
   sample: 4a1f6f2c9b3e
 volume:
   description: Name of the volume that holds it on every node.
-  returned: when O(content) is given
+  returned: when O(content) or O(version) is given
   type: str
   sample: web_env_4a1f6f2c9b3e
 constraint:
   description: Placement constraint that keeps a service on nodes that hold it.
-  returned: when O(content) is given
+  returned: when O(content) or O(version) is given
   type: str
   sample: node.labels.fungap.env.web.4a1f6f2c9b3e == ready
 owner:
   description: Numeric owner of the file.
-  returned: when O(content) is given
+  returned: when O(content) or O(version) is given
   type: str
   sample: "1000:1000"
 ready:
@@ -195,10 +201,8 @@ left_out:
 
 import io
 import tarfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -207,6 +211,7 @@ from typing import Any, TypeVar
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model import env
+from ansible_collections.fungap.swarm.plugins.module_utils.parallel import in_parallel
 from ansible_collections.fungap.swarm.plugins.module_utils.plan import env_volume as planning
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan, run
 
@@ -249,6 +254,7 @@ class EnvVolume:
         self.content: bytes | None = (
             None if params["content"] is None else params["content"].encode("utf-8", "surrogateescape")
         )
+        self.version: str | None = params["version"] or None
         self.file_name: str = params["file_name"]
         self.target = env.check_target(params["target"])
         self.image: str | None = params["image"] or None
@@ -265,8 +271,8 @@ class EnvVolume:
             raise PlatformError("nodes: two entries have the same name")
         if self.content is not None:
             env.parse_env(params["content"])
-        if self.content is None and self.sockets and not self.absent:
-            raise PlatformError("content is required for writing to nodes")
+        if self.content is None and self.version is None and self.sockets and not self.absent:
+            raise PlatformError("content or version is required for writing to nodes")
         if not self.sockets and not self.manager_socket:
             raise PlatformError("give nodes to write to, or manager_socket to set labels, or both")
         self.engines: dict[str, Engine] = {}
@@ -284,12 +290,23 @@ class EnvVolume:
         if self.absent:
             self._refuse_removal_in_use()
             return self._planned(None)
-        if self.content is None:
+        if self.content is None and self.version is None:
             return self._planned(None)
         verified = self._verify(pull=False)
         if verified is None:
             return self._planned(self.owner or env.Owner(), first=[Verify(_given(self.image, "image"), self.target)])
+        self._refuse_other_owner(verified.owner)
         return self._planned(verified.owner)
+
+    def _refuse_other_owner(self, owner: env.Owner) -> None:
+        """A version is its owner's: an image that runs as somebody else could not read it."""
+        held = [volumes.get(self.version or "") for volumes in self.observed.volumes.values()]
+        owners = {volume.owner for volume in held if volume and volume.owner}
+        if owners and str(owner) not in owners:
+            raise PlatformError(
+                f"env version {self.version} belongs to user {', '.join(sorted(owners))}, and image {self.image} runs "
+                f"as {owner}, who could not read it: deploy the image together with its env file"
+            )
 
     def _observe(self) -> None:
         volumes: dict[str, Mapping[str, env.EnvVolume]] = {}
@@ -317,7 +334,7 @@ class EnvVolume:
 
             return look_at_node
 
-        self.left_out = self._in_parallel({name: look(name) for name in self.sockets})
+        self.left_out = in_parallel({name: look(name) for name in self.sockets})
         if self.sockets and not self.engines:
             reasons = "; ".join(f"{node}: {reason}" for node, reason in sorted(self.left_out.items()))
             raise PlatformError(f"no node of app {self.app} can be written to: {reasons}")
@@ -447,15 +464,31 @@ class EnvVolume:
         )
 
     def _desired(self, owner: env.Owner | None) -> planning.Desired:
-        version = None
+        version = None if self.absent else self.version
         if self.content is not None and not self.absent:
             version = env.env_version(self.content, owner or env.Owner(), self.file_name)
         if self.manager_socket:
             # Without content it is not known which version is the current one: only labels are set.
             keep = self.keep if version else None
-            return planning.Desired(version, keep, self.keep_versions, self.ready, labels=True, absent=self.absent)
+            return planning.Desired(
+                version,
+                keep,
+                self.keep_versions,
+                self.ready,
+                labels=True,
+                absent=self.absent,
+                content=self.content is not None,
+            )
         kept = self.keep_versions.union(*self.ready.values())
-        return planning.Desired(version, 0 if self.ready_given else None, kept, {}, labels=False, absent=self.absent)
+        return planning.Desired(
+            version,
+            0 if self.ready_given else None,
+            kept,
+            {},
+            labels=False,
+            absent=self.absent,
+            content=self.content is not None,
+        )
 
     # --- acting ---
 
@@ -480,7 +513,7 @@ class EnvVolume:
             return work_on_node
 
         nodes = {action.node for action in plan.actions if not isinstance(action, (planning.Label, planning.Unlabel))}
-        failed = self._in_parallel({node: work(node) for node in nodes})
+        failed = in_parallel({node: work(node) for node in nodes})
         self._change_labels(
             [action for action in plan.actions if isinstance(action, planning.Label) and action.node not in failed]
         )
@@ -536,24 +569,6 @@ class EnvVolume:
 
     def _helper_labels(self) -> dict[str, str]:
         return {env.LABEL_HELPER: "env_volume", env.LABEL_APP: self.app}
-
-    @staticmethod
-    def _in_parallel(jobs: Mapping[str, Callable[[], None]]) -> dict[str, str]:
-        """Run the jobs at the same time; the message of each that failed, by its name."""
-        failed: dict[str, str] = {}
-        lock = threading.Lock()
-
-        def guarded(name: str) -> None:
-            try:
-                jobs[name]()
-            except PlatformError as error:
-                with lock:
-                    failed[name] = error.message
-
-        if jobs:
-            with ThreadPoolExecutor(max_workers=min(len(jobs), 8)) as pool:
-                list(pool.map(guarded, jobs))
-        return failed
 
 
 def _with_labels(added: Mapping[str, str], removed: frozenset[str], spec: dict[str, Any]) -> dict[str, Any]:
@@ -626,6 +641,7 @@ def main() -> None:
             "app": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "content": {"type": "str", "no_log": True},
+            "version": {"type": "str"},
             "file_name": {"type": "str", "default": ".env"},
             "target": {"type": "str", "default": "/usr/src/app/env"},
             "image": {"type": "str"},
@@ -637,6 +653,7 @@ def main() -> None:
             "keep": {"type": "int", "default": 5},
             "keep_versions": {"type": "list", "elements": "str", "default": []},
         },
+        mutually_exclusive=[("content", "version")],
     )
 
 

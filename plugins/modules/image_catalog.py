@@ -48,6 +48,8 @@ options:
       - C(internal=true) is a base of others; it is only made when one of them is built, never pushed, and needs no
         archive.
       - C(push=false) keeps an image out of the registry.
+      - C(follow=true) asks on every call which digest the tag in C(pull) has now, and takes another image when that
+        changed. Without it a reference is taken once.
     type: dict
     required: true
   names:
@@ -113,6 +115,11 @@ options:
   registry_config:
     description: The folder with the C(config.json) of a Docker CLI that has the registry's credentials.
     type: path
+  credentials:
+    description: For the registries that images are pulled from, by host (C(docker.io) for Docker Hub), each with
+      C(username) and C(password).
+    type: dict
+    default: {}
   certs_dir:
     description: Where the engine finds its registries' certificates.
     type: path
@@ -213,6 +220,7 @@ def main() -> None:
             "push_names": {"type": "list", "elements": "str"},
             "registry_address": {"type": "str"},
             "registry_config": {"type": "path"},
+            "credentials": {"type": "dict", "default": {}, "no_log": True},
             "certs_dir": {"type": "path", "default": "/etc/docker/certs.d"},
             "contexts": {"type": "dict"},
         },

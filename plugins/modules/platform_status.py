@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: platform_status
-short_description: Print nodes and services of a platform
+short_description: Print nodes and services of a platform, or the revisions of an app
 version_added: 0.1.0
 description:
   - Prints nodes, services and what is wrong with them as tables, on the controller.
@@ -37,6 +37,16 @@ options:
     type: list
     elements: str
     default: []
+  stacks_dir:
+    description: Where the stacks' compose files are. With it, who changes one right now is shown.
+    type: path
+  history_of:
+    description: Print the revisions of this stack instead.
+    type: str
+  wait_seconds:
+    description: How long to wait for nodes that are not ready yet, and services whose replicas do not all run yet.
+    type: int
+    default: 0
   strict:
     description: Fail where a node is not ready or a service does not run as wanted.
     type: bool

@@ -114,6 +114,47 @@ options:
         read there.
     type: dict
     default: {}
+  release:
+    description:
+      - What this deploy means to whoever asked for it, recorded with the revision and returned by
+        M(fungap.swarm.platform_info). No secrets. Where it differs from what is recorded and the compose file doesn't,
+        a revision is recorded, and no service is touched.
+    type: dict
+    default: {}
+  kind:
+    description:
+      - What it is recorded as.
+    type: str
+    choices: [site, deploy, rollback, scale]
+  who:
+    description:
+      - Who asked for it, for the record.
+    type: str
+  why:
+    description:
+      - The reason, for the record.
+    type: str
+  base_revision:
+    description:
+      - The revision in force that the wanted state was worked out from, V(0) for none. When another one is in force by
+        now, the task fails and changes nothing.
+    type: int
+  lock_seconds:
+    description:
+      - One run at a time changes a stack. How long this one waits for another to end. The lock of a run that was killed
+        is free at once.
+    type: int
+    default: 900
+  rollout:
+    description:
+      - Set by the controller part. V(later) leaves a rollout to another start of the module.
+    type: str
+    choices: [now, later]
+    default: now
+  progress:
+    description:
+      - Set by the controller part. The file in which the progress is told.
+    type: path
   text:
     description:
       - Set by the controller part. Do not use it.
@@ -175,6 +216,10 @@ verdict:
       V(failed) (there was no earlier revision to go back to).
   type: str
   returned: when O(state=present)
+who:
+  description: Who asked for that revision.
+  type: str
+  returned: when O(state=present)
 drift:
   description: What was changed by hand since the deploy, a line C(service.field - recorded -> live) for each field.
   type: list
@@ -224,6 +269,14 @@ def main() -> None:
             "deadline_seconds": {"type": "float"},
             "keep": {"type": "int", "default": 5},
             "node_sockets": {"type": "dict", "default": {}},
+            "release": {"type": "dict", "default": {}},
+            "kind": {"type": "str", "choices": ["site", "deploy", "rollback", "scale"]},
+            "who": {"type": "str"},
+            "why": {"type": "str"},
+            "base_revision": {"type": "int"},
+            "lock_seconds": {"type": "int", "default": 900},
+            "rollout": {"type": "str", "choices": ["now", "later"], "default": "now"},
+            "progress": {"type": "path"},
             "text": {"type": "str"},
         },
         required_if=[("state", "present", ["compose"])],

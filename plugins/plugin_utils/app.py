@@ -26,6 +26,7 @@ DEFAULTS: Json = {
     "env_file": "",
     "env_target": "",
     "env_delivery": "volume",
+    "pinned": False,
     "environment": {},
     "health": {
         "enabled": True,
@@ -96,6 +97,7 @@ def app_compose(
     *,
     image: str,
     env_version: str | None = None,
+    env_secret: str | None = None,
     ipvs: bool = False,
     network: str = "public",
     mtu: int | None = None,
@@ -103,9 +105,10 @@ def app_compose(
     """The app's stack as a compose file's dict.
 
     ``app``: as ``resolve_app`` returns it. ``image``: by digest. ``env_version``: of the env volume, for
-    ``env_delivery: volume``. ``ipvs``: whether the nodes' kernels balance virtual addresses; without, names resolve to
-    the replicas' own addresses and ports are the nodes' own. ``network``: the external overlay that the proxy is on.
-    ``mtu``: of the stack's own network, in bytes.
+    ``env_delivery: volume``. ``env_secret``: for ``env_delivery: secret``, its name in the swarm where it is there
+    already, and its content isn't at hand. ``ipvs``: whether the nodes' kernels balance virtual addresses; without,
+    names resolve to the replicas' own addresses and ports are the nodes' own. ``network``: the external overlay that
+    the proxy is on. ``mtu``: of the stack's own network, in bytes.
     """
     name = app["name"]
     service: Json = {
@@ -142,6 +145,8 @@ def app_compose(
     if app["env_file"] and app["env_delivery"] == "secret":
         # The module that deploys it defines the secret and names it by its content.
         service["secrets"] = [{"source": "env", "target": f"{app['env_target'] or DEFAULT_TARGET}/.env"}]
+        if env_secret:
+            document["secrets"] = {"env": {"external": True, "name": env_secret}}
     document["services"][SERVICE] = _merged(service, app["service"])
     for extra, definition in app["services"].items():
         if extra == SERVICE:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.model.status import unwell
+
 Row = Mapping[str, Any]
 
 
@@ -17,25 +19,25 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
-def problems(nodes: Sequence[Row], services: Sequence[Row]) -> list[str]:
-    """What is not as it should be, a sentence each."""
-    found = [f"node {node['name']} is {node['state']}" for node in nodes if node["state"] != "ready"]
-    found += [
+def problems(nodes: Sequence[Row], services: Sequence[Row], stacks: Mapping[str, Row]) -> list[str]:
+    """What does not work, and what is worth knowing, a sentence each."""
+    notable = [
         f"node {node['name']} is set to {node['availability']}" for node in nodes if node["availability"] != "active"
     ]
-    if nodes and not any(node["leader"] for node in nodes):
-        found.append("the swarm has no leader")
-    for service in services:
-        if service["running"] < service["wanted"]:
-            why = f": {service['error']}" if service["error"] else ""
-            found.append(f"service {service['name']} runs {service['running']} of {service['wanted']}{why}")
-        if service["update"] in ("paused", "rollback_paused", "rollback_completed"):
-            found.append(f"the last update of service {service['name']} ended as {service['update']}")
-    return found
+    notable += [
+        f"the last update of service {service['name']} ended as {service['update']}"
+        for service in services
+        if service["update"] in ("paused", "rollback_paused", "rollback_completed")
+    ]
+    for name, stack in stacks.items():
+        notable += [f"changed by hand since the deploy of {name}: {line}" for line in stack["drift"]]
+        if stack["locked_by"]:
+            notable.append(f"at work: {stack['locked_by']}")
+    return [*unwell(nodes, services), *notable]
 
 
-def status_lines(nodes: Sequence[Row], services: Sequence[Row]) -> list[str]:
-    """Nodes, services and problems."""
+def status_lines(nodes: Sequence[Row], services: Sequence[Row], stacks: Mapping[str, Row]) -> list[str]:
+    """Nodes, services, revisions in force, and problems."""
     lines = table(
         ("NODE", "ROLE", "STATE", "AVAILABILITY", "ADDRESS", "ENGINE"),
         (
@@ -63,13 +65,46 @@ def status_lines(nodes: Sequence[Row], services: Sequence[Row]) -> list[str]:
             for service in services
         ),
     )
-    wrong = problems(nodes, services)
+    in_force = [
+        (name, *_revision(row)[:6])
+        for name, stack in stacks.items()
+        for row in stack["revisions"]
+        if row["number"] == stack["in_force"]
+    ]
+    if in_force:
+        lines += ["", *table(("STACK", *_REVISION[:6]), in_force)]
+    wrong = problems(nodes, services, stacks)
     lines += (
         ["", *(f"! {problem}" for problem in wrong)]
         if wrong
         else ["", "All nodes are ready, all services run as wanted."]
     )
     return lines
+
+
+_REVISION = ("REVISION", "SINCE", "WHAT", "WHO", "IMAGE", "ENV", "VERDICT", "WHY")
+
+
+def history_lines(stack: Row | None) -> list[str]:
+    """The revisions of one stack, newest first; the one in force is marked."""
+    if not stack:
+        return ["It was never deployed."]
+    rows = [_revision(row) for row in stack["revisions"]]
+    lines = table(_REVISION, [(f"{row[0]} *" if row[0] == stack["in_force"] else row[0], *row[1:]) for row in rows])
+    for row in stack["revisions"]:
+        if row["cause"]:
+            lines += ["", f"{row['number']} {row['verdict'].replace('_', ' ')}:", *row["cause"].splitlines()[:6]]
+    return [*lines, "", "* in force"]
+
+
+def _revision(row: Row) -> tuple[Any, ...]:
+    release = row["release"]
+    asked = str(release["app"]["image"]) if release else ""
+    images = [_short(image).rpartition("/")[2] for image in row["images"].values()]
+    image = f"{asked} {release['image'].rpartition('sha256:')[2][:12]}" if asked else " ".join(images)
+    env = str((release.get("env") or {}).get("digest") or "")
+    what = row["kind"] or "deploy"
+    return (row["number"], row["when"], what, row["who"], image, env, row["verdict"].replace("_", " "), row["why"])
 
 
 def _short(image: str) -> str:

@@ -41,7 +41,7 @@ def test_a_catalog_becomes_entries() -> None:
     [
         ({"Web": {}}, "'Web' is no image name"),
         ({"web": "nginx"}, "web: must be a dictionary"),
-        ({"web": {"from": "nginx"}}, "web: unknown from; known are build, internal, pull, push, source"),
+        ({"web": {"from": "nginx"}}, "web: unknown from; known are build, follow, internal, pull, push, source"),
         ({"web": {"source": "hub"}}, "source must be one of pull, build, archive, not 'hub'"),
         ({"web": {"push": "no"}}, "web: push must be true or false, not 'no'"),
         ({"web": {"build": "./web"}}, "web: build must be a dictionary"),

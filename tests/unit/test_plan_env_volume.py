@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import EnvVolume
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.env_volume import (
     Copy,
@@ -42,6 +43,18 @@ def seen(volumes_of: dict[str, dict[str, EnvVolume]], labels: dict[str, str] | N
     [
         pytest.param(seen({"n1": {}}, {"n1": ""}), Desired("v1"), [Write("n1", "v1"), Label("n1", "v1")], id="new"),
         pytest.param(seen({"n1": volumes("v1")}), Desired("v1"), [], id="no-op"),
+        pytest.param(
+            seen({"n1": volumes("v1", "v2"), "n2": volumes("v2")}),
+            Desired("v1", content=False),
+            [Copy("n2", "v1", "n1"), Label("n2", "v1")],
+            id="back to a version that a node holds",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1", "v2"), "n2": volumes("v1")}, {"n1": "v1", "n2": "v1"}),
+            Desired("v1", content=False, keep=0),
+            [Remove("n1", "v2")],
+            id="back to a version that all hold",
+        ),
         pytest.param(
             seen({"n1": volumes("v1")}, {"n1": ""}),
             Desired("v1"),
@@ -171,3 +184,8 @@ def test_labels_after() -> None:
     desired = Desired("v3", keep=1, ready={"n3": frozenset({"v3"})})
     actions = plan_env_volume(observed, desired)
     assert labels_after(observed, actions, desired) == {"n1": ["v2", "v3"], "n2": ["v2", "v3"], "n3": ["v3"]}
+
+
+def test_a_version_that_nobody_holds_is_refused() -> None:
+    with pytest.raises(PlatformError, match="env version v1 is on no node of the swarm any more"):
+        plan_env_volume(seen({"n1": volumes("v2")}), Desired("v1", content=False))

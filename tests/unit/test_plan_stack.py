@@ -116,6 +116,12 @@ S = Item("secret", "i3", "app_key_s")
             ["deploy stack app: what runs was never recorded"],
             id="killed before the record",
         ),
+        pytest.param(
+            RUNS,
+            desired(release={"app": {"hosts": ["b"]}}),
+            ["record a revision of stack app: its services stay as they are"],
+            id="only what is known of it changed",
+        ),
         pytest.param(replace(RUNS, file_text=None), desired(), ["write /s/app/compose.yml"], id="file missing"),
         pytest.param(replace(RUNS, file_text="x"), desired(), ["write /s/app/compose.yml"], id="file edited"),
         pytest.param(

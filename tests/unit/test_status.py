@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.status import service_row
-from ansible_collections.fungap.swarm.plugins.plugin_utils.status import problems, status_lines
+from ansible_collections.fungap.swarm.plugins.plugin_utils.status import history_lines, problems, status_lines
 
 NODE = {
     "name": "manager1",
@@ -43,15 +43,57 @@ SERVICE = {
     ],
 )
 def test_each_problem_is_named(node: dict[str, Any], service: dict[str, Any], problem: str) -> None:
-    assert problems([NODE | node], [SERVICE | service]) == [problem]
-    assert f"! {problem}" in status_lines([NODE | node], [SERVICE | service])
+    assert problems([NODE | node], [SERVICE | service], {}) == [problem]
+    assert f"! {problem}" in status_lines([NODE | node], [SERVICE | service], {})
 
 
 def test_nothing_wrong() -> None:
-    assert problems([NODE], [SERVICE]) == []
+    assert problems([NODE], [SERVICE], {}) == []
     assert "web_web  3/3       manager1 worker1 worker2  registry:5000/web@sha256:abababababab" in status_lines(
-        [NODE], [SERVICE]
+        [NODE], [SERVICE], {}
     )
+
+
+REVISION = {
+    "number": 7,
+    "when": "2026-01-01T10:00:00Z",
+    "kind": "deploy",
+    "who": "me@here",
+    "why": "sale",
+    "verdict": "converged",
+    "cause": "",
+    "images": {"web": "registry:5000/web@sha256:" + "ab" * 32},
+    "release": {
+        "app": {"image": "team/web:42"},
+        "image": "registry:5000/web@sha256:" + "ab" * 32,
+        "env": {"digest": "e1"},
+    },
+}
+FAILED = {**REVISION, "number": 8, "verdict": "rolled_back", "cause": "it died\nlog: oops", "release": {}, "why": ""}
+STACK = {"in_force": 7, "revisions": [FAILED, REVISION], "drift": [], "locked_by": ""}
+
+
+def test_history() -> None:
+    assert history_lines(None) == ["It was never deployed."]
+    assert history_lines(STACK) == [
+        "REVISION  SINCE                 WHAT    WHO      IMAGE                     ENV  VERDICT      WHY",
+        "8         2026-01-01T10:00:00Z  deploy  me@here  web@sha256:abababababab        rolled back",
+        "7 *       2026-01-01T10:00:00Z  deploy  me@here  team/web:42 abababababab  e1   converged    sale",
+        "",
+        "8 rolled back:",
+        "it died",
+        "log: oops",
+        "",
+        "* in force",
+    ]
+
+
+def test_status_shows_what_is_in_force_and_what_was_changed_by_hand() -> None:
+    stack = {**STACK, "drift": ["web.Image: 1 -> 2"], "locked_by": "deploy of web by me@here"}
+    lines = status_lines([NODE], [SERVICE], {"web": stack})
+    assert "web    7         2026-01-01T10:00:00Z  deploy  me@here  team/web:42 abababababab  e1" in lines
+    assert "! changed by hand since the deploy of web: web.Image: 1 -> 2" in lines
+    assert "! at work: deploy of web by me@here" in lines
 
 
 def task(state: str, desired: str = "running", **more: Any) -> dict[str, Any]:

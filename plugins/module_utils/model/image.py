@@ -23,7 +23,7 @@ DEFAULT_MIRROR = "http://deb.debian.org/debian"
 DEFAULT_SECURITY_MIRROR = "http://security.debian.org/debian-security"
 
 _NAME = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\Z")
-_ENTRY_KEYS = {"pull", "build", "source", "internal", "push"}
+_ENTRY_KEYS = {"pull", "build", "source", "internal", "push", "follow"}
 _BUILD_KEYS = {"bootstrap", "packages", "context", "base", "args"}
 
 
@@ -49,6 +49,7 @@ class Entry:
 
     ``pull``: the pinned reference of an official image. ``source``: overrides the catalog's. ``internal``: only a base
     of others: made when one of them is built, never pushed, not in an archive. ``push``: it belongs in the registry.
+    ``follow``: what ``pull`` means is asked for on every call.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Entry:
     source: str = ""
     internal: bool = False
     push: bool = True
+    follow: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _parse_entry(name: str, value: Any) -> Entry:
     source = value.get("source") or ""
     if source and source not in SOURCES:
         raise PlatformError(f"{name}: source must be one of {', '.join(SOURCES)}, not {source!r}")
-    for key in ("internal", "push"):
+    for key in ("internal", "push", "follow"):
         if not isinstance(value.get(key, False), bool):
             raise PlatformError(f"{name}: {key} must be true or false, not {value[key]!r}")
     return Entry(
@@ -132,7 +134,15 @@ def _parse_entry(name: str, value: Any) -> Entry:
         source=source,
         internal=value.get("internal", False),
         push=value.get("push", True),
+        follow=value.get("follow", False),
     )
+
+
+def by_digest(reference: str, digest: str) -> str:
+    """``reference`` with a digest in place of its tag."""
+    name = reference.partition("@")[0]
+    path, slash, last = name.rpartition("/")
+    return f"{path}{slash}{last.partition(':')[0]}@{digest}"
 
 
 def _parse_build(name: str, value: Any) -> Build:

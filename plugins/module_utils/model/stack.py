@@ -98,7 +98,8 @@ class Item:
 class Revision:
     """The record of one deploy. ``specs``: service name -> normalised spec as it was after the deploy.
 
-    ``text``: the compose file as a person reads it. ``when``: UTC, ISO 8601. ``cause``: why it failed.
+    ``text``: the compose file as a person reads it. ``when``: UTC, ISO 8601. ``cause``: why it failed. ``who``,
+    ``why``, ``kind`` (site, deploy, rollback, scale): the operator's. ``release``: the app as the caller describes it.
     """
 
     number: int
@@ -109,6 +110,15 @@ class Revision:
     when: str
     cause: str = ""
     id: str = ""
+    who: str = ""
+    why: str = ""
+    kind: str = ""
+    release: Json = field(default_factory=dict)
+
+    @property
+    def images(self) -> dict[str, str]:
+        """Service name -> image."""
+        return {name: str(one.get("image") or "") for name, one in (self.compose.get("services") or {}).items()}
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,7 @@ class Observed:
 class Desired:
     """``compose``: as deployed, items by their names in the swarm; ``text``: the same as it is written to ``path``.
 
-    ``items``: (kind, name in the swarm) of everything that the caller gave content for.
+    ``items``: (kind, name in the swarm) of everything that the caller gave content for. ``release``: as in Revision.
     """
 
     stack: str
@@ -141,6 +151,7 @@ class Desired:
     path: str
     items: frozenset[tuple[str, str]] = frozenset()
     keep: int = 5
+    release: Json = field(default_factory=dict)
 
 
 def record_name(stack: str, number: int) -> str:
@@ -262,6 +273,10 @@ def dump_revision(stack: str, revision: Revision) -> str:
             "when": revision.when,
             "verdict": revision.verdict,
             "cause": revision.cause,
+            "who": revision.who,
+            "why": revision.why,
+            "kind": revision.kind,
+            "release": revision.release,
             "compose": revision.compose,
             "text": revision.text,
             "specs": revision.specs,
@@ -282,4 +297,8 @@ def parse_revision(config: Json) -> Revision:
         when=data["when"],
         cause=data["cause"],
         id=config["ID"],
+        who=data.get("who", ""),
+        why=data.get("why", ""),
+        kind=data.get("kind", ""),
+        release=data.get("release") or {},
     )

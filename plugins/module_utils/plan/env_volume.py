@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import EnvVolume
 
 Versions = frozenset[str]
@@ -42,7 +43,8 @@ class Desired:
     ``version``: the one that the app is about to run with, None when there is none (state absent, or labels only).
     ``keep``: how many older ones stay for rollbacks, None when none is to be removed; ``keep_versions``: that stay
     in any case. ``ready``: node to versions that another call wrote. ``labels``: whether node labels can be set (a
-    manager is at hand). ``absent``: take everything away.
+    manager is at hand). ``absent``: take everything away. ``content``: the version's content is at hand; else it comes
+    from a node that holds it.
     """
 
     version: str | None = None
@@ -51,6 +53,7 @@ class Desired:
     ready: Mapping[str, Versions] = field(default_factory=dict)
     labels: bool = True
     absent: bool = False
+    content: bool = True
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,12 @@ def outdated_versions(observed: Observed, desired: Desired) -> Versions:
 
 def plan_env_volume(observed: Observed, desired: Desired) -> list[Action]:
     """Actions in the order in which they are safe: no label without content, at any moment."""
+    if desired.version is not None and not desired.content:
+        said = {*observed.labels.values(), *desired.ready.values()}
+        if not any(desired.version in versions for versions in said):
+            raise PlatformError(
+                f"env version {desired.version} is on no node of the swarm any more: deploy with the env file itself"
+            )
     outdated = outdated_versions(observed, desired)
     actions: list[Action] = []
     unlabel: list[Action] = []
@@ -160,7 +169,9 @@ def plan_env_volume(observed: Observed, desired: Desired) -> list[Action]:
         labelled = observed.labels.get(node, NONE)
         actions.extend(RemoveHelper(node, helper) for helper in observed.helpers.get(node, ()))
         for version in reversed(age_order(observed) if desired.version is not None or desired.absent else []):
-            if version == desired.version or (observed.holds(node, version) and version not in outdated):
+            if (version == desired.version and desired.content) or (
+                observed.holds(node, version) and version not in outdated
+            ):
                 continue
             if version in labelled:
                 unlabel.append(Unlabel(node, version))
@@ -172,7 +183,7 @@ def plan_env_volume(observed: Observed, desired: Desired) -> list[Action]:
             if source is not None:
                 actions.append(Copy(node, version, source, anew=_anew(observed, node, version)))
                 label.append(Label(node, version))
-        if desired.version is not None and not observed.holds(node, desired.version):
+        if desired.version is not None and desired.content and not observed.holds(node, desired.version):
             if desired.version in labelled:
                 unlabel.append(Unlabel(node, desired.version))
             actions.append(Write(node, desired.version, anew=_anew(observed, node, desired.version)))

@@ -57,6 +57,16 @@ class Deploy:
 
 
 @dataclass(frozen=True)
+class Record:
+    """Record a revision without a rollout: what runs stays, what is known of it changed."""
+
+    stack: str
+
+    def __str__(self) -> str:
+        return f"record a revision of stack {self.stack}: its services stay as they are"
+
+
+@dataclass(frozen=True)
 class RemoveItem:
     """Remove a config or a secret that nothing needs any more."""
 
@@ -109,7 +119,8 @@ class RemoveFile:
 
 
 Action: TypeAlias = (
-    "CreateItem | WriteFile | Deploy | RemoveItem | RemoveRevision | RemoveService | RemoveNetwork | RemoveFile"
+    "CreateItem | WriteFile | Deploy | Record"
+    " | RemoveItem | RemoveRevision | RemoveService | RemoveNetwork | RemoveFile"
 )
 
 
@@ -149,6 +160,8 @@ def plan_present(observed: Observed, desired: Desired) -> list[Action]:
     if reasons:
         # What becomes superfluous is known once the verdict is: it is pruned after it.
         return [*actions, Deploy(desired.stack, " and ".join(reasons))]
+    if in_force and desired.release and in_force.release != desired.release:
+        return [*actions, Record(desired.stack)]
     return [*actions, *plan_prune(observed, keep=desired.keep)]
 
 

@@ -1,0 +1,226 @@
+"""Shipping, undoing and scaling an app, by the playbooks that a person types.
+
+Stand-ins, each real: a registry with a password is Docker Hub, an HTTP server is Slack's webhook.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import docker
+import pytest
+import yaml
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.pki import htpasswd_line
+
+from .conftest import NAME, Platform, Run, wait_for
+
+HUB = "127.0.0.1:18999"
+USER, PASSWORD = "team", "of-the-hub"
+
+
+class Slack:
+    """What an incoming webhook was told."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        texts = self.texts
+
+        class Webhook(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                texts.append(json.loads(body)["text"])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}/services/T0/B0/not-a-secret"
+
+
+@pytest.fixture(scope="module")
+def slack() -> Iterator[Slack]:
+    slack = Slack()
+    yield slack
+    slack.server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def hub(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry that asks for a password, with a version 2 of the app and one that ends at once."""
+    outer = platform.outer
+    folder = tmp_path_factory.mktemp("hub")
+    (folder / "htpasswd").write_text(htpasswd_line(USER, PASSWORD) + "\n")
+    port = HUB.rpartition(":")[2]
+    config = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": "/var/lib/registry"}},
+        "http": {"addr": f":{port}"},
+        "auth": {"htpasswd": {"realm": "hub", "path": "/etc/docker/registry/htpasswd"}},
+    }
+    (folder / "config.yml").write_text(yaml.safe_dump(config))
+    image = outer.containers.get(f"{NAME}-registry").image
+    container = outer.containers.run(
+        image,
+        name=f"{NAME}-hub",
+        detach=True,
+        volumes=[f"{folder}:/etc/docker/registry:ro"],
+        ports={f"{port}/tcp": ("127.0.0.1", int(port))},
+    )
+    try:
+        app = newest(outer, "fungap/express-app")
+        auth = {"username": USER, "password": PASSWORD}
+        for tag, dockerfile in {
+            "2": f"FROM {app}\nENV APP_VERSION=2.0.0\n",
+            "broken": f'FROM {app}\nENV APP_VERSION=3.0.0\nCMD ["sh", "-c", "echo no database; exit 3"]\n',
+        }.items():
+            reference = f"{HUB}/team/web:{tag}"
+            outer.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=reference, rm=True)
+            wait_for(
+                "the hub", lambda reference=reference: "error" not in outer.images.push(reference, auth_config=auth)
+            )
+            outer.images.remove(reference, force=True)
+        yield HUB
+    finally:
+        container.remove(force=True, v=True)
+
+
+def newest(outer: docker.DockerClient, name: str) -> str:
+    images = outer.images.list(filters={"label": "io.fungap.recipe", "reference": name})
+    return str(max(images, key=lambda image: image.attrs["Created"]).tags[0])
+
+
+class Operator:
+    """Types playbooks with the credentials and the webhook in the inventory."""
+
+    def __init__(self, platform: Platform, inventory: Path) -> None:
+        self.platform = platform
+        self.inventories = [inventory]
+
+    def play(self, verb: str, **variables: object) -> Run:
+        arguments = ["-e", json.dumps(variables)] if variables else []
+        done = self.platform.play(*arguments, playbook=f"playbooks/{verb}.yml", inventories=self.inventories)
+        assert PASSWORD not in done.output
+        assert "not-a-secret" not in done.output
+        return done
+
+    def run(self, verb: str, **variables: object) -> Run:
+        done = self.play(verb, **variables)
+        assert done.code == 0, done.output[-6000:]
+        return done
+
+    def site_changes_nothing(self) -> None:
+        done = self.run("site")
+        assert done.changed == 0, done.output
+
+
+@pytest.fixture(scope="module")
+def operator(platform: Platform, slack: Slack, hub: str, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    inventory = tmp_path_factory.mktemp("operator") / "more.yml"
+    more = {
+        "platform_source_registries": {hub: {"username": USER, "password": PASSWORD}},
+        "platform_slack_webhook_url": slack.url,
+    }
+    inventory.write_text(yaml.safe_dump({"all": {"vars": more}}))
+    return Operator(platform, inventory)
+
+
+def test_deploy_of_an_image_from_another_registry(platform: Platform, operator: Operator, slack: Slack) -> None:
+    done = operator.run("deploy", app="web", image=f"{HUB}/team/web:2", reason="the sale")
+    assert "of 3 tasks of its current version run" in done.output, "no progress was shown"
+    assert platform.app()["version"] == "2.0.0"
+    assert len(slack.texts) == 1
+    assert "*web*: revision 2 runs" in slack.texts[0]
+    assert "reason the sale" in slack.texts[0]
+    for service in platform.engine("manager1").services(filters={"name": "web_web"}):
+        image = service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+        assert image.startswith(f"{NAME}-registry:5000/app-web@sha256:")
+    # The same again, and the inventory, which still has version 1: nothing to do.
+    assert operator.run("deploy", app="web", image=f"{HUB}/team/web:2").changed == 0
+    operator.site_changes_nothing()
+    assert platform.app()["version"] == "2.0.0"
+    assert len(slack.texts) == 1
+
+
+def test_deploy_of_an_env_file_alone(platform: Platform, operator: Operator, tmp_path: Path) -> None:
+    (tmp_path / "other.env").write_text("GREETING=Hello again\n")
+    operator.run("deploy", app="web", env_file=str(tmp_path / "other.env"))
+    assert (platform.app()["greeting"], platform.app()["version"]) == ("Hello again", "2.0.0")
+    (tmp_path / "other.env").unlink()
+    operator.site_changes_nothing()
+
+
+def test_scale(platform: Platform, operator: Operator) -> None:
+    operator.run("scale", app="web", replicas=4)
+    assert platform.running("web_web") == 4
+    operator.site_changes_nothing()
+    assert platform.running("web_web") == 4
+
+
+def test_a_broken_image_changes_nothing(platform: Platform, operator: Operator, slack: Slack) -> None:
+    before = len(slack.texts)
+    done = operator.play("deploy", app="web", image=f"{HUB}/team/web:broken")
+    assert done.code != 0
+    assert "exit code 3" in done.output
+    assert "no database" in done.output
+    assert platform.app()["version"] == "2.0.0"
+    assert platform.running("web_web") == 4
+    assert slack.texts[before].startswith(":x: *web*: deploy failed")
+    assert "no database" in slack.texts[before]
+    operator.site_changes_nothing()
+
+
+def test_rollback_brings_everything_back(platform: Platform, operator: Operator) -> None:
+    refused = operator.play("rollback", app="web")
+    assert "failed and was rolled back already: revision 4 is in force" in refused.output
+    operator.run("rollback", app="web", to=1, reason="all of it")
+    app = platform.app()
+    assert (app["version"], app["greeting"]) == ("1.0.0", "Hello from the swarm")
+    assert platform.running("web_web") == 3
+    operator.site_changes_nothing()
+    history = operator.run("history", app="web").output
+    print(history[history.index("Revisions of web") :].partition("PLAY RECAP")[0])
+    assert "6 *" in history
+    assert "all of it" in history
+    # A rollback can be rolled back.
+    operator.run("rollback", app="web")
+    assert (platform.app()["version"], platform.app()["greeting"]) == ("2.0.0", "Hello again")
+    assert platform.running("web_web") == 4
+
+
+def test_what_was_changed_by_hand_is_shown_and_repaired(platform: Platform, operator: Operator) -> None:
+    engine = platform.engine("manager1")
+    service = engine.inspect_service("web_web")
+    spec = service["Spec"]
+    spec["TaskTemplate"]["ContainerSpec"].setdefault("Env", []).append("BY_HAND=1")
+    engine.update_service(
+        service["ID"], service["Version"]["Index"], task_template=spec["TaskTemplate"], fetch_current_spec=True
+    )
+    assert "BY_HAND" in operator.play("status").output
+    assert "BY_HAND" in platform.run("--check", "--diff").output
+    operator.run("site")
+    assert "BY_HAND" not in json.dumps(engine.inspect_service("web_web")["Spec"])
+
+
+def test_the_inventory_wins_where_it_was_changed(platform: Platform, operator: Operator, tmp_path: Path) -> None:
+    changed = tmp_path / "changed.yml"
+    app = yaml.safe_load((Path(__file__).parents[1] / "inventory" / "group_vars" / "all.yml").read_text())["apps"][
+        "web"
+    ]
+    changed.write_text(yaml.safe_dump({"all": {"vars": {"apps": {"web": {**app, "replicas": 2}}}}}))
+    platform.run(inventories=[changed])
+    assert platform.running("web_web") == 2
+    assert platform.app()["version"] == "2.0.0", "its image was not changed there"
+    operator.run("rollback", app="web", to=1)
+    platform.run()

@@ -1,0 +1,118 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What every app is to run with, by the inventory, the revisions in force, and what the operator asks for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.plugin_utils import release as releases
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import resolve_app
+from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
+
+PAUSE_SECONDS = 2
+
+
+class ActionModule(ActionBase):
+    """Reads through M(fungap.swarm.platform_info), once for all apps; see the module's documentation."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        args = plain(self._task.args)
+        self.apps = {name: resolve_app(name, app) for name, app in args["apps"].items()}
+        app = args.get("app") or ""
+        if app and app not in self.apps:
+            raise AnsibleActionFail(
+                f"there is no app {app}; the inventory has {', '.join(sorted(self.apps)) or 'none'}"
+            )
+        stacks: dict[str, Any] = {}
+        if args.get("manager_sockets"):
+            seen = self._look(args, app, task_vars)
+            if seen.get("failed"):
+                return {**result, **seen}
+            stacks = seen["stacks"]
+        try:
+            result["apps"] = {name: self._release(name, args, stacks.get(name)) for name in self.apps}
+        except PlatformError as error:
+            raise AnsibleActionFail(error.message) from error
+        result["settings"] = {name: one["release"]["app"] for name, one in result["apps"].items()}
+        result["notes"] = [note for one in result["apps"].values() for note in one["notes"]]
+        return result
+
+    def _look(self, args: dict[str, Any], app: str, task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """As the platform is once nobody else changes the app."""
+        start, told = time.monotonic(), ""
+        while True:
+            seen: dict[str, Any] = self._execute_module(
+                "fungap.swarm.platform_info",
+                {"manager_sockets": args["manager_sockets"], "stacks_dir": args["stacks_dir"]},
+                task_vars=task_vars,
+            )
+            other = (seen.get("stacks") or {}).get(app, {}).get("locked_by") or ""
+            if not other or self._task.check_mode:
+                return seen
+            if time.monotonic() - start >= float(args.get("lock_seconds") or 900):
+                raise AnsibleActionFail(f"{other} is still at work: wait for its end, or look at what holds it up")
+            if other != told:
+                self._display.display(f"  waiting for {other}")
+                told = other
+            time.sleep(PAUSE_SECONDS)
+
+    def _release(self, name: str, args: dict[str, Any], stack: dict[str, Any] | None) -> dict[str, Any]:
+        app = self.apps[name]
+        stack = stack or {"in_force": 0, "revisions": []}
+        row = next((row for row in stack["revisions"] if row["number"] == stack["in_force"]), None)
+        env_file = os.path.join(args["env_dir"], app["env_file"]) if app["env_file"] else ""
+        inventory = releases.of_inventory(app, self._image(app["image"], args), self._digest(env_file))
+        release = releases.resolve(inventory, row["release"] if row else None)
+        if name == args.get("app"):
+            if args.get("rollback"):
+                release = releases.rollback(name, stack, inventory, args.get("to"))
+            else:
+                if args.get("env_file"):
+                    env_file = os.path.join(args["env_dir"], args["env_file"])
+                release = releases.change(
+                    name,
+                    release,
+                    args.get("settings") or {},
+                    image=self._image((args.get("settings") or {}).get("image"), args),
+                    digest=self._digest(env_file) if args.get("env_file") else None,
+                )
+        by_content = bool(env_file) and self._digest(env_file) == release["env"]["digest"]
+        return {
+            "release": release,
+            # Where no file has the content any more, the nodes have its version.
+            "env_file": env_file if by_content else "",
+            "env_versions": sorted({v for row in stack["revisions"] if (v := _env_version(row["release"]))}),
+            "base_revision": stack["in_force"],
+            "notes": releases.notes(name, release, row),
+        }
+
+    def _image(self, name: str | None, args: dict[str, Any]) -> str:
+        """An image of the catalog in the registry, by digest; by tag where check mode would push it first."""
+        if not name:
+            return ""
+        if "ref" not in args["images"].get(name, {}):
+            raise PlatformError(f"image {name} is not in the platform's registry: run site.yml, which takes it there")
+        return str(args["images"][name]["ref"])
+
+    def _digest(self, path: str) -> str:
+        """Of an env file's content, which may be encrypted with Ansible Vault. 12 hex digits of its SHA-256."""
+        if not path:
+            return ""
+        with open(self._loader.get_real_file(path), "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()[:12]
+
+
+def _env_version(release: Mapping[str, Any]) -> str:
+    return str((release.get("env") or {}).get("version") or "")

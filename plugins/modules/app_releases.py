@@ -1,0 +1,116 @@
+#!/usr/bin/python
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: app_releases
+short_description: Work out which image, env and settings each app is to run with
+version_added: 0.1.0
+description:
+  - What an app runs with is in force in its newest healthy revision; the inventory is where it came from. Setting by
+    setting, the inventory wins where it was changed since that revision was made; else what is in force stays. So a run
+    of site.yml never undoes a deploy, a rollback or a scaling, and a change of the inventory is never lost.
+  - An app that is C(pinned) is always what the inventory says.
+  - For one app, what an operator asks for comes on top - another image, another env file, settings - or an earlier
+    revision takes its place.
+  - An action plugin that reads through M(fungap.swarm.platform_info), once for all apps.
+author: The fungap.swarm authors (@fungap)
+attributes:
+  check_mode:
+    support: full
+    description: Only reads.
+  diff_mode:
+    support: none
+    description: Only reads. What will win is in M(fungap.swarm.swarm_stack)'s diff.
+  idempotent:
+    support: full
+    description: Only reads.
+options:
+  apps:
+    description: The inventory's apps by name.
+    type: dict
+    required: true
+  images:
+    description: Images by name, each with its C(ref) in the platform's registry, by digest.
+    type: dict
+    required: true
+  env_dir:
+    description: The folder on the controller that env files are relative to.
+    type: path
+    required: true
+  manager_sockets:
+    description: Unix sockets of managers' engines on the docker host. Without any, nothing was ever deployed.
+    type: list
+    elements: path
+    default: []
+  stacks_dir:
+    description: Where the stacks' compose files are, on the docker host.
+    type: path
+  app:
+    description: The app that is deployed, rolled back or scaled. While another run changes it, this one waits.
+    type: str
+    default: ""
+  settings:
+    description: What to change in its entry. C(image) is a name in O(images).
+    type: dict
+    default: {}
+  env_file:
+    description: Another env file for it, on the controller.
+    type: str
+    default: ""
+  rollback:
+    description: Take an earlier revision of it.
+    type: bool
+    default: false
+  to:
+    description: That revision's number. By default the last healthy one that differs from what is in force.
+    type: int
+  lock_seconds:
+    description: How long to wait for another run that changes O(app).
+    type: int
+    default: 900
+"""
+
+EXAMPLES = r"""
+- name: Work out what web runs with after the deploy of another image
+  fungap.swarm.app_releases:
+    apps: "{{ apps }}"
+    images: "{{ ansible_facts['platform_images'] }}"
+    env_dir: "{{ inventory_dir }}"
+    manager_sockets: [/run/fungap/manager1/docker.sock]
+    stacks_dir: /etc/fungap/stacks
+    app: web
+    settings: {image: app-web}
+"""
+
+RETURN = r"""
+apps:
+  description: By name.
+  returned: success
+  type: dict
+  contains:
+    release:
+      description: C(app) (the whole entry), C(image) (by digest), C(env) and C(inventory), to be recorded.
+      type: dict
+    env_file:
+      description: The file on the controller that has the env's content, empty where only the nodes have it.
+      type: str
+    env_versions:
+      description: The versions of its env file that recorded revisions need.
+      type: list
+      elements: str
+    base_revision:
+      description: The revision in force that this was worked out from, V(0) for none.
+      type: int
+settings:
+  description: The entries of RV(apps) in force, by name, such as P(fungap.swarm.app_routes#filter) takes them.
+  returned: success
+  type: dict
+notes:
+  description: Where what runs is not what the inventory says.
+  returned: success
+  type: list
+  elements: str
+"""

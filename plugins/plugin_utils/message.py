@@ -1,0 +1,35 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What Slack is told of a rollout: one message, the verdict first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MAX_CAUSE = 2500  # Slack cuts a text at 4,000 characters
+
+
+def rollout_message(
+    result: Mapping[str, Any], app: str, release: Mapping[str, Any], kind: str = "deploy", why: str = ""
+) -> dict[str, str]:
+    """The body for an incoming webhook. ``result``: of swarm_stack, of a rollout that succeeded or failed."""
+    failed = bool(result.get("failed"))
+    if failed:
+        verdict = str(result.get("verdict") or "failed").replace("_", " ")
+        head = f":x: *{app}*: {kind} failed ({verdict}); revision {result.get('revision') or 'none'} runs"
+    else:
+        head = f":white_check_mark: *{app}*: revision {result.get('revision')} runs ({kind}, {result.get('verdict')})"
+    image = str(release["image"]).rpartition("@sha256:")
+    facts = {
+        "image": f"{release['app']['image']} ({image[2][:12]})" if image[1] else release["app"]["image"],
+        "env": release["env"]["digest"] or "none",
+        "replicas": release["app"]["replicas"],
+        "by": result.get("who") or "",
+        "took": f"{result['seconds']:.0f} s" if result.get("seconds") else "",
+        "reason": why,
+    }
+    lines = [head, " · ".join(f"{key} {value}" for key, value in facts.items() if value)]
+    if failed:
+        lines.append(f"```{str(result.get('msg'))[:MAX_CAUSE]}```")
+    return {"text": "\n".join(lines)}

@@ -1,0 +1,152 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which image, env and settings an app is to run with. Pure.
+
+A release is what a revision records of an app::
+
+    app:        the whole entry of `apps` in force, with every default; its `image` is what was asked for
+    image:      that image in the platform's registry, by digest
+    env:        {digest: of the env file's content ("" for none), version: of the env volume ("" for none)}
+    inventory:  app, image and env digest as the inventory had them at that time
+
+Three versions of each setting meet: the inventory's of now, the inventory's of then, and the one in force. Where the
+inventory was changed since, it wins; else what is in force stays. So a deploy is never undone by a run of site.yml, and
+a change of the inventory is never lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import CONVERGED, IN_FORCE, Node
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import satisfies
+
+Json = Mapping[str, Any]
+RUNS = ("app", "image", "env")
+
+
+def of_inventory(app: Json, image: str, digest: str) -> dict[str, Any]:
+    """What the inventory says. ``app``: with every default. ``image``: in the registry, by digest."""
+    return {"app": {key: value for key, value in app.items() if key != "name"}, "image": image, "env": digest}
+
+
+def resolve(inventory: Json, recorded: Json | None) -> dict[str, Any]:
+    """The release that the inventory and the revision in force come to."""
+    image, env = inventory["image"], {"digest": inventory["env"], "version": ""}
+    if not recorded or inventory["app"].get("pinned"):
+        return {"app": dict(inventory["app"]), "image": image, "env": env, "inventory": dict(inventory)}
+    then = recorded["inventory"]
+    app = {}
+    for key, value in inventory["app"].items():
+        unchanged = key in recorded["app"] and then["app"].get(key) == value
+        app[key] = recorded["app"][key] if unchanged else value
+    # An image is the one that its name led to: of the same name it may be another one, built anew.
+    app["image"] = inventory["app"]["image"]
+    if then["image"] == image:
+        image, app["image"] = recorded["image"], recorded["app"]["image"]
+    if then["env"] == inventory["env"]:
+        env = dict(recorded["env"])
+    return {"app": app, "image": image, "env": env, "inventory": dict(inventory)}
+
+
+def change(name: str, release: Json, settings: Json, *, image: str = "", digest: str | None = None) -> dict[str, Any]:
+    """The release with what an operator asked for.
+
+    ``settings``: of the app's entry; dictionaries among them change only the keys that they have. ``image``: the one
+    that ``settings["image"]`` names, in the registry, by digest. ``digest``: of another env file's content.
+    """
+    app = release["app"]
+    if app.get("pinned"):
+        raise PlatformError(
+            f"apps.{name}.pinned is true: what runs is what the inventory says. Change it there and run site.yml, "
+            "or take the pin off"
+        )
+    unknown = sorted(set(settings) - set(app))
+    if unknown:
+        raise PlatformError(
+            f"settings: {', '.join(unknown)} is no setting of an app; there are: {', '.join(sorted(app))}"
+        )
+    changed = dict(app)
+    for key, value in settings.items():
+        both = isinstance(value, Mapping) and isinstance(app[key], Mapping)
+        changed[key] = {**app[key], **value} if both else value
+    env = release["env"] if digest is None else {"digest": digest, "version": ""}
+    return {**release, "app": changed, "image": image or release["image"], "env": env}
+
+
+def rollback(name: str, stack: Json | None, inventory: Json, to: int | None = None) -> dict[str, Any]:
+    """The release of an earlier revision. ``stack``: of platform_info. ``to``: a number, None: the last healthy."""
+    target = rollback_target(name, stack, to)
+    return {**{key: target["release"][key] for key in RUNS}, "inventory": dict(inventory)}
+
+
+def rollback_target(name: str, stack: Json | None, to: int | None = None) -> Json:
+    """The row of the revision to go back to."""
+    rows: Sequence[Json] = (stack or {}).get("revisions") or []
+    in_force = next((row for row in rows if row["number"] == (stack or {}).get("in_force")), None)
+    if in_force is None:
+        raise PlatformError(f"app {name} has no revision in force: there is nothing to roll back")
+    healthy = [row for row in rows if row["verdict"] in IN_FORCE and row["release"]]
+    if to is not None:
+        found = next((row for row in rows if row["number"] == to), None)
+        if found is None or found not in healthy:
+            why = f"ended as {found['verdict']}" if found else "is not kept"
+            raise PlatformError(f"revision {to} of app {name} {why}: there are {_numbers(healthy)}")
+        return found
+    if rows[0]["verdict"] not in IN_FORCE:
+        raise PlatformError(
+            f"revision {rows[0]['number']} of app {name} failed and was rolled back already: revision "
+            f"{in_force['number']} is in force. To go further back, say to which: -e to=N, one of {_numbers(healthy)}"
+        )
+    for row in healthy:
+        older = row["number"] < in_force["number"] and row["verdict"] == CONVERGED
+        if older and any(row["release"][key] != in_force["release"].get(key) for key in RUNS):
+            return row
+    raise PlatformError(f"app {name} has no earlier healthy revision than {in_force['number']}, which is in force")
+
+
+def _numbers(rows: Iterable[Json]) -> str:
+    return ", ".join(str(row["number"]) for row in rows) or "none"
+
+
+def notes(name: str, release: Json, row: Json | None) -> list[str]:
+    """Where what runs is not what the inventory says, and since when. ``row``: of the revision in force."""
+    inventory = release["inventory"]
+    differing = [key for key, value in inventory["app"].items() if release["app"].get(key) != value]
+    if release["image"] != inventory["image"] and "image" not in differing:
+        differing.append("image")
+    if release["env"]["digest"] != inventory["env"]:
+        differing.append("the env file's content")
+    if not differing or row is None:
+        return []
+    by = f" by {row['who']}" if row["who"] else ""
+    return [
+        f"App {name} keeps {', '.join(differing)} of revision {row['number']} ({row['kind'] or 'deploy'}{by}, "
+        f"{row['when']}), which the inventory has otherwise"
+    ]
+
+
+def eligible_nodes(nodes: Iterable[Json], constraints: Sequence[str]) -> list[Json]:
+    """The platform's nodes that may run an app. What only the swarm knows of a node is no reason to leave it out."""
+    found = []
+    for node in nodes:
+        facts = {"node.role": node["role"], "node.hostname": node["name"]}
+        facts.update({f"node.labels.{key}": str(value) for key, value in (node.get("labels") or {}).items()})
+        known = [one for one in constraints if re.split(r"[\s=!]", one.strip())[0] in facts]
+        seen = Node(id="", name=node["name"], ready=True, active=True, facts=facts)
+        if node.get("availability", "active") == "active" and satisfies(seen, known):
+            found.append(node)
+    return found
+
+
+def taken_images(references: Mapping[str, str]) -> dict[str, Any]:
+    """Entries of the image catalog for images that come from other registries, by the name that each gets here."""
+    for name, reference in references.items():
+        if "@sha256:" not in reference and ":" not in reference.rpartition("/")[2]:
+            raise PlatformError(
+                f"{name}: image {reference!r} names no version: add a tag or a digest, as in {reference}:42"
+            )
+    return {name: {"pull": reference, "source": "pull", "follow": True} for name, reference in references.items()}

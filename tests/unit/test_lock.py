@@ -1,0 +1,68 @@
+"""Locks between runs: one holder at a time, named while it works, noticed when it was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import held, holder
+
+HOLD = """
+import sys, time
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
+with held(sys.argv[1], "a deploy by me", wait_seconds=0):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    path = str(tmp_path / "folder" / ".web.lock")
+    assert holder(path) == ""
+    heard: list[str] = []
+    with held(path, "the first", wait_seconds=0) as left:
+        assert left == ""
+        assert holder(path) == "the first"
+        with (
+            pytest.raises(PlatformError, match="the first is still at work after 0 s of waiting"),
+            held(path, "the second", wait_seconds=0),
+        ):
+            pass
+        assert holder(path) == "the first"
+
+        def second() -> None:
+            with held(path, "the second", wait_seconds=30, waiting=heard.append):
+                heard.append("got it")
+
+        thread = threading.Thread(target=second)
+        thread.start()
+        while not heard:
+            pass
+    thread.join()
+    assert heard[0] == "the first"
+    assert heard[-1] == "got it"
+    assert holder(path) == ""
+
+
+def test_a_killed_holder_is_noticed(tmp_path: Path) -> None:
+    path = str(tmp_path / ".web.lock")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    child = subprocess.Popen([sys.executable, "-c", HOLD, path], stdout=subprocess.PIPE, env=environment)
+    assert child.stdout
+    assert child.stdout.readline() == b"held\n"
+    assert holder(path) == "a deploy by me"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    assert holder(path) == ""
+    with held(path, "the next", wait_seconds=0) as left:
+        assert left == "a deploy by me"
+    with held(path, "one more", wait_seconds=0) as left:
+        assert left == ""

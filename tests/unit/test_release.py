@@ -1,0 +1,199 @@
+"""Which image, env and settings an app runs with, and which revision a rollback takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.plugin_utils.message import rollout_message
+from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (
+    change,
+    eligible_nodes,
+    notes,
+    of_inventory,
+    resolve,
+    rollback,
+    rollback_target,
+    taken_images,
+)
+
+R1, R2, R3 = (f"registry:5000/web@sha256:{digit * 64}" for digit in "123")
+
+
+def inventory(image: str = R1, env: str = "e1", **settings: Any) -> dict[str, Any]:
+    app = {"name": "web", "image": "express-app", "replicas": 3, "route": {"sticky": False}, "pinned": False}
+    return of_inventory({**app, **settings}, image, env)
+
+
+def release(image: str = R1, env: str = "e1", then: dict[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
+    then = then or inventory()
+    return {
+        "app": {**then["app"], **settings},
+        "image": image,
+        "env": {"digest": env, "version": f"v-{env}"},
+        "inventory": then,
+    }
+
+
+DEPLOYED = release(image=R2, env="e2", replicas=6)  # while the inventory said R1, e1 and 3
+
+
+@pytest.mark.parametrize(
+    ("now", "recorded", "image", "env", "replicas"),
+    [
+        pytest.param(inventory(), None, R1, "e1", 3, id="the first time"),
+        pytest.param(inventory(), release(), R1, "e1", 3, id="nothing changed"),
+        pytest.param(inventory(), DEPLOYED, R2, "e2", 6, id="a deploy stays"),
+        pytest.param(inventory(image=R3), DEPLOYED, R3, "e2", 6, id="the inventory's image was changed since"),
+        pytest.param(inventory(env="e3"), DEPLOYED, R2, "e3", 6, id="its env file"),
+        pytest.param(inventory(env=""), DEPLOYED, R2, "", 6, id="its env file was taken away"),
+        pytest.param(inventory(replicas=4), DEPLOYED, R2, "e2", 4, id="its replicas"),
+        pytest.param(inventory(pinned=True), DEPLOYED, R1, "e1", 3, id="pinned"),
+    ],
+)
+def test_resolve(now: dict[str, Any], recorded: Any, image: str, env: str, replicas: int) -> None:
+    found = resolve(now, recorded)
+    assert (found["image"], found["env"]["digest"], found["app"]["replicas"]) == (image, env, replicas)
+    assert found["inventory"] == now
+
+
+def test_what_is_in_force_is_resolved_to_itself() -> None:
+    assert resolve(inventory(), DEPLOYED) == DEPLOYED
+
+
+def test_an_image_goes_by_the_name_that_led_to_it() -> None:
+    deployed = release(image=R2)
+    deployed["app"]["image"] = "team/web:42"
+    assert resolve(inventory(), deployed)["app"]["image"] == "team/web:42"
+    assert resolve(inventory(image=R3), deployed)["app"]["image"] == "express-app"
+
+
+def test_a_setting_that_is_new_in_the_inventory_counts() -> None:
+    now = inventory()
+    now["app"]["constraints"] = []
+    assert resolve(now, DEPLOYED)["app"]["constraints"] == []
+
+
+def test_change() -> None:
+    changed = change("web", release(), {"replicas": 5, "route": {"upload_size": "1m"}, "image": "t:2"}, image=R2)
+    assert changed["app"]["route"] == {"sticky": False, "upload_size": "1m"}
+    assert (changed["app"]["replicas"], changed["app"]["image"], changed["image"]) == (5, "t:2", R2)
+    assert changed["env"] == {"digest": "e1", "version": "v-e1"}
+    assert change("web", release(), {}, digest="e9")["env"] == {"digest": "e9", "version": ""}
+
+
+@pytest.mark.parametrize(
+    ("given", "settings", "said"),
+    [
+        (release(), {"replica": 5}, "replica is no setting of an app"),
+        (release(pinned=True), {"replicas": 5}, "apps.web.pinned is true"),
+    ],
+)
+def test_change_is_refused(given: dict[str, Any], settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(PlatformError, match=said):
+        change("web", given, settings)
+
+
+def row(number: int, verdict: str = "converged", image: str = R1) -> dict[str, Any]:
+    return {"number": number, "verdict": verdict, "release": release(image=image), "who": "me@here", "kind": "deploy"}
+
+
+def stack(*rows: dict[str, Any], in_force: int) -> dict[str, Any]:
+    return {"in_force": in_force, "revisions": sorted(rows, key=lambda one: -one["number"])}
+
+
+@pytest.mark.parametrize(
+    ("found", "to", "number"),
+    [
+        pytest.param(stack(row(1), row(2, image=R2), in_force=2), None, 1, id="the one before"),
+        pytest.param(stack(row(1), row(2, image=R2), row(3, image=R2), in_force=3), None, 1, id="one that differs"),
+        pytest.param(
+            stack(row(1, image=R3), row(2, image=R2), row(3, image=R3), in_force=3), None, 2, id="a rollback's rollback"
+        ),
+        pytest.param(stack(row(1), row(2, "stuck", R2), row(3, image=R3), in_force=3), None, 1, id="past a failed one"),
+        pytest.param(stack(row(1), row(2), row(3, image=R2), in_force=3), 1, 1, id="by number"),
+    ],
+)
+def test_rollback_target(found: dict[str, Any], to: int | None, number: int) -> None:
+    assert rollback_target("web", found, to)["number"] == number
+
+
+@pytest.mark.parametrize(
+    ("found", "to", "said"),
+    [
+        pytest.param(None, None, "nothing to roll back", id="never deployed"),
+        pytest.param(stack(row(1), in_force=1), None, "no earlier healthy revision than 1", id="the first"),
+        pytest.param(
+            stack(row(1), row(2, "stuck", R2), in_force=1), 2, "revision 2 of app web ended as stuck", id="bad"
+        ),
+        pytest.param(stack(row(4), in_force=4), 2, "revision 2 of app web is not kept: there are 4", id="forgotten"),
+        pytest.param(
+            stack(row(1), row(2, image=R3), row(3, "rolled_back", R2), in_force=2),
+            None,
+            "revision 3 of app web failed and was rolled back already: revision 2 is in force",
+            id="already rolled back",
+        ),
+    ],
+)
+def test_rollback_is_refused(found: Any, to: int | None, said: str) -> None:
+    with pytest.raises(PlatformError, match=said):
+        rollback_target("web", found, to)
+
+
+def test_a_rollback_outlives_the_next_run_of_site() -> None:
+    """The inventory, as it is, was the operator's to overrule."""
+    now = inventory(image=R2)
+    back = rollback("web", stack(row(1), row(2, image=R2), in_force=2), now)
+    assert back["image"] == R1
+    assert resolve(now, back) == back
+
+
+def test_notes() -> None:
+    at = {"number": 7, "who": "me@here", "kind": "deploy", "when": "2026-01-01T00:00:00Z"}
+    assert notes("web", release(), at) == []
+    assert notes("web", DEPLOYED, at) == [
+        "App web keeps replicas, image, the env file's content of revision 7 "
+        "(deploy by me@here, 2026-01-01T00:00:00Z), "
+        "which the inventory has otherwise"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("constraints", "names"),
+    [
+        ([], ["m", "w"]),
+        (["node.role == worker"], ["w"]),
+        (["node.labels.disk==ssd"], ["w"]),
+        (["node.platform.arch == x86_64"], ["m", "w"]),
+        (["node.hostname != w"], ["m"]),
+    ],
+)
+def test_eligible_nodes(constraints: list[str], names: list[str]) -> None:
+    nodes = [
+        {"name": "m", "role": "manager", "labels": {"disk": "hdd"}},
+        {"name": "w", "role": "worker", "labels": {"disk": "ssd"}},
+        {"name": "d", "role": "worker", "labels": {"disk": "ssd"}, "availability": "drain"},
+    ]
+    assert [node["name"] for node in eligible_nodes(nodes, constraints)] == names
+
+
+def test_taken_images() -> None:
+    assert taken_images({"app-web": "hub:5000/team/web:42"}) == {
+        "app-web": {"pull": "hub:5000/team/web:42", "source": "pull", "follow": True}
+    }
+    with pytest.raises(PlatformError, match="names no version"):
+        taken_images({"app-web": "hub:5000/team/web"})
+
+
+def test_messages() -> None:
+    good = {"changed": True, "revision": 8, "verdict": "converged", "who": "me@here", "seconds": 34.2}
+    assert rollout_message(good, "web", release(), why="sale") == {
+        "text": ":white_check_mark: *web*: revision 8 runs (deploy, converged)\n"
+        "image express-app (111111111111) · env e1 · replicas 3 · by me@here · took 34 s · reason sale"
+    }
+    bad = {"failed": True, "revision": 7, "verdict": "rolled_back", "msg": "it died", "seconds": 12, "who": "me@here"}
+    text = rollout_message(bad, "web", release())["text"]
+    assert text.startswith(":x: *web*: deploy failed (rolled back); revision 7 runs\n")
+    assert text.endswith("```it died```")
