@@ -5,48 +5,39 @@ from __future__ import annotations
 import json
 import time
 
-import pytest
-
-from ..load.live import Live, check, tell, wait_for
+from ..load.live import Live, Run, check, tell, wait_for
 
 
-def ok(result: dict[str, object]) -> None:
-    assert not result.get("failed"), result.get("msg")
-    tell(f"revision {result.get('revision')}: {result.get('verdict')}, rollout {result.get('seconds')} s")
+def ok(run: Run) -> None:
+    assert run.code == 0, run.output[-4000:]
+    tell(f"(the playbook took {run.seconds:.0f} s)")
 
 
-@pytest.fixture(scope="module")
-def second_image(live: Live) -> str:
-    return live.image_from("2", "ENV APP_VERSION=2.0.0")
-
-
-def test_deploy_of_a_new_version_and_rollback(live: Live, second_image: str) -> None:
+def test_deploy_of_a_new_version_and_rollback(live: Live) -> None:
+    image = live.image_from("second", "ENV APP_VERSION=2.0.0")
     with live.load("deploy of a new version") as load:
-        ok(live.roll_out(second_image))
+        ok(live.operate("deploy", image=image))
     check(load)
     assert len(load.report["versions"]) == 2
     with live.load("rollback") as load:
-        ok(live.roll_out())
+        ok(live.operate("rollback"))
     check(load)
     assert len(load.report["versions"]) == 2
 
 
 def test_change_of_the_env_file(live: Live) -> None:
     with live.load("change of the env file") as load:
-        ok(live.roll_out(env_file="GREETING=Hello again\n"))
-    check(load)
-    with live.load("and back") as load:
-        ok(live.roll_out())
+        ok(live.operate("deploy", env_file=live.env_file("GREETING=Hello again\n")))
     check(load)
 
 
 def test_scale_up_and_down(live: Live) -> None:
     with live.load("scale from 3 to 5") as load:
-        ok(live.roll_out(replicas=5))
+        ok(live.operate("scale", replicas=5))
     check(load)
     assert len(load.report["replicas"]) == 5
     with live.load("scale from 5 to 3", settle_seconds=6) as load:
-        ok(live.roll_out(replicas=3))
+        ok(live.operate("scale", replicas=3))
     check(load)
 
 

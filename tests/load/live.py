@@ -17,12 +17,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import docker
 
@@ -59,6 +60,36 @@ def settings() -> Settings:
     return Settings(**{"is_ours": False, **json.loads(Path(file).read_text())}) if file else Settings()
 
 
+@dataclass(frozen=True)
+class Run:
+    """A finished playbook."""
+
+    code: int
+    output: str
+    seconds: float
+
+    @property
+    def cause(self) -> str:
+        """What its failed tasks say, as the operator reads it."""
+        return self.output[self.output.find("[ERROR]") :]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A playbook that runs."""
+
+    process: subprocess.Popen[str]
+    output: IO[str]
+    began: float
+
+    def wait(self) -> Run:
+        code = self.process.wait()
+        seconds = time.monotonic() - self.began
+        with self.output:
+            self.output.seek(0)
+            return Run(code, self.output.read(), seconds)
+
+
 @dataclass
 class Load:
     """A load that runs or ran. ``report``: the client's, once it has ended."""
@@ -83,14 +114,12 @@ class Live:
         self.where = where
         self.outer = docker.DockerClient(f"unix://{where.docker_host_socket}", timeout=60)
         self.folder = Path(tempfile.mkdtemp(prefix="zl-"))
-        self.made: list[str] = []
+        self.made: set[str] = set()
         listing = json.loads(self._ansible("ansible-inventory", "--list").stdout)
         self.managers: list[str] = listing["swarm_managers"]["hosts"]
         self.workers: list[str] = listing.get("swarm_workers", {}).get("hosts", [])
         variables = listing["_meta"]["hostvars"]
-        self.node_hosts = {node: variables[node]["swarm_node_host"] for node in self.nodes}
         self.base: dict[str, Any] = variables[self.managers[0]]["apps"][APP]
-        self.env_file = (Path(where.inventory) / self.base["env_file"]).read_text()
 
     @property
     def nodes(self) -> list[str]:
@@ -98,13 +127,19 @@ class Live:
 
     # --- the operator ---
 
-    def _ansible(self, program: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **env}
-        environment["PATH"] = f"{ROOT}/.venv/bin:{environment['PATH']}"
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        return [program, "-i", self.where.inventory, *self.where.ansible_arguments, *arguments]
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        path = f"{ROOT}/.venv/bin:{os.environ['PATH']}"
+        return {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PATH": path}
+
+    def _ansible(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [program, "-i", self.where.inventory, *self.where.ansible_arguments, *arguments],
+            self._command(program, *arguments),
             cwd=ROOT,
-            env=environment,
+            env=self._environment,
             text=True,
             capture_output=True,
             stdin=subprocess.DEVNULL,
@@ -120,13 +155,7 @@ class Live:
         if self.where.is_ours:
             self._give_small_disk(self.workers[-1])
             self.play("site.yml")
-        service = self.service()
-        spec = service["Spec"]["TaskTemplate"]["ContainerSpec"]
-        self.image: str = spec["Image"]
-        record = next(iter(self.manager.configs(filters={"name": f"fungap.{APP}."})))
-        compose = json.loads(base64.b64decode(record["Spec"]["Data"]))["compose"]
-        self.mtu = int(compose["networks"]["default"]["driver_opts"]["com.docker.network.driver.mtu"])
-        self.ipvs = compose["services"]["web"]["deploy"]["endpoint_mode"] == "vip"
+        self.settle(self.base["replicas"])
 
     def _give_small_disk(self, node: str) -> None:
         """The node's volume in memory, which can be filled; it is empty again after the node was stopped."""
@@ -142,68 +171,31 @@ class Live:
             confirmed = {"reset_confirmed": self.where.name, "reset_volumes": True}
             self.play("playbooks/reset.yml", "-e", json.dumps(confirmed))
 
-    def roll_out(self, image: str = "", env_file: str = "", deadline_seconds: float = 0, **app: Any) -> dict[str, Any]:
-        """Roll the app out with other settings than the inventory's, as the role does; the task's result.
+    def operate(self, verb: str, **values: Any) -> Run:
+        """deploy.yml, rollback.yml or scale.yml for the app, with what an operator gives by ``-e``."""
+        return self.start(verb, **values).wait()
 
-        ``image``: by digest, ``env_file``: its content.
-        """
-        return self.result(self.start_roll_out(image, env_file, deadline_seconds, **app))
-
-    @staticmethod
-    def result(process: subprocess.Popen[str]) -> dict[str, Any]:
-        """The result of a rollout that was started."""
-        return _result(*process.communicate())
-
-    def start_roll_out(
-        self, image: str = "", env_file: str = "", deadline_seconds: float = 0, **app: Any
-    ) -> subprocess.Popen[str]:
-        (self.folder / "web.env").write_text(env_file or self.env_file)
-        host = self.node_hosts[self.managers[0]]
-        play = {
-            "hosts": host,
-            "gather_facts": False,
-            "become": True,
-            "vars": {
-                "app_apps": {APP: {**self.base, "image": "given", "env_file": "web.env", **app}},
-                "app_images": {"given": {"ref": image or self.image}},
-                "app_manager_socket": f"/run/{self.where.name}/{self.managers[0]}/docker.sock",
-                "app_nodes": [
-                    {
-                        "name": node,
-                        "socket": f"/run/{self.where.name}/{node}/docker.sock",
-                        "host": self.node_hosts[node],
-                    }
-                    for node in self.nodes
-                ],
-                "app_env_dir": str(self.folder),
-                "app_network_mtu": self.mtu,
-                "app_ipvs_enabled": self.ipvs,
-                "app_deadline_seconds": deadline_seconds,
-            },
-            "roles": ["fungap.swarm.app"],
-        }
-        playbook = self.folder / "roll_out.yml"
-        playbook.write_text(json.dumps([play]))
-        return subprocess.Popen(
-            [
-                f"{ROOT}/.venv/bin/ansible-playbook",
-                "-i",
-                self.where.inventory,
-                *self.where.ansible_arguments,
-                str(playbook),
-            ],
+    def start(self, verb: str, **values: Any) -> Running:
+        given = {"app": APP, "platform_source_registries": {self.where.registry: self.login}, **values}
+        output = (self.folder / f"{uuid.uuid4().hex[:6]}.log").open("w+")
+        playbook = str(ROOT / "playbooks" / f"{verb}.yml")
+        began = time.monotonic()
+        process = subprocess.Popen(
+            self._command("ansible-playbook", playbook, "-e", json.dumps(given)),
             cwd=ROOT,
-            env={
-                **os.environ,
-                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-                "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-                "ANSIBLE_CALLBACKS_ENABLED": "",
-            },
+            env=self._environment,
             text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
         )
+        return Running(process, output, began)
+
+    def env_file(self, content: str) -> str:
+        """A file on the controller."""
+        file = self.folder / f"{uuid.uuid4().hex[:6]}.env"
+        file.write_text(content)
+        return str(file)
 
     # --- the engines ---
 
@@ -225,6 +217,13 @@ class Live:
         tasks = self.manager.tasks(filters={"service": service, "desired-state": "running"})
         return [task for task in tasks if task["Status"]["State"] == "running"]
 
+    def revision(self) -> dict[str, Any]:
+        """The newest record of the app."""
+        records = self.manager.configs(filters={"name": f"fungap.{APP}."})
+        data = [json.loads(base64.b64decode(record["Spec"]["Data"])) for record in records]
+        found: dict[str, Any] = max(data, key=lambda record: record["revision"])
+        return found
+
     def members(self) -> dict[str, dict[str, Any]]:
         return {node["Description"]["Hostname"]: node for node in self.manager.nodes()}
 
@@ -242,29 +241,31 @@ class Live:
 
         wait_for("the platform to settle", settled, seconds)
 
+    def image(self) -> str:
+        """The app's image in force, by digest."""
+        return str(self.service()["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"])
+
     def image_from(self, name: str, dockerfile: str) -> str:
-        """Build an image on the app's own and push it to the platform's registry; its reference by digest."""
-        base = f"{self.where.registry}/express-app-base:zl"
-        self.outer.images.pull(self.image, auth_config=self._credentials).tag(base)
+        """Build an image on the app's own and push it to the platform's registry, as what a deploy takes; its tag."""
+        base, tag = f"{self.where.registry}/zl:base", f"{self.where.registry}/zl:{name}"
+        self.outer.images.pull(self.image(), auth_config=self.login).tag(base)
         text = f"FROM {base}\n{dockerfile}\n"
-        tag = f"{self.where.registry}/express-app:{name}"
         self.outer.images.build(fileobj=io.BytesIO(text.encode()), tag=tag, rm=True, pull=False)
-        self.made += [base, tag]
         return self.push(tag)
 
     @property
-    def _credentials(self) -> Any:
+    def login(self) -> dict[str, str]:
         config = docker.auth.load_config(f"{self.where.registry_config}/config.json")
-        return docker.auth.resolve_authconfig(config, self.where.registry)
+        login = docker.auth.resolve_authconfig(config, self.where.registry)
+        return {key: login[key] for key in ("username", "password")}
 
     def push(self, tag: str) -> str:
-        """Push an image of the docker host; its reference by digest."""
+        """Push an image of the docker host."""
         repository, _, version = tag.rpartition(":")
-        for line in self.outer.api.push(repository, version, auth_config=self._credentials, stream=True, decode=True):
+        for line in self.outer.api.push(repository, version, auth_config=self.login, stream=True, decode=True):
             assert "error" not in line, line
-            if digest := (line.get("aux") or {}).get("Digest"):
-                return f"{repository}@{digest}"
-        raise AssertionError(f"no digest of {tag}")
+        self.made.add(tag)
+        return tag
 
     # --- the clients ---
 
@@ -334,13 +335,21 @@ def tell(text: str) -> None:
 def kill_tree(pid: int) -> None:
     """SIGKILL for a process and all that it started: Ansible's workers have sessions of their own."""
     lines = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.splitlines()
-    parents = dict(map(int, line.split()) for line in lines)
+    parents = {int(child): int(parent) for child, parent in map(str.split, lines)}
     doomed = [pid]
     for one in doomed:
         doomed += [child for child, parent in parents.items() if parent == one]
     for one in doomed:
         with suppress(ProcessLookupError):
             os.kill(one, signal.SIGKILL)
+
+
+def kill_job() -> None:
+    """SIGKILL for the rollout that works in the background on this docker host."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if "swarm_stack" in (process / "cmdline").read_text().replace("\0", " "):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def wait_for(what: str, ready: Callable[[], bool], seconds: float = 60) -> float:
@@ -355,15 +364,3 @@ def wait_for(what: str, ready: Callable[[], bool], seconds: float = 60) -> float
             error = caught
         time.sleep(0.2)
     raise AssertionError(f"{what}: not within {seconds} s ({error})")
-
-
-def _result(output: str, errors: str) -> dict[str, Any]:
-    """The result of the task that failed, or else of the rollout."""
-    try:
-        tasks = json.loads(output[output.index("{") :])["plays"][0]["tasks"]
-    except (ValueError, LookupError):
-        raise AssertionError(f"ansible-playbook failed:\n{output}\n{errors}") from None
-    results: list[Mapping[str, Any]] = [result for task in tasks for result in task["hosts"].values()]
-    failed = [result for result in results if result.get("failed")]
-    stack = [result for result in results if "verdict" in result]
-    return {**(failed or stack or results)[-1]}
