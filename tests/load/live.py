@@ -348,7 +348,7 @@ def kill_job() -> None:
     """SIGKILL for the rollout that works in the background on this docker host."""
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if "swarm_stack" in (process / "cmdline").read_text().replace("\0", " "):
+            if "AnsiballZ_swarm_stack" in (process / "cmdline").read_text().replace("\0", " "):
                 os.kill(int(process.name), signal.SIGKILL)
 
 
