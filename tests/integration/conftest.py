@@ -21,8 +21,6 @@ from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Host, Network
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Node as ModelNode
 
-from ..load import live as load_live
-
 ROOT = Path(__file__).resolve().parents[2]
 NODE_INIT = (ROOT / "roles" / "swarm_node" / "files" / "node-init").read_text()
 DAEMON = {
@@ -199,23 +197,3 @@ def run_module() -> Callable[..., dict[str, Any]]:
         return result
 
     return run
-
-
-@pytest.fixture(scope="session")
-def live() -> Iterator[load_live.Live]:
-    """A whole platform, for the tests that put it under load. Each leaves it as it found it."""
-    live = load_live.Live(load_live.settings())
-    try:
-        started = time.monotonic()
-        live.up()
-        load_live.tell(f"the platform was up after {time.monotonic() - started:.0f} s")
-        yield live
-    finally:
-        live.down()
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What the load cost, also when all is well."""
-    if load_live.TOLD:
-        terminalreporter.section("under load")
-        terminalreporter.write("\n".join(load_live.TOLD) + "\n")

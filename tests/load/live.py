@@ -290,7 +290,7 @@ class Live:
         assert lines, errors
         load.report = json.loads(lines[-1])
         load.executed = self._executed_posts(load)
-        tell(f"\n{what}: sent {load.report['sent']}, good {load.report['good']}\n{table(load.report)}")
+        tell(f"\nload: {what}: sent {load.report['sent']}, good {load.report['good']}\n{table(load.report)}")
         for line in load.report["timeline"]:
             tell(line)
         done = f"{len(load.executed)} POSTs executed, {len(load.posts_done_twice)} of them more than once"

@@ -42,7 +42,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, str]:
     return context, str(folder / "ca.crt")
 
 
-def run(tls: tuple[ssl.SSLContext, str], handler: Handler, kind: str, seconds: float = 0.25, rate: float = 20) -> Any:
+def run(tls: tuple[ssl.SSLContext, str], handler: Handler, kind: str, seconds: float = 0.12, rate: float = 40) -> Any:
     """The client's report of one kind of request to a server."""
 
     async def both() -> Any:
