@@ -175,6 +175,7 @@ def _causes(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def lint(runner: Runner) -> None:
+    tools = ["tests/run.py", "tests/load/client.py", "tests/vm/run.py", "bin/docs.py", "bench/run.py"]
     for step, command in {
         "ruff check": ["ruff", "check", "--quiet", "."],
         "ruff format": ["ruff", "format", "--check", "--quiet", "."],

@@ -1,4 +1,4 @@
-"""A whole platform of the tests' own, under load. Nothing else should run beside these: an overloaded machine answers late."""
+"""A whole platform of the tests' own, under load. It should run alone: an overloaded machine answers late."""
 
 from __future__ import annotations
 
