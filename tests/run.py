@@ -181,14 +181,7 @@ def lint(runner: Runner) -> None:
         "ruff format": ["ruff", "format", "--check", "--quiet", "."],
         "yamllint": ["yamllint", "--strict", "."],
         "mypy": ["mypy"],
-        "mypy tools": [
-            "mypy",
-            "tests/run.py",
-            "tests/load/client.py",
-            "tests/vm/run.py",
-            "bin/docs.py",
-            "bench/run.py",
-        ],
+        "mypy tools": ["mypy", *tools],
         "changelog": ["antsibull-changelog", "lint"],
         "ansible-lint": ["ansible-lint", "--offline", "--nocolor"],
     }.items():

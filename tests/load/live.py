@@ -51,6 +51,8 @@ class Settings:
     registry: str = "zl-platform-registry:5000"
     registry_config: str = "/etc/zl-platform/registry-client"
     ansible_arguments: tuple[str, ...] = ()
+    # Times the client's rates: less for a slow machine.
+    factor: float = 1.0
     # Whether the tests bring it up and take it away.
     is_ours: bool = True
 
@@ -274,7 +276,7 @@ class Live:
         """Steady load while something is done; its counts are told at the end of the test run."""
         load = Load()
         command = [sys.executable, str(HERE / "client.py"), "--address", self.where.address]
-        command += ["--host", self.where.host, "--ca", self.where.ca, "--factor", str(factor)]
+        command += ["--host", self.where.host, "--ca", self.where.ca, "--factor", str(factor * self.where.factor)]
         command += ["--kinds", kinds] if kinds else []
         client = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
