@@ -4,6 +4,7 @@
     cold    site.yml where engine and images are there but no platform, beside peers/up.sh (the Docker CLI, the limit)
     no-op   site.yml on the running platform, beside the same platform by a plain community.docker playbook
     nodes   the node part of a cold run (roles swarm_node and swarm_member) with 3, 6 and 9 nodes
+    rollout deploy.yml of another environment for 6 replicas, beside a bare docker service update with the same policy
     fresh   the phases of a run from nothing, from a file (--fresh FILE, written by FUNGAP_PHASES_FILE=FILE make up)
 
 Every platform here has its own prefix, subnet and ports, so one that runs here already is left alone. All is removed.
@@ -24,6 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ SCRIPT, SCRIPT_SUBNET = "bench-sh", "172.31.77"
 COMMUNITY, COMMUNITY_SUBNET = "bench-cd", "172.31.78"
 IMAGES = ("node", "registry", "proxy", "express-app")
 # What the project promises: own time / peer's time.
-PROMISES = {"cold": 1.5, "no-op": 0.5}
+PROMISES = {"cold": 1.5, "no-op": 0.5, "rollout": 1.15}
 DEADLINE_SECONDS = 900
 
 
@@ -134,8 +136,8 @@ def newest_images() -> dict[str, str]:
 class Own:
     """This collection, by an inventory of its own with any number of nodes."""
 
-    def __init__(self, nodes: int = 3) -> None:
-        self.inventory = CACHE / f"inventory-{nodes}"
+    def __init__(self, nodes: int = 3, **settings: Any) -> None:
+        self.inventory = CACHE / f"inventory-{nodes}{''.join(f'-{key}' for key in settings)}"
         (self.inventory / "files").mkdir(parents=True, exist_ok=True)
         (self.inventory / "files" / "web.env").write_text("GREETING=hello\nDB_PASSWORD=of-the-benchmark\n")
         workers = {f"worker{n}": {"swarm_node_address": f"{OWN_SUBNET}.{20 + n}"} for n in range(1, nodes)}
@@ -148,6 +150,7 @@ class Own:
             "replicas": 3,
             "env_file": "files/web.env",
             "env_target": "/usr/src/app/env",
+            **settings,
         }
         variables = {
             "platform_name": OWN,
@@ -189,6 +192,27 @@ class Own:
         self._playbook("site.yml", "own-phases", environment=environment)
         spans: list[dict[str, Any]] = json.loads(file.read_text())
         return spans
+
+    def deploy(self, number: int) -> int:
+        """Another environment variable, and nothing else: a rolling update of all replicas."""
+        extra = json.dumps({"app": "web", "settings": {"environment": {"ROUND": str(number)}}})
+        return changed(self._playbook("playbooks/deploy.yml", "own-deploy", "--extra-vars", extra))
+
+    def bare_update(self, number: int) -> None:
+        """The same by the Docker CLI, which waits too."""
+        socket = f"unix:///run/{OWN}/manager1/docker.sock"
+        command = [
+            "docker",
+            "--host",
+            socket,
+            "service",
+            "update",
+            "--quiet",
+            "--env-add",
+            f"ROUND={number}",
+            "web_web",
+        ]
+        run(command, "bare-update")
 
     def down(self) -> None:
         confirmation = json.dumps({"reset_confirmed": OWN, "reset_volumes": True})
@@ -330,6 +354,20 @@ def measure_nodes(rounds: int, sizes: Sequence[int] = (3, 6, 9)) -> str:
     return "\n\n".join(["## From 3 to 9 nodes", "\n".join(rows), sentence])
 
 
+def measure_rollout(rounds: int) -> str:
+    own = Own(replicas=6, update={"parallelism": 2})
+    ours, theirs = Series("deploy.yml"), Series("docker service update")
+    own.down()
+    own.up()
+    own.deploy(0)
+    for number in range(1, 2 * rounds, 2):
+        timed(theirs, partial(own.bare_update, number))
+        timed(ours, partial(own.deploy, number + 1))
+    own.down()
+    title = "## Rollout of 6 replicas, two at a time, each watched for 30 s"
+    return "\n\n".join([title, table(ours, theirs), ratio("rollout", ours, theirs)])
+
+
 def report_fresh(file: Path) -> str:
     phases: dict[str, float] = {}
     for span in json.loads(file.read_text()):
@@ -363,7 +401,7 @@ def machine() -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="The collection beside its peers")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="cold,no-op,nodes", help="comma-separated: cold, no-op, nodes")
+    parser.add_argument("--only", default="cold,no-op,nodes,rollout", help="comma-separated, of these")
     parser.add_argument("--fresh", type=Path, help="phases of a run from nothing (FUNGAP_PHASES_FILE)")
     parser.add_argument("--peers-only", action="store_true", help="measure the peers alone")
     parser.add_argument("--output", type=Path, default=RESULTS)
@@ -384,6 +422,8 @@ def main() -> int:
                 parts.append(measure_noop(arguments.rounds, own, community))
             if "nodes" in wanted and own:
                 parts.append(measure_nodes(max(1, arguments.rounds // 2)))
+            if "rollout" in wanted and own:
+                parts.append(measure_rollout(max(1, arguments.rounds // 2)))
         finally:
             script.down()
             community.down()

@@ -35,18 +35,18 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"there is no app {app}; the inventory has {', '.join(sorted(self.apps)) or 'none'}"
             )
-        stacks: dict[str, Any] = {}
-        if args.get("manager_sockets"):
-            seen = self._look(args, app, task_vars)
-            if seen.get("failed"):
-                return {**result, **seen}
-            stacks = seen["stacks"]
+        seen = self._look(args, app, task_vars)
+        if seen.get("failed"):
+            return {**result, **seen}
         try:
-            result["apps"] = {name: self._release(name, args, stacks.get(name)) for name in self.apps}
+            result["apps"] = {name: self._release(name, args, seen["stacks"].get(name)) for name in self.apps}
         except PlatformError as error:
             raise AnsibleActionFail(error.message) from error
         result["settings"] = {name: one["release"]["app"] for name, one in result["apps"].items()}
         result["notes"] = [note for one in result["apps"].values() for note in one["notes"]]
+        if self._task.check_mode:  # else they stand in the summary
+            for note in result["notes"]:
+                self._display.display(f"  {note}")
         return result
 
     def _look(self, args: dict[str, Any], app: str, task_vars: dict[str, Any] | None) -> dict[str, Any]:

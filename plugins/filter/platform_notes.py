@@ -9,7 +9,7 @@ short_description: Where a platform is reached, and what to try next
 version_added: 0.1.0
 description: Returns the lines that stand below the tables of a summary.
 author: The fungap.swarm authors (@fungap)
-positional: secrets
+positional: secrets, disk
 options:
   _input:
     description: The fact C(platform), as M(fungap.swarm.preflight) returns it.
@@ -19,6 +19,9 @@ options:
     description: The fact C(platform_secrets), as M(fungap.swarm.platform_secrets) returns it.
     type: dict
     required: true
+  disk:
+    description: C(disk) of the fact C(docker_host).
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -34,8 +37,7 @@ _value:
   elements: str
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.status import platform_notes
 
@@ -43,6 +45,6 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.status import platfor
 class FilterModule:
     """Ansible's entry point."""
 
-    def filters(self) -> dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]]:
+    def filters(self) -> dict[str, Callable[..., list[str]]]:
         """Return the filter by its name."""
         return {"platform_notes": platform_notes}

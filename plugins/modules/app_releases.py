@@ -41,10 +41,10 @@ options:
     type: path
     required: true
   manager_sockets:
-    description: Unix sockets of managers' engines on the docker host. Without any, nothing was ever deployed.
+    description: Unix sockets of managers' engines on the docker host.
     type: list
     elements: path
-    default: []
+    required: true
   stacks_dir:
     description: Where the stacks' compose files are, on the docker host.
     type: path

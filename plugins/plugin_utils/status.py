@@ -113,14 +113,22 @@ def _short(image: str) -> str:
     return f"{name}{at}{digest[:12]}" if at else image
 
 
-def platform_notes(platform: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
-    """Where the platform is reached, how to trust it, what to try next. ``secrets``: the fact, {} where unknown."""
+def platform_notes(
+    platform: Mapping[str, Any], secrets: Mapping[str, Any], disk: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Where the platform is reached, how to trust it, what to try next.
+
+    ``secrets``: the fact, {} where unknown. ``disk``: of the fact ``docker_host``.
+    """
     port = platform["proxy"]["https_port"]
     suffix = "" if port == 443 else f":{port}"
     hosts = [host for app in platform["apps"].values() for host in app["hosts"]]
     bind = platform["proxy"]["bind_address"]
     address = "127.0.0.1" if bind in ("", "0.0.0.0") else bind
     lines = [f"{'URL':<12} https://{host}{suffix}/" for host in hosts]
+    if disk:
+        free, total = (disk[key] / 1e9 for key in ("free_bytes", "total_bytes"))
+        lines.append(f"{'Disk':<12} {free:.0f} GB of {total:.0f} GB free at {disk['path']}")
     certificate, authority = secrets.get("certificates", {}).get("proxy"), secrets.get("ca")
     if certificate and authority:
         lines += [

@@ -96,3 +96,22 @@ def test_an_app_with_its_env_file(swarm: Swarm, converge: Converge, tmp_path: Pa
     # As a secret, at the same place.
     assert converge(image="web2", env_delivery="secret")["changed"] == 1
     assert wait_for(lambda: answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 2)
+
+
+def test_what_cannot_be_pulled_is_known_before_anything_is_changed(
+    swarm: Swarm, run_module: Callable[..., Any]
+) -> None:
+    nodes = [{"name": node.name, "socket": node.socket} for node in swarm.nodes]
+    there = run_module("image_pull", {"image": "web:v1", "nodes": nodes})
+    assert not there["changed"]
+    missing = {"image": f"127.0.0.1:1/web@sha256:{'0' * 64}", "nodes": nodes}
+    assert run_module("image_pull", missing, check=True)["changed"]
+    refused = run_module("image_pull", missing)
+    assert refused["failed"]
+    assert refused["failed_nodes"] == sorted(node.name for node in swarm.nodes)
+    assert "connection refused" in refused["msg"]
+    # A node that doesn't answer gets no task either.
+    gone = [*nodes, {"name": "gone", "socket": "/run/nowhere/docker.sock"}]
+    left_out = run_module("image_pull", {"image": "web:v1", "nodes": gone})
+    assert not left_out["changed"]
+    assert "node gone is left out" in left_out["warnings"][0]

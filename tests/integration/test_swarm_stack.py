@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
+from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
 
 IMAGE = "test/box"
@@ -428,6 +430,14 @@ def test_sigkill_at_any_moment(swarm: Swarm, deploy: Run, folder: Path) -> None:
             "deadline_seconds": 60,
             "keep": 1,
             "node_sockets": {},
+            "release": {},
+            "base_revision": None,
+            "kind": "deploy",
+            "who": "me@here",
+            "why": "",
+            "lock_seconds": 60,
+            "rollout": "now",
+            "progress": None,
         }
         with subprocess.Popen(
             [sys.executable, "-c", KILLED_RUN],
@@ -447,6 +457,52 @@ def test_sigkill_at_any_moment(swarm: Swarm, deploy: Run, folder: Path) -> None:
         assert all(f"TURN={turn}" in task["Spec"]["ContainerSpec"]["Env"] for task in tasks)
         assert len(swarm.names("config", stack)) == 2, "the revision and its config, nothing left over"
         ok(deploy(stack, compose, **given), changed=False)
+    ok(deploy(stack), changed=True)
+
+
+def test_revisions_tell_who_did_what_and_one_run_at_a_time_does(
+    swarm: Swarm, deploy: Run, run_module: Run, folder: Path
+) -> None:
+    stack = "history"
+    compose = {"services": {"web": service()}}
+
+    def look() -> dict[str, Any]:
+        seen = run_module("platform_info", {"manager_sockets": [swarm.manager.socket], "stacks_dir": str(folder)})
+        found: dict[str, Any] = seen["stacks"][stack]
+        return found
+
+    given = {"release": {"version": "1"}, "kind": "deploy", "who": "me@here", "why": "the first"}
+    ok(deploy(stack, compose, base_revision=0, **given), changed=True)
+    ok(deploy(stack, compose, base_revision=1, **given), changed=False)
+    row = look()["revisions"][0]
+    assert (row["number"], row["kind"], row["who"], row["why"]) == (1, "deploy", "me@here", "the first")
+    assert (row["verdict"], row["release"], row["images"]) == ("converged", {"version": "1"}, {"web": f"{IMAGE}:1"})
+
+    # what is known of it changed: recorded, and no service is touched
+    versions = swarm.versions(stack)
+    given["release"] = {"version": "2"}
+    ok(deploy(stack, compose, check=True, **given), changed=True)
+    assert ok(deploy(stack, compose, **given), changed=True)["revision"] == 2
+    assert swarm.versions(stack) == versions
+    ok(deploy(stack, compose, **given), changed=False)
+
+    # what was worked out from a revision that is no longer in force is refused
+    other = {"services": {"web": service(environment={"COLOUR": "blue"})}}
+    for check in (True, False):
+        late = deploy(stack, other, base_revision=1, check=check, **given)
+        assert "was changed meanwhile: revision 2 (deploy by me@here, 20" in late["msg"]
+    assert swarm.versions(stack) == versions
+
+    # one at a time
+    with held(lock_path(str(folder), stack), "deploy of history by her@there since noon", wait_seconds=0):
+        assert look()["locked_by"] == "deploy of history by her@there since noon"
+        refused = deploy(stack, other, lock_seconds=1, **given)
+        assert "deploy of history by her@there since noon is still at work after 1 s" in refused["msg"]
+        ok(deploy(stack, compose, **given), changed=False)
+    assert swarm.versions(stack) == versions
+    ok(deploy(stack, other, base_revision=2, **given), changed=True)
+    found = look()
+    assert (found["in_force"], found["locked_by"], found["drift"]) == (3, "", [])
     ok(deploy(stack), changed=True)
 
 

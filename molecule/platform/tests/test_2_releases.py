@@ -222,5 +222,5 @@ def test_the_inventory_wins_where_it_was_changed(platform: Platform, operator: O
     platform.run(inventories=[changed])
     assert platform.running("web_web") == 2
     assert platform.app()["version"] == "2.0.0", "its image was not changed there"
-    operator.run("rollback", app="web", to=1)
-    platform.run()
+    operator.run("rollback", app="web", to=6)
+    operator.site_changes_nothing()
