@@ -175,12 +175,13 @@ def _causes(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def lint(runner: Runner) -> None:
+    tools = ["tests/run.py", "tests/load/client.py", "tests/vm/run.py", "bin/docs.py", "bench/run.py"]
     for step, command in {
         "ruff check": ["ruff", "check", "--quiet", "."],
         "ruff format": ["ruff", "format", "--check", "--quiet", "."],
         "yamllint": ["yamllint", "--strict", "."],
         "mypy": ["mypy"],
-        "mypy tools": ["mypy", "tests/run.py", "tests/vm/run.py", "bin/docs.py", "bench/run.py"],
+        "mypy tools": ["mypy", *tools],
         "changelog": ["antsibull-changelog", "lint"],
         "ansible-lint": ["ansible-lint", "--offline", "--nocolor"],
     }.items():
@@ -262,6 +263,8 @@ def platform(runner: Runner) -> None:
         _molecule(runner, "platform", "platform")
     if (ROOT / "tests" / "platform").is_dir():
         _pytest(runner, "platform", "tests/platform", prefix=AS_ROOT)
+        log = (LOGS / "platform-pytest.log").read_text(errors="replace")
+        print("".join(line for line in log.splitlines(keepends=True) if line.startswith("load: ")), flush=True)
 
 
 def _pytest(runner: Runner, stage: str, folder: str, prefix: Sequence[str] = ()) -> None:

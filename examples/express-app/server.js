@@ -12,10 +12,10 @@ const SLOW_MAX_SECONDS = 60;
 /**
  * Make the app's server; it doesn't listen yet.
  *
- * `about`: { version, replica, node?, envVersion?, greeting? }, what the app says of itself.
+ * `about`: { version, replica, node?, envVersion?, greeting? }, what the app says of itself. `log`: takes a line.
  * Returns { server, stop }: `stop()` ends in a promise that is kept once every request in flight has been answered.
  */
-export function createServer(about) {
+export function createServer(about, log = console.log) {
   const app = express();
   const server = createHttpServer(app);
   const sockets = new SocketServer(server);
@@ -54,6 +54,8 @@ export function createServer(about) {
     response.json({ seconds, replica: about.replica });
   });
   app.post('/echo', (request, response) => {
+    // A line for each time that it is done: by these a client's requests can be counted.
+    log(`echo ${JSON.stringify(String(request.body?.id ?? '').slice(0, 100))}`);
     response.json({ body: request.body, headers: request.headers, replica: about.replica });
   });
   app.use('/chat', express.static(PUBLIC));

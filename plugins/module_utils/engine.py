@@ -626,7 +626,11 @@ class Engine:
             if registry_config:
                 config = docker.auth.load_config(config_path=f"{registry_config}/config.json")
                 credentials = docker.auth.resolve_authconfig(config, registry)
-            self.api.pull(reference, auth_config=credentials or {})
+            # What fails after the first byte (a full disk) is told by the stream alone.
+            self._follow(
+                self.api.pull(reference, auth_config=credentials or {}, stream=True, decode=True),
+                f"pull image {reference}",
+            )
 
     @contextmanager
     def helper_container(

@@ -77,6 +77,8 @@ LOG_LINES = 20
 # For how long a network that another stack owns is waited for.
 NETWORK_SECONDS = 30
 LOG_BYTES = 4000
+# For how long a node is asked why it could not pull an image.
+PULL_SECONDS = 10
 
 
 class StackOperation:
@@ -86,6 +88,7 @@ class StackOperation:
         self.params = params
         self.stack: str = params["name"]
         self.engine = Engine(params["socket"])
+        self.pull_problems: dict[tuple[str, str], str] = {}
         compose = params["compose"] or {}
         contents = {("config", name): text for name, text in (params["configs"] or {}).items()}
         contents.update({("secret", name): text for name, text in (params["secrets"] or {}).items()})
@@ -459,13 +462,28 @@ class StackOperation:
                         "task": f"{state.service}.{task.slot}" if task.slot else state.service,
                         "node": nodes.get(task.node_id, task.node_id),
                         "state": task.state,
-                        "error": task.error or task.message,
+                        "error": self._error(task, nodes.get(task.node_id, "")),
                         "exit_code": task.exit_code,
                         "log": self._log(task),
                         "health_log": self._health_log(task, nodes.get(task.node_id, "")),
                     }
                 )
         return failures
+
+    def _error(self, task: Task, node: str) -> str:
+        """The task's error; of an image that could not be pulled, which swarm says is missing, also why."""
+        error = task.error or task.message
+        if "No such image" not in error or node not in (self.params["node_sockets"] or {}):
+            return error
+        image = task.template["ContainerSpec"]["Image"]
+        if (image, node) not in self.pull_problems:
+            try:
+                engine = Engine(self.params["node_sockets"][node], timeout_seconds=PULL_SECONDS)
+                engine.pull_with_config(image, self.params["registry_config"])
+                self.pull_problems[(image, node)] = "by now it can be pulled"
+            except PlatformError as problem:
+                self.pull_problems[(image, node)] = problem.message
+        return f"{error}: {self.pull_problems[(image, node)]}"
 
     def _log(self, task: Task) -> str:
         return self.engine.task_log(task.id, lines=LOG_LINES)[-LOG_BYTES:].strip() if task.container_id else ""

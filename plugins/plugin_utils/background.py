@@ -23,7 +23,7 @@ class Action(Protocol):
     _task: Any
 
     def _execute_module(
-        self, module_name: str, module_args: Mapping[str, Any], task_vars: Any, wrap_async: bool
+        self, module_name: str, module_args: Mapping[str, Any], *, task_vars: Any, wrap_async: bool
     ) -> dict[str, Any]: ...
 
     def _low_level_execute_command(self, cmd: str) -> dict[str, Any]: ...
@@ -46,7 +46,7 @@ def run_followed(
     start, told = time.monotonic(), ""
     action._task.async_val = LIMIT_SECONDS
     try:
-        job = action._execute_module(module_name, module_args, task_vars, wrap_async=True)
+        job = action._execute_module(module_name, module_args, task_vars=task_vars, wrap_async=True)
     finally:
         action._task.async_val = 0
     if job.get("failed") or "results_file" not in job:

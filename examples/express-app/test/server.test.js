@@ -14,9 +14,10 @@ import { createServer } from '../server.js';
 const ABOUT = { version: '1', replica: 'r1', node: 'worker1', envVersion: 'e1' };
 
 async function listen(about = ABOUT) {
-  const app = createServer(about);
+  const lines = [];
+  const app = createServer(about, (line) => lines.push(line));
   await new Promise((resolve) => app.server.listen(0, '127.0.0.1', resolve));
-  return { ...app, url: `http://127.0.0.1:${app.server.address().port}` };
+  return { ...app, lines, url: `http://127.0.0.1:${app.server.address().port}` };
 }
 
 let app;
@@ -47,9 +48,10 @@ test('echoes', async () => {
   const response = await fetch(`${app.url}/echo`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: '{"a":1}',
+    body: '{"id":"7","a":1}',
   });
-  assert.deepEqual((await response.json()).body, { a: 1 });
+  assert.deepEqual((await response.json()).body, { id: '7', a: 1 });
+  assert.deepEqual(app.lines, ['echo "7"']);
 });
 
 test('refuses a senseless delay', async () => {

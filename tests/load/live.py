@@ -1,0 +1,368 @@
+"""A whole platform with the load client in front of it: what is done to it, and what that cost.
+
+The tests bring one up by site.yml with the inventory beside this file. Another one, in a virtual machine say, is
+tested by a JSON file that FUNGAP_LIVE_PLATFORM names, with the fields of ``Settings``; its engines' sockets have to be
+within reach of this machine (``ssh -L``).
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import docker
+
+from .client import table
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+APP = "web"
+SERVICE = f"{APP}_web"
+# What the tests tell at the end of a run of pytest.
+TOLD: list[str] = []
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where a platform is. ``node_socket``: with {node}; ``address``: where its HTTPS port is reached."""
+
+    name: str = "zl-platform"
+    inventory: str = str(HERE / "inventory")
+    address: str = "127.0.0.1:18553"
+    host: str = "web.localhost"
+    ca: str = "/var/tmp/zl-platform/secrets/ca.crt"
+    docker_host_socket: str = "/var/run/docker.sock"
+    node_socket: str = "/run/zl-platform/{node}/docker.sock"
+    registry: str = "zl-platform-registry:5000"
+    registry_config: str = "/etc/zl-platform/registry-client"
+    ansible_arguments: tuple[str, ...] = ()
+    # Times the client's rates: less for a slow machine.
+    factor: float = 1.0
+    # Whether the tests bring it up and take it away.
+    is_ours: bool = True
+
+
+def settings() -> Settings:
+    file = os.environ.get("FUNGAP_LIVE_PLATFORM")
+    return Settings(**{"is_ours": False, **json.loads(Path(file).read_text())}) if file else Settings()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished playbook."""
+
+    code: int
+    output: str
+    seconds: float
+
+    @property
+    def cause(self) -> str:
+        """What its failed tasks say, as the operator reads it."""
+        return self.output[self.output.find("[ERROR]") :]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A playbook that runs."""
+
+    process: subprocess.Popen[str]
+    output: IO[str]
+    began: float
+
+    def wait(self) -> Run:
+        code = self.process.wait()
+        seconds = time.monotonic() - self.began
+        with self.output:
+            self.output.seek(0)
+            return Run(code, self.output.read(), seconds)
+
+
+@dataclass
+class Load:
+    """A load that runs or ran. ``report``: the client's, once it has ended."""
+
+    began: float = field(default_factory=time.time)
+    report: dict[str, Any] = field(default_factory=dict)
+    executed: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def cut(self) -> int:
+        return sum(kind["cut"] for kind in self.report["kinds"].values())
+
+    @property
+    def posts_done_twice(self) -> dict[str, int]:
+        return {name: count for name, count in self.executed.items() if count > 1}
+
+
+class Live:
+    """Handles on a platform and on what it costs its clients to change it."""
+
+    def __init__(self, where: Settings) -> None:
+        self.where = where
+        self.outer = docker.DockerClient(f"unix://{where.docker_host_socket}", timeout=60)
+        self.folder = Path(tempfile.mkdtemp(prefix="zl-"))
+        self.made: set[str] = set()
+        listing = json.loads(self._ansible("ansible-inventory", "--list").stdout)
+        self.managers: list[str] = listing["swarm_managers"]["hosts"]
+        self.workers: list[str] = listing.get("swarm_workers", {}).get("hosts", [])
+        variables = listing["_meta"]["hostvars"]
+        self.base: dict[str, Any] = variables[self.managers[0]]["apps"][APP]
+
+    @property
+    def nodes(self) -> list[str]:
+        return [*self.managers, *self.workers]
+
+    # --- the operator ---
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        return [program, "-i", self.where.inventory, *self.where.ansible_arguments, *arguments]
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        path = f"{ROOT}/.venv/bin:{os.environ['PATH']}"
+        return {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PATH": path}
+
+    def _ansible(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self._command(program, *arguments),
+            cwd=ROOT,
+            env=self._environment,
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+
+    def play(self, playbook: str, *arguments: str) -> None:
+        """A playbook that has to succeed."""
+        done = self._ansible("ansible-playbook", str(ROOT / playbook), *arguments)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+
+    def up(self) -> None:
+        if self.where.is_ours:
+            self._give_small_disk(self.workers[-1])
+            self.play("site.yml")
+        self.settle(self.base["replicas"])
+
+    def _give_small_disk(self, node: str) -> None:
+        """The node's volume in memory, which can be filled; it is empty again after the node was stopped."""
+        options = {"type": "tmpfs", "device": "tmpfs", "o": "size=1g"}
+        labels = {"io.fungap.platform": self.where.name}
+        self.outer.volumes.create(f"{self.where.name}-{node}", driver="local", driver_opts=options, labels=labels)
+
+    def down(self) -> None:
+        for image in self.made:
+            with suppress(docker.errors.DockerException):
+                self.outer.images.remove(image, force=True)
+        if self.where.is_ours:
+            confirmed = {"reset_confirmed": self.where.name, "reset_volumes": True}
+            self.play("playbooks/reset.yml", "-e", json.dumps(confirmed))
+
+    def operate(self, verb: str, **values: Any) -> Run:
+        """deploy.yml, rollback.yml or scale.yml for the app, with what an operator gives by ``-e``."""
+        return self.start(verb, **values).wait()
+
+    def start(self, verb: str, **values: Any) -> Running:
+        given = {"app": APP, "platform_source_registries": {self.where.registry: self.login}, **values}
+        output = (self.folder / f"{uuid.uuid4().hex[:6]}.log").open("w+")
+        playbook = str(ROOT / "playbooks" / f"{verb}.yml")
+        began = time.monotonic()
+        process = subprocess.Popen(
+            self._command("ansible-playbook", playbook, "-e", json.dumps(given)),
+            cwd=ROOT,
+            env=self._environment,
+            text=True,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+        return Running(process, output, began)
+
+    def env_file(self, content: str) -> str:
+        """A file on the controller."""
+        file = self.folder / f"{uuid.uuid4().hex[:6]}.env"
+        file.write_text(content)
+        return str(file)
+
+    # --- the engines ---
+
+    def engine(self, node: str) -> docker.APIClient:
+        return docker.APIClient(f"unix://{self.where.node_socket.format(node=node)}", version="auto", timeout=30)
+
+    @property
+    def manager(self) -> docker.APIClient:
+        return self.engine(self.managers[0])
+
+    def container(self, node: str) -> Any:
+        return self.outer.containers.get(f"{self.where.name}-{node}")
+
+    def service(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.manager.inspect_service(SERVICE)
+        return found
+
+    def running(self, service: str = SERVICE) -> list[dict[str, Any]]:
+        tasks = self.manager.tasks(filters={"service": service, "desired-state": "running"})
+        return [task for task in tasks if task["Status"]["State"] == "running"]
+
+    def revision(self) -> dict[str, Any]:
+        """The newest record of the app."""
+        records = self.manager.configs(filters={"name": f"fungap.{APP}."})
+        data = [json.loads(base64.b64decode(record["Spec"]["Data"])) for record in records]
+        found: dict[str, Any] = max(data, key=lambda record: record["revision"])
+        return found
+
+    def members(self) -> dict[str, dict[str, Any]]:
+        return {node["Description"]["Hostname"]: node for node in self.manager.nodes()}
+
+    def set_availability(self, node: str, availability: str) -> None:
+        api, member = self.manager, self.members()[node]
+        api.update_node(member["ID"], member["Version"]["Index"], {**member["Spec"], "Availability": availability})
+
+    def settle(self, replicas: int = 3, seconds: float = 90) -> None:
+        """Wait until every node is ready, every replica and every proxy runs."""
+
+        def settled() -> bool:
+            ready = [node for node in self.members().values() if node["Status"]["State"] == "ready"]
+            proxies = {task["NodeID"] for task in self.running("proxy_proxy")}
+            return len(ready) == len(self.nodes) == len(proxies) and len(self.running()) == replicas
+
+        wait_for("the platform to settle", settled, seconds)
+
+    def image(self) -> str:
+        """The app's image in force, by digest."""
+        return str(self.service()["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"])
+
+    def image_from(self, name: str, dockerfile: str) -> str:
+        """Build an image on the app's own and push it to the platform's registry, as what a deploy takes; its tag."""
+        base, tag = f"{self.where.registry}/zl:base", f"{self.where.registry}/zl:{name}"
+        self.outer.images.pull(self.image(), auth_config=self.login).tag(base)
+        text = f"FROM {base}\n{dockerfile}\n"
+        self.outer.images.build(fileobj=io.BytesIO(text.encode()), tag=tag, rm=True, pull=False)
+        return self.push(tag)
+
+    @property
+    def login(self) -> dict[str, str]:
+        config = docker.auth.load_config(f"{self.where.registry_config}/config.json")
+        login = docker.auth.resolve_authconfig(config, self.where.registry)
+        return {key: login[key] for key in ("username", "password")}
+
+    def push(self, tag: str) -> str:
+        """Push an image of the docker host."""
+        repository, _, version = tag.rpartition(":")
+        for line in self.outer.api.push(repository, version, auth_config=self.login, stream=True, decode=True):
+            assert "error" not in line, line
+        self.made.add(tag)
+        return tag
+
+    # --- the clients ---
+
+    @contextmanager
+    def load(self, what: str, *, factor: float = 1.0, kinds: str = "", settle_seconds: float = 2) -> Iterator[Load]:
+        """Steady load while something is done; its counts are told at the end of the test run."""
+        load = Load()
+        command = [sys.executable, str(HERE / "client.py"), "--address", self.where.address]
+        command += ["--host", self.where.host, "--ca", self.where.ca, "--factor", str(factor * self.where.factor)]
+        command += ["--kinds", kinds] if kinds else []
+        client = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            assert client.stdout
+            assert select.select([client.stdout], [], [], 40)[0], "the load client gets no good answers"
+            assert client.stdout.readline()
+            yield load
+            time.sleep(settle_seconds)
+        finally:
+            client.send_signal(signal.SIGINT)
+            output, errors = client.communicate(timeout=90)
+        lines = output.splitlines()
+        assert lines, errors
+        load.report = json.loads(lines[-1])
+        load.executed = self._executed_posts(load)
+        tell(f"\nload: {what}: sent {load.report['sent']}, good {load.report['good']}\n{table(load.report)}")
+        for line in load.report["timeline"]:
+            tell(line)
+        done = f"{len(load.executed)} POSTs executed, {len(load.posts_done_twice)} of them more than once"
+        tell(f"{done} ({load.report['kinds']['post']['sent']} sent)")
+
+    def _executed_posts(self, load: Load) -> Counter[str]:
+        """How often each POST of a load was executed, by the app's own log on every node."""
+        prefix, executed = f'echo "{load.report["run_id"]}-', Counter[str]()
+        for node in self.nodes:
+            engine = self.engine(node)
+            labels = {"label": f"com.docker.swarm.service.name={SERVICE}"}
+            for container in engine.containers(all=True, filters=labels):
+                with suppress(docker.errors.NotFound):
+                    log = engine.logs(container["Id"], since=int(load.began) - 1, stderr=False)
+                    executed.update(line for line in log.decode().splitlines() if line.startswith(prefix))
+        return executed
+
+
+def check(load: Load, *, may_cut: bool = False, is_logged: bool = True) -> None:
+    """Every request that was sent was answered well, every POST executed once.
+
+    ``may_cut``: something died, so requests that it was answering were sent again. ``is_logged``: whether the app's log
+    can be relied on.
+    """
+    report = load.report
+    failures = {kind: one["failures"] for kind, one in report["kinds"].items() if one["failures"]}
+    assert report["good"] == report["sent"], (failures, report["timeline"])
+    assert report["sent"] > 0
+    assert load.posts_done_twice == {}
+    if is_logged:
+        assert len(load.executed) == report["kinds"]["post"]["sent"]
+    if not may_cut:
+        assert load.cut == 0, report["timeline"]
+
+
+def tell(text: str) -> None:
+    """Say something now (pytest -s) and at the end of the test run."""
+    print(text, flush=True)
+    TOLD.append(text)
+
+
+def kill_tree(pid: int) -> None:
+    """SIGKILL for a process and all that it started: Ansible's workers have sessions of their own."""
+    lines = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.splitlines()
+    parents = {int(child): int(parent) for child, parent in map(str.split, lines)}
+    doomed = [pid]
+    for one in doomed:
+        doomed += [child for child, parent in parents.items() if parent == one]
+    for one in doomed:
+        with suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+
+
+def kill_job() -> None:
+    """SIGKILL for the rollout that works in the background on this docker host."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if "AnsiballZ_swarm_stack" in (process / "cmdline").read_text().replace("\0", " "):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+def wait_for(what: str, ready: Callable[[], bool], seconds: float = 60) -> float:
+    """Wait for a condition; the seconds it took."""
+    start = time.monotonic()
+    error: Exception | None = None
+    while time.monotonic() - start < seconds:
+        try:
+            if ready():
+                return time.monotonic() - start
+        except (OSError, docker.errors.DockerException) as caught:
+            error = caught
+        time.sleep(0.2)
+    raise AssertionError(f"{what}: not within {seconds} s ({error})")
