@@ -40,7 +40,7 @@ def read_storage(root: str) -> Storage:
     repositories: dict[str, float] = {}
     uploads = [0.0]
     for name, path in _repositories(os.path.join(top, "repositories")):
-        manifests += _manifests(name, path, top)
+        manifests += _manifests(root, name, path)
         repositories[name] = max((written for _, written in _files(path)), default=0)
         uploads += [written for _, written in _files(os.path.join(path, "_uploads"))]
     return Storage(
@@ -53,9 +53,9 @@ def read_storage(root: str) -> Storage:
 
 def pushed(root: str, repository: str, digest: str) -> float | None:
     """When a manifest was last pushed, seconds since the epoch; None when it isn't there."""
-    path = os.path.join(root, _TOP, "repositories", *repository.split("/"), "_manifests", "revisions")
+    parts = ("repositories", *repository.split("/"), "_manifests", "revisions", *digest.split(":"), "link")
     try:
-        return os.stat(os.path.join(path, *digest.split(":"), "link")).st_mtime
+        return os.stat(os.path.join(root, _TOP, *parts)).st_mtime
     except FileNotFoundError:
         return None
 
@@ -92,7 +92,7 @@ def _repositories(top: str) -> Iterator[tuple[str, str]]:
         folders[:] = [folder for folder in folders if folder not in _PARTS]
 
 
-def _manifests(repository: str, path: str, top: str) -> Iterator[Manifest]:
+def _manifests(root: str, repository: str, path: str) -> Iterator[Manifest]:
     tags: dict[str, list[str]] = {}
     for tag in sorted(_names(os.path.join(path, "_manifests", "tags"))):
         link = _read(os.path.join(path, "_manifests", "tags", tag, "current", "link"))
@@ -102,12 +102,12 @@ def _manifests(repository: str, path: str, top: str) -> Iterator[Manifest]:
     for algorithm in _names(revisions):
         for hexadecimal in _names(os.path.join(revisions, algorithm)):
             digest = f"{algorithm}:{hexadecimal}"
-            content = _read(os.path.join(top, "blobs", algorithm, hexadecimal[:2], hexadecimal, "data"))
-            with suppress(FileNotFoundError):  # what is deleted has no link
-                written = os.stat(os.path.join(revisions, algorithm, hexadecimal, "link")).st_mtime
-                # Content that is gone: a link that leads nowhere.
-                parts = parse_manifest(content, f"{repository}@{digest}") if content else (frozenset(), frozenset())
-                yield Manifest(repository, digest, written, tuple(tags.get(digest, ())), *parts)
+            content = _read(os.path.join(root, _TOP, "blobs", algorithm, hexadecimal[:2], hexadecimal, "data"))
+            written = pushed(root, repository, digest)
+            # Neither what is deleted nor a link that leads nowhere is there for the registry.
+            if content is not None and written is not None:
+                children, blobs = parse_manifest(content, f"{repository}@{digest}")
+                yield Manifest(repository, digest, written, tuple(tags.get(digest, ())), children, blobs)
 
 
 def _blobs(top: str) -> Iterator[tuple[str, Blob]]:

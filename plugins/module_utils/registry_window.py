@@ -38,8 +38,10 @@ class RegistryWindow:
 
     def registry(self) -> Json:
         """The container that holds the registry's settings, wherever a killed run has left it."""
-        found = self.engine.container(self.aside) or self.engine.container(self.name)
+        found = self.engine.container(self.name)
         if found is None or _is_stand_in(found):
+            found = self.engine.container(self.aside)
+        if found is None:
             raise PlatformError(
                 f"there is no registry in a container {self.name} on {self.engine.socket}: run site.yml first"
             )

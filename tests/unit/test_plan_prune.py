@@ -296,6 +296,7 @@ def test_a_storage_is_read_where_it_lies(tmp_path: Path) -> None:
             write(f"repositories/{repository}/_manifests/revisions/sha256/{letter * 64}/link", digest(letter))
     write("repositories/web/_manifests/tags/2/current/link", digest("b"))
     write(f"repositories/web/_manifests/tags/2/index/sha256/{'a' * 64}/link", digest("a"))
+    write(f"repositories/web/_manifests/revisions/sha256/{'9' * 64}/link", digest("9"))  # leads nowhere
     write("repositories/begun/_uploads/1/data", "half")
     (top / "repositories/bare/_layers").mkdir(parents=True)
     blob("a", json.dumps({"config": {"digest": digest("c")}, "layers": [{"digest": digest("d")}]}))
