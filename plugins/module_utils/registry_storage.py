@@ -41,8 +41,8 @@ def read_storage(root: str) -> Storage:
     uploads = [0.0]
     for name, path in _repositories(os.path.join(top, "repositories")):
         manifests += _manifests(root, name, path)
-        repositories[name] = max((written for _, written in _files(path)), default=0)
-        uploads += [written for _, written in _files(os.path.join(path, "_uploads"))]
+        repositories[name] = max(_writes(path), default=0)
+        uploads += _writes(os.path.join(path, "_uploads"))
     return Storage(
         manifests=sorted(manifests, key=lambda one: one.name),
         blobs=dict(_blobs(os.path.join(top, "blobs"))),
@@ -86,7 +86,7 @@ def remove_repository(root: str, name: str) -> None:
 
 def _repositories(top: str) -> Iterator[tuple[str, str]]:
     """(name, path) of every repository."""
-    for path, folders, _files_here in os.walk(top):
+    for path, folders, _files in os.walk(top):
         if set(folders) & set(_PARTS):
             yield os.path.relpath(path, top).replace(os.sep, "/"), path
         folders[:] = [folder for folder in folders if folder not in _PARTS]
@@ -119,12 +119,12 @@ def _blobs(top: str) -> Iterator[tuple[str, Blob]]:
                     yield f"{algorithm}:{hexadecimal}", Blob(status.st_size, status.st_mtime)
 
 
-def _files(path: str) -> Iterator[tuple[str, float]]:
-    """(path, time of the last write) of every file below a folder."""
+def _writes(path: str) -> Iterator[float]:
+    """When each file below a folder was last written."""
     for folder, _folders, files in os.walk(path):
         for file in files:
             with suppress(FileNotFoundError):
-                yield os.path.join(folder, file), os.lstat(os.path.join(folder, file)).st_mtime
+                yield os.lstat(os.path.join(folder, file)).st_mtime
 
 
 def _names(path: str) -> list[str]:
