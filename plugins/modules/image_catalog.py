@@ -116,10 +116,23 @@ options:
     description: The folder with the C(config.json) of a Docker CLI that has the registry's credentials.
     type: path
   credentials:
-    description: For the registries that images are pulled from, by host (C(docker.io) for Docker Hub), each with
-      C(username) and C(password).
-    type: dict
-    default: {}
+    description: For the registries that images are pulled from.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      registry:
+        description: The registry's host, with its port where it has one; C(docker.io) for Docker Hub.
+        type: str
+        required: true
+      username:
+        description: The user.
+        type: str
+        required: true
+      password:
+        description: The password, or a token.
+        type: str
+        required: true
   certs_dir:
     description: Where the engine finds its registries' certificates.
     type: path
@@ -225,7 +238,17 @@ def main() -> None:
             "push_names": {"type": "list", "elements": "str"},
             "registry_address": {"type": "str"},
             "registry_config": {"type": "path"},
-            "credentials": {"type": "dict", "default": {}, "no_log": True},
+            # The password alone is no_log: what is, is blotted out wherever it occurs in the result.
+            "credentials": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "registry": {"type": "str", "required": True},
+                    "username": {"type": "str", "required": True},
+                    "password": {"type": "str", "required": True, "no_log": True},
+                },
+            },
             "certs_dir": {"type": "path", "default": "/etc/docker/certs.d"},
             "contexts": {"type": "dict"},
         },

@@ -178,7 +178,7 @@ class Live:
         return self.start(verb, **values).wait()
 
     def start(self, verb: str, **values: Any) -> Running:
-        given = {"app": APP, "platform_source_registries": {self.where.registry: self.login}, **values}
+        given = {"app": APP, "platform_source_registries": [{"registry": self.where.registry, **self.login}], **values}
         output = (self.folder / f"{uuid.uuid4().hex[:6]}.log").open("w+")
         playbook = str(ROOT / "playbooks" / f"{verb}.yml")
         began = time.monotonic()

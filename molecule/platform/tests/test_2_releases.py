@@ -129,7 +129,7 @@ class Operator:
 def operator(platform: Platform, slack: Slack, hub: str, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     inventory = tmp_path_factory.mktemp("operator") / "more.yml"
     more = {
-        "platform_source_registries": {hub: {"username": USER, "password": PASSWORD}},
+        "platform_source_registries": [{"registry": hub, "username": USER, "password": PASSWORD}],
         "platform_slack_webhook_url": slack.url,
     }
     inventory.write_text(yaml.safe_dump({"all": {"vars": more}}))
