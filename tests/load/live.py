@@ -73,7 +73,7 @@ class Run:
     @property
     def cause(self) -> str:
         """What its failed tasks say, as the operator reads it."""
-        return self.output[self.output.find("[ERROR]") :]
+        return self.output[self.output.find("[ERROR]") : self.output.find("PLAY RECAP")]
 
 
 @dataclass(frozen=True)
@@ -296,7 +296,7 @@ class Live:
         for line in load.report["timeline"]:
             tell(line)
         done = f"{len(load.executed)} POSTs executed, {len(load.posts_done_twice)} of them more than once"
-        tell(f"{done} ({load.report['kinds']['post']['sent']} sent)")
+        tell(f"{done}, by the logs that are there ({load.report['kinds']['post']['sent']} sent)")
 
     def _executed_posts(self, load: Load) -> Counter[str]:
         """How often each POST of a load was executed, by the app's own log on every node."""
@@ -315,7 +315,7 @@ def check(load: Load, *, may_cut: bool = False, is_logged: bool = True) -> None:
     """Every request that was sent was answered well, every POST executed once.
 
     ``may_cut``: something died, so requests that it was answering were sent again. ``is_logged``: whether the app's log
-    can be relied on.
+    is still there and complete.
     """
     report = load.report
     failures = {kind: one["failures"] for kind, one in report["kinds"].items() if one["failures"]}

@@ -173,7 +173,7 @@ def test_a_target_that_would_hide_code(fails: Fails) -> None:
 def test_a_node_that_dies_during_the_rollout(live: Live, other: str) -> None:
     victim = live.container(live.workers[0])
     before = live.image()
-    with light_load(live, "a node that dies during the rollout", may_cut=True):
+    with light_load(live, "a node that dies during the rollout", may_cut=True, is_logged=False):
         running = live.start("deploy", image=other, settings=ONE_BY_ONE)
         wait_for("the update to begin", lambda: has_begun(live, before))
         victim.kill()
@@ -184,7 +184,7 @@ def test_a_node_that_dies_during_the_rollout(live: Live, other: str) -> None:
 
 def test_a_manager_that_restarts_during_the_rollout(live: Live, other: str) -> None:
     before = live.image()
-    with light_load(live, "a manager that restarts during the rollout", may_cut=True):
+    with light_load(live, "a manager that restarts during the rollout", may_cut=True, is_logged=False):
         running = live.start("deploy", image=other, settings=ONE_BY_ONE)
         wait_for("the update to begin", lambda: has_begun(live, before))
         live.container(live.managers[0]).restart(timeout=20)
