@@ -149,6 +149,8 @@ class Engine:
         """
         with self._errors(f"create container {name}"):
             self.api.create_container_from_config(body, name=name)
+            if not files:
+                return
             archive = io.BytesIO()
             with tarfile.open(fileobj=archive, mode="w") as tar:
                 for path, (mode, content) in sorted(files.items()):
@@ -691,6 +693,55 @@ class Engine:
         """``GET /services``; a manager's engine only."""
         with self._errors("list the swarm's services"):
             return list(self.api.services())
+
+    # --- clean-up: a container that another one takes the place of for a while, and images with their space ---
+
+    def container(self, name: str) -> Json | None:
+        """``GET /containers/<name>/json``; None when there is none of that name."""
+        with self._errors(f"inspect container {name}"):
+            try:
+                container: Json = self.api.inspect_container(name)
+            except docker.errors.NotFound:
+                return None
+            return container
+
+    def rename_container(self, name: str, new_name: str) -> None:
+        """Give a container another name."""
+        with self._errors(f"rename container {name}"):
+            self.api.rename(name, new_name)
+
+    def stop_container(self, name: str, stop_seconds: int) -> None:
+        """Stop a container, giving it ``stop_seconds``; one that is stopped is left as it is."""
+        with self._errors(f"stop container {name}"):
+            self.api.stop(name, timeout=stop_seconds)
+
+    def wait_container(self, name: str, deadline_seconds: float) -> int:
+        """Wait until a container has ended; its exit code."""
+        state: Json = {}
+
+        def ended() -> bool:
+            state.update((self.container(name) or {"State": {"Running": False, "ExitCode": 125}})["State"])
+            return not state["Running"]
+
+        wait_until(
+            ended,
+            deadline_seconds=deadline_seconds,
+            failure=lambda: f"container {name} on {self.socket} has not ended after {deadline_seconds:g} s",
+        )
+        return int(state["ExitCode"])
+
+    def images(self) -> list[Json]:
+        """``GET /images/json``: all but the layers in between."""
+        with self._errors("list images"):
+            images: list[Json] = self.api.images()
+            return images
+
+    def layer_bytes(self) -> int:
+        """The space that the layers of all images take."""
+        api: Any = self.api
+        with self._errors("measure the images"):  # engines before 23.0 measure the volumes too
+            usage = api._result(api.get(api._url("/system/df"), params={"type": "image"}, timeout=600), json=True)
+        return int(usage["LayersSize"])
 
 
 def _auth_for(reference: str, credentials: Credentials) -> dict[str, str] | None:

@@ -208,7 +208,11 @@ class ImageCatalog:
                 images[target.name]["id"] = here[target.name]
             if target.name in refs:
                 images[target.name]["ref"] = refs[target.name]
-        return {"images": images, "ansible_facts": {"platform_images": images}}
+        return {
+            "images": images,
+            "tags": [target.image for target in self.targets.values()],
+            "ansible_facts": {"platform_images": images},
+        }
 
     # --- act ---
 

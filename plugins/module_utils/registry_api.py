@@ -1,12 +1,14 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The platform's registry, asked over HTTPS what it holds. Layer: engine."""
+"""The platform's registry, asked over HTTPS what it holds, and told what to delete. Layer: engine."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
@@ -45,32 +47,68 @@ class Registry:
         """
         if not tags:
             return {}
-        if not os.path.exists(self._ca_file):
-            raise PlatformError(f"the registry {self._address} can't be trusted: there is no {self._ca_file}")
+        self._refuse_without_ca()
         with ThreadPoolExecutor(max_workers=min(len(tags), 8)) as pool:
             found = list(pool.map(lambda item: self._digest(*item), tags.items()))
         return {repository: digest for repository, digest in zip(tags, found, strict=True) if digest}
 
-    def _digest(self, repository: str, tag: str) -> str | None:
-        url = f"https://{self._address}/v2/{repository}/manifests/{tag}"
+    def delete(self, manifests: Iterable[tuple[str, str]]) -> None:
+        """Delete manifests, (repository, digest) each, with the tags that they have; those that are gone are fine."""
+        self._refuse_without_ca()
+        with self._session() as session:
+            for repository, digest in manifests:
+                answer = self._ask(session, "DELETE", repository, digest)
+                if answer.status_code not in (202, 404):
+                    raise PlatformError(
+                        f"the registry {self._address} answers {answer.status_code} to the deletion of "
+                        f"{repository}@{digest}"
+                    )
+
+    def is_writable(self) -> bool:
+        """Whether it would take a push or a deletion. It is asked to delete what nobody has.
+
+        Raises RegistrySilentError when it doesn't answer.
+        """
+        self._refuse_without_ca()
+        with self._session() as session:
+            answer = self._ask(session, "DELETE", "fungap/nothing", "sha256:" + 64 * "0")
+        if answer.status_code not in (202, 404, 405):
+            raise RegistrySilentError(f"the registry {self._address} answers {answer.status_code}")
+        return bool(answer.status_code != 405)
+
+    def _refuse_without_ca(self) -> None:
+        if not os.path.exists(self._ca_file):
+            raise PlatformError(f"the registry {self._address} can't be trusted: there is no {self._ca_file}")
+
+    def _session(self) -> Any:
+        session = requests.Session()
+        session.trust_env = False  # the platform's own registry is never behind a proxy or in a .netrc
+        return session
+
+    def _ask(self, session: Any, method: str, repository: str, reference: str) -> Any:
+        """The answer to a request for a manifest, whatever it is, but for a refused login."""
         try:
-            with requests.Session() as session:
-                session.trust_env = False  # the platform's own registry is never behind a proxy or in a .netrc
-                answer = session.head(
-                    url,
-                    headers={"Accept": _MANIFESTS},
-                    auth=self._auth,
-                    verify=self._ca_file,
-                    timeout=self._timeout_seconds,
-                )
+            answer = session.request(
+                method,
+                f"https://{self._address}/v2/{repository}/manifests/{reference}",
+                headers={"Accept": _MANIFESTS},
+                auth=self._auth,
+                verify=self._ca_file,
+                timeout=self._timeout_seconds,
+            )
         except requests.exceptions.RequestException as error:
             raise RegistrySilentError(
                 f"the registry {self._address} can't be asked for {repository}: {error}"
             ) from None
-        if answer.status_code == 404:
-            return None
         if answer.status_code == 401:
             raise PlatformError(f"the registry {self._address} refuses the credentials it was asked with")
+        return answer
+
+    def _digest(self, repository: str, tag: str) -> str | None:
+        with self._session() as session:
+            answer = self._ask(session, "HEAD", repository, tag)
+        if answer.status_code == 404:
+            return None
         if answer.status_code != 200:
             raise PlatformError(f"the registry {self._address} answers {answer.status_code} for {repository}:{tag}")
         digest: str | None = answer.headers.get("Docker-Content-Digest")

@@ -169,6 +169,11 @@ images:
       description: The image in the platform's registry, by digest. Missing as long as the registry doesn't have it.
       type: str
       sample: registry:5000/registry@sha256:9f2c...
+tags:
+  description: The names that the images have on the docker host once they are there, internal ones too.
+  returned: always
+  type: list
+  elements: str
 ansible_facts:
   description: RV(images) as the fact C(platform_images).
   returned: always

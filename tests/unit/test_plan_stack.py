@@ -424,3 +424,11 @@ def test_a_record_survives_the_swarm() -> None:
     data = base64.b64encode(dump_revision("app", wanted).encode()).decode()
     assert parse_revision({"ID": "record-3", "Spec": {"Data": data}}) == wanted
     assert json.loads(base64.b64decode(data))["format"] == 1
+
+
+def test_diff_shows_what_is_recorded_with_a_revision() -> None:
+    seen = replace(RUNS, revisions=[replace(revision(), release={"image": "a"})])
+    before, after = before_and_after(seen, desired(release={"image": "b"}), {})
+    assert before.endswith('# recorded with it\n{\n  "image": "a"\n}\n')
+    assert after.endswith('# recorded with it\n{\n  "image": "b"\n}\n')
+    assert before_and_after(seen, desired(release={"image": "a"}), {}) == ("one\n", "one\n")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from .conftest import NAME, NODES, Platform, wait_for
+from .conftest import NAME, NODES, REGISTRY, Platform, wait_for
 
 WORKER3 = """
 swarm_workers:
@@ -69,5 +72,27 @@ def test_worker_comes_and_goes_by_inventory_alone(platform: Platform, tmp_path: 
     platform.run()
     assert set(platform.members()) == set(NODES)
     assert platform.outer.containers.list(all=True, filters={"name": f"{NAME}-worker3"}) == []
+    settle(platform)
+    assert platform.run().changed == 0
+
+
+def test_prune_takes_what_nothing_needs_and_leaves_the_rest(platform: Platform) -> None:
+    image = f"mol-platform-registry:{REGISTRY[1]}/abandoned:1"
+    push = f"set -e; tar -cf - -T /dev/null | docker import - {image}; docker push -q {image}; docker rmi {image}"
+    config = f"/etc/{NAME}/registry-client"
+    subprocess.run(["sh", "-c", push], check=True, env={**os.environ, "DOCKER_CONFIG": config})
+    settings = {
+        "registry_prune_grace_seconds": 0,
+        "registry_prune_quiet_seconds": 1,
+        # What else this machine's engine holds is none of the test's business.
+        "images_prune_grace_seconds": 10**9,
+    }
+    arguments = ("-e", json.dumps(settings))
+    would = platform.run("--check", "--diff", *arguments, playbook="playbooks/prune.yml")
+    assert "(1): nothing needs it" in would.output
+    done = platform.run(*arguments, playbook="playbooks/prune.yml")
+    assert done.changed == 1
+    assert "Empty repositories: abandoned." in done.output
+    assert platform.run(*arguments, playbook="playbooks/prune.yml").changed == 0
     settle(platform)
     assert platform.run().changed == 0

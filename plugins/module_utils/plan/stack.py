@@ -317,7 +317,7 @@ def _refuse_changed_networks(in_force: Revision, observed: Observed, desired: De
 
 
 def before_and_after(observed: Observed, desired: Desired, contents: Mapping[str, str]) -> tuple[str, str]:
-    """The diff's two texts: compose file in force and wanted, contents of configs that change, drift.
+    """The diff's two texts: compose file in force and wanted, contents of configs that change, release, drift.
 
     ``contents``: content of the wanted configs by their names in the swarm.
     """
@@ -331,6 +331,10 @@ def before_and_after(observed: Observed, desired: Desired, contents: Mapping[str
         if left != right:
             before += _section(f"config {key}", left)
             after += _section(f"config {key}", right)
+    recorded = in_force.release if in_force else {}
+    if desired.release and recorded != desired.release:
+        before += _section("recorded with it", _pretty(recorded))
+        after += _section("recorded with it", _pretty(desired.release))
     drifted = drift(in_force, observed.services)
     if drifted:
         title = "\n# as it runs, where that is not as it was deployed\n"
@@ -347,6 +351,10 @@ def observed_data(observed: Observed, name: str) -> str | None:
 def _config_names(compose: Mapping[str, Any]) -> dict[str, str]:
     section = compose.get("configs") or {}
     return {key: (definition or {}).get("name") or key for key, definition in section.items()}
+
+
+def _pretty(release: Mapping[str, Any]) -> str | None:
+    return json.dumps(release, indent=2, sort_keys=True) if release else None
 
 
 def _section(title: str, content: str | None) -> str:

@@ -1,0 +1,121 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The operation of module image_prune: remove from engines the images that nothing needs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.prune import (
+    LocalImage,
+    RemoveImage,
+    human,
+    parse_images,
+    plan_images,
+)
+from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one engine has: to be removed, and kept -> why."""
+
+    removals: list[RemoveImage]
+    kept: dict[LocalImage, str]
+
+
+class ImagePrune:
+    """One call: all engines of a docker host, in parallel."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        found: dict[str, str] = {}
+        self.sockets: dict[str, str] = {}
+        for name, socket in params["sockets"].items():
+            # A docker host that is itself a node is one engine by two names.
+            if found.setdefault(os.path.realpath(socket), name) == name:
+                self.sockets[name] = socket
+
+    # --- look ---
+
+    def plan(self) -> Plan:
+        silent = []
+        looks: dict[str, Look] = {}
+        with ThreadPoolExecutor(max_workers=max(len(self.sockets), 1)) as pool:
+            for name, look in zip(self.sockets, pool.map(self._look, self.sockets), strict=True):
+                if look is None:
+                    silent.append(name)
+                else:
+                    looks[name] = look
+        removals = [removal for look in looks.values() for removal in look.removals]
+        stays = {name: [f"{_title(image)}: {why}" for image, why in look.kept.items()] for name, look in looks.items()}
+        goes = {
+            name: [f"{_title(one.image)}: nothing needs it" for one in look.removals] for name, look in looks.items()
+        }
+        return Plan(
+            actions=removals,
+            before={name: sorted(stays[name] + goes[name]) for name in looks},
+            after={name: sorted(stays[name]) for name in looks},
+            result={
+                "engines": {
+                    name: {
+                        "kept": [{"names": image.names or [image.id], "why": why} for image, why in look.kept.items()],
+                        "removed": [
+                            {"names": one.names or [one.image.id], "size_bytes": one.image.size_bytes}
+                            for one in look.removals
+                        ],
+                        "bytes_freed": 0,
+                    }
+                    for name, look in looks.items()
+                },
+                "silent": silent,
+            },
+            warnings=[f"the engine of {name} does not answer: its images stay as they are" for name in silent],
+        )
+
+    def _look(self, name: str) -> Look | None:
+        engine = Engine(self.sockets[name], connect=False, timeout_seconds=30)
+        if not engine.is_answering():
+            return None
+        return Look(
+            *plan_images(
+                name,
+                parse_images(engine.images(), engine.containers({})),
+                self.params["needed"],
+                registry=self.params["registry_address"],
+                catalog=self.params["catalog"],
+                now=time.time(),
+                grace_seconds=self.params["grace_seconds"],
+            )
+        )
+
+    # --- act ---
+
+    def apply(self, plan: Plan) -> Mapping[str, Any]:
+        engines = dict(plan.result["engines"])
+        removals: dict[str, list[RemoveImage]] = {}
+        for action in plan.actions:
+            removals.setdefault(action.engine, []).append(action)
+        with ThreadPoolExecutor(max_workers=max(len(removals), 1)) as pool:
+            freed = pool.map(lambda name: self._remove(name, removals[name]), removals)
+            for name, size in zip(removals, freed, strict=True):
+                engines[name] = {**engines[name], "bytes_freed": size}
+        return {"engines": engines}
+
+    def _remove(self, name: str, removals: list[RemoveImage]) -> int:
+        engine = Engine(self.sockets[name], timeout_seconds=300)
+        before = engine.layer_bytes()
+        for removal in removals:
+            for reference in removal.names or (removal.image.id,):
+                engine.untag_image(reference)
+        return before - engine.layer_bytes()
+
+
+def _title(image: LocalImage) -> str:
+    return f"{' '.join(image.names) or image.id} ({human(image.size_bytes)})"

@@ -1,0 +1,167 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A registry that is read-only for a while: pulls go on, and nothing can be pushed that a clean-up would not know of.
+
+The registry's container is set aside, stopped, under another name, and a stand-in takes its place: the same container
+with the registry's own read-only switch. Closing the window puts the container back as it was. Whatever moment a run is
+killed at, the next one closes the window first; and the stand-in carries a spec label that the role registry doesn't
+want, so that site.yml replaces it by a registry that can be written to.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.node import SPEC_LABEL
+
+Json = Mapping[str, Any]
+
+READ_ONLY = "read-only"
+READ_ONLY_SWITCH = 'REGISTRY_STORAGE_MAINTENANCE_READONLY={"enabled":true}'
+STOP_SECONDS = 10
+
+
+class RegistryWindow:
+    """The registry in the container ``name`` of an engine."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.engine = engine
+        self.name = name
+        self.aside = f"{name}-writable"
+        self.prepared = f"{name}-read-only"
+        self.collector = f"{name}-collector"
+
+    def registry(self) -> Json:
+        """The container that holds the registry's settings, wherever a killed run has left it."""
+        found = self.engine.container(self.name)
+        if found is None or _is_stand_in(found):
+            found = self.engine.container(self.aside)
+        if found is None:
+            raise PlatformError(
+                f"there is no registry in a container {self.name} on {self.engine.socket}: run site.yml first"
+            )
+        return found
+
+    def was_left_open(self) -> bool:
+        """Whether a run that was killed has left something behind, or the registry stopped."""
+        current = self.engine.container(self.name)
+        return (
+            current is None
+            or _is_stand_in(current)
+            or not current["State"]["Running"]
+            or any(self.engine.container(name) for name in (self.aside, self.prepared, self.collector))
+        )
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """The window; it is closed however the block ends, by a polite signal too."""
+        with _signals_as_exceptions():
+            try:
+                self._open()
+                yield
+            finally:
+                self.close()
+
+    def _open(self) -> None:
+        # In this order site.yml can go on from every step: it starts what is stopped, makes what is missing, and
+        # replaces what has another label.
+        self.engine.create_container(self.prepared, stand_in(self.registry()), {})
+        self.engine.stop_container(self.name, STOP_SECONDS)
+        self.engine.rename_container(self.name, self.aside)
+        self.engine.rename_container(self.prepared, self.name)
+        self.engine.start_container(self.name)
+
+    def close(self) -> None:
+        """Put the registry's own container back; fine when it is there already."""
+        self.engine.remove_container_and_volumes(self.collector)
+        self.engine.remove_container_and_volumes(self.prepared)
+        if self.engine.container(self.aside) is not None:
+            current = self.engine.container(self.name)
+            if current is not None and not _is_stand_in(current):
+                self.engine.remove_container(self.aside, STOP_SECONDS)  # someone has made a new one meanwhile
+                return
+            if current is not None:
+                self.engine.remove_container(self.name, STOP_SECONDS)
+            self.engine.rename_container(self.aside, self.name)
+        self.registry()
+        self.engine.start_container(self.name)
+
+    def collect(self, deadline_seconds: float) -> str:
+        """Run the registry's garbage collection on the data that is set aside; return what it printed."""
+        body = collector(self.registry(), self.aside)
+        self.engine.remove_container_and_volumes(self.collector)
+        self.engine.create_container(self.collector, body, {})
+        try:
+            self.engine.start_container(self.collector)
+            code = self.engine.wait_container(self.collector, deadline_seconds)
+            log = self.engine.container_log(self.collector, lines=30)
+        finally:
+            self.engine.remove_container_and_volumes(self.collector)
+        if code:
+            raise PlatformError(f"the registry's garbage collection ended with exit code {code}: {log.strip()[-2000:]}")
+        return log
+
+
+def stand_in(registry: Json) -> dict[str, Any]:
+    """From a container as it is inspected to one that is created like it, but can only be read from."""
+    config = registry["Config"]
+    network = registry["HostConfig"]["NetworkMode"]
+    endpoint = registry["NetworkSettings"]["Networks"].get(network) or {}
+    return {
+        **config,
+        "Image": registry["Image"],
+        "Env": [*(config["Env"] or []), READ_ONLY_SWITCH],
+        "Labels": {**(config["Labels"] or {}), SPEC_LABEL: READ_ONLY},
+        "HostConfig": registry["HostConfig"],
+        "NetworkingConfig": {
+            "EndpointsConfig": {
+                network: {"IPAMConfig": endpoint.get("IPAMConfig"), "Aliases": endpoint.get("Aliases") or []}
+            }
+        }
+        if endpoint
+        else {},
+    }
+
+
+def collector(registry: Json, volumes_from: str) -> dict[str, Any]:
+    """A container that collects the garbage of a registry, and reaches nothing but its data and settings."""
+    config, host = registry["Config"], registry["HostConfig"]
+    settings = config["Cmd"][-1]  # serve <settings>, or <settings> alone
+    return {
+        "Image": registry["Image"],
+        "Entrypoint": config["Entrypoint"],
+        "Cmd": ["garbage-collect", settings],
+        "Env": config["Env"],
+        "User": config["User"],
+        "Labels": {key: value for key, value in (config["Labels"] or {}).items() if key != SPEC_LABEL},
+        "Healthcheck": {"Test": ["NONE"]},
+        "HostConfig": {
+            "VolumesFrom": [volumes_from],
+            "NetworkMode": "none",
+            **{key: host.get(key) for key in ("Memory", "MemorySwap", "CapDrop", "SecurityOpt", "ReadonlyRootfs")},
+        },
+    }
+
+
+def _is_stand_in(container: Json) -> bool:
+    return bool((container["Config"].get("Labels") or {}).get(SPEC_LABEL) == READ_ONLY)
+
+
+@contextmanager
+def _signals_as_exceptions() -> Iterator[None]:
+    """Let what ends a process politely (a closed connection, ``kill``) run the code that cleans up."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,37 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a clean-up did, in lines that can be read at night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.prune import human
+from ansible_collections.fungap.swarm.plugins.plugin_utils.status import table
+
+
+def prune_summary(registry: Mapping[str, Any], hosts: Iterable[Mapping[str, Any]], check: bool) -> list[str]:
+    """``registry``: result of registry_prune; ``hosts``: results of image_prune; ``check``: nothing was done."""
+    rows: list[tuple[object, ...]] = [
+        ("registry", human(registry["bytes_freed"]), len(registry["removed"]), len(registry["kept"]))
+    ]
+    silent: list[str] = []
+    for host in hosts:
+        silent += host["silent"]
+        for name, engine in sorted(host["engines"].items()):
+            size = human(engine["bytes_freed"])
+            if check:  # layers that images share are counted for each
+                size = f"at most {human(sum(image['size_bytes'] for image in engine['removed']))}"
+            rows.append((name, size, len(engine["removed"]), len(engine["kept"])))
+    lines = table(
+        ("WHERE", "TO BE FREED" if check else "FREED", "IMAGES TO GO" if check else "IMAGES GONE", "KEPT"), rows
+    )
+    lines += ["", f"The registry takes {human(registry['bytes_used'])}{' then' if check else ''}."]
+    if registry["removed_repositories"]:
+        lines.append(f"Empty repositories: {', '.join(registry['removed_repositories'])}.")
+    if registry.get("window_seconds"):
+        lines.append(f"Nothing could be pushed for {registry['window_seconds']} s.")
+    lines += [f"! {name} does not answer: its images are as they were." for name in silent]
+    lines += [f"! {image} is not in the registry: {', '.join(why)}." for image, why in registry["missing"].items()]
+    return lines

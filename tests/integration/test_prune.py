@@ -1,0 +1,529 @@
+"""Clean-up of a real registry, made by its role, and of the engines of a swarm that pulls from it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import requests
+
+from ansible_collections.fungap.swarm.plugins.module_utils import registry_window
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.registry_prune import RegistryPrune
+
+from .conftest import ROOT, Lab
+from .test_swarm_stack import Swarm, _image
+
+Run = Callable[..., dict[str, Any]]
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+MEGABYTE = 1_000_000
+DEFAULTS = {"docker_socket": "/var/run/docker.sock", "catalog": [], "deadline_seconds": 60}
+NOTHING = "sha256:" + 64 * "0"
+
+
+class RegistryUnderTest:
+    """The role's registry on the lab's network, with TLS and a login; images are pushed to it from a node."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab, self.folder = lab, folder
+        self.name = f"prn-{uuid.uuid4().hex[:6]}-registry"
+        self.ip = f"{lab.subnet}.2"
+        self.address = f"{self.ip}:5000"
+        self.config = str(folder / "registry-client")
+        self.certs = folder / "certs.d"
+        self.converge()
+        login = json.loads((folder / "registry-client" / "config.json").read_text())["auths"][self.address]["auth"]
+        self.session = requests.Session()
+        self.session.headers["Authorization"] = f"Basic {login}"
+        self.session.verify = str(self.certs / self.address / "ca.crt")
+        self.auth = {"auth": login}
+
+    @property
+    def container(self) -> Any:
+        return self.lab.outer.containers.get(self.name)
+
+    def converge(self) -> int:
+        """Run the role; the number of changes."""
+        images = self.lab.outer.images.list(filters={"label": "io.fungap.recipe", "reference": "fungap/registry"})
+        variables = {
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "platform_name": self.name.removesuffix("-registry"),
+            "platform_config_dir": str(self.folder),
+            "registry_image": max(images, key=lambda image: image.attrs["Created"]).tags[0],
+            "registry_address": self.address,
+            "registry_ip": self.ip,
+            "registry_network": self.lab.prefix,
+            "registry_hosts_address": "",
+            "registry_config_dir": str(self.folder / "registry"),
+            "registry_client_dir": self.config,
+            "registry_certs_dir": str(self.certs),
+        }
+        secrets = {
+            "directory": str(self.folder / "secrets"),
+            "ca_name": "prn",
+            "certificates": {"registry": {"names": ["registry"], "addresses": [self.ip]}},
+            "passwords": ["registry"],
+            "htpasswd": {"registry": "platform"},
+        }
+        play = {
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "vars": variables,
+            "pre_tasks": [{"fungap.swarm.platform_secrets": secrets}],
+            "roles": ["fungap.swarm.registry"],
+        }
+        (self.folder / "registry.yml").write_text(json.dumps([play]))
+        done = subprocess.run(
+            ["ansible-playbook", "-i", "localhost,", str(self.folder / "registry.yml")],
+            cwd=ROOT,
+            env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        recap = next(line for line in done.stdout.splitlines() if line.startswith("localhost ") and "ok=" in line)
+        return int(dict(word.split("=") for word in recap.split() if "=" in word)["changed"])
+
+    def trust(self, *names: str) -> None:
+        """Give nodes the registry's CA."""
+        content = (self.certs / self.address / "ca.crt").read_bytes()
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            entry = tarfile.TarInfo(f"etc/docker/certs.d/{self.address}/ca.crt")
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+        for name in names:
+            self.lab.outer.containers.get(self.lab.nodes[name].container).put_archive("/", archive.getvalue())
+
+    def push(self, api: docker.APIClient, repository: str, tag: str, size: int = 2 * MEGABYTE) -> str:
+        """Push a new image with ``size`` bytes of its own; its reference by digest."""
+        content = io.BytesIO(_image())
+        with tarfile.open(fileobj=content, mode="a") as tar:
+            entry = tarfile.TarInfo("etc/ballast")
+            entry.size = size
+            tar.addfile(entry, io.BytesIO(os.urandom(size)))
+        name = f"{self.address}/{repository}"
+        api.import_image_from_data(content.getvalue(), repository=name, tag=tag)
+        return self.push_again(api, repository, tag)
+
+    def push_again(self, api: docker.APIClient, repository: str, tag: str) -> str:
+        name = f"{self.address}/{repository}"
+        lines = list(api.push(name, tag, auth_config=self._auth(), stream=True, decode=True))
+        digests = [line["aux"]["Digest"] for line in lines if "Digest" in line.get("aux", {})]
+        assert digests, lines[-3:]
+        return f"{name}@{digests[0]}"
+
+    def _auth(self) -> dict[str, str]:
+        user, _colon, password = base64.b64decode(self.auth["auth"]).decode().partition(":")
+        return {"username": user, "password": password}
+
+    def url(self, path: str) -> str:
+        return f"https://{self.address}/v2/{path}"
+
+    def has(self, reference: str) -> bool:
+        repository, _at, digest = reference.removeprefix(f"{self.address}/").partition("@")
+        answer = self.session.head(
+            self.url(f"{repository}/manifests/{digest}"), headers={"Accept": f"{MANIFEST}, {INDEX}"}
+        )
+        return answer.status_code == 200
+
+    def is_writable(self) -> bool:
+        return self.session.delete(self.url(f"no/manifests/{NOTHING}"), timeout=5).status_code == 404
+
+    def pull(self, reference: str) -> bool:
+        """Manifest and layers, whole."""
+        repository, _at, digest = reference.removeprefix(f"{self.address}/").partition("@")
+        answer = self.session.get(self.url(f"{repository}/manifests/{digest}"), headers={"Accept": MANIFEST}, timeout=5)
+        layers = answer.json()["layers"]
+        return all(
+            len(self.session.get(self.url(f"{repository}/blobs/{one['digest']}"), timeout=5).content) == one["size"]
+            for one in layers
+        )
+
+    def close(self) -> None:
+        for container in self.lab.outer.containers.list(all=True):
+            if container.name.startswith(self.name):
+                container.remove(force=True, v=True)
+        self.lab.outer.volumes.get(self.name).remove()
+        shutil.rmtree(f"/etc/docker/certs.d/{self.address}", ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def swarm(shared_engines: Lab) -> Swarm:
+    return Swarm(shared_engines)
+
+
+@pytest.fixture(scope="module")
+def registry(swarm: Swarm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryUnderTest]:
+    under_test = RegistryUnderTest(swarm.lab, tmp_path_factory.mktemp("prn"))
+    under_test.trust("manager1", "worker1")
+    yield under_test
+    under_test.close()
+
+
+def arguments(registry: RegistryUnderTest, **more: Any) -> dict[str, Any]:
+    """Of registry_prune."""
+    return {
+        "container": registry.name,
+        "registry_address": registry.address,
+        "registry_config": registry.config,
+        "certs_dir": str(registry.certs),
+        "needed": {},
+        "grace_seconds": 0,
+        "quiet_seconds": 0.5,
+        **more,
+    }
+
+
+def ok(result: dict[str, Any], *, changed: bool) -> dict[str, Any]:
+    assert not result.get("failed"), result
+    assert result["changed"] is changed, {key: result.get(key) for key in ("actions", "diff")}
+    return result
+
+
+class Puller:
+    """Pulls an image again and again; each time notes whether the registry could be written to, and the result."""
+
+    def __init__(self, registry: RegistryUnderTest, reference: str) -> None:
+        self.registry, self.reference = registry, reference
+        self.seen: list[tuple[float, bool | None, bool]] = []
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self._pull)
+
+    def __enter__(self) -> Puller:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.done.set()
+        self.thread.join()
+
+    def _pull(self) -> None:
+        while not self.done.wait(0.05):
+            writable: bool | None = None
+            pulled = False
+            try:
+                writable = self.registry.is_writable()
+                pulled = self.registry.pull(self.reference)
+            except (requests.exceptions.RequestException, ValueError, LookupError):
+                pass
+            self.seen.append((time.monotonic(), writable, pulled))
+
+    def gaps(self) -> list[float]:
+        """Seconds between the last good pull and the next, wherever one failed."""
+        gaps, last = [], self.seen[0][0]
+        for (_, _, before), (at, _, pulled) in zip(self.seen, self.seen[1:], strict=False):
+            if pulled and not before:
+                gaps.append(at - last)
+            if pulled:
+                last = at
+        return gaps
+
+
+def test_fill_prune_and_roll_back(run_module: Run, swarm: Swarm, registry: RegistryUnderTest, tmp_path: Path) -> None:
+    """Every version has the same tag, so that all but the last have none."""
+    manager, worker = swarm.manager.api, swarm.worker.api
+    versions = [registry.push(manager, "team/web", "latest") for _ in range(5)]
+    abandoned = registry.push(manager, "abandoned", "1", 3 * MEGABYTE)
+    parts = [registry.push(manager, "list", f"part{number}") for number in range(3)]
+    digests = [part.partition("@")[2] for part in parts]
+    index = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [
+            {
+                "mediaType": MANIFEST,
+                "digest": digest,
+                "size": int(
+                    registry.session.head(
+                        registry.url(f"list/manifests/{digest}"), headers={"Accept": MANIFEST}
+                    ).headers["Content-Length"]
+                ),
+                "platform": {"os": "linux", "architecture": architecture},
+            }
+            for digest, architecture in zip(digests[:2], ("amd64", "arm64"), strict=True)
+        ],
+    }
+    put = registry.session.put(
+        registry.url("list/manifests/all"), data=json.dumps(index), headers={"Content-Type": INDEX}
+    )
+    assert put.status_code == 201, put.text
+    whole = f"{registry.address}/list@{put.headers['Docker-Content-Digest']}"
+
+    stack = {
+        "name": "web",
+        "socket": swarm.manager.socket,
+        "path": str(tmp_path),
+        "resolve_image": "never",
+        "registry_config": registry.config,
+        "deadline_seconds": 60,
+        "keep": 3,
+    }
+
+    def compose(image: str) -> dict[str, Any]:
+        update = {"order": "start-first", "monitor": "1s", "parallelism": 0, "failure_action": "rollback"}
+        web = {
+            "image": image,
+            "command": ["sh", "-c", "exec sleep 1000"],
+            "stop_grace_period": "1s",
+            "deploy": {"replicas": 2, "endpoint_mode": "dnsrr", "update_config": update},
+        }
+        return {"services": {"web": web}}
+
+    for version in versions:
+        ok(run_module("swarm_stack", {**stack, "compose": compose(version)}), changed=True)
+
+    # What the swarm needs: three revisions, the newest of which runs.
+    used = ok(
+        run_module("image_use_info", {"manager_sockets": [swarm.manager.socket], "keep_revisions": 3}), changed=False
+    )
+    assert set(used["images"]) == set(versions[2:])
+    assert used["images"][versions[2]] == ["revision 3 of web"]
+    assert used["images"][versions[4]] == ["service web_web", "revision 5 of web"]
+    wanted = {"needed": used["images"], "catalog": [whole]}
+
+    # Young: nothing goes, nothing is restarted.
+    id_, started = registry.container.id, registry.container.attrs["State"]["StartedAt"]
+    ok(run_module("registry_prune", arguments(registry, **wanted, grace_seconds=3600)), changed=False)
+
+    gone, kept = [*versions[:2], abandoned, parts[2]], [*versions[2:], whole, *parts[:2]]
+    would = ok(run_module("registry_prune", arguments(registry, **wanted), check=True), changed=True)
+    assert {one["image"] for one in would["removed"]} == set(gone)
+    assert {one["image"] for one in would["kept"]} == set(kept)
+    assert would["removed_repositories"] == ["abandoned"]
+    assert "delete team/web" not in would["diff"]["after"]
+    assert all(registry.has(image) for image in gone + kept)
+    assert registry.container.attrs["State"]["StartedAt"] == started
+
+    with Puller(registry, versions[2]) as puller:
+        pruned = ok(run_module("registry_prune", arguments(registry, **wanted)), changed=True)
+    window = [pulled for _, writable, pulled in puller.seen if writable is False]
+    print(
+        f"registry: {pruned['bytes_freed'] / MEGABYTE:.1f} MB freed, {pruned['bytes_used'] / MEGABYTE:.1f} MB left, "
+        f"{len(pruned['removed'])} images, window {pruned['window_seconds']} s, {len(window)} pulls in it, "
+        f"{window.count(False)} of them failed; without an answer for {[round(gap, 2) for gap in puller.gaps()]} s"
+    )
+    assert pruned["actions"] == would["actions"]
+    assert pruned["bytes_freed"] > 8 * MEGABYTE
+    assert pruned["bytes_freed"] == pytest.approx(would["bytes_freed"], rel=0.1)
+    assert len(window) > 3
+    assert window.count(False) <= 1, "one may meet the end of the window"
+    assert all(registry.has(image) and (image == whole or registry.pull(image)) for image in kept)
+    assert not any(registry.has(image) for image in gone)
+    assert sorted(registry.session.get(registry.url("_catalog")).json()["repositories"]) == ["list", "team/web"]
+
+    # The registry's own container is back, as it was: nothing to do for a second run, nor for its role.
+    assert registry.container.id == id_
+    assert registry.is_writable()
+    ok(run_module("registry_prune", arguments(registry, **wanted)), changed=False)
+    assert registry.converge() == 0
+    assert registry.container.id == id_
+
+    # The engines: containers of tasks that have ended hold their images, until swarm forgets the tasks.
+    for api in (manager, worker):
+        for container in api.containers(all=True, filters={"status": "exited"}):
+            api.remove_container(container["Id"])
+    engines = {
+        "sockets": {"manager1": swarm.manager.socket, "worker1": swarm.worker.socket, "away": "/nonexistent.sock"},
+        "registry_address": registry.address,
+        "needed": [*used["images"], *(one["image"] for one in pruned["kept"])],
+        "grace_seconds": 0,
+    }
+    ok(run_module("image_prune", {**engines, "grace_seconds": 3600}), changed=False)
+    would = ok(run_module("image_prune", engines, check=True), changed=True)
+    assert would["silent"] == ["away"]
+    removed = {
+        name: {ref for one in engine["removed"] for ref in one["names"]} for name, engine in would["engines"].items()
+    }
+    assert removed["manager1"] >= set(gone)
+    assert removed["worker1"] == set(versions[:2])
+    assert manager.inspect_image(versions[0])
+    cleaned = ok(run_module("image_prune", engines), changed=True)
+    for name, api in (("manager1", manager), ("worker1", worker)):
+        freed = cleaned["engines"][name]["bytes_freed"]
+        print(f"{name}: {freed / MEGABYTE:.1f} MB freed, {len(removed[name])} names")
+        assert freed > 4 * MEGABYTE
+        assert all(api.inspect_image(version) for version in versions[2:])
+        assert api.inspect_image("test/box:1"), "an image of other origin"
+        with pytest.raises(docker.errors.ImageNotFound):
+            api.inspect_image(versions[0])
+    ok(run_module("image_prune", engines), changed=False)
+
+    # The oldest kept revision comes back, on nodes that no longer have its image.
+    for api in (manager, worker):
+        api.remove_image(versions[2], force=True)
+    back = ok(run_module("swarm_stack", {**stack, "compose": compose(versions[2])}), changed=True)
+    assert back["verdict"] == "converged"
+    running = swarm.running("web", "web")
+    assert [task["Spec"]["ContainerSpec"]["Image"] for task in running] == [versions[2]] * 2
+    assert any(api.inspect_image(versions[2]) for api in (manager, worker))
+    used = run_module("image_use_info", {"manager_sockets": [swarm.manager.socket], "keep_revisions": 3})
+    assert set(used["images"]) == set(versions[2:])
+    ok(run_module("registry_prune", arguments(registry, **{**wanted, "needed": used["images"]})), changed=False)
+
+
+def test_a_collection_that_fails_ends_with_a_registry_that_can_be_written_to(
+    run_module: Run, swarm: Swarm, registry: RegistryUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.push(swarm.manager.api, "junk", "1")
+    id_ = registry.container.id
+    real = registry_window.collector
+    monkeypatch.setattr(
+        registry_window, "collector", lambda *args: {**real(*args), "Cmd": ["garbage-collect", "/nothing.yml"]}
+    )
+    operation = RegistryPrune({**DEFAULTS, **arguments(registry)})
+    with operation.lock, pytest.raises(PlatformError, match=r"exit code 1: .*nothing.yml"):
+        operation.apply(operation.plan())
+    assert registry.container.id == id_
+    wait_for_registry(registry)
+    # What it had deleted is garbage still: the next run frees it.
+    result = ok(run_module("registry_prune", arguments(registry)), changed=True)
+    assert result["removed"] == []
+    assert result["bytes_freed"] > 2 * MEGABYTE
+    ok(run_module("registry_prune", arguments(registry)), changed=False)
+
+
+def test_what_is_pushed_again_is_young(run_module: Run, swarm: Swarm, registry: RegistryUnderTest) -> None:
+    """A deploy on its way to an image that nothing needs yet, which the registry has had for long."""
+    images = [registry.push(swarm.manager.api, "again", tag, 1000) for tag in ("1", "2")]
+    data = next(Path(one["Source"]) for one in registry.container.attrs["Mounts"] if one["Type"] == "volume")
+    long_ago = time.time() - 7200
+    for path in data.rglob("*"):
+        os.utime(path, (long_ago, long_ago))
+    registry.push_again(swarm.manager.api, "again", "2")
+    pruned = ok(run_module("registry_prune", arguments(registry, grace_seconds=3600)), changed=True)
+    assert images[0] in [one["image"] for one in pruned["removed"]]
+    assert [(one["image"], one["why"]) for one in pruned["kept"]] == [(images[1], ["pushed 0 min ago"])]
+    assert registry.pull(images[1])
+    ok(run_module("registry_prune", arguments(registry, grace_seconds=3600)), changed=False)
+
+
+def wait_for_registry(registry: RegistryUnderTest) -> None:
+    """Until it answers; then it has to be writable."""
+    end = time.monotonic() + 20
+    while True:
+        try:
+            assert registry.is_writable()
+            return
+        except requests.exceptions.RequestException:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+
+# Ends itself by a signal right before the n-th thing that it does to the registry's containers.
+ENDED_RUN = """
+import json, os, sys, time
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.registry_prune import RegistryPrune
+params, number, end = json.load(sys.stdin)
+done = []
+def ending(name):
+    method = getattr(Engine, name)
+    def wrapper(self, *args, **kwargs):
+        done.append(name)
+        if len(done) == number:
+            print(name, flush=True)
+            os.kill(os.getpid(), end)
+            time.sleep(5)
+        return method(self, *args, **kwargs)
+    setattr(Engine, name, wrapper)
+for name in ("create_container", "stop_container", "rename_container", "start_container", "remove_container"):
+    ending(name)
+operation = RegistryPrune(params)
+operation.apply(operation.plan())
+print("finished")
+"""
+
+
+def ended_run(registry: RegistryUnderTest, number: int, end: signal.Signals) -> str:
+    """What it was about to do."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED_RUN],
+        input=json.dumps([{**DEFAULTS, **arguments(registry)}, number, end]),
+        env={**os.environ, "PYTHONPATH": str(ROOT / "collections")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or done.stderr
+
+
+def test_a_run_that_was_killed_is_put_right(run_module: Run, swarm: Swarm, registry: RegistryUnderTest) -> None:
+    """By the next run, or by the registry's role: whichever comes first."""
+    for number in range(1, 20):
+        registry.push(swarm.manager.api, "junk", "1", 1000)
+        id_ = registry.container.id
+        what = ended_run(registry, number, signal.SIGKILL)
+        names = [one.name for one in registry.lab.outer.containers.list(all=True) if one.name.startswith(registry.name)]
+        print(f"{number}: killed before {what}, leaving {sorted(names)}")
+        if what == "finished":
+            break
+        if number % 2:
+            registry.converge()
+            wait_for_registry(registry)
+        result = run_module("registry_prune", arguments(registry))
+        assert not result.get("failed"), (what, result)
+        ok(run_module("registry_prune", arguments(registry)), changed=False)
+        assert registry.is_writable()
+        assert number % 2 or registry.container.id == id_
+        names = [one.name for one in registry.lab.outer.containers.list(all=True) if one.name.startswith(registry.name)]
+        assert names == [registry.name]
+    assert number > 8
+
+
+def test_a_run_that_is_ended_politely_puts_it_right_itself(swarm: Swarm, registry: RegistryUnderTest) -> None:
+    registry.push(swarm.manager.api, "junk", "1", 1000)
+    id_ = registry.container.id
+    assert "start_container" in ended_run(registry, 6, signal.SIGTERM)
+    assert registry.container.id == id_
+    wait_for_registry(registry)
+
+
+def test_a_docker_hosts_own_images(run_module: Run, swarm: Swarm) -> None:
+    """Older recipes and what has no name, on an engine that stands for a docker host's."""
+    api = swarm.worker.api
+    for tag, content in (("old", b"1"), ("run", b"2"), ("new", b"3")):
+        tar = io.BytesIO(_image())
+        with tarfile.open(fileobj=tar, mode="a") as archive:
+            entry = tarfile.TarInfo("etc/version")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+        api.import_image_from_data(tar.getvalue(), repository="fungap/prn", tag=tag)
+    nameless = json.loads(api.import_image_from_data(_image() + b"\0" * 512).strip().splitlines()[-1])["status"]
+    api.create_container("fungap/prn:run", ["sh"], name="prn-holder")
+    args = {
+        "sockets": {"host": swarm.worker.socket, "the same": swarm.worker.socket},
+        "registry_address": "registry:5000",
+        "needed": [],
+        "catalog": ["fungap/prn:new"],
+        "grace_seconds": 0,
+    }
+    would = ok(run_module("image_prune", args, check=True), changed=True)
+    assert list(would["engines"]) == ["host"]
+    cleaned = ok(run_module("image_prune", args), changed=True)
+    assert {name for one in cleaned["engines"]["host"]["removed"] for name in one["names"]} >= {
+        "fungap/prn:old",
+        nameless,
+    }
+    assert set(api.inspect_image("fungap/prn:new")["RepoTags"]) == {"fungap/prn:new"}
+    assert api.inspect_image("fungap/prn:run")
+    ok(run_module("image_prune", args), changed=False)
+    api.remove_container("prn-holder")
