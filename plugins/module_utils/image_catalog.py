@@ -46,7 +46,9 @@ class ImageCatalog:
         self.params = params
         self.engine = Engine(params["docker_socket"])
         self.entries = model.parse_catalog(params["catalog"])
-        self.credentials: Mapping[str, Mapping[str, str]] = params["credentials"] or {}
+        self.credentials: Mapping[str, Mapping[str, str]] = {
+            one["registry"]: one["login"] for one in params["credentials"] or []
+        }
         self.authorities = _read_authorities(params["trusted_ca_files"])
         self.contexts: Mapping[str, Mapping[str, str]] = params["contexts"] or {}
         self.targets: dict[str, planning.Target] = {}

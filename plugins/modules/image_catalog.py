@@ -116,10 +116,28 @@ options:
     description: The folder with the C(config.json) of a Docker CLI that has the registry's credentials.
     type: path
   credentials:
-    description: For the registries that images are pulled from, by host (C(docker.io) for Docker Hub), each with
-      C(username) and C(password).
-    type: dict
-    default: {}
+    description: For the registries that images are pulled from.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      registry:
+        description: The registry's host, C(docker.io) for Docker Hub.
+        type: str
+        required: true
+      login:
+        description: Who asks there. The name is no secret, as it may well be a part of the images' names.
+        type: dict
+        required: true
+        suboptions:
+          username:
+            description: The name.
+            type: str
+            required: true
+          password:
+            description: The password or token.
+            type: str
+            required: true
   certs_dir:
     description: Where the engine finds its registries' certificates.
     type: path
@@ -225,7 +243,22 @@ def main() -> None:
             "push_names": {"type": "list", "elements": "str"},
             "registry_address": {"type": "str"},
             "registry_config": {"type": "path"},
-            "credentials": {"type": "dict", "default": {}, "no_log": True},
+            "credentials": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "registry": {"type": "str", "required": True},
+                    "login": {
+                        "type": "dict",
+                        "required": True,
+                        "options": {
+                            "username": {"type": "str", "required": True},
+                            "password": {"type": "str", "required": True, "no_log": True},
+                        },
+                    },
+                },
+            },
             "certs_dir": {"type": "path", "default": "/etc/docker/certs.d"},
             "contexts": {"type": "dict"},
         },
