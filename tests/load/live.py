@@ -219,12 +219,14 @@ class Live:
         tasks = self.manager.tasks(filters={"service": service, "desired-state": "running"})
         return [task for task in tasks if task["Status"]["State"] == "running"]
 
-    def revision(self) -> dict[str, Any]:
-        """The newest record of the app."""
+    def revisions(self) -> list[dict[str, Any]]:
+        """The records of the app, the newest first."""
         records = self.manager.configs(filters={"name": f"fungap.{APP}."})
-        data = [json.loads(base64.b64decode(record["Spec"]["Data"])) for record in records]
-        found: dict[str, Any] = max(data, key=lambda record: record["revision"])
-        return found
+        found = [json.loads(base64.b64decode(record["Spec"]["Data"])) for record in records]
+        return sorted(found, key=lambda record: -record["revision"])
+
+    def revision(self) -> dict[str, Any]:
+        return self.revisions()[0]
 
     def members(self) -> dict[str, dict[str, Any]]:
         return {node["Description"]["Hostname"]: node for node in self.manager.nodes()}
@@ -251,6 +253,7 @@ class Live:
         """Build an image on the app's own and push it to the platform's registry, as what a deploy takes; its tag."""
         base, tag = f"{self.where.registry}/zl:base", f"{self.where.registry}/zl:{name}"
         self.outer.images.pull(self.image(), auth_config=self.login).tag(base)
+        self.made.add(base)
         text = f"FROM {base}\n{dockerfile}\n"
         self.outer.images.build(fileobj=io.BytesIO(text.encode()), tag=tag, rm=True, pull=False)
         return self.push(tag)
