@@ -73,7 +73,7 @@ class Run:
     @property
     def cause(self) -> str:
         """What its failed tasks say, as the operator reads it."""
-        return self.output[self.output.find("[ERROR]") :]
+        return self.output[self.output.find("[ERROR]") : self.output.find("PLAY RECAP")]
 
 
 @dataclass(frozen=True)
@@ -219,12 +219,14 @@ class Live:
         tasks = self.manager.tasks(filters={"service": service, "desired-state": "running"})
         return [task for task in tasks if task["Status"]["State"] == "running"]
 
-    def revision(self) -> dict[str, Any]:
-        """The newest record of the app."""
+    def revisions(self) -> list[dict[str, Any]]:
+        """The records of the app, the newest first."""
         records = self.manager.configs(filters={"name": f"fungap.{APP}."})
-        data = [json.loads(base64.b64decode(record["Spec"]["Data"])) for record in records]
-        found: dict[str, Any] = max(data, key=lambda record: record["revision"])
-        return found
+        found = [json.loads(base64.b64decode(record["Spec"]["Data"])) for record in records]
+        return sorted(found, key=lambda record: -record["revision"])
+
+    def revision(self) -> dict[str, Any]:
+        return self.revisions()[0]
 
     def members(self) -> dict[str, dict[str, Any]]:
         return {node["Description"]["Hostname"]: node for node in self.manager.nodes()}
@@ -251,6 +253,7 @@ class Live:
         """Build an image on the app's own and push it to the platform's registry, as what a deploy takes; its tag."""
         base, tag = f"{self.where.registry}/zl:base", f"{self.where.registry}/zl:{name}"
         self.outer.images.pull(self.image(), auth_config=self.login).tag(base)
+        self.made.add(base)
         text = f"FROM {base}\n{dockerfile}\n"
         self.outer.images.build(fileobj=io.BytesIO(text.encode()), tag=tag, rm=True, pull=False)
         return self.push(tag)
@@ -296,7 +299,7 @@ class Live:
         for line in load.report["timeline"]:
             tell(line)
         done = f"{len(load.executed)} POSTs executed, {len(load.posts_done_twice)} of them more than once"
-        tell(f"{done} ({load.report['kinds']['post']['sent']} sent)")
+        tell(f"{done}, by the logs that are there ({load.report['kinds']['post']['sent']} sent)")
 
     def _executed_posts(self, load: Load) -> Counter[str]:
         """How often each POST of a load was executed, by the app's own log on every node."""
@@ -315,7 +318,7 @@ def check(load: Load, *, may_cut: bool = False, is_logged: bool = True) -> None:
     """Every request that was sent was answered well, every POST executed once.
 
     ``may_cut``: something died, so requests that it was answering were sent again. ``is_logged``: whether the app's log
-    can be relied on.
+    is still there and complete.
     """
     report = load.report
     failures = {kind: one["failures"] for kind, one in report["kinds"].items() if one["failures"]}

@@ -45,8 +45,8 @@ def good_images(live: Live) -> list[str]:
 @pytest.fixture
 def other(live: Live, good_images: list[str]) -> str:
     """A good image that does not run now."""
-    version = live.revision()["release"]["app"]["image"]
-    return next(image for image in good_images if image != version)
+    in_force = next(record for record in live.revisions() if record["verdict"] == "converged")
+    return next(image for image in good_images if image != in_force["release"]["app"]["image"])
 
 
 def ok(run: Run) -> None:
@@ -117,8 +117,9 @@ def test_a_crash_at_start(live: Live, fails: Fails) -> None:
 def test_a_crash_after_20_seconds(live: Live, fails: Fails) -> None:
     script = "import('./app.js'); setTimeout(() => { console.error('out of luck'); process.exit(7) }, 20000)"
     image = live.image_from("late-crash", f"CMD {json.dumps(['node', '-e', script])}")
-    watched = {"service": {"deploy": {"update_config": {"monitor": "25s"}, "rollback_config": {"monitor": "2s"}}}}
-    fails("a crash after 20 s", "exit code 7", "out of luck", image=image, settings=watched)
+    watched = {"deploy": {"update_config": {"monitor": "25s"}, "rollback_config": {"monitor": "2s"}}}
+    settings = {**ONE_BY_ONE, "service": watched}
+    fails("a crash after 20 s", "exit code 7", "out of luck", image=image, settings=settings)
 
 
 def test_an_app_that_is_never_healthy(live: Live, fails: Fails) -> None:
@@ -173,7 +174,7 @@ def test_a_target_that_would_hide_code(fails: Fails) -> None:
 def test_a_node_that_dies_during_the_rollout(live: Live, other: str) -> None:
     victim = live.container(live.workers[0])
     before = live.image()
-    with light_load(live, "a node that dies during the rollout", may_cut=True):
+    with light_load(live, "a node that dies during the rollout", may_cut=True, is_logged=False):
         running = live.start("deploy", image=other, settings=ONE_BY_ONE)
         wait_for("the update to begin", lambda: has_begun(live, before))
         victim.kill()
@@ -184,7 +185,7 @@ def test_a_node_that_dies_during_the_rollout(live: Live, other: str) -> None:
 
 def test_a_manager_that_restarts_during_the_rollout(live: Live, other: str) -> None:
     before = live.image()
-    with light_load(live, "a manager that restarts during the rollout", may_cut=True):
+    with light_load(live, "a manager that restarts during the rollout", may_cut=True, is_logged=False):
         running = live.start("deploy", image=other, settings=ONE_BY_ONE)
         wait_for("the update to begin", lambda: has_begun(live, before))
         live.container(live.managers[0]).restart(timeout=20)
