@@ -1,6 +1,7 @@
 #!/bin/bash
 # The limit: the platform's work done by a plain script with the Docker CLI, everything that can run side by side doing so.
-# Needs PEER_{NODE,REGISTRY,PROXY,APP}_IMAGE. Ends when HTTPS answers from a replica; prints its own phases in seconds.
+# Needs PEER_{NODE,REGISTRY,PROXY,APP}_IMAGE. Ends when HTTPS answers from a replica and the registry has all four images; prints
+# its own phases in seconds.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 PREFIX=${PEER_PREFIX:-bench-sh} SUBNET=${PEER_SUBNET:-172.31.77} HTTP=${PEER_HTTP_PORT:-18080} HTTPS=${PEER_HTTPS_PORT:-18443}
@@ -52,16 +53,19 @@ done
 wait_all "${pids[@]}"
 phase "containers started"
 
-push() { # the images travel while the swarm forms
-  await 60 "registry" curl -s --cacert "$RUN/tls/ca.pem" "https://$REGISTRY/v2/"
-  docker --config "$RUN/client" login -u platform --password-stdin "$REGISTRY" < "$RUN/tls/password" > "$RUN/login.log" 2>&1
-  for pair in "proxy $PEER_PROXY_IMAGE" "app $PEER_APP_IMAGE"; do
-    read -r name image <<< "$pair"
-    (docker tag "$image" "$REGISTRY/$name" && docker --config "$RUN/client" push "$REGISTRY/$name" | sed -n 's/^latest: digest: \(sha256:[0-9a-f]*\).*/\1/p' > "$RUN/$name.digest") &
+push() { # NAME IMAGE...: all at once
+  while (($#)); do
+    (docker tag "$2" "$REGISTRY/$1" && docker --config "$RUN/client" push "$REGISTRY/$1" | sed -n 's/^latest: digest: \(sha256:[0-9a-f]*\).*/\1/p' > "$RUN/$1.digest") &
+    shift 2
   done
   wait
 }
-push & pushing=$!
+push_services() { # the services' images travel while the swarm forms
+  await 60 "registry" curl -s --cacert "$RUN/tls/ca.pem" "https://$REGISTRY/v2/"
+  docker --config "$RUN/client" login -u platform --password-stdin "$REGISTRY" < "$RUN/tls/password" > "$RUN/login.log" 2>&1
+  push proxy "$PEER_PROXY_IMAGE" app "$PEER_APP_IMAGE"
+}
+push_services & pushing=$!
 
 for name in $NODES; do await 60 "engine of $name" node "$name" version; done
 phase "engines answer"
@@ -78,7 +82,8 @@ node manager1 config create proxy "$here/shared/proxy.conf" > /dev/null & pids+=
 wait_all "${pids[@]}"
 phase "swarm of 3"
 wait "$pushing"
-phase "images pushed"
+phase "services' images pushed"
+push node "$PEER_NODE_IMAGE" registry "$PEER_REGISTRY_IMAGE" & pushing=$! # what only docker hosts run, beside all that follows
 export PROXY_IMAGE=$REGISTRY/proxy@$(cat "$RUN/proxy.digest") APP_IMAGE=$REGISTRY/app@$(cat "$RUN/app.digest")
 export PROXY_CONFIG=proxy SITE_CERTIFICATE=site.pem SITE_KEY=site.key
 
@@ -104,3 +109,5 @@ await 120 "replicas of the app" wait_healthy web_web 3/3
 phase "services run"
 await 60 "HTTPS" curl -sf --max-time 2 --cacert "$RUN/tls/ca.pem" --resolve "web.localhost:$HTTPS:127.0.0.1" "https://web.localhost:$HTTPS/healthz"
 phase "HTTPS answers"
+wait "$pushing"
+phase "all images pushed"

@@ -13,7 +13,8 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.config_files import split_secrets
+from ansible_collections.fungap.swarm.plugins.plugin_utils.config_files import nothing_to_do, split_secrets
+from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 
 
 class ActionModule(ActionBase):
@@ -24,7 +25,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        args = split_secrets(self._task.args, is_true=lambda value: bool(boolean(value, strict=False)))
+        args = split_secrets(plain(self._task.args), is_true=lambda value: bool(boolean(value, strict=False)))
+        if nothing_to_do(args, args.pop("seen", None) or {}):
+            return {**result, "changed": False, "changed_files": [], "actions": []}
         result.update(
             self._execute_module(module_name="fungap.swarm.config_files", module_args=args, task_vars=task_vars)
         )

@@ -8,21 +8,25 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.status import problems, status_lines
+from ansible_collections.fungap.swarm.plugins.module_utils.model.status import unwell
+from ansible_collections.fungap.swarm.plugins.plugin_utils.status import status_lines
 
 
 class ActionModule(ActionBase):
-    """Reads through the module, prints on the controller; with ``strict`` it fails where something is wrong."""
+    """Reads through the module, prints on the controller; with ``strict`` it fails where something does not work."""
 
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """``manager_sockets``, ``title``, ``notes`` (lines below the tables), ``strict``."""
+        """``manager_sockets``, ``wait_seconds``, ``title``, ``notes`` (lines below the tables), ``strict``."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = self._task.args
         seen = self._execute_module(
             module_name="fungap.swarm.platform_info",
-            module_args={"manager_sockets": args["manager_sockets"]},
+            module_args={
+                "manager_sockets": args["manager_sockets"],
+                "wait_seconds": 0 if self._task.check_mode else args.get("wait_seconds", 0),
+            },
             task_vars=task_vars,
         )
         result.update(seen)
@@ -30,7 +34,7 @@ class ActionModule(ActionBase):
             return result
         lines = [args["title"], "", *status_lines(seen["nodes"], seen["services"]), "", *args.get("notes", [])]
         self._display.display("\n" + "\n".join(f"  {line}".rstrip() for line in lines) + "\n")
-        wrong = problems(seen["nodes"], seen["services"])
+        wrong = unwell(seen["nodes"], seen["services"])
         if args.get("strict") and wrong:
             result.update(failed=True, msg="; ".join(wrong))
         return result

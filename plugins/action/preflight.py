@@ -29,6 +29,8 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, read_specs
 
+# What the role registers of each docker host, before this judges it.
+LOOK = "preflight_host"
 ROLES = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
 
 
@@ -75,7 +77,7 @@ class ActionModule(ActionBase):
         for host in groups["all"]:
             written = {**variables["hostvars"].raw_get(host), "hostvars": variables["hostvars"]}
             facts = written.get("ansible_facts", {})
-            names = [str(name) for name in written if name not in facts]
+            names = [str(name) for name in written if name not in facts and name != LOOK]
             wanted = {name for name in names if name in specs.known} | {name for name, _near in specs.unknown(names)}
             wanted |= {"ansible_host"} & set(names)
             templar = self._templar.copy_with_new_env(available_variables=written)
@@ -89,7 +91,7 @@ class ActionModule(ActionBase):
         looks = {}
         for host in variables["groups"].get(DOCKER_HOSTS, ()):
             values = variables["hostvars"].raw_get(host)
-            answer = values.get("__preflight_host") or {}
+            answer = values.get(LOOK) or {}
             # What the role has just seen, or failed to see, before facts that may come from a cache.
             facts = (answer or values).get("ansible_facts", {}).get("docker_host")
             if facts:

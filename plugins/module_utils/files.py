@@ -57,6 +57,18 @@ def read_state(path: str) -> PathState:
         )
 
 
+def read_tree(root: str) -> dict[str, PathState]:
+    """The states of a file, or of a folder and all that lies in it, by path; nothing where there is nothing."""
+    found = {root: read_state(root)}
+    if found[root].kind == "absent":
+        return {}
+    for folder, folders, names in os.walk(root):
+        for name in (*folders, *names):
+            path = os.path.join(folder, name)
+            found[path] = read_state(path)
+    return found
+
+
 def make_directory(path: str, ownership: Ownership) -> None:
     """Create a directory with its missing parents (0755)."""
     with _errors(f"create {path}"):

@@ -235,15 +235,19 @@ class Host:
             file = re.compile(rf"/{name.replace('_', '[_-]')}\.ko", re.MULTILINE)
             if name in loaded:
                 states[name] = "loaded"
+            elif file.search(builtin):
+                states[name] = "builtin"
+            elif file.search(loadable):
+                # Another module may have left a trace that looks like it.
+                states[name] = "loadable"
             elif (
-                file.search(builtin)
-                or name in filesystems
+                name in filesystems
                 or self.exists(f"sys/module/{name}")
                 or any(self.exists(trace) for trace in TRACES.get(name, ()))
             ):
                 states[name] = "builtin"
             else:
-                states[name] = "loadable" if file.search(loadable) else "missing"
+                states[name] = "missing"
         return states
 
     def mtu(self, interface: str) -> int:

@@ -41,6 +41,12 @@ options:
     type: list
     elements: path
     default: []
+  trees:
+    description:
+      - Folders with configuration. The state of each file in them (digest, mode, owner) is returned, and is no fact.
+    type: list
+    elements: path
+    default: []
   wait_seconds:
     description: Wait this long for the engine to answer, and fail when it doesn't. 0 does not wait.
     type: int
@@ -58,6 +64,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+trees:
+  description:
+    - State of each file and folder in the wanted trees, by tree and path. For
+      O(fungap.swarm.config_files#module:seen).
+  returned: always
+  type: dict
 ansible_facts:
   description: Facts that stay with the host.
   returned: always
@@ -134,7 +146,9 @@ ansible_facts:
 
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.files import read_tree
 from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, look, wait_for_engine
+from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import digested
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan, run
 
 
@@ -143,13 +157,15 @@ class DockerHostInfo:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.wait_seconds: int = params.pop("wait_seconds")
+        self.trees: list[str] = params.pop("trees")
         self.params = params
 
     def plan(self) -> Plan:
         if self.wait_seconds:
             wait_for_engine(self.params["docker_socket"], self.wait_seconds)
         facts = look(Host(), **self.params)
-        return Plan(result={"ansible_facts": {"docker_host": facts}})
+        trees = {root: {path: digested(state) for path, state in read_tree(root).items()} for root in self.trees}
+        return Plan(result={"ansible_facts": {"docker_host": facts}, "trees": trees})
 
     def apply(self, plan: Plan) -> dict[str, Any]:
         raise AssertionError(f"nothing to apply: {plan.actions}")
@@ -162,6 +178,7 @@ def main() -> None:
             "docker_socket": {"type": "path", "default": "/run/docker.sock"},
             "files": {"type": "list", "elements": "path", "default": []},
             "folders": {"type": "list", "elements": "path", "default": []},
+            "trees": {"type": "list", "elements": "path", "default": []},
             "wait_seconds": {"type": "int", "default": 0},
         },
     )

@@ -29,6 +29,10 @@ options:
     type: list
     elements: path
     required: true
+  wait_seconds:
+    description: How long to wait for nodes that are not ready yet, and services whose replicas do not all run yet.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -53,13 +57,14 @@ services:
   sample: [{name: web_web, mode: replicated, running: 3, wanted: 3}]
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils import runner
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.status import node_row, service_row
+from ansible_collections.fungap.swarm.plugins.module_utils.model.status import node_row, service_row, unwell
 
 
 class Status:
@@ -67,14 +72,20 @@ class Status:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.sockets: list[str] = params["manager_sockets"]
+        self.wait_seconds: int = params["wait_seconds"]
 
     def plan(self) -> runner.Plan:
         """Read; there is never anything to do."""
         manager = self._manager()
-        members, tasks = manager.swarm_nodes(), manager.swarm_tasks()
-        names = {node["ID"]: node["Description"]["Hostname"] for node in members}
-        nodes = [node_row(node) for node in members]
-        services = [service_row(service, tasks, names) for service in manager.swarm_services()]
+        end = time.monotonic() + self.wait_seconds
+        while True:
+            members, tasks = manager.swarm_nodes(), manager.swarm_tasks()
+            names = {node["ID"]: node["Description"]["Hostname"] for node in members}
+            nodes = [node_row(node) for node in members]
+            services = [service_row(service, tasks, names) for service in manager.swarm_services()]
+            if not unwell(nodes, services) or time.monotonic() >= end:
+                break
+            time.sleep(0.5)
         return runner.Plan(
             result={
                 "nodes": sorted(nodes, key=lambda row: (row["role"], row["name"])),
@@ -99,7 +110,13 @@ class Status:
 
 def main() -> None:
     """Run the module."""
-    runner.run(Status, {"manager_sockets": {"type": "list", "elements": "path", "required": True}})
+    runner.run(
+        Status,
+        {
+            "manager_sockets": {"type": "list", "elements": "path", "required": True},
+            "wait_seconds": {"type": "int", "default": 0},
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -37,6 +37,10 @@ options:
     type: list
     elements: str
     default: []
+  wait_seconds:
+    description: How long to wait for nodes that are not ready yet, and services whose replicas do not all run yet.
+    type: int
+    default: 0
   strict:
     description: Fail where a node is not ready or a service does not run as wanted.
     type: bool

@@ -7,6 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import as_seen, parse_config_set
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.config_files import plan_files
+
 
 def split_secrets(args: Mapping[str, Any], *, is_true: Callable[[Any], bool] = bool) -> dict[str, Any]:
     """The task's arguments with the contents of secret files moved to ``secret_contents``.
@@ -24,3 +28,13 @@ def split_secrets(args: Mapping[str, Any], *, is_true: Callable[[Any], bool] = b
             item = {key: value for key, value in item.items() if key != "content"}
         kept.append(item)
     return {**args, "files": kept, **({"secret_contents": contents} if contents else {})}
+
+
+def nothing_to_do(args: Mapping[str, Any], trees: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether an earlier look at the host shows that all is as wanted. What is malformed is the module's to name."""
+    try:
+        wanted = parse_config_set(args)
+        found = as_seen(wanted, trees)
+        return found is not None and not plan_files(wanted, found)
+    except (PlatformError, KeyError, TypeError, AttributeError):
+        return False

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.model.status import unwell
+
 Row = Mapping[str, Any]
 
 
@@ -18,20 +20,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
 
 
 def problems(nodes: Sequence[Row], services: Sequence[Row]) -> list[str]:
-    """What is not as it should be, a sentence each."""
-    found = [f"node {node['name']} is {node['state']}" for node in nodes if node["state"] != "ready"]
-    found += [
+    """What does not work, and what is worth knowing, a sentence each."""
+    notable = [
         f"node {node['name']} is set to {node['availability']}" for node in nodes if node["availability"] != "active"
     ]
-    if nodes and not any(node["leader"] for node in nodes):
-        found.append("the swarm has no leader")
-    for service in services:
-        if service["running"] < service["wanted"]:
-            why = f": {service['error']}" if service["error"] else ""
-            found.append(f"service {service['name']} runs {service['running']} of {service['wanted']}{why}")
-        if service["update"] in ("paused", "rollback_paused", "rollback_completed"):
-            found.append(f"the last update of service {service['name']} ended as {service['update']}")
-    return found
+    notable += [
+        f"the last update of service {service['name']} ended as {service['update']}"
+        for service in services
+        if service["update"] in ("paused", "rollback_paused", "rollback_completed")
+    ]
+    return [*unwell(nodes, services), *notable]
 
 
 def status_lines(nodes: Sequence[Row], services: Sequence[Row]) -> list[str]:

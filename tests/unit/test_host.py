@@ -181,6 +181,9 @@ def test_modules_are_looked_up_and_not_loaded(tmp_path: Path) -> None:
     assert host.modules(everything)["ip_vs"] == "missing"
     write(tmp_path, {"proc/net/ip_vs": ""})
     assert host.modules(everything)["xt_ipvs"] == "builtin"
+    # ip_vs alone leaves that trace: what can be loaded is not built in.
+    write(tmp_path, {"proc/sys/kernel/modules_disabled": "0\n", f"{folder}/modules.dep": "net/xt_ipvs.ko.xz:\n"})
+    assert host.modules(everything)["xt_ipvs"] == "loadable"
 
 
 def test_mtu_without_a_default_route_is_the_smallest(tmp_path: Path) -> None:

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import PathState, parse_config_set
+from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import (
+    PathState,
+    digested,
+    parse_config_set,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.config_files import changed_files, describe, plan_files
-from ansible_collections.fungap.swarm.plugins.plugin_utils.config_files import split_secrets
+from ansible_collections.fungap.swarm.plugins.plugin_utils.config_files import nothing_to_do, split_secrets
 
 DIRECTORY = PathState("directory", None, 0o755, "root", "root")
 FILE = PathState("file", "one\n", 0o644, "root", "root")
@@ -84,6 +88,17 @@ def plan(params: dict[str, Any], found: dict[str, PathState]) -> tuple[list[str]
 )
 def test_actions(params: dict[str, Any], found: dict[str, PathState], actions: list[str]) -> None:
     assert plan(params, found)[0] == actions
+    # An earlier look, which brought digests only, says the same.
+    trees = {"/etc": {path: digested(state) for path, state in found.items()}}
+    assert nothing_to_do(params, trees) == (not actions)
+
+
+def test_what_was_not_looked_at_is_left_to_the_module() -> None:
+    trees = {"/etc": {"/etc/x": digested(DIRECTORY), "/etc/x/a": digested(FILE)}}
+    assert nothing_to_do(OPEN, trees)
+    assert not nothing_to_do(OPEN, {"/opt": trees["/etc"]})
+    assert not nothing_to_do({**OPEN, "directories": [{"path": "/opt/y"}]}, trees)
+    assert not nothing_to_do({"files": "nonsense"}, trees)
 
 
 @pytest.mark.parametrize(

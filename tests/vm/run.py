@@ -141,7 +141,15 @@ class Platform:
             "proxy_deadline_seconds": 1200,
             "app_deadline_seconds": 1200,
         }
-        command = [tool("ansible-playbook"), "-i", str(self.inventory), "site.yml", "--extra-vars", json.dumps(extra)]
+        command = [
+            tool("ansible-playbook"),
+            "-i",
+            str(self.inventory),
+            "site.yml",
+            "--diff",
+            "--extra-vars",
+            json.dumps(extra),
+        ]
         environment = {**os.environ, **self.vm.ansible_environment(), "ANSIBLE_TIMEOUT": "60", "LC_ALL": "C.UTF-8"}
         with path.open("w") as output:
             try:

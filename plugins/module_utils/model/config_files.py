@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -92,6 +93,37 @@ class PathState:
     mode: int = 0
     owner: str = ""
     group: str = ""
+
+
+def digested(state: PathState) -> dict[str, Any]:
+    """A state as it travels: the content by its SHA-256."""
+    digest = "" if state.content is None else _digest(state.content)
+    return {"kind": state.kind, "sha256": digest, "mode": state.mode, "owner": state.owner, "group": state.group}
+
+
+def as_seen(wanted: ConfigSet, trees: Mapping[str, Mapping[str, Any]]) -> dict[str, PathState] | None:
+    """The states of all wanted paths by an earlier look (tree -> path -> ``digested``); None if it left one out.
+
+    A content is known only where it is the wanted one.
+    """
+    contents = {file.path: file.content for file in wanted.files}
+    found = {}
+    for path in wanted.paths:
+        tree = next((root for root in trees if path == root or path.startswith(root.rstrip("/") + "/")), None)
+        if tree is None:
+            return None
+        seen = trees[tree].get(path)
+        if seen is None:
+            found[path] = PathState()
+            continue
+        content = contents.get(path)
+        same = content is not None and seen["sha256"] == _digest(content)
+        found[path] = PathState(seen["kind"], content if same else None, seen["mode"], seen["owner"], seen["group"])
+    return found
+
+
+def _digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def parse_config_set(params: Mapping[str, Any]) -> ConfigSet:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Json = Mapping[str, Any]
@@ -47,3 +47,15 @@ def service_row(service: Json, tasks: Iterable[Json], nodes: Mapping[str, str]) 
         "update": (service.get("UpdateStatus") or {}).get("State", ""),
         "error": failing[-1]["Status"].get("Err", "") if failing and len(running) < wanted else "",
     }
+
+
+def unwell(nodes: Sequence[Json], services: Sequence[Json]) -> list[str]:
+    """What does not work, a sentence each. ``nodes``, ``services``: rows as above."""
+    found = [f"node {node['name']} is {node['state']}" for node in nodes if node["state"] != "ready"]
+    if nodes and not any(node["leader"] for node in nodes):
+        found.append("the swarm has no leader")
+    for service in services:
+        if service["running"] < service["wanted"]:
+            why = f": {service['error']}" if service["error"] else ""
+            found.append(f"service {service['name']} runs {service['running']} of {service['wanted']}{why}")
+    return found
