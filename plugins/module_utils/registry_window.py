@@ -24,6 +24,8 @@ Json = Mapping[str, Any]
 READ_ONLY = "read-only"
 READ_ONLY_SWITCH = 'REGISTRY_STORAGE_MAINTENANCE_READONLY={"enabled":true}'
 STOP_SECONDS = 10
+# What ends a process politely: `kill`, and a connection that is gone.
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class RegistryWindow:
@@ -65,6 +67,8 @@ class RegistryWindow:
                 self._open()
                 yield
             finally:
+                for number in ENDING:
+                    signal.signal(number, signal.SIG_IGN)
                 self.close()
 
     def _open(self) -> None:
@@ -154,12 +158,12 @@ def _is_stand_in(container: Json) -> bool:
 
 @contextmanager
 def _signals_as_exceptions() -> Iterator[None]:
-    """Let what ends a process politely (a closed connection, ``kill``) run the code that cleans up."""
+    """Let what ends the process politely run the code that cleans up."""
 
     def end(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, end) for number in ENDING}
     try:
         yield
     finally:

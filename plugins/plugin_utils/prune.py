@@ -27,9 +27,10 @@ def prune_summary(registry: Mapping[str, Any], hosts: Iterable[Mapping[str, Any]
     lines = table(
         ("WHERE", "TO BE FREED" if check else "FREED", "IMAGES TO GO" if check else "IMAGES GONE", "KEPT"), rows
     )
-    lines += ["", f"The registry takes {human(registry['bytes_used'])}{' then' if check else ''}."]
+    lines.append(f"The registry takes {human(registry['bytes_used'])}{' then' if check else ''}.")
     if registry["removed_repositories"]:
-        lines.append(f"Empty repositories: {', '.join(registry['removed_repositories'])}.")
+        gone = "are empty then" if check else "were empty and are gone"
+        lines.append(f"Repositories that {gone} - {', '.join(registry['removed_repositories'])}.")
     if registry.get("window_seconds"):
         lines.append(f"Nothing could be pushed for {registry['window_seconds']} s.")
     lines += [f"! {name} does not answer: its images are as they were." for name in silent]

@@ -92,7 +92,7 @@ def test_prune_takes_what_nothing_needs_and_leaves_the_rest(platform: Platform) 
     assert "(1): nothing needs it" in would.output
     done = platform.run(*arguments, playbook="playbooks/prune.yml")
     assert done.changed == 1
-    assert "Empty repositories: abandoned." in done.output
+    assert "gone - abandoned." in done.output
     assert platform.run(*arguments, playbook="playbooks/prune.yml").changed == 0
     settle(platform)
     assert platform.run().changed == 0
