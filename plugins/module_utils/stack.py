@@ -473,6 +473,9 @@ class StackOperation:
     def _error(self, task: Task, node: str) -> str:
         """The task's error; of an image that could not be pulled, which swarm says is missing, also why."""
         error = task.error or task.message
+        if task.state == "complete":
+            # So it ends too when it is stopped for being unhealthy, if the app heeds the stop signal.
+            return "it ended, or was unhealthy and was stopped, with exit code 0"
         if "No such image" not in error or node not in (self.params["node_sockets"] or {}):
             return error
         image = task.template["ContainerSpec"]["Image"]
@@ -523,6 +526,7 @@ def _cause(outcome: Outcome, failures: Sequence[Mapping[str, Any]]) -> str:
     lines = []
     if outcome.verdict == STUCK:
         lines.append(f"Not converged after {outcome.seconds:.0f} s.")
+    lines += [f"Node {node.name} is down." for node in outcome.look.nodes if not node.ready]
     for state in outcome.states:
         if state.outcome == DONE:
             continue

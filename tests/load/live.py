@@ -72,8 +72,8 @@ class Run:
 
     @property
     def cause(self) -> str:
-        """What its failed tasks say, as the operator reads it."""
-        return self.output[self.output.find("[ERROR]") : self.output.find("PLAY RECAP")]
+        """What its failed task says, as the operator reads it."""
+        return self.output.partition("[ERROR]")[2].partition("\nOrigin:")[0]
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ def test_deadline_seconds(specs: list[dict[str, Any]], count: int, seconds: floa
         pytest.param([task(1, "failed", OLD)], NEW, [], id="another version"),
         pytest.param([task(1, "failed", OLD)], None, ["t1failedbox:1"], id="version unknown: not the current one"),
         pytest.param([task(1, "shutdown")], NEW, [], id="stopped in order"),
-        pytest.param([task(1, "complete", exit_code=0)], NEW, [], id="ended well"),
+        pytest.param([task(1, "complete", exit_code=0)], NEW, ["t1completebox:2"], id="ended, which none should"),
         pytest.param([task(1, "shutdown", exit_code=137)], NEW, ["t1shutdownbox:2"], id="killed"),
         pytest.param([task(1, "failed", service_id="x")], NEW, [], id="another service's"),
         pytest.param(
@@ -235,6 +235,10 @@ def test_deadline_seconds(specs: list[dict[str, Any]], count: int, seconds: floa
 )
 def test_failing_tasks(tasks: list[Task], target: dict[str, Any] | None, found: list[str]) -> None:
     assert [one.id for one in failing_tasks(service(), target, tasks)] == found
+
+
+def test_a_job_s_task_ends_well() -> None:
+    assert failing_tasks(service(mode="replicated-job"), NEW, [task(1, "complete", exit_code=0)]) == []
 
 
 def test_failing_tasks_leaves_out_what_was_there_before() -> None:

@@ -127,7 +127,8 @@ def failing_tasks(
         ours = task.template == target if target is not None else task.template != service.template
         if task.service_id != service.id or not ours or task.state == "running" or task.id in since:
             continue
-        if task.state in ("shutdown", "complete", "remove") and not task.error and not task.exit_code:
+        in_order = ("shutdown", "remove", "complete") if service.mode.endswith("-job") else ("shutdown", "remove")
+        if task.state in in_order and not task.error and not task.exit_code:
             continue
         place = (task.slot, "" if task.slot else task.node_id)
         # What a task of the slot died of says more than its successor, which is not there yet.

@@ -32,6 +32,8 @@ def quick(live: Live) -> Iterator[None]:
     """The app with short times for all tests of this file."""
     ok(live.operate("deploy", settings=QUICK))
     yield
+    if live.where.is_ours:  # it goes away now
+        return
     before = {"update": {"parallelism": 1}, **{key: live.base[key] for key in ("health", "service")}}
     ok(live.operate("deploy", settings=before))
 
@@ -118,7 +120,8 @@ def test_a_crash_after_20_seconds(live: Live, fails: Fails) -> None:
     script = "import('./app.js'); setTimeout(() => { console.error('out of luck'); process.exit(7) }, 20000)"
     image = live.image_from("late-crash", f"CMD {json.dumps(['node', '-e', script])}")
     watched = {"deploy": {"update_config": {"monitor": "25s"}, "rollback_config": {"monitor": "2s"}}}
-    settings = {**ONE_BY_ONE, "service": watched}
+    # The second replica is not replaced before the first one was seen to live.
+    settings = {"update": {"parallelism": 1, "delay_seconds": 25}, "service": watched}
     fails("a crash after 20 s", "exit code 7", "out of luck", image=image, settings=settings)
 
 
@@ -142,7 +145,7 @@ def test_a_registry_that_is_down(live: Live, fails: Fails) -> None:
     registry = live.container("registry")
     registry.stop(timeout=2)
     try:
-        fails("a registry that is down", live.where.registry, "dial tcp", image=image)
+        fails("a registry that is down", f"https://{live.where.registry}/v2/", image=image)
     finally:
         registry.start()
     wait_for("the registry", lambda: bool(live.outer.api.inspect_distribution(image, auth_config=live.login)))
@@ -175,10 +178,13 @@ def test_a_node_that_dies_during_the_rollout(live: Live, other: str) -> None:
     victim = live.container(live.workers[0])
     before = live.image()
     with light_load(live, "a node that dies during the rollout", may_cut=True, is_logged=False):
-        running = live.start("deploy", image=other, settings=ONE_BY_ONE)
+        running = live.start("deploy", image=other, settings=ONE_BY_ONE, app_deadline_seconds=30)
         wait_for("the update to begin", lambda: has_begun(live, before))
         victim.kill()
-        tells_the_truth(live, running.wait(), before)
+        run = running.wait()
+        tells_the_truth(live, run, before)
+        # Swarm waits for ever for a task that it gave to a node before it knew that the node was dead.
+        assert run.code == 0 or f"Node {live.workers[0]} is down" in run.cause
         victim.start()
         live.settle()
 
@@ -243,7 +249,7 @@ def runs(live: Live, image: str) -> bool:
 def tells_the_truth(live: Live, run: Run, before: str) -> None:
     """A verdict is about what runs: the new version, or the old one and a failed playbook."""
     verdict = live.revision()["verdict"]
-    tell(f"the playbook ended with {run.code} after {run.seconds:.1f} s, verdict {verdict}")
+    tell(f"the playbook ended with {run.code} after {run.seconds:.1f} s, verdict {verdict}\n{run.cause}")
     assert (run.code == 0) is (verdict == "converged"), run.output[-4000:]
     assert (live.image() == before) is (run.code != 0)
     wait_for("three replicas of what the verdict says", lambda: runs(live, live.image()))

@@ -50,7 +50,7 @@ def test_drain_of_a_node(live: Live) -> None:
         wait_for("an empty node", lambda: not live.manager.tasks(filters={"node": member, "desired-state": "running"}))
         wait_for("three replicas elsewhere", lambda: len(live.running()) == 3)
         # The proxy of the node lets those finish that it is serving.
-        time.sleep(15)
+        time.sleep(9)
         live.set_availability(worker, "active")
         live.settle()
     check(load)
@@ -66,7 +66,7 @@ def test_a_new_route(live: Live) -> None:
 def test_a_worker_dies(live: Live) -> None:
     with live.load("a worker is killed, and comes back") as load:
         live.container(live.workers[0]).kill()
-        time.sleep(12)
+        time.sleep(8)
         live.container(live.workers[0]).start()
         live.settle()
     check(load, may_cut=True, is_logged=False)
@@ -75,7 +75,7 @@ def test_a_worker_dies(live: Live) -> None:
 def test_the_manager_dies(live: Live) -> None:
     with live.load("the manager is killed, and comes back") as load:
         live.container(live.managers[0]).kill()
-        time.sleep(12)
+        time.sleep(8)
         live.container(live.managers[0]).start()
         live.settle()
     check(load, may_cut=True, is_logged=False)
