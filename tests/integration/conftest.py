@@ -190,7 +190,9 @@ def run_module() -> Callable[..., dict[str, Any]]:
                 check=False,
             )
         try:
-            task = json.loads(done.stdout)["plays"][0]["tasks"][0]
+            # A rollout's progress is told before the callback writes its JSON.
+            report = done.stdout[done.stdout.index("{\n") :]
+            task = json.loads(report)["plays"][0]["tasks"][0]
         except (ValueError, LookupError):
             raise AssertionError(f"ansible-playbook failed:\n{done.stdout}\n{done.stderr}") from None
         result: dict[str, Any] = task["hosts"]["localhost"]
