@@ -86,7 +86,8 @@ class ActionModule(ActionBase):
                     release,
                     args.get("settings") or {},
                     image=self._image((args.get("settings") or {}).get("image"), args),
-                    digest=self._digest(env_file) if args.get("env_file") else None,
+                    digest=self._digest(env_file),
+                    env_file=args.get("env_file") or "",
                 )
         by_content = bool(env_file) and self._digest(env_file) == release["env"]["digest"]
         return {

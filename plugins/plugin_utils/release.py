@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from os.path import basename
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
@@ -29,8 +30,12 @@ RUNS = ("app", "image", "env")
 
 
 def of_inventory(app: Json, image: str, digest: str) -> dict[str, Any]:
-    """What the inventory says. ``app``: with every default. ``image``: in the registry, by digest."""
-    return {"app": {key: value for key, value in app.items() if key != "name"}, "image": image, "env": digest}
+    """What the inventory says. ``app``: with every default. ``image``: in the registry, by digest.
+
+    Of the env file's path the name alone: another controller has it elsewhere, and the digest tells whether it changed.
+    """
+    settings = {key: value for key, value in app.items() if key != "name"}
+    return {"app": {**settings, "env_file": basename(app.get("env_file") or "")}, "image": image, "env": digest}
 
 
 def resolve(inventory: Json, recorded: Json | None) -> dict[str, Any]:
@@ -52,11 +57,14 @@ def resolve(inventory: Json, recorded: Json | None) -> dict[str, Any]:
     return {"app": app, "image": image, "env": env, "inventory": dict(inventory)}
 
 
-def change(name: str, release: Json, settings: Json, *, image: str = "", digest: str | None = None) -> dict[str, Any]:
+def change(
+    name: str, release: Json, settings: Json, *, image: str = "", digest: str = "", env_file: str = ""
+) -> dict[str, Any]:
     """The release with what an operator asked for.
 
     ``settings``: of the app's entry; dictionaries among them change only the keys that they have. ``image``: the one
-    that ``settings["image"]`` names, in the registry, by digest. ``digest``: of another env file's content.
+    that ``settings["image"]`` names, in the registry, by digest. ``digest``: of the content of ``env_file``, another
+    env file.
     """
     app = release["app"]
     if app.get("pinned"):
@@ -73,7 +81,9 @@ def change(name: str, release: Json, settings: Json, *, image: str = "", digest:
     for key, value in settings.items():
         both = isinstance(value, Mapping) and isinstance(app[key], Mapping)
         changed[key] = {**app[key], **value} if both else value
-    env = release["env"] if digest is None else {"digest": digest, "version": ""}
+    env = release["env"]
+    if env_file:
+        changed["env_file"], env = basename(env_file), {"digest": digest, "version": ""}
     return {**release, "app": changed, "image": image or release["image"], "env": env}
 
 

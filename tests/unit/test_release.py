@@ -81,7 +81,13 @@ def test_change() -> None:
     assert changed["app"]["route"] == {"sticky": False, "upload_size": "1m"}
     assert (changed["app"]["replicas"], changed["app"]["image"], changed["image"]) == (5, "t:2", R2)
     assert changed["env"] == {"digest": "e1", "version": "v-e1"}
-    assert change("web", release(), {}, digest="e9")["env"] == {"digest": "e9", "version": ""}
+    changed = change("web", release(), {}, digest="e9", env_file="/elsewhere/other.env")
+    assert (changed["env"], changed["app"]["env_file"]) == ({"digest": "e9", "version": ""}, "other.env")
+
+
+def test_another_controller_has_the_env_file_elsewhere() -> None:
+    there, here = inventory(env_file="/there/files/web.env"), inventory(env_file="/here/files/web.env")
+    assert resolve(here, resolve(there, None)) == resolve(there, None)
 
 
 @pytest.mark.parametrize(
