@@ -48,7 +48,7 @@ class RegistryPrune:
         self.needed = {**params["needed"]}
         for reference in params["catalog"]:
             self.needed[reference] = [*self.needed.get(reference, []), "the image catalog"]
-        # One at a time; the lock goes with the process.
+        # One at a time. Never closed here: the lock goes with the process.
         os.makedirs(LOCK_FOLDER, exist_ok=True)
         self.lock = open(os.path.join(LOCK_FOLDER, f"{params['container']}-prune.lock"), "w", encoding="utf-8")  # noqa: SIM115
         fcntl.flock(self.lock, fcntl.LOCK_EX)

@@ -76,7 +76,8 @@ def remove_repository(root: str, name: str) -> None:
     path = os.path.join(top, *name.split("/"))
     try:
         for part in _PARTS:
-            shutil.rmtree(os.path.join(path, part), ignore_errors=True)
+            with suppress(FileNotFoundError):  # not every repository has every part
+                shutil.rmtree(os.path.join(path, part))
         while path != top and not os.listdir(path):
             os.rmdir(path)
             path = os.path.dirname(path)
