@@ -43,6 +43,10 @@ class ActionModule(ActionBase):
         except PlatformError as error:
             raise AnsibleActionFail(error.message) from error
         result["settings"] = {name: one["release"]["app"] for name, one in result["apps"].items()}
+        result["stacks"] = {
+            name: {**stack, "revisions": [row for row in stack["revisions"] if row["number"] == stack["in_force"]]}
+            for name, stack in seen["stacks"].items()
+        }
         result["notes"] = [note for one in result["apps"].values() for note in one["notes"]]
         if self._task.check_mode:  # else they stand in the summary
             for note in result["notes"]:
@@ -55,7 +59,7 @@ class ActionModule(ActionBase):
         while True:
             seen: dict[str, Any] = self._execute_module(
                 "fungap.swarm.platform_info",
-                {"manager_sockets": args["manager_sockets"], "stacks_dir": args["stacks_dir"]},
+                {key: args[key] for key in ("manager_sockets", "stacks_dir", "keep") if key in args},
                 task_vars=task_vars,
             )
             other = (seen.get("stacks") or {}).get(app, {}).get("locked_by") or ""

@@ -7,13 +7,15 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import compose_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.background import run_followed
-from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
+from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import as_wanted, render
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 
 MODULE = "fungap.swarm.swarm_stack"
@@ -29,6 +31,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = plain(self._task.args)
+        seen = args.pop("seen", None) or {}
         for key in ("text", "rollout", "progress"):
             args.pop(key, None)
         if args.get("state", "present") == "present" and args.get("name") and args.get("compose"):
@@ -44,6 +47,8 @@ class ActionModule(ActionBase):
             args.update(
                 compose=rendered.compose, text=rendered.text, configs=rendered.configs, secrets=rendered.secrets
             )
+            if as_wanted(rendered, args, seen):
+                return {**result, **_unchanged(args, seen)}
         args.setdefault("who", f"{getpass.getuser()}@{socket.gethostname()}")
         result.update(self._deploy(args, task_vars))
         return result
@@ -72,3 +77,19 @@ class ActionModule(ActionBase):
     def _show(self, stack: str, seconds: float, text: str) -> None:
         for line in text.splitlines():
             self._display.display(f"  {stack} {seconds:4.0f} s  {line}")
+
+
+def _unchanged(args: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, Any]:
+    """What the module returns where there is nothing to do."""
+    (in_force,) = seen["revisions"]
+    return {
+        "changed": False,
+        "actions": [],
+        "name": args["name"],
+        "path": compose_path(str(args.get("path") or FOLDER), str(args["name"])),
+        "revision": in_force["number"],
+        "verdict": in_force["verdict"],
+        "who": in_force["who"],
+        "drift": [],
+        "services": seen["services"],
+    }

@@ -23,10 +23,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL, SPEC_LABEL
 
 Json = dict[str, Any]
 
-PLATFORM_LABEL = "io.fungap.platform"
 # What a swarm uses of the kernel. The routing mesh and VIPs need the first three.
 IPVS_MODULES = ("ip_vs", "ip_vs_rr", "xt_ipvs")
 MODULES = (*IPVS_MODULES, "overlay", "vxlan", "br_netfilter")
@@ -142,8 +142,9 @@ def _owner(labels: dict[str, str] | None) -> str:
 def parse_containers(containers: Iterable[Json]) -> tuple[list[Json], list[Json]]:
     """``GET /containers/json`` as (containers that carry our label, published ports of all).
 
-    A container: ``{"name", "platform", "image", "state", "addresses": {network: address}}``. A published port:
-    ``{"port", "address", "container", "platform", "service"}`` (``service``: of a swarm, or '').
+    A container: ``{"name", "platform", "image", "image_id", "spec" (its spec label), "state", "addresses": {network:
+    address}}``. A published port: ``{"port", "address", "container", "platform", "service"}`` (``service``: of a swarm,
+    or '').
     """
     ours, ports = [], set()
     for container in containers:
@@ -157,6 +158,8 @@ def parse_containers(containers: Iterable[Json]) -> tuple[list[Json], list[Json]
                     "name": name,
                     "platform": platform,
                     "image": container.get("Image", ""),
+                    "image_id": container.get("ImageID", ""),
+                    "spec": labels.get(SPEC_LABEL, ""),
                     "state": container.get("State", ""),
                     "addresses": {key: value.get("IPAddress", "") for key, value in sorted(networks.items())},
                 }
@@ -335,6 +338,8 @@ class Host:
         except (OSError, http.client.HTTPException, ValueError):
             return facts
         ours, ports = parse_containers(containers)
+        for container in ours:
+            container.update(self._settings(path, container["name"], timeout_seconds))
         facts.update(
             present=True,
             answering=True,
@@ -348,6 +353,17 @@ class Host:
             networks=parse_networks(networks),
         )
         return facts
+
+    def _settings(self, path: str, name: str, timeout_seconds: float) -> Json:
+        """What can be changed in a container without making it anew; of one that is gone meanwhile, nothing."""
+        try:
+            settings = self._ask(path, f"/containers/{name}/json", timeout_seconds)["HostConfig"]
+        except (OSError, http.client.HTTPException, ValueError):
+            settings = {}
+        return {
+            "memory_bytes": settings.get("Memory") or 0,
+            "restart_policy": (settings.get("RestartPolicy") or {}).get("Name") or "",
+        }
 
     def _config_is_newer(self) -> bool:
         """Whether daemon.json was written after dockerd started (a run was killed before it restarted the engine)."""

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -29,16 +30,16 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     UNVERIFIED,
     VERDICT_LABEL,
     Desired,
-    Item,
     Observed,
     Revision,
     Service,
     Task,
+    compose_path,
     dump_revision,
     parse_item,
     parse_node,
-    parse_revision,
     parse_service,
+    parse_stack,
     parse_task,
     record_name,
 )
@@ -98,7 +99,7 @@ class StackOperation:
             stack=self.stack,
             compose=compose,
             text=params["text"] or "",
-            path=os.path.join(params["path"], self.stack, "compose.yml"),
+            path=compose_path(params["path"], self.stack),
             items=frozenset(contents),
             keep=max(params["keep"], 1),
             release=params["release"] or {},
@@ -140,30 +141,21 @@ class StackOperation:
 
     def _observe(self) -> Observed:
         label = f"{STACK_LABEL}={self.stack}"
-        items: list[Item] = [parse_item("secret", secret) for secret in self.engine.swarm_items("secret", label)]
-        revisions = []
-        for config in self.engine.swarm_items("config", label):
-            if REVISION_LABEL in (config["Spec"].get("Labels") or {}):
-                revisions.append(parse_revision(config))
-            else:
-                items.append(parse_item("config", config))
+        observed = parse_stack(
+            self.stack,
+            configs=self.engine.swarm_items("config", label),
+            secrets=self.engine.swarm_items("secret", label),
+            services=self.engine.services_of(self.stack),
+            networks=self._networks(),
+            file_text=read_private(self.desired.path),
+        )
         if self.params["state"] == "absent":  # what ``docker stack deploy`` made from a file of someone else's
-            mine = {item.id for item in items}
+            mine, foreign = {item.id for item in observed.items}, []
             for kind in ("config", "secret"):
                 found = self.engine.swarm_items(kind, f"{NAMESPACE_LABEL}={self.stack}")
-                items += [parse_item(kind, item) for item in found if item["ID"] not in mine]
-        networks = self._networks()
-        return Observed(
-            services=self._services(),
-            items=sorted(items, key=lambda item: (item.kind, item.name)),
-            revisions=sorted(revisions, key=lambda revision: revision.number),
-            networks={
-                network["Name"]: network["Id"]
-                for network in networks
-                if (network.get("Labels") or {}).get(NAMESPACE_LABEL) == self.stack
-            },
-            file_text=_read_private(self.desired.path),
-        )
+                foreign += [parse_item(kind, item) for item in found if item["ID"] not in mine]
+            return replace(observed, items=[*observed.items, *foreign])
+        return observed
 
     def _networks(self) -> list[dict[str, Any]]:
         networks = self.engine.swarm_networks()
@@ -542,7 +534,7 @@ def _cause(outcome: Outcome, failures: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _read_private(path: str) -> str | None:
+def read_private(path: str) -> str | None:
     """A file's text; None when it is missing, or when others may read it (then it is to be written anew)."""
     try:
         if os.stat(path).st_mode & 0o077:

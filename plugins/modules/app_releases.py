@@ -48,6 +48,10 @@ options:
   stacks_dir:
     description: Where the stacks' compose files are, on the docker host.
     type: path
+  keep:
+    description: How many revisions are kept.
+    type: int
+    default: 5
   app:
     description: The app that is deployed, rolled back or scaled. While another run changes it, this one waits.
     type: str
@@ -106,6 +110,10 @@ apps:
       type: int
 settings:
   description: The entries of RV(apps) in force, by name, such as P(fungap.swarm.app_routes#filter) takes them.
+  returned: success
+  type: dict
+stacks:
+  description: As M(fungap.swarm.platform_info) saw them, of the revisions that in force only.
   returned: success
   type: dict
 notes:

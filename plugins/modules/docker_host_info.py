@@ -130,8 +130,9 @@ ansible_facts:
           description:
             - The engine. C(present) (dockerd is installed), C(socket), C(answering), C(version), C(storage_driver),
               C(root_dir), C(swarm) (the local node's state).
-            - C(containers) lists those that carry the label C(io.fungap.platform), C(networks) every network with its
-              subnets, C(ports) every published TCP port and who holds it.
+            - C(containers) lists those that carry the label C(io.fungap.platform), with what
+              M(fungap.swarm.host_container) compares, C(networks) every network with its subnets, C(ports) every
+              published TCP port and who holds it.
           type: dict
           returned: always
         files:

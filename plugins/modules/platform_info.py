@@ -32,8 +32,13 @@ options:
     required: true
   stacks_dir:
     description: The O(fungap.swarm.swarm_stack#module:path) that the stacks are deployed with. With it, RV(stacks)
-      tells who changes one right now.
+      tells who changes one right now, and
+      whether there is anything to do.
     type: path
+  keep:
+    description: The O(fungap.swarm.swarm_stack#module:keep) that the stacks are deployed with.
+    type: int
+    default: 5
   wait_seconds:
     description: How long to wait for nodes that are not ready yet, and services whose replicas do not all run yet.
     type: int
@@ -80,6 +85,14 @@ stacks:
     locked_by:
       description: Who changes the stack right now, empty when nobody does.
       type: str
+    services:
+      description: Running and wanted tasks by service.
+      type: dict
+    settled:
+      description:
+        - With O(stacks_dir), where nothing is left to do and every replica runs, a digest of what is deployed. For
+          O(fungap.swarm.swarm_stack#module:seen).
+      type: str
 """
 
 import time
@@ -91,13 +104,9 @@ from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.lock import holder
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
-    NAMESPACE_LABEL,
-    REVISION_LABEL,
     STACK_LABEL,
-    Observed,
-    Revision,
-    parse_revision,
-    parse_service,
+    compose_path,
+    parse_stack,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.model.status import (
     node_row,
@@ -105,8 +114,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.status import (
     service_row,
     unwell,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import drift
-from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import drift, settled
+from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path, read_private
 
 
 class Status:
@@ -115,6 +124,7 @@ class Status:
     def __init__(self, params: dict[str, Any]) -> None:
         self.sockets: list[str] = params["manager_sockets"]
         self.stacks_dir: str | None = params["stacks_dir"]
+        self.keep: int = params["keep"]
         self.wait_seconds: int = params["wait_seconds"]
 
     def plan(self) -> runner.Plan:
@@ -134,30 +144,43 @@ class Status:
             result={
                 "nodes": sorted(nodes, key=lambda row: (row["role"], row["name"])),
                 "services": sorted(services, key=lambda row: str(row["name"])),
-                "stacks": self._stacks(manager, seen),
+                "stacks": self._stacks(manager, seen, services),
             }
         )
 
-    def _stacks(self, manager: Engine, services: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        records: dict[str, list[Revision]] = {}
-        for config in manager.swarm_items("config", STACK_LABEL):
-            labels = config["Spec"].get("Labels") or {}
-            if REVISION_LABEL in labels:
-                records.setdefault(labels[STACK_LABEL], []).append(parse_revision(config))
-        networks = {network["Id"]: network["Name"] for network in manager.swarm_networks()} if records else {}
+    def _stacks(
+        self, manager: Engine, services: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        configs, secrets = manager.swarm_items("config", STACK_LABEL), manager.swarm_items("secret", STACK_LABEL)
+        networks = manager.swarm_networks() if configs else []
         stacks = {}
-        for name, revisions in sorted(records.items()):
-            live = [
-                parse_service(service, name, networks)
-                for service in services
-                if (service["Spec"].get("Labels") or {}).get(NAMESPACE_LABEL) == name
-            ]
-            in_force = Observed(revisions=revisions).in_force
+        for name in sorted({config["Spec"]["Labels"][STACK_LABEL] for config in configs}):
+            path = compose_path(self.stacks_dir, name) if self.stacks_dir else ""
+            seen = parse_stack(
+                name,
+                configs=configs,
+                secrets=secrets,
+                services=services,
+                networks=networks,
+                file_text=read_private(path) if path else None,
+            )
+            if not seen.revisions:
+                continue
+            in_force = seen.in_force
+            counts = {
+                row["name"].removeprefix(f"{name}_"): {"running": row["running"], "wanted": row["wanted"]}
+                for row in rows
+                if row["name"].removeprefix(f"{name}_") in seen.services
+            }
+            locked_by = holder(lock_path(self.stacks_dir, name)) if self.stacks_dir else ""
+            calm = not locked_by and all(count["running"] == count["wanted"] for count in counts.values())
             stacks[name] = {
                 "in_force": in_force.number if in_force else 0,
-                "revisions": [revision_row(one) for one in sorted(revisions, key=lambda one: -one.number)],
-                "drift": [str(entry) for entry in drift(in_force, {service.name: service for service in live})],
-                "locked_by": holder(lock_path(self.stacks_dir, name)) if self.stacks_dir else "",
+                "revisions": [revision_row(one) for one in reversed(seen.revisions)],
+                "drift": [str(entry) for entry in drift(in_force, seen.services)],
+                "locked_by": locked_by,
+                "services": counts,
+                "settled": settled(seen, keep=self.keep) if calm else "",
             }
         return stacks
 
@@ -183,6 +206,7 @@ def main() -> None:
         {
             "manager_sockets": {"type": "list", "elements": "path", "required": True},
             "stacks_dir": {"type": "path"},
+            "keep": {"type": "int", "default": 5},
             "wait_seconds": {"type": "int", "default": 0},
         },
     )

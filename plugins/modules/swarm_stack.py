@@ -139,6 +139,12 @@ options:
       - The revision in force that the wanted state was worked out from, V(0) for none. When another one is in force by
         now, the task fails and changes nothing.
     type: int
+  seen:
+    description:
+      - The stack as RV(fungap.swarm.platform_info#module:stacks) showed it earlier in this run, with O(path) for its
+        C(stacks_dir). Where it shows that all is as wanted, this module is not started.
+    type: dict
+    default: {}
   lock_seconds:
     description:
       - One run at a time changes a stack. How long this one waits for another to end. The lock of a run that was killed
@@ -274,6 +280,7 @@ def main() -> None:
             "who": {"type": "str"},
             "why": {"type": "str"},
             "base_revision": {"type": "int"},
+            "seen": {"type": "dict", "default": {}},
             "lock_seconds": {"type": "int", "default": 900},
             "rollout": {"type": "str", "choices": ["now", "later"], "default": "now"},
             "progress": {"type": "path"},

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import fingerprint
 
 MAX_TEXT_BYTES = 200_000  # a record holds the file twice, and the services' specs beside it, in at most 1 MB
 MAX_CONTENT_BYTES = {"config": 1_000_000, "secret": 500_000}
@@ -112,6 +113,18 @@ def render(stack: str, compose: Any, configs: Mapping[str, Any], secrets: Mappin
             f"stack {stack}: the compose file has {len(text.encode())} bytes, more than {MAX_TEXT_BYTES}"
         )
     return Rendered(parsed, text, contents["config"], contents["secret"])
+
+
+def as_wanted(rendered: Rendered, args: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
+    """Whether an earlier look at the stack shows that a deploy of this has nothing to do.
+
+    ``args``: the parameters of ``swarm_stack``. ``seen``: the stack as ``platform_info`` returns it.
+    """
+    if not seen.get("settled") or seen["settled"] != fingerprint(rendered.compose, rendered.text):
+        return False
+    recorded = next(row["release"] for row in seen["revisions"] if row["number"] == seen["in_force"])
+    base = args.get("base_revision")
+    return (not args.get("release") or args["release"] == recorded) and (base is None or int(base) == seen["in_force"])
 
 
 def _plain(stack: str, compose: Any) -> dict[str, Any]:

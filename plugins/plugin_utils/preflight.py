@@ -35,6 +35,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     network_of,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
 DISTRIBUTIONS = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
@@ -51,7 +52,6 @@ APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
-MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
 PUBLISHED = re.compile(r"(?:(\d+):)?(\d+)(?:/(tcp|udp|sctp))?")
 UPLOAD_SIZE = re.compile(r"\d+[kmg]?", re.IGNORECASE)
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -127,12 +127,6 @@ class World:
 
     def variable(self, name: str) -> Any:
         return self.inventory.variables[name]
-
-
-def bytes_of(memory: str) -> int | None:
-    """'128M' in bytes, None when it can't be read."""
-    match = MEMORY.fullmatch(memory.strip())
-    return int(float(match.group(1)) * 1024 ** "bkmgt".index(match.group(2).lower() or "b")) if match else None
 
 
 def file_path(inventory_dir: str, name: str) -> str:

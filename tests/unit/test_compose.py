@@ -12,7 +12,8 @@ import yaml
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import named_items, replicas, with_replicas
-from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import fingerprint
+from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import as_wanted, render
 
 SHORT = "services: {web: {image: a}}"
 
@@ -156,3 +157,27 @@ def test_named_items() -> None:
     }
     assert named_items(compose, "config") == {"app_a_1", "b"}
     assert named_items(compose, "secret") == frozenset()
+
+
+RENDERED = render("app", SHORT, {}, {})
+SEEN: dict[str, Any] = {
+    "in_force": 3,
+    "settled": fingerprint(RENDERED.compose, RENDERED.text),
+    "revisions": [{"number": 4, "release": {"image": "b"}}, {"number": 3, "release": {"image": "a"}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("args", "seen", "wanted"),
+    [
+        ({}, SEEN, True),
+        ({"release": {"image": "a"}, "base_revision": 3}, SEEN, True),
+        ({"release": {"image": "b"}}, SEEN, False),
+        ({"base_revision": 2}, SEEN, False),
+        ({}, {}, False),
+        ({}, {**SEEN, "settled": ""}, False),
+        ({}, {**SEEN, "settled": fingerprint(RENDERED.compose, RENDERED.text + "#")}, False),
+    ],
+)
+def test_a_look_shows_that_a_deploy_has_nothing_to_do(args: dict[str, Any], seen: dict[str, Any], wanted: bool) -> None:
+    assert as_wanted(RENDERED, args, seen) is wanted

@@ -109,8 +109,9 @@ def test_containers_and_networks() -> None:
     containers = [
         {
             "Names": ["/fungap-edge"],
-            "Labels": {"io.fungap.platform": "fungap"},
+            "Labels": {"io.fungap.platform": "fungap", "io.fungap.spec": "abc"},
             "Image": "nginx",
+            "ImageID": "sha256:1",
             "State": "running",
             "Ports": [
                 {"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 80, "Type": "tcp"},
@@ -130,6 +131,8 @@ def test_containers_and_networks() -> None:
             "name": "fungap-edge",
             "platform": "fungap",
             "image": "nginx",
+            "image_id": "sha256:1",
+            "spec": "abc",
             "state": "running",
             "addresses": {"fungap": "172.30.0.3"},
         }

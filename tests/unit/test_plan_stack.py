@@ -31,6 +31,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
     before_and_after,
     differences,
     drift,
+    fingerprint,
     image_drift,
     kept_counts,
     kept_revisions,
@@ -38,6 +39,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
     plan_present,
     plan_prune,
     rollback_target,
+    settled,
 )
 
 
@@ -432,3 +434,39 @@ def test_diff_shows_what_is_recorded_with_a_revision() -> None:
     assert before.endswith('# recorded with it\n{\n  "image": "a"\n}\n')
     assert after.endswith('# recorded with it\n{\n  "image": "b"\n}\n')
     assert before_and_after(seen, desired(release={"image": "a"}), {}) == ("one\n", "one\n")
+
+
+@pytest.mark.parametrize(
+    ("observed", "nothing_left"),
+    [
+        pytest.param(RUNS, True, id="as deployed"),
+        pytest.param(replace(RUNS, services={"web": service(replicas=5)}), True, id="scaled by hand"),
+        pytest.param(replace(RUNS, file_text=None), False, id="the file is gone"),
+        pytest.param(Observed(), False, id="never deployed"),
+        pytest.param(replace(RUNS, revisions=[revision(verdict=STUCK)]), False, id="never ran"),
+        pytest.param(replace(RUNS, services={}), False, id="removed by hand"),
+        pytest.param(replace(RUNS, services={"web": service(live=spec("box:2"))}), False, id="changed by hand"),
+        pytest.param(replace(RUNS, items=[A]), False, id="something to prune"),
+        pytest.param(
+            replace(RUNS, revisions=[revision(wanted=compose(config="app_settings_a"))]),
+            False,
+            id="a config is missing",
+        ),
+        pytest.param(
+            replace(RUNS, revisions=[revision(wanted=compose(config="app_settings_a"))], items=[A]),
+            True,
+            id="it is there",
+        ),
+    ],
+)
+def test_settled_is_what_may_be_wanted_without_anything_to_do(observed: Observed, nothing_left: bool) -> None:
+    found = settled(observed, keep=5)
+    in_force = observed.in_force
+    assert found == (fingerprint(in_force.compose, "one\n") if nothing_left and in_force else "")
+    if nothing_left and in_force:
+        assert plan_present(observed, desired(in_force.compose)) == []
+
+
+def test_a_file_that_is_not_as_written_settles_another_wish() -> None:
+    found = settled(replace(RUNS, file_text="edited\n"), keep=5)
+    assert found == fingerprint(compose(), "edited\n") != fingerprint(compose(), "one\n")

@@ -22,12 +22,12 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     FileContent,
     Look,
     World,
-    bytes_of,
     check,
     parse_images,
     resolve,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, summary
+from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, complete, read_specs
 
 ROOT = Path(__file__).resolve().parents[2]

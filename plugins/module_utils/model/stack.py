@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -159,6 +159,11 @@ def record_name(stack: str, number: int) -> str:
     return f"fungap.{stack}.{number}"
 
 
+def compose_path(folder: str, stack: str) -> str:
+    """Where a stack's compose file is written on the docker host."""
+    return f"{folder.rstrip('/')}/{stack}/compose.yml"
+
+
 def parse_service(service: Json, stack: str, network_names: Mapping[str, str]) -> Service:
     """A service of ``GET /services``. ``network_names``: network id -> name."""
     spec = service["Spec"]
@@ -235,6 +240,36 @@ def parse_item(kind: str, item: Json) -> Item:
     """A config or secret of ``GET /configs`` or ``GET /secrets``."""
     data = base64.b64decode(item["Spec"].get("Data") or "").decode(errors="replace") if kind == "config" else ""
     return Item(kind=kind, id=item["ID"], name=item["Spec"]["Name"], data=data)
+
+
+def parse_stack(
+    stack: str,
+    *,
+    configs: Iterable[Json],
+    secrets: Iterable[Json],
+    services: Iterable[Json],
+    networks: Iterable[Json],
+    file_text: str | None,
+) -> Observed:
+    """All of a stack, out of what the API lists. What is another stack's is passed over."""
+    configs = [config for config in configs if _label(config["Spec"], STACK_LABEL) == stack]
+    records = [config for config in configs if _label(config["Spec"], REVISION_LABEL)]
+    items = [parse_item("config", config) for config in configs if config not in records]
+    items += [parse_item("secret", secret) for secret in secrets if _label(secret["Spec"], STACK_LABEL) == stack]
+    networks = list(networks)
+    names = {network["Id"]: network["Name"] for network in networks}
+    parsed = [parse_service(one, stack, names) for one in services if _label(one["Spec"], NAMESPACE_LABEL) == stack]
+    return Observed(
+        services={service.name: service for service in parsed},
+        items=sorted(items, key=lambda item: (item.kind, item.name)),
+        revisions=sorted(map(parse_revision, records), key=lambda revision: revision.number),
+        networks={network["Name"]: network["Id"] for network in networks if _label(network, NAMESPACE_LABEL) == stack},
+        file_text=file_text,
+    )
+
+
+def _label(labelled: Json, name: str) -> str:
+    return str((labelled.get("Labels") or {}).get(name) or "")
 
 
 def normalise(spec: Json, network_names: Mapping[str, str]) -> dict[str, Any]:

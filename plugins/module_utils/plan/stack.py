@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -163,6 +164,21 @@ def plan_present(observed: Observed, desired: Desired) -> list[Action]:
     if in_force and desired.release and in_force.release != desired.release:
         return [*actions, Record(desired.stack)]
     return [*actions, *plan_prune(observed, keep=desired.keep)]
+
+
+def fingerprint(compose: Mapping[str, Any], text: str) -> str:
+    """Equal for equal wishes: of a compose file as it is deployed, and as a person reads it."""
+    return hashlib.sha256(json.dumps([compose, text], sort_keys=True).encode()).hexdigest()
+
+
+def settled(observed: Observed, *, keep: int) -> str:
+    """The ``fingerprint`` of the one wish that leaves nothing to do; empty where there is something to do anyway."""
+    in_force, text = observed.in_force, observed.file_text
+    if in_force is None or text is None:
+        return ""
+    items = frozenset((kind, name) for kind in ("config", "secret") for name in named_items(in_force.compose, kind))
+    same = Desired(stack="", compose=in_force.compose, text=text, path="", items=items, keep=keep)
+    return "" if plan_present(observed, same) else fingerprint(in_force.compose, text)
 
 
 def plan_prune(observed: Observed, *, keep: int) -> list[Action]:

@@ -1,0 +1,15 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Sizes as Docker writes them. Pure."""
+
+from __future__ import annotations
+
+import re
+
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
+
+
+def bytes_of(size: str) -> int | None:
+    """'128M' in bytes, None when it can't be read."""
+    match = SIZE.fullmatch(size.strip())
+    return int(float(match.group(1)) * 1024 ** "bkmgt".index(match.group(2).lower() or "b")) if match else None
