@@ -450,12 +450,12 @@ def test_diff_shows_what_is_recorded_with_a_revision() -> None:
         pytest.param(
             replace(RUNS, revisions=[revision(wanted=compose(config="app_settings_a"))]),
             False,
-            id="a config is missing",
+            id="a config is gone",
         ),
         pytest.param(
             replace(RUNS, revisions=[revision(wanted=compose(config="app_settings_a"))], items=[A]),
             True,
-            id="it is there",
+            id="there",
         ),
     ],
 )
