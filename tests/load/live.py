@@ -19,7 +19,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import IO, Any
 
 import docker
 
+from ..waiting import wait_for
 from .client import table
 
 HERE = Path(__file__).resolve().parent
@@ -355,17 +356,3 @@ def kill_job() -> None:
         with suppress(OSError):
             if "AnsiballZ_swarm_stack" in (process / "cmdline").read_text().replace("\0", " "):
                 os.kill(int(process.name), signal.SIGKILL)
-
-
-def wait_for(what: str, ready: Callable[[], bool], seconds: float = 60) -> float:
-    """Wait for a condition; the seconds it took."""
-    start = time.monotonic()
-    error: Exception | None = None
-    while time.monotonic() - start < seconds:
-        try:
-            if ready():
-                return time.monotonic() - start
-        except (OSError, docker.errors.DockerException) as caught:
-            error = caught
-        time.sleep(0.2)
-    raise AssertionError(f"{what}: not within {seconds} s ({error})")

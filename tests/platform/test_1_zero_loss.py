@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 
-from ..load.live import Live, Run, check, tell, wait_for
+from ..load.live import Live, Run, check, tell
+from ..waiting import wait_for
 
 
 def ok(run: Run) -> None:

@@ -16,7 +16,8 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 
-from ..load.live import APP, Live, Load, Run, check, kill_job, kill_tree, tell, wait_for
+from ..load.live import APP, Live, Load, Run, check, kill_job, kill_tree, tell
+from ..waiting import wait_for
 
 LIGHT: dict[str, Any] = {"factor": 0.25, "kinds": "keepalive,http2,new,post,websocket"}
 # An app that is judged quickly: all replicas at once, each watched for a moment.

@@ -17,8 +17,9 @@ import pytest
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.pki import htpasswd_line
+from tests.waiting import wait_for
 
-from .conftest import NAME, Platform, Run, wait_for
+from .conftest import NAME, Platform, Run
 
 HUB = "127.0.0.1:18999"
 USER, PASSWORD = "team", "of-the-hub"
