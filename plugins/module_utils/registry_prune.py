@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import REGISTRY_LOCK, held
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import parse_registry_auth
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.prune import (
     DeleteManifest,
@@ -113,11 +113,13 @@ class RegistryPrune:
         if any(isinstance(action, Restore) for action in plan.actions):
             self.window.close()
         self._await(writable=True)
-        self._registry().delete(
-            (action.manifest.repository, action.manifest.digest)
-            for action in plan.actions
-            if isinstance(action, DeleteManifest) and self._is_as_it_was(action)
-        )
+        address = self.params["registry_address"]
+        with held(REGISTRY_LOCK.format(address=address), "a clean-up of the registry", wait_seconds=ANSWER_SECONDS):
+            self._registry().delete(
+                (action.manifest.repository, action.manifest.digest)
+                for action in plan.actions
+                if isinstance(action, DeleteManifest) and self._is_as_it_was(action)
+            )
         if not self.found.actions:
             return plan.result
         self._await_pushes()
