@@ -143,11 +143,11 @@ class Platform:
         """A client that trusts the platform's CA and nothing else."""
         return ssl.create_default_context(cafile=str(SECRETS / "ca.crt"))
 
-    def get(self, path: str = "/", timeout: float = 5) -> tuple[int, dict[str, str], bytes]:
+    def get(self, path: str = "/", timeout: float = 5, host: str = HOST) -> tuple[int, dict[str, str], bytes]:
         """One HTTPS request on a connection of its own."""
-        connection = HTTPConnection(HOST, HTTPS_PORT, timeout=timeout)
+        connection = HTTPConnection(host, HTTPS_PORT, timeout=timeout)
         raw = socket.create_connection(("127.0.0.1", HTTPS_PORT), timeout=timeout)
-        connection.sock = self.trust.wrap_socket(raw, server_hostname=HOST)
+        connection.sock = self.trust.wrap_socket(raw, server_hostname=host)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
