@@ -275,7 +275,7 @@ class Live:
     # --- the clients ---
 
     @contextmanager
-    def load(self, what: str, *, factor: float = 1.0, kinds: str = "", settle_seconds: float = 2) -> Iterator[Load]:
+    def load(self, what: str, *, factor: float = 1.0, kinds: str = "", settle_seconds: float = 0) -> Iterator[Load]:
         """Steady load while something is done; its counts are told at the end of the test run."""
         load = Load()
         command = [sys.executable, str(HERE / "client.py"), "--address", self.where.address]
