@@ -12,6 +12,7 @@ import io
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -166,6 +167,7 @@ class Live:
         self.outer.volumes.create(f"{self.where.name}-{node}", driver="local", driver_opts=options, labels=labels)
 
     def down(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
         for image in self.made:
             with suppress(docker.errors.DockerException):
                 self.outer.images.remove(image, force=True)
