@@ -254,8 +254,9 @@ class Live:
     def image_from(self, name: str, dockerfile: str) -> str:
         """Build an image on the app's own and push it to the platform's registry, as what a deploy takes; its tag."""
         base, tag = f"{self.where.registry}/zl:base", f"{self.where.registry}/zl:{name}"
-        self.outer.images.pull(self.image(), auth_config=self.login).tag(base)
-        self.made.add(base)
+        image = self.image()
+        self.outer.images.pull(image, auth_config=self.login).tag(base)
+        self.made |= {base, image}
         text = f"FROM {base}\n{dockerfile}\n"
         self.outer.images.build(fileobj=io.BytesIO(text.encode()), tag=tag, rm=True, pull=False)
         return self.push(tag)
