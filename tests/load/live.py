@@ -12,6 +12,7 @@ import io
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -167,6 +168,7 @@ class Live:
         self.outer.volumes.create(f"{self.where.name}-{node}", driver="local", driver_opts=options, labels=labels)
 
     def down(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
         for image in self.made:
             with suppress(docker.errors.DockerException):
                 self.outer.images.remove(image, force=True)
@@ -253,8 +255,9 @@ class Live:
     def image_from(self, name: str, dockerfile: str) -> str:
         """Build an image on the app's own and push it to the platform's registry, as what a deploy takes; its tag."""
         base, tag = f"{self.where.registry}/zl:base", f"{self.where.registry}/zl:{name}"
-        self.outer.images.pull(self.image(), auth_config=self.login).tag(base)
-        self.made.add(base)
+        image = self.image()
+        self.outer.images.pull(image, auth_config=self.login).tag(base)
+        self.made |= {base, image}
         text = f"FROM {base}\n{dockerfile}\n"
         self.outer.images.build(fileobj=io.BytesIO(text.encode()), tag=tag, rm=True, pull=False)
         return self.push(tag)
@@ -276,7 +279,7 @@ class Live:
     # --- the clients ---
 
     @contextmanager
-    def load(self, what: str, *, factor: float = 1.0, kinds: str = "", settle_seconds: float = 2) -> Iterator[Load]:
+    def load(self, what: str, *, factor: float = 1.0, kinds: str = "", settle_seconds: float = 0) -> Iterator[Load]:
         """Steady load while something is done; its counts are told at the end of the test run."""
         load = Load()
         command = [sys.executable, str(HERE / "client.py"), "--address", self.where.address]

@@ -37,7 +37,7 @@ def test_scale_up_and_down(live: Live) -> None:
         ok(live.operate("scale", replicas=5))
     check(load)
     assert len(load.report["replicas"]) == 5
-    with live.load("scale from 5 to 3", settle_seconds=6) as load:
+    with live.load("scale from 5 to 3") as load:
         ok(live.operate("scale", replicas=3))
     # Swarm removes a superfluous replica together with its log.
     check(load, is_logged=False)

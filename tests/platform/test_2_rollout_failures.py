@@ -184,7 +184,7 @@ def test_a_node_that_dies_during_the_rollout(live: Live, other: str) -> None:
     victim = live.container(live.workers[0])
     before = live.image()
     with light_load(live, "a node that dies during the rollout", may_cut=True, is_logged=False):
-        running = live.start("deploy", image=other, settings=ONE_BY_ONE, app_deadline_seconds=30)
+        running = live.start("deploy", image=other, settings=ONE_BY_ONE, app_deadline_seconds=20)
         wait_for("the update to begin", lambda: has_begun(live, before))
         victim.kill()
         run = running.wait()
