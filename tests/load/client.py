@@ -368,6 +368,7 @@ class Load:
         self.ending, self.stopping = asyncio.Event(), asyncio.Event()
         self.ready = asyncio.Event()
         self.started = time.monotonic()
+        self.lost: list[tuple[str, float]] = []
         self.timeline: list[str] = []
 
     async def run(self, seconds: float | None) -> None:
@@ -464,6 +465,7 @@ class Load:
     def _count(self, kind: str, tally: Tally, reason: str, seconds: float) -> None:
         tally.add(reason, seconds)
         if reason:
+            self.lost.append((kind, round(time.time() - seconds, 2)))
             self._note(f"{kind}: {reason} after {seconds:.2f} s")
         elif not self.ready.is_set() and all(one.good for kind, one in self.tallies.items() if kind != "slow"):
             self.ready.set()
@@ -565,6 +567,8 @@ class Load:
         return {
             "seconds": round(time.monotonic() - self.started, 1),
             "run_id": self.run_id,
+            # Kind, and when it was sent, in seconds since the epoch.
+            "lost": self.lost,
             "sent": sum(tally.sent for tally in self.tallies.values()),
             "good": sum(tally.good for tally in self.tallies.values()),
             "kinds": {kind: {**vars(tally), "failures": dict(tally.failures)} for kind, tally in self.tallies.items()},

@@ -214,6 +214,22 @@ class Live:
     def container(self, node: str) -> Any:
         return self.outer.containers.get(f"{self.where.name}-{node}")
 
+    @contextmanager
+    def cut_off(self, node: str) -> Iterator[None]:
+        """A node that is gone at once, as by a power cut: what it was talking to hears nothing any more.
+
+        It boots in the end.
+        """
+        container, network = self.container(node), self.outer.networks.get(self.where.name)
+        address = container.attrs["NetworkSettings"]["Networks"][network.name]["IPAddress"]
+        network.disconnect(container, force=True)
+        try:
+            yield
+        finally:
+            container.kill()
+            network.connect(container, ipv4_address=address)
+            container.start()
+
     def service(self) -> dict[str, Any]:
         found: dict[str, Any] = self.manager.inspect_service(SERVICE)
         return found
