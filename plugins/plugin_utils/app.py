@@ -100,7 +100,7 @@ def delay_seconds(app: Mapping[str, Any]) -> float:
 
     By default so long that the first batch has been watched before the last old one goes: what crashes late takes some
     replicas down, never all. Always shorter than the watch: swarm looks at what fails in the last pause only after it,
-    and then ignores what has run for longer than it is watched.
+    and that has to be in time.
     """
     given, parallelism = app["update"]["delay_seconds"], app["update"]["parallelism"]
     if given is not None:

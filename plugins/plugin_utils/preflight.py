@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import parse_env
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET, monitor_seconds
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     DOCKER_HOSTS,
@@ -715,10 +715,6 @@ def _check_health(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
         problem = f"is over before a sick container is found out: {needed} s (interval x retries)"
         value = str(update["monitor_seconds"])
         yield Problem(ALL_HOSTS, f"{at}.update.monitor_seconds", value, problem, f"at least {needed}")
-    watched, delay = monitor_seconds(app), update["delay_seconds"]
-    if delay and delay >= watched:
-        problem = f"is as long as a new container is watched ({watched} s): swarm doesn't look at the last one then"
-        yield Problem(ALL_HOSTS, f"{at}.update.delay_seconds", str(delay), problem, f"less than {watched}")
 
 
 def _check_resources(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
