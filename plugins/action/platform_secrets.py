@@ -110,7 +110,9 @@ class ActionModule(ActionBase):
             raise PlatformError(f"wrong type of a parameter: {error}") from error
 
     def _parse_certificate(self, name: str, item: Mapping[str, Any], base: str) -> CertificateRequest:
-        names = tuple(dict.fromkeys(str(value) for value in check_type_list(item.get("names") or [])))
+        names = None
+        if item.get("names") is not None:
+            names = tuple(dict.fromkeys(str(value) for value in check_type_list(item["names"])))
         addresses = tuple(dict.fromkeys(str(value) for value in check_type_list(item.get("addresses") or [])))
         given = [str(item[key]) for key in ("certificate_file", "key_file") if item.get(key)]
         if not given:

@@ -15,7 +15,7 @@ import subprocess
 import tarfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
@@ -61,6 +61,16 @@ def wait_until(
             raise PlatformError(failure())
         sleep(min(interval_seconds, max(end - clock(), 0)))
         interval_seconds = min(interval_seconds * 2, 1.0)
+
+
+def answering_manager(sockets: Sequence[str], *, timeout_seconds: int, otherwise: str) -> Engine:
+    """The first engine of ``sockets`` that answers as a manager of a swarm; ``otherwise``: what there is none means."""
+    for socket in sockets:
+        engine = Engine(socket, connect=False, timeout_seconds=timeout_seconds)
+        if engine.is_answering() and engine.info()["Swarm"]["ControlAvailable"]:
+            return engine
+    asked = ", ".join(sockets) or "this host (no socket given)"
+    raise PlatformError(f"no engine answers as a manager of a swarm on {asked}{otherwise}")
 
 
 class Engine:

@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import REGISTRY_LOCK, held
 from ansible_collections.fungap.swarm.plugins.module_utils.model import image as model
 from ansible_collections.fungap.swarm.plugins.module_utils.plan import image as planning
 from ansible_collections.fungap.swarm.plugins.module_utils.registry_api import Registry, RegistrySilentError
@@ -32,11 +32,17 @@ from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 BUILD_TIMEOUT_SECONDS = 1800
 # A registry that was started just before answers within seconds.
 REGISTRY_DEADLINE_SECONDS = 30
+# How long a push waits for a registry that is read-only while it collects its garbage.
+READ_ONLY_SECONDS = 600
+# How often an image is pushed that is deleted meanwhile.
+PUSH_ATTEMPTS = 3
 LOCK_FILE = "/run/lock/fungap-images.lock"
 TRUSTED_CA_GLOB = "/usr/local/share/ca-certificates/*.crt"
 DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # What no container reads: documentation and translations (a third of a small image).
 EXCLUDED_FOLDERS = ("doc", "info", "locale", "man")
+
+T = TypeVar("T")
 
 
 class ImageCatalog:
@@ -51,6 +57,8 @@ class ImageCatalog:
         self.contexts: Mapping[str, Mapping[str, str]] = params["contexts"] or {}
         self.targets: dict[str, planning.Target] = {}
         self.registry_problem: PlatformError | None = None
+        # What comes from a tag is on its way to a rollout, and no revision needs it yet.
+        self.on_their_way = [entry.name for entry in self.entries.values() if entry.follow and entry.push]
 
     # --- look ---
 
@@ -92,6 +100,7 @@ class ImageCatalog:
                 "skipped_images": problems,
             },
             warnings=warnings,
+            upkeep=[name for name in self.on_their_way if self.params["push"] and name in self.targets],
         )
 
     def _follow(self, names: Iterable[str]) -> dict[str, str]:
@@ -169,13 +178,14 @@ class ImageCatalog:
         if not address:
             return {}
         try:
-            registry = Registry(
-                address, ca_file=os.path.join(self.params["certs_dir"], address, "ca.crt"), auth=self._auth()
-            )
-            return {name: f"{address}/{name}@{digest}" for name, digest in registry.digests(tags).items()}
+            return {name: f"{address}/{name}@{digest}" for name, digest in self._registry().digests(tags).items()}
         except PlatformError as error:
             self.registry_problem = error
             return {}
+
+    def _registry(self) -> Registry:
+        address = self.params["registry_address"]
+        return Registry(address, ca_file=os.path.join(self.params["certs_dir"], address, "ca.crt"), auth=self._auth())
 
     def _refs_once_it_answers(self) -> dict[str, str]:
         """The same, of a registry that may have been started a moment ago."""
@@ -233,6 +243,8 @@ class ImageCatalog:
                 durations.update(_in_parallel(waiting, self._make))
         if pushes:
             durations.update({f"push {name}": took for name, took in _in_parallel(pushes, self._push).items()})
+        for name in plan.upkeep:
+            self._make_sure_of(self.targets[name])
         return {**self._result(self._present(), self._refs()), "durations_seconds": durations}
 
     def _needs(self, makes: Iterable[planning.Make]) -> dict[str, Any]:
@@ -328,9 +340,54 @@ class ImageCatalog:
         reference = planning.remote_tag(action.target, action.registry_address)
         engine.tag_image(action.target.image, reference)
         try:
-            engine.push_image(reference, self._auth())
+            self._until_writable(lambda: engine.push_image(reference, self._auth()))
         finally:
             engine.untag_image(reference)
+
+    def _make_sure_of(self, target: planning.Target) -> None:
+        """That a clean-up of the registry leaves an image, which it may have judged, or deleted, since the look."""
+
+        def renew() -> bool:
+            address = self.params["registry_address"]
+            with held(REGISTRY_LOCK.format(address=address), "a push", wait_seconds=REGISTRY_DEADLINE_SECONDS):
+                return self._registry().renew(target.name, target.recipe[:12])
+
+        for _attempt in range(PUSH_ATTEMPTS):
+            if self._until_writable(renew):
+                return
+            if target.name not in self._present():
+                self._make(planning.Make(target))
+            self._push(planning.Push(target, self.params["registry_address"]))
+        raise PlatformError(f"the registry loses {target.name} as often as it is pushed")
+
+    def _until_writable(self, push: Callable[[], T]) -> T:
+        """Push; when that fails, once more as soon as the registry takes pushes: for a moment it may be read-only."""
+        try:
+            return push()
+        except PlatformError:
+            self._await_writable()
+            return push()
+
+    def _await_writable(self) -> None:
+        heard = time.monotonic()
+
+        def is_writable() -> bool:
+            nonlocal heard
+            try:
+                writable = self._registry().is_writable()
+            except RegistrySilentError:
+                if time.monotonic() - heard > REGISTRY_DEADLINE_SECONDS:
+                    raise
+                return False
+            heard = time.monotonic()
+            return writable
+
+        address = self.params["registry_address"]
+        wait_until(
+            is_writable,
+            deadline_seconds=READ_ONLY_SECONDS,
+            failure=lambda: f"the registry {address} has been read-only for {READ_ONLY_SECONDS} s",
+        )
 
 
 def bootstrap_command(build: model.Build, mirrors: model.Mirrors, authorities_folder: str) -> list[str]:

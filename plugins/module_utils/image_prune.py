@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.parallel import in_parallel
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.prune import (
     LocalImage,
     RemoveImage,
@@ -45,14 +46,18 @@ class ImagePrune:
     # --- look ---
 
     def plan(self) -> Plan:
-        silent = []
         looks: dict[str, Look] = {}
-        with ThreadPoolExecutor(max_workers=max(len(self.sockets), 1)) as pool:
-            for name, look in zip(self.sockets, pool.map(self._look, self.sockets), strict=True):
-                if look is None:
-                    silent.append(name)
-                else:
-                    looks[name] = look
+
+        def look(name: str) -> Callable[[], None]:
+            def look_at_engine() -> None:
+                looks[name] = self._look(name)
+
+            return look_at_engine
+
+        silent = in_parallel({name: look(name) for name in self.sockets})
+        if silent and not looks:
+            raise PlatformError("; ".join(f"{name}: {why}" for name, why in silent.items()))
+        looks = {name: looks[name] for name in self.sockets if name in looks}
         removals = [removal for look in looks.values() for removal in look.removals]
         stays = {name: [f"{_title(image)}: {why}" for image, why in look.kept.items()] for name, look in looks.items()}
         goes = {
@@ -74,15 +79,13 @@ class ImagePrune:
                     }
                     for name, look in looks.items()
                 },
-                "silent": silent,
+                "silent": list(silent),
             },
-            warnings=[f"the engine of {name} does not answer: its images stay as they are" for name in silent],
+            warnings=[f"{name}: its images stay as they are: {why}" for name, why in silent.items()],
         )
 
-    def _look(self, name: str) -> Look | None:
-        engine = Engine(self.sockets[name], connect=False, timeout_seconds=30)
-        if not engine.is_answering():
-            return None
+    def _look(self, name: str) -> Look:
+        engine = Engine(self.sockets[name], timeout_seconds=30)
         return Look(
             *plan_images(
                 name,
@@ -102,10 +105,16 @@ class ImagePrune:
         removals: dict[str, list[RemoveImage]] = {}
         for action in plan.actions:
             removals.setdefault(action.engine, []).append(action)
-        with ThreadPoolExecutor(max_workers=max(len(removals), 1)) as pool:
-            freed = pool.map(lambda name: self._remove(name, removals[name]), removals)
-            for name, size in zip(removals, freed, strict=True):
-                engines[name] = {**engines[name], "bytes_freed": size}
+
+        def remove(name: str) -> Callable[[], None]:
+            def remove_from_engine() -> None:
+                engines[name] = {**engines[name], "bytes_freed": self._remove(name, removals[name])}
+
+            return remove_from_engine
+
+        failed = in_parallel({name: remove(name) for name in removals})
+        if failed:
+            raise PlatformError("; ".join(f"{name}: {why}" for name, why in failed.items()))
         return {"engines": engines}
 
     def _remove(self, name: str, removals: list[RemoveImage]) -> int:

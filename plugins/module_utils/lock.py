@@ -12,6 +12,9 @@ from contextlib import contextmanager
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
+# Of what the registry at an address holds; short: while a prune deletes, and while a push makes sure of an image.
+REGISTRY_LOCK = "/run/lock/fungap-registry-{address}.lock"
+
 
 @contextmanager
 def held(path: str, holder: str, *, wait_seconds: float, waiting: Callable[[str], None] | None = None) -> Iterator[str]:

@@ -29,6 +29,10 @@ class RegistrySilentError(PlatformError):
     """The registry doesn't answer; it may be about to start."""
 
 
+class RegistryReadOnlyError(PlatformError):
+    """The registry takes nothing for now; it may be collecting its garbage."""
+
+
 class Registry:
     """A registry at ``address`` (host:port), trusted through ``ca_file``, that lets ``auth`` (user, password) in."""
 
@@ -51,6 +55,28 @@ class Registry:
         with ThreadPoolExecutor(max_workers=min(len(tags), 8)) as pool:
             found = list(pool.map(lambda item: self._digest(*item), tags.items()))
         return {repository: digest for repository, digest in zip(tags, found, strict=True) if digest}
+
+    def renew(self, repository: str, tag: str) -> bool:
+        """Push a manifest again that the registry has, so that it counts as pushed now.
+
+        False when it, or a part of its image, is gone: then the image has to be pushed. Raises RegistryReadOnlyError
+        or RegistrySilentError when it has to be tried again.
+        """
+        self._refuse_without_ca()
+        with self._session() as session:
+            found = self._ask(session, "GET", repository, tag)
+            if found.status_code == 404:
+                return False
+            if found.status_code == 200:
+                headers = {"Content-Type": found.headers["Content-Type"]}
+                found = self._ask(session, "PUT", repository, tag, data=found.content, headers=headers)
+            if found.status_code == 405:
+                raise RegistryReadOnlyError(f"the registry {self._address} is read-only")
+            if found.status_code not in (201, 400):
+                raise PlatformError(
+                    f"the registry {self._address} answers {found.status_code} to {repository}:{tag} pushed again"
+                )
+            return bool(found.status_code == 201)
 
     def delete(self, manifests: Iterable[tuple[str, str]]) -> None:
         """Delete manifests, (repository, digest) each, with the tags that they have; those that are gone are fine."""
@@ -85,13 +111,13 @@ class Registry:
         session.trust_env = False  # the platform's own registry is never behind a proxy or in a .netrc
         return session
 
-    def _ask(self, session: Any, method: str, repository: str, reference: str) -> Any:
+    def _ask(self, session: Any, method: str, repository: str, reference: str, **request: Any) -> Any:
         """The answer to a request for a manifest, whatever it is, but for a refused login."""
         try:
             answer = session.request(
                 method,
                 f"https://{self._address}/v2/{repository}/manifests/{reference}",
-                headers={"Accept": _MANIFESTS},
+                **{"headers": {"Accept": _MANIFESTS}, **request},
                 auth=self._auth,
                 verify=self._ca_file,
                 timeout=self._timeout_seconds,

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import REGISTRY_LOCK, held
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import parse_registry_auth
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.prune import (
     DeleteManifest,
@@ -32,7 +32,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.registry_storage impo
 from ansible_collections.fungap.swarm.plugins.module_utils.registry_window import RegistryWindow
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
-LOCK_FOLDER = "/run/lock"
+LOCK_FILE = "/run/lock/{container}-prune.lock"
 DATA_FOLDER = "/var/lib/registry"
 # A registry that was started just before answers within seconds.
 ANSWER_SECONDS = 60
@@ -48,10 +48,6 @@ class RegistryPrune:
         self.needed = {**params["needed"]}
         for reference in params["catalog"]:
             self.needed[reference] = [*self.needed.get(reference, []), "the image catalog"]
-        # One at a time. Never closed here: the lock goes with the process.
-        os.makedirs(LOCK_FOLDER, exist_ok=True)
-        self.lock = open(os.path.join(LOCK_FOLDER, f"{params['container']}-prune.lock"), "w", encoding="utf-8")  # noqa: SIM115
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
 
     # --- look ---
 
@@ -105,17 +101,27 @@ class RegistryPrune:
 
     # --- act ---
 
-    def apply(self, plan: Plan) -> Mapping[str, Any]:
+    def apply(self, plan: Plan) -> Mapping[str, Any]:  # noqa: ARG002  made anew: an earlier run may have done it
+        with held(
+            LOCK_FILE.format(container=self.params["container"]),
+            "a clean-up of the registry",
+            wait_seconds=self.params["deadline_seconds"],
+        ):
+            return self._apply(self.plan())
+
+    def _apply(self, plan: Plan) -> Mapping[str, Any]:
         if any(isinstance(action, Restore) for action in plan.actions):
             self.window.close()
         self._await(writable=True)
-        self._registry().delete(
-            (action.manifest.repository, action.manifest.digest)
-            for action in plan.actions
-            if isinstance(action, DeleteManifest) and self._is_as_it_was(action)
-        )
+        address = self.params["registry_address"]
+        with held(REGISTRY_LOCK.format(address=address), "a clean-up of the registry", wait_seconds=ANSWER_SECONDS):
+            self._registry().delete(
+                (action.manifest.repository, action.manifest.digest)
+                for action in plan.actions
+                if isinstance(action, DeleteManifest) and self._is_as_it_was(action)
+            )
         if not self.found.actions:
-            return {}
+            return plan.result
         self._await_pushes()
         started = time.monotonic()
         with self.window.opened():
@@ -130,6 +136,7 @@ class RegistryPrune:
             after = used_bytes(self.root)
         self._await(writable=True)
         return {
+            **plan.result,
             "bytes_freed": before - after,
             "bytes_used": after,
             "window_seconds": round(time.monotonic() - started, 1),

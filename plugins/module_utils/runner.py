@@ -24,7 +24,7 @@ class Plan:
 
     ``actions``: any objects whose ``str()`` is a phrase for the operator ("join worker1 as worker").
     ``before``, ``after``: text, or a mapping that is shown as YAML; no secret. ``result``: keys of the module's
-    result that are known without acting.
+    result that are known without acting. ``upkeep``: what is done besides, and is no change: a time gets newer.
     """
 
     actions: Sequence[Any] = ()
@@ -32,6 +32,7 @@ class Plan:
     after: str | Mapping[str, Any] = ""
     result: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    upkeep: Sequence[Any] = ()
 
 
 class Operation(Protocol):
@@ -41,7 +42,7 @@ class Operation(Protocol):
         """Look at the engine, write nothing, say what is to be done."""
 
     def apply(self, plan: Plan) -> Mapping[str, Any]:
-        """Carry out ``plan.actions``; return the result's keys (they override ``plan.result``)."""
+        """Carry out ``plan.actions`` and ``plan.upkeep``; return the result's keys (they override ``plan.result``)."""
 
 
 def run(factory: Callable[[dict[str, Any]], Operation], argument_spec: Mapping[str, Any], **spec: Any) -> None:
@@ -54,7 +55,7 @@ def run(factory: Callable[[dict[str, Any]], Operation], argument_spec: Mapping[s
         operation = factory(module.params)
         plan = operation.plan()
         result = dict(plan.result)
-        if plan.actions and not module.check_mode:
+        if (plan.actions or plan.upkeep) and not module.check_mode:
             result.update(operation.apply(plan))
     except PlatformError as error:
         module.fail_json(msg=error.message, **error.details)

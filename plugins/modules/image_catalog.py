@@ -49,7 +49,8 @@ options:
         archive.
       - C(push=false) keeps an image out of the registry.
       - C(follow=true) asks on every call which digest the tag in C(pull) has now, and takes another image when that
-        changed. Without it a reference is taken once.
+        changed. Without it a reference is taken once. With O(push=true) what the registry has of it already is pushed
+        again (its manifest alone), so that it counts as pushed now and a clean-up leaves it.
     type: dict
     required: true
   names:

@@ -56,7 +56,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils import runner
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import answering_manager
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     REVISION_LABEL,
@@ -75,7 +75,11 @@ class ImageUse:
 
     def plan(self) -> runner.Plan:
         """Read; there is never anything to do."""
-        manager = self._manager()
+        manager = answering_manager(
+            self.params["manager_sockets"],
+            timeout_seconds=30,
+            otherwise=", so nobody knows which images are needed",
+        )
         revisions: dict[str, list[Revision]] = {}
         for config in manager.swarm_items("config", REVISION_LABEL):
             labels = config["Spec"]["Labels"]
@@ -89,16 +93,6 @@ class ImageUse:
         keep = max(self.params["keep_revisions"], 1)
         images = needed_images(manager.swarm_services(), manager.swarm_tasks(), revisions, keep=keep)
         return runner.Plan(result={"images": images})
-
-    def _manager(self) -> Engine:
-        for socket in self.params["manager_sockets"]:
-            engine = Engine(socket, connect=False, timeout_seconds=30)
-            if engine.is_answering() and engine.info()["Swarm"]["ControlAvailable"]:
-                return engine
-        raise PlatformError(
-            f"no engine answers as a manager of a swarm on {', '.join(self.params['manager_sockets']) or 'this host'}, "
-            "so nobody knows which images are needed"
-        )
 
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
         """Never called: a look has no actions."""

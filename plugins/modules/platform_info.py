@@ -100,8 +100,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils import runner
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, answering_manager
 from ansible_collections.fungap.swarm.plugins.module_utils.lock import holder
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     STACK_LABEL,
@@ -129,7 +128,11 @@ class Status:
 
     def plan(self) -> runner.Plan:
         """Read; there is never anything to do."""
-        manager = self._manager()
+        manager = answering_manager(
+            self.sockets,
+            timeout_seconds=10,
+            otherwise=": run site.yml; if it was up before, look at the nodes' logs (docker logs <platform>-<node>)",
+        )
         end = time.monotonic() + self.wait_seconds
         while True:
             seen = manager.swarm_services()
@@ -183,16 +186,6 @@ class Status:
                 "settled": settled(seen, keep=self.keep) if calm else "",
             }
         return stacks
-
-    def _manager(self) -> Engine:
-        for socket in self.sockets:
-            engine = Engine(socket, connect=False, timeout_seconds=10)
-            if engine.is_answering() and engine.info()["Swarm"]["ControlAvailable"]:
-                return engine
-        raise PlatformError(
-            f"no engine answers as a manager of a swarm on {', '.join(self.sockets) or 'this host (no socket given)'}: "
-            "run site.yml; if it was up before, look at the nodes' logs (docker logs <platform>-<node>)"
-        )
 
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
         """Never called: a look has no actions."""

@@ -31,6 +31,7 @@ options:
       - Wanted certificates by name; each may have C(names) (DNS names), C(addresses) (IP addresses), and
         C(certificate_file) with C(key_file), a user's own pair (relative to the inventory's folder), which must cover
         C(names).
+      - Without C(names), the certificate there stays for those that it has, and none is made where there is none.
     type: dict
     default: {}
   passwords:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model import env
 Json = dict[str, Any]
 # Seconds that a task may take beyond its health check's own failing time before the updater looks away.
 MONITOR_MARGIN_SECONDS = 5
+# The longest pause between two batches, as a share of the time that a new task is watched.
+LONGEST_PAUSE = 5 / 6
 DEFAULT_TARGET = "/usr/src/app/env"
 # The name of an app's own service within its stack: what the proxy looks for.
 SERVICE = "web"
@@ -45,7 +48,7 @@ DEFAULTS: Json = {
         "read_timeout_seconds": 60,
         "cookie_flags": ["secure", "httponly", "samesite=lax"],
     },
-    "update": {"order": "start-first", "parallelism": 1, "delay_seconds": 0, "monitor_seconds": 30},
+    "update": {"order": "start-first", "parallelism": 1, "delay_seconds": None, "monitor_seconds": 30},
     "restart": {"condition": "any", "delay_seconds": 2},
     "stop_grace_seconds": 30,
     "constraints": [],
@@ -90,6 +93,23 @@ def monitor_seconds(app: Mapping[str, Any]) -> int:
         return int(app["update"]["monitor_seconds"])
     failing = (health["interval_seconds"] + health["timeout_seconds"]) * health["retries"]
     return int(max(app["update"]["monitor_seconds"], failing + MONITOR_MARGIN_SECONDS))
+
+
+def delay_seconds(app: Mapping[str, Any]) -> float:
+    """The pause after each batch of replaced replicas.
+
+    By default so long that the first batch has been watched before the last old one goes: what crashes late takes some
+    replicas down, never all. Always shorter than the watch: swarm looks at what fails in the last pause only after it,
+    and that has to be in time.
+    """
+    given, parallelism = app["update"]["delay_seconds"], app["update"]["parallelism"]
+    if given is not None:
+        return float(given)
+    batches = math.ceil(app["replicas"] / parallelism) if parallelism else 1
+    if batches < 2:
+        return 0
+    monitor = monitor_seconds(app)
+    return min(math.ceil(monitor / (batches - 1)), int(monitor * LONGEST_PAUSE))
 
 
 def app_compose(
@@ -253,7 +273,7 @@ def _deploy(app: Mapping[str, Any], *, ipvs: bool, env_version: str | None) -> J
         "update_config": {
             "parallelism": update["parallelism"],
             "order": order,
-            "delay": _seconds(update["delay_seconds"]),
+            "delay": _seconds(delay_seconds(app)),
             "monitor": monitor,
             "failure_action": "rollback",
             "max_failure_ratio": 0,

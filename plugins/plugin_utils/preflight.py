@@ -702,7 +702,7 @@ def _check_health(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
         if health[key] < least:
             yield Problem(ALL_HOSTS, f"{at}.health.{key}", str(health[key]), f"is below {least}", f"{least} or more")
     for key in ("parallelism", "delay_seconds", "monitor_seconds"):
-        if update[key] < 0:
+        if (update[key] or 0) < 0:
             yield Problem(ALL_HOSTS, f"{at}.update.{key}", str(update[key]), "is below 0", "0 or more")
     needed = health["interval_seconds"] * health["retries"]
     if health["enabled"] and 0 <= update["monitor_seconds"] < needed:

@@ -18,9 +18,12 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 @dataclass(frozen=True)
 class CertificateRequest:
-    """One wanted certificate. ``given``: the user's own, which wins over ours."""
+    """One wanted certificate. ``given``: the user's own, which wins over ours.
 
-    names: tuple[str, ...]
+    ``names`` None: for the names that the one there has, and none where there is none.
+    """
+
+    names: tuple[str, ...] | None
     addresses: tuple[str, ...] = ()
     given: pki.KeyPair | None = None
     given_files: tuple[str, str] | None = None
@@ -78,6 +81,7 @@ def plan_secrets(request: SecretsRequest, found: Mapping[str, str], now: datetim
     certificates = {
         name: _plan_certificate(name, wanted, ca, request, found, now, plan)
         for name, wanted in request.certificates.items()
+        if wanted.names is not None or wanted.given or f"{name}.crt" in found
     }
     passwords = {name: _plan_password(name, request, found, plan) for name in request.passwords}
     plan.facts = {
@@ -119,15 +123,18 @@ def _plan_certificate(
     plan: SecretsPlan,
 ) -> dict[str, Any]:
     if wanted.given and wanted.given_files:
-        plan.warnings += pki.check_given(wanted.given, wanted.names, now, what=f"certificate {name!r}")
+        plan.warnings += pki.check_given(wanted.given, wanted.names or (), now, what=f"certificate {name!r}")
         certificate_file, key_file = wanted.given_files
         return {**_certificate_facts(wanted.given.certificate, certificate_file), "key_file": key_file, "given": True}
     key, certificate = found.get(f"{name}.key"), found.get(f"{name}.crt")
     leaf = pki.KeyPair(certificate, key) if key is not None and certificate is not None else None
-    reason = pki.leaf_renewal_reason(leaf, ca.certificate, wanted.names, wanted.addresses, now)
+    names = wanted.names
+    if names is None:
+        names = tuple(sorted(pki.certificate_names(certificate or "") - {*wanted.addresses}))
+    reason = pki.leaf_renewal_reason(leaf, ca.certificate, names, wanted.addresses, now)
     if reason or certificate is None:
         key = pki.new_key()
-        certificate = pki.issue(ca, key, wanted.names, wanted.addresses, now)
+        certificate = pki.issue(ca, key, names, wanted.addresses, now)
         plan.write(f"{name}.key", key, reason or "")
         plan.write(f"{name}.crt", certificate, reason or "")
     facts = _certificate_facts(certificate, f"{request.directory}/{name}.crt")

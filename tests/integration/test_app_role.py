@@ -40,7 +40,7 @@ def converge(swarm: Swarm, tmp_path: Path) -> Converge:
             "env_file": "web.env",
             "env_target": "/usr/src/app/env",
             "health": {"test": HEALTH, "interval_seconds": 1, "timeout_seconds": 1, "start_period_seconds": 1},
-            "update": {"monitor_seconds": 5},
+            "update": {"monitor_seconds": 5, "delay_seconds": 0},
             "stop_grace_seconds": 2,
         }
         variables = {
@@ -96,6 +96,25 @@ def test_an_app_with_its_env_file(swarm: Swarm, converge: Converge, tmp_path: Pa
     # As a secret, at the same place.
     assert converge(image="web2", env_delivery="secret")["changed"] == 1
     assert wait_for(lambda: answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 2)
+
+
+def test_a_version_that_crashes_late_takes_never_all_replicas_down(swarm: Swarm, converge: Converge) -> None:
+    manager = swarm.manager.api
+    settings = {"replicas": 3, "env_file": "", "update": {"monitor_seconds": 10}}
+    converge(**settings)
+    service = manager.inspect_service("web_web")["ID"]
+
+    def running() -> set[str]:
+        tasks = manager.tasks(filters={"service": "web_web", "desired-state": "running"})
+        return {task["ID"] for task in tasks if task["Status"]["State"] == "running"}
+
+    before = running()
+    # Without a pause, all three have been replaced by the time that the first one crashes.
+    script = "/bin/busybox httpd -p 3000 -h /usr/src/app/www; /bin/busybox sleep 8; exit 7"
+    with pytest.raises(AssertionError, match="exit code 7"):
+        converge(**settings, service={"command": ["/bin/busybox", "sh", "-c", script]})
+    assert manager.inspect_service(service)["UpdateStatus"]["State"] == "rollback_completed"
+    assert before & running(), "none of the old replicas was left alone"
 
 
 def test_what_cannot_be_pulled_is_known_before_anything_is_changed(

@@ -23,8 +23,11 @@ import pytest
 import requests
 
 from ansible_collections.fungap.swarm.plugins.module_utils import registry_window
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.image_catalog import ImageCatalog
 from ansible_collections.fungap.swarm.plugins.module_utils.registry_prune import RegistryPrune
+from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
 from .conftest import ROOT, Lab
 from .test_swarm_stack import Swarm, _image
@@ -465,8 +468,7 @@ def test_pulls_go_on_while_the_registry_is_read_only(
         node = threading.Thread(target=pull_on_a_node, args=(puller.seen,))
         node.start()
         operation = RegistryPrune({**DEFAULTS, **arguments(registry, needed={kept: ["it is pulled"]})})
-        with operation.lock:
-            result = operation.apply(operation.plan())
+        result = operation.apply(operation.plan())
         node.join()
     window = [good for _, writable, good in puller.seen if writable is False]
     gaps = [round(gap, 1) for gap in puller.gaps()]
@@ -490,7 +492,7 @@ def test_a_collection_that_fails_ends_with_a_registry_that_can_be_written_to(
         registry_window, "collector", lambda *args: {**real(*args), "Cmd": ["garbage-collect", "/nothing.yml"]}
     )
     operation = RegistryPrune({**DEFAULTS, **arguments(registry)})
-    with operation.lock, pytest.raises(PlatformError, match=r"exit code 1: .*nothing.yml"):
+    with pytest.raises(PlatformError, match=r"exit code 1: .*nothing.yml"):
         operation.apply(operation.plan())
     assert registry.container.id == id_
     wait_for_registry(registry)
@@ -516,12 +518,99 @@ def test_what_is_pushed_again_is_young(run_module: Run, swarm: Swarm, registry: 
     ok(run_module("registry_prune", arguments(registry, grace_seconds=3600)), changed=False)
 
 
-def wait_for_registry(registry: RegistryUnderTest) -> None:
-    """Until it answers; then it has to be writable."""
+class Deploy:
+    """What a deploy does to the registry: it takes an image there, from a registry that is the same one here."""
+
+    def __init__(self, swarm: Swarm, registry: RegistryUnderTest, tag: str) -> None:
+        api = swarm.manager.api
+        source = registry.push(api, "hub", tag, 1000)
+        self.registry, self.needed = registry, {source: ["it is the source"]}
+        self.params = {
+            "docker_socket": swarm.manager.socket,
+            "catalog": {"app-web": {"pull": f"{registry.address}/hub:{tag}", "source": "pull", "follow": True}},
+            "credentials": [{"registry": registry.address, **registry.login()}],
+            "push": True,
+            "registry_address": registry.address,
+            "registry_config": registry.config,
+            "certs_dir": str(registry.certs),
+            "trusted_ca_files": [],
+        }
+
+    def operation(self) -> ImageCatalog:
+        defaults = {"contexts": {}, "names": None, "source": "pull", "archive_dir": None, "generation": ""}
+        return ImageCatalog({**defaults, "push_names": None, "missing": "fail", **self.params})
+
+    def prune(self, run_module: Run, **more: Any) -> dict[str, Any]:
+        done = run_module("registry_prune", arguments(self.registry, needed=self.needed, **more))
+        assert not done.get("failed"), done
+        return done
+
+    def age(self) -> None:
+        """All that the registry holds was pushed long ago."""
+        data = next(Path(one["Source"]) for one in self.registry.container.attrs["Mounts"] if one["Type"] == "volume")
+        long_ago = time.time() - 7200
+        for path in data.rglob("*"):
+            os.utime(path, (long_ago, long_ago))
+
+
+def test_a_deploy_makes_sure_of_an_image_that_the_registry_has(
+    run_module: Run, swarm: Swarm, registry: RegistryUnderTest
+) -> None:
+    """No revision needs it yet, and it was pushed long ago: a prune that comes between would take it."""
+    deploy = Deploy(swarm, registry, "old")
+    image = ok(run_module("image_catalog", deploy.params), changed=True)["images"]["app-web"]["ref"]
+    deploy.age()
+    would = run_module("registry_prune", arguments(registry, needed=deploy.needed, grace_seconds=3600), check=True)
+    assert image in [one["image"] for one in would["removed"]]
+    assert ok(run_module("image_catalog", deploy.params), changed=False)["images"]["app-web"]["ref"] == image
+    pruned = deploy.prune(run_module, grace_seconds=3600)
+    assert next(one["why"] for one in pruned["kept"] if one["image"] == image) == ["pushed 0 min ago"]
+    assert registry.pull(image)
+    # Deleted, and its space freed, between the deploy's look and its push; the docker host has lost it, too.
+    operation = deploy.operation()
+    plan = operation.plan()
+    assert not plan.actions
+    assert image in [one["image"] for one in deploy.prune(run_module)["removed"]]
+    assert not registry.has(image)
+    swarm.manager.api.remove_image(operation.targets["app-web"].image, force=True)
+    assert operation.apply(plan)["images"]["app-web"]["ref"] == image
+    assert registry.pull(image)
+
+
+def test_a_push_waits_until_the_registry_is_no_longer_read_only(
+    run_module: Run, swarm: Swarm, registry: RegistryUnderTest
+) -> None:
+    deploy = Deploy(swarm, registry, "new")
+    window = registry_window.RegistryWindow(Engine("/var/run/docker.sock"), registry.name)
+    for what in ("a push", "a renewal"):
+        # By then the module has looked at a registry that answers.
+        operation = deploy.operation()
+        plan = operation.plan()
+        assert bool(plan.actions) is (what == "a push")
+        done: list[float] = []
+
+        def push(operation: ImageCatalog = operation, plan: Plan = plan, done: list[float] = done) -> None:
+            operation.apply(plan)
+            done.append(time.monotonic())
+
+        with window.opened():
+            wait_for_registry(registry, writable=False)
+            thread = threading.Thread(target=push)
+            thread.start()
+            time.sleep(3)
+            assert not done
+            closing = time.monotonic()
+        thread.join()
+        print(f"{what}: done {done[0] - closing:.1f} s after the window began to close")
+        assert registry.pull(ok(run_module("image_catalog", deploy.params), changed=False)["images"]["app-web"]["ref"])
+
+
+def wait_for_registry(registry: RegistryUnderTest, *, writable: bool = True) -> None:
+    """Until it answers; then it has to be writable, or not."""
     end = time.monotonic() + 20
     while True:
         try:
-            assert registry.is_writable()
+            assert registry.is_writable() is writable
             return
         except requests.exceptions.RequestException:
             assert time.monotonic() < end

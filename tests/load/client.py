@@ -19,8 +19,9 @@ server can't have begun with it, is sent again (`met_close`), a POST only where 
 GET that was being answered when its connection broke is sent again once (`cut`). A run in which nothing breaks has
 `cut` 0.
 
-By SIGINT or after --seconds it stops sending, waits for the answers in flight, prints a table to stderr and a line of
-JSON to stdout. The line before, {"ready": true}, is printed once every kind but the slow has had a good answer.
+By SIGINT or after --seconds it sends no more slow requests, and the others until those are answered; then it prints a
+table to stderr and a line of JSON to stdout. The line before, {"ready": true}, is printed once every kind but the slow
+has had a good answer.
 """
 
 from __future__ import annotations
@@ -363,23 +364,31 @@ class Load:
         self.replicas: Counter[str] = Counter()
         self.reconnects = 0
         self.slowest_reconnect = 0.0
-        self.stopping = asyncio.Event()
+        # No more slow requests; when they are answered, no more of the others.
+        self.ending, self.stopping = asyncio.Event(), asyncio.Event()
         self.ready = asyncio.Event()
         self.started = time.monotonic()
+        self.lost: list[tuple[str, float]] = []
         self.timeline: list[str] = []
 
     async def run(self, seconds: float | None) -> None:
         async with asyncio.TaskGroup() as group:
             steady = {"keepalive": self._get(self.kept), "http2": self._get(self.http2), "new": self._get(self.new)}
             steady |= {"post": self._post(), "slow": self._slow()}
-            for kind, send in steady.items():
-                if kind in self.tallies:
-                    group.create_task(self._keep_sending(kind, send))
+            sending = {
+                kind: group.create_task(self._keep_sending(kind, send))
+                for kind, send in steady.items()
+                if kind in self.tallies
+            }
             if "websocket" in self.tallies:
                 for number in range(SOCKETS):
                     group.create_task(self._chat(number))
             if seconds:
-                asyncio.get_running_loop().call_later(seconds, self.stopping.set)
+                asyncio.get_running_loop().call_later(seconds, self.ending.set)
+            await self.ending.wait()
+            if "slow" in sending:
+                await sending["slow"]
+            self.stopping.set()
 
     # Each of these returns what sends one request and says what is wrong with the answer.
 
@@ -435,9 +444,10 @@ class Load:
 
     async def _keep_sending(self, kind: str, send: Callable[[Tally], Awaitable[str]]) -> None:
         tally, start = self.tallies[kind], time.monotonic() + random.random() / self.rates[kind]
+        end = self.ending if kind == "slow" else self.stopping
         async with asyncio.TaskGroup() as group:
             for number in itertools.count():
-                if await self._stopped(start + number / self.rates[kind] - time.monotonic()):
+                if await self._happens(end, start + number / self.rates[kind] - time.monotonic()):
                     return
                 tally.sent += 1
                 group.create_task(self._one(kind, tally, send(tally)))
@@ -455,6 +465,7 @@ class Load:
     def _count(self, kind: str, tally: Tally, reason: str, seconds: float) -> None:
         tally.add(reason, seconds)
         if reason:
+            self.lost.append((kind, round(time.time() - seconds, 2)))
             self._note(f"{kind}: {reason} after {seconds:.2f} s")
         elif not self.ready.is_set() and all(one.good for kind, one in self.tallies.items() if kind != "slow"):
             self.ready.set()
@@ -463,10 +474,11 @@ class Load:
         if len(self.timeline) < 200:
             self.timeline.append(f"{time.monotonic() - self.started:8.2f} s  {what}")
 
-    async def _stopped(self, seconds: float) -> bool:
+    @staticmethod
+    async def _happens(event: asyncio.Event, seconds: float) -> bool:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.stopping.wait(), max(seconds, 0))
-        return self.stopping.is_set()
+            await asyncio.wait_for(event.wait(), max(seconds, 0))
+        return event.is_set()
 
     # --- WebSockets ---
 
@@ -476,7 +488,7 @@ class Load:
         socket: websockets.ClientConnection | None = None
         context = self.target.context()
         for count in itertools.count():
-            if await self._stopped(pause if count else pause * number / SOCKETS):
+            if await self._happens(self.stopping, pause if count else pause * number / SOCKETS):
                 break
             tally.sent += 1
             began, text, reason = time.monotonic(), f"{self.run_id}-{number}-{count}", "no socket"
@@ -555,6 +567,8 @@ class Load:
         return {
             "seconds": round(time.monotonic() - self.started, 1),
             "run_id": self.run_id,
+            # Kind, and when it was sent, in seconds since the epoch.
+            "lost": self.lost,
             "sent": sum(tally.sent for tally in self.tallies.values()),
             "good": sum(tally.good for tally in self.tallies.values()),
             "kinds": {kind: {**vars(tally), "failures": dict(tally.failures)} for kind, tally in self.tallies.items()},
@@ -597,7 +611,7 @@ async def main(arguments: argparse.Namespace) -> int:
     rates = {kind: rate * arguments.factor for kind, rate in RATES.items() if kind in arguments.kinds.split(",")}
     load = Load(Target((host, int(port)), arguments.host, arguments.ca), rates)
     for one in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(one, load.stopping.set)
+        asyncio.get_running_loop().add_signal_handler(one, load.ending.set)
 
     async def say_ready() -> None:
         await load.ready.wait()

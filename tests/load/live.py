@@ -12,6 +12,7 @@ import io
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from typing import IO, Any
 
 import docker
 
+from ..waiting import wait_for
 from .client import table
 
 HERE = Path(__file__).resolve().parent
@@ -166,6 +168,7 @@ class Live:
         self.outer.volumes.create(f"{self.where.name}-{node}", driver="local", driver_opts=options, labels=labels)
 
     def down(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
         for image in self.made:
             with suppress(docker.errors.DockerException):
                 self.outer.images.remove(image, force=True)
@@ -211,6 +214,22 @@ class Live:
     def container(self, node: str) -> Any:
         return self.outer.containers.get(f"{self.where.name}-{node}")
 
+    @contextmanager
+    def cut_off(self, node: str) -> Iterator[None]:
+        """A node that is gone at once, as by a power cut: what it was talking to hears nothing any more.
+
+        It boots in the end.
+        """
+        container, network = self.container(node), self.outer.networks.get(self.where.name)
+        address = container.attrs["NetworkSettings"]["Networks"][network.name]["IPAddress"]
+        network.disconnect(container, force=True)
+        try:
+            yield
+        finally:
+            container.kill()
+            network.connect(container, ipv4_address=address)
+            container.start()
+
     def service(self) -> dict[str, Any]:
         found: dict[str, Any] = self.manager.inspect_service(SERVICE)
         return found
@@ -252,8 +271,9 @@ class Live:
     def image_from(self, name: str, dockerfile: str) -> str:
         """Build an image on the app's own and push it to the platform's registry, as what a deploy takes; its tag."""
         base, tag = f"{self.where.registry}/zl:base", f"{self.where.registry}/zl:{name}"
-        self.outer.images.pull(self.image(), auth_config=self.login).tag(base)
-        self.made.add(base)
+        image = self.image()
+        self.outer.images.pull(image, auth_config=self.login).tag(base)
+        self.made |= {base, image}
         text = f"FROM {base}\n{dockerfile}\n"
         self.outer.images.build(fileobj=io.BytesIO(text.encode()), tag=tag, rm=True, pull=False)
         return self.push(tag)
@@ -275,7 +295,7 @@ class Live:
     # --- the clients ---
 
     @contextmanager
-    def load(self, what: str, *, factor: float = 1.0, kinds: str = "", settle_seconds: float = 2) -> Iterator[Load]:
+    def load(self, what: str, *, factor: float = 1.0, kinds: str = "", settle_seconds: float = 0) -> Iterator[Load]:
         """Steady load while something is done; its counts are told at the end of the test run."""
         load = Load()
         command = [sys.executable, str(HERE / "client.py"), "--address", self.where.address]
@@ -355,17 +375,3 @@ def kill_job() -> None:
         with suppress(OSError):
             if "AnsiballZ_swarm_stack" in (process / "cmdline").read_text().replace("\0", " "):
                 os.kill(int(process.name), signal.SIGKILL)
-
-
-def wait_for(what: str, ready: Callable[[], bool], seconds: float = 60) -> float:
-    """Wait for a condition; the seconds it took."""
-    start = time.monotonic()
-    error: Exception | None = None
-    while time.monotonic() - start < seconds:
-        try:
-            if ready():
-                return time.monotonic() - start
-        except (OSError, docker.errors.DockerException) as caught:
-            error = caught
-        time.sleep(0.2)
-    raise AssertionError(f"{what}: not within {seconds} s ({error})")

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 
-from ..load.live import Live, Run, check, tell, wait_for
+from ..load.live import Live, Run, check, tell
+from ..waiting import wait_for
+
+# After so long the edge gives up a connection to a node that is silent.
+NOTICED_SECONDS = 27
 
 
 def ok(run: Run) -> None:
@@ -36,7 +41,7 @@ def test_scale_up_and_down(live: Live) -> None:
         ok(live.operate("scale", replicas=5))
     check(load)
     assert len(load.report["replicas"]) == 5
-    with live.load("scale from 5 to 3", settle_seconds=6) as load:
+    with live.load("scale from 5 to 3") as load:
         ok(live.operate("scale", replicas=3))
     # Swarm removes a superfluous replica together with its log.
     check(load, is_logged=False)
@@ -79,3 +84,23 @@ def test_the_manager_dies(live: Live) -> None:
         live.container(live.managers[0]).start()
         live.settle()
     check(load, may_cut=True, is_logged=False)
+
+
+def test_a_worker_vanishes_silently(live: Live) -> None:
+    """No goodbye, no reset, as by a power cut. What was on its way there can't be saved; the rest goes elsewhere."""
+    with live.load("a worker vanishes from the network, and comes back") as load:
+        vanished = time.time()
+        with live.cut_off(live.workers[0]):
+            time.sleep(40)
+        live.settle()
+    report = load.report
+    lost = [(kind, when - vanished) for kind, when in report["lost"]]
+    by_kind = Counter(kind for kind, _ in lost)
+    last = max([when for _, when in lost], default=0)
+    tell(
+        f"lost: {len(lost)} of {report['sent']} {dict(by_kind)}, the last one sent {last:.1f} s after the node vanished"
+    )
+    assert not {"keepalive", "http2", "new", "slow"} & set(by_kind), "what may be sent again is answered in the end"
+    assert report["kinds"]["new"]["slowest"] < 5, "a new connection gets to a node that is there"
+    assert last < NOTICED_SECONDS
+    assert load.posts_done_twice == {}

@@ -15,6 +15,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     DEFAULTS,
     app_compose,
     compose_text,
+    delay_seconds,
     monitor_seconds,
     resolve_app,
 )
@@ -196,6 +197,42 @@ def test_the_same_app_is_the_same_text() -> None:
 
 def test_monitor_covers_the_health_check() -> None:
     assert monitor_seconds(resolve_app("web", {"image": "a", "port": 1})) == 30
+
+
+@pytest.mark.parametrize(
+    ("replicas", "update", "expected"),
+    [
+        (1, {}, 0),
+        (0, {}, 0),
+        # The last one waits for the watch of the first, less what it takes to start; never as long as the watch.
+        (2, {}, 25),
+        (3, {}, 15),
+        (6, {"parallelism": 2}, 15),
+        (5, {"parallelism": 2}, 15),
+        (10, {}, 4),
+        (100, {}, 1),
+        (3, {"monitor_seconds": 60}, 30),
+        (2, {"monitor_seconds": 60}, 50),
+        # All at once: there is no pause that could help.
+        (6, {"parallelism": 0}, 0),
+        (6, {"parallelism": 6}, 0),
+        # What is asked for is what there is.
+        (3, {"delay_seconds": 0}, 0),
+        (3, {"delay_seconds": 7}, 7),
+    ],
+)
+def test_pause_between_two_batches(replicas: int, update: dict[str, Any], expected: float) -> None:
+    app = resolve_app("web", {"image": "a", "port": 1, "replicas": replicas, "update": update})
+    assert delay_seconds(app) == expected
+    assert delay_seconds(app) < monitor_seconds(app)
+    deploy = app_compose(app, image=IMAGE)["services"]["web"]["deploy"]
+    assert deploy["update_config"]["delay"] == f"{expected}s"
+    assert "delay" not in deploy["rollback_config"], "the way back is not slowed down"
+
+
+def test_monitoring_outlasts_the_pause_of_a_slow_health_check() -> None:
+    app = resolve_app("web", {"image": "a", "port": 1, "replicas": 2, "health": {"interval_seconds": 30}})
+    assert (monitor_seconds(app), delay_seconds(app)) == (104, 86)
 
 
 @pytest.mark.parametrize("name", ["web", "shop"])

@@ -131,6 +131,18 @@ def test_renewal(first: SecretsPlan, days: int, wanted: CertificateRequest, reas
     assert plan.reasons == (dict.fromkeys(["registry.key", "registry.crt"], reason) if reason else {})
 
 
+def test_a_certificate_stays_for_the_names_that_it_has(first: SecretsPlan) -> None:
+    kept = {"registry": CertificateRequest(None, ("172.30.0.2",))}
+    plan = plan_secrets(request(certificates=kept), first.writes, NOW)
+    assert plan.reasons == {}
+    assert plan.facts["certificates"]["registry"]["names"] == ["172.30.0.2", "registry"]
+    renewed = plan_secrets(request(certificates=kept), first.writes, NOW + 900 * DAY)
+    assert pki.certificate_names(renewed.writes["registry.crt"]) == {"registry", "172.30.0.2"}
+    none = plan_secrets(request(certificates={"proxy": CertificateRequest(None)}), first.writes, NOW)
+    assert none.reasons == {}
+    assert none.facts["certificates"] == {}
+
+
 def test_another_ca_gives_other_certificates(first: SecretsPlan) -> None:
     other = plan_secrets(request(), {}, NOW).writes
     found = {**first.writes, "ca.key": other["ca.key"], "ca.crt": other["ca.crt"]}

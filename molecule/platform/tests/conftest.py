@@ -12,7 +12,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -28,20 +28,6 @@ NODES = ("manager1", "worker1", "worker2")
 HOST, HTTP_PORT, HTTPS_PORT = "web.localhost", 18180, 18543
 SECRETS = Path("/var/tmp", NAME, "secrets")
 REGISTRY = ("172.30.9.2", 5000)
-
-
-def wait_for(what: str, ready: Callable[[], bool], seconds: float = 90) -> float:
-    """Wait for a condition; return the seconds it took."""
-    start = time.monotonic()
-    error: Exception | None = None
-    while time.monotonic() - start < seconds:
-        try:
-            if ready():
-                return time.monotonic() - start
-        except (OSError, docker.errors.DockerException) as caught:
-            error = caught
-        time.sleep(0.2)
-    raise AssertionError(f"{what}: not within {seconds} s ({error})")
 
 
 @dataclass(frozen=True)
@@ -157,11 +143,11 @@ class Platform:
         """A client that trusts the platform's CA and nothing else."""
         return ssl.create_default_context(cafile=str(SECRETS / "ca.crt"))
 
-    def get(self, path: str = "/", timeout: float = 5) -> tuple[int, dict[str, str], bytes]:
+    def get(self, path: str = "/", timeout: float = 5, host: str = HOST) -> tuple[int, dict[str, str], bytes]:
         """One HTTPS request on a connection of its own."""
-        connection = HTTPConnection(HOST, HTTPS_PORT, timeout=timeout)
+        connection = HTTPConnection(host, HTTPS_PORT, timeout=timeout)
         raw = socket.create_connection(("127.0.0.1", HTTPS_PORT), timeout=timeout)
-        connection.sock = self.trust.wrap_socket(raw, server_hostname=HOST)
+        connection.sock = self.trust.wrap_socket(raw, server_hostname=host)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import NAME, NODES, REGISTRY, Platform, wait_for
+from tests.waiting import wait_for
+
+from .conftest import NAME, NODES, REGISTRY, Platform
 
 WORKER3 = """
 swarm_workers:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,8 +18,9 @@ import pytest
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.pki import htpasswd_line
+from tests.waiting import wait_for
 
-from .conftest import NAME, Platform, Run, wait_for
+from .conftest import HOST, NAME, Platform, Run
 
 HUB = "127.0.0.1:18999"
 USER, PASSWORD = "team", "of-the-hub"
@@ -221,3 +223,36 @@ def test_the_inventory_wins_where_it_was_changed(platform: Platform, operator: O
     assert platform.app()["version"] == "2.0.0", "its image was not changed there"
     operator.run("rollback", app="web", to=6)
     operator.site_changes_nothing()
+
+
+def test_settings_alone_and_back_to_a_revision_with_another_host_name(platform: Platform, operator: Operator) -> None:
+    engine = platform.engine("manager1")
+    other, memory = "second.localhost", 160 * 2**20
+
+    def limits() -> dict[str, int]:
+        found: dict[str, int] = engine.inspect_service("web_web")["Spec"]["TaskTemplate"]["Resources"]["Limits"]
+        return found
+
+    def answers_by_its_name() -> None:
+        assert platform.get(host=other)[0] == 200
+        assert platform.get()[0] == 200
+        assert limits() == {**before, "MemoryBytes": memory}
+
+    before, app, replicas = limits(), platform.app(), platform.running("web_web")
+    operator.run("deploy", app="web", settings={"hosts": [HOST, other], "limits": {"memory": "160M"}})
+    answers_by_its_name()
+    assert (platform.app()["version"], platform.app()["greeting"]) == (app["version"], app["greeting"])
+    assert platform.running("web_web") == replicas
+    operator.site_changes_nothing()
+    answers_by_its_name()
+    number = max(int(one["Spec"]["Name"].rpartition(".")[2]) for one in engine.configs(filters={"name": "fungap.web."}))
+
+    operator.run("deploy", app="web", settings={"hosts": [HOST], "limits": {"memory": "128M"}})
+    assert limits() == before
+    with pytest.raises(ssl.SSLCertVerificationError):
+        platform.get(host=other)
+
+    operator.run("rollback", app="web", to=number)
+    answers_by_its_name()
+    operator.site_changes_nothing()
+    answers_by_its_name()
