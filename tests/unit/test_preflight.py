@@ -246,6 +246,13 @@ def foreign_key(s: Scenario) -> None:
     with_certificate(s, certificate("web.localhost")[0], certificate("web.localhost")[1])
 
 
+MYSQL = {"name": "main", "host": "db.example", "username": "u", "password": "geheim"}
+
+
+def mysql(**settings: Any) -> Change:
+    return platform(monitoring_mysql_endpoints=[{**MYSQL, **settings}])
+
+
 # (what is wrong, where, variable, value, part of the problem, part of the cure)
 CASES: list[tuple[Change, str, str, str, str, str]] = [
     # names
@@ -279,6 +286,23 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(platform_subnet=Undefined("{{ nett }}", "'nett' is undefined")), "all hosts", "platform_subnet", "{{ nett }}", "can't be resolved: 'nett' is undefined", "define"),
     (node("worker1", memory="lots"), "worker1", "swarm_node_memory", "lots", "not an amount of memory", "as 2G"),
     (lambda s: s.hosts["worker1"].update(platform_name="other"), "inventory", "platform_name", "fungap", "must be the same for all hosts", "group_vars/all.yml"),
+    # monitoring
+    (platform(monitoring_enable=True), "all hosts", "monitoring_enable", "true", "not a variable", "did you mean monitoring_enabled?"),
+    (platform(monitoring_retention="15d"), "all hosts", "monitoring_retention", "15d", "not a variable", "did you mean monitoring_retention_"),
+    (platform(monitoring_enabled="perhaps"), "all hosts", "monitoring_enabled", "perhaps", "must be true or false", ""),
+    (platform(monitoring_hosts={"promtheus": "a.example"}), "all hosts", "monitoring_hosts.promtheus", "a.example", "not a known setting", "did you mean prometheus?"),
+    (platform(monitoring_hosts={"grafana": "https://g.example/"}), "all hosts", "monitoring_hosts.grafana", "https://g.example/", "is not a host name", "no scheme"),
+    (platform(monitoring_hosts={"grafana": "web.localhost"}), "all hosts", "monitoring_hosts.grafana", "web.localhost", "host name of the app web too", "one of them"),
+    (platform(monitoring_hosts={"grafana": "m.example", "prometheus": "m.example"}), "all hosts", "monitoring_hosts.grafana", "m.example", "host name of prometheus too", "one of them"),
+    (platform(monitoring_mysql_endpoints=[{"name": "main", "host": "db", "username": "u"}]), "all hosts", "monitoring_mysql_endpoints[0].password", "", "is missing", "add it"),
+    (mysql(name="a b"), "all hosts", "monitoring_mysql_endpoints[0].name", "a b", "is not a name", "letters"),
+    (mysql(port=0), "all hosts", "monitoring_mysql_endpoints[0].port", "0", "is not a port", "1 to 65535"),
+    (platform(monitoring_mysql_endpoints=[MYSQL, MYSQL]), "all hosts", "monitoring_mysql_endpoints[1].name", "main", "is there twice", "its own"),
+    (platform(monitoring_elasticsearch_urls=["user:geheim@search"]), "all hosts", "monitoring_elasticsearch_urls[0]", "(not shown)", "is not a URL", "as https://"),
+    (app(metrics={"pth": "/metrics"}), "all hosts", "apps.web.metrics.pth", "/metrics", "not a known setting", "did you mean path?"),
+    (app(metrics={"path": "metrics"}), "all hosts", "apps.web.metrics.path", "metrics", "does not begin with /", "as /metrics"),
+    (app(metrics={"path": "/metrics", "port": 70000}), "all hosts", "apps.web.metrics.port", "70000", "is not a port", "1 to 65535"),
+    (app(metrics={"port": 9000}), "all hosts", "apps.web.metrics.port", "9000", "without metrics.path", "name the path"),
     # groups and nodes
     (group("swarm_managers"), "inventory", "group swarm_managers", "", "has no host", "one node in it, or three"),
     (lambda s: s.add_node("manager2", "swarm_managers", address="172.30.0.12"), "inventory", "group swarm_managers", "[manager1, manager2]", "2 managers survive no more", "1 or 3"),
@@ -538,6 +562,7 @@ def test_the_platform_of_the_local_inventory() -> None:
         "bind_address": "",
     }
     assert platform_["edge"] == {"host": "vm1", "ip": "172.30.0.3"}
+    assert platform_["monitoring"] == {"enabled": True, "hosts": {}}
     assert platform_["mtu"] == 1500
     assert platform_["ipvs"] is True
     assert [(node["name"], node["role"]) for node in platform_["nodes"]] == [
@@ -553,7 +578,7 @@ def test_the_platform_of_the_local_inventory() -> None:
         "address": "172.30.0.11",
         "socket": "/run/fungap/manager1/docker.sock",
         "container": "fungap-manager1",
-        "labels": {},
+        "labels": {"fungap.monitoring.host": "true"},
         "availability": "active",
         "cpus": 0,
         "memory": "0",
