@@ -90,16 +90,11 @@ ansible_facts:
           type: dict
           returned: always
           sample: {host: vm1, address: "registry:5000", name: registry, port: 5000, ip: 172.30.0.2}
-        images:
-          description: Names of the catalog's images that the platform needs, or may need.
-          type: list
-          elements: str
-          returned: always
         monitoring:
-          description: Whether there is monitoring, and the host names of its pages that have one.
+          description: Whether there is monitoring, which images it wants, and its pages' host names.
           type: dict
           returned: always
-          sample: {enabled: true, hosts: {prometheus: prometheus.localhost}}
+          sample: {enabled: true, images: [prometheus, alertmanager], hosts: {prometheus: prometheus.localhost}}
         edge:
           description: The TCP edge; both are empty where nodes are not containers.
           type: dict

@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What monitoring asks of the rest of the platform: images, routes, the nodes that stand for their docker hosts. Pure."""
+"""What monitoring asks of the platform: images, routes, the nodes that stand for their docker hosts. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Node
 # Of the image catalog. What serves pages of its own, with the port.
 PAGES = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
 EXPORTERS = ("node-exporter", "blackbox-exporter", "swarm-exporter")
-MYSQL_EXPORTER, ELASTICSEARCH_EXPORTER = "mysqld-exporter", "elasticsearch-exporter"
-IMAGES = (*PAGES, *EXPORTERS, MYSQL_EXPORTER, ELASTICSEARCH_EXPORTER)
 # The label of the one node of each docker host that tells the host's own figures.
 HOST_LABEL = "fungap.monitoring.host"
 
@@ -25,8 +23,8 @@ def wanted_images(variables: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         *PAGES,
         *EXPORTERS,
-        *([MYSQL_EXPORTER] if variables["monitoring_mysql_endpoints"] else []),
-        *([ELASTICSEARCH_EXPORTER] if variables["monitoring_elasticsearch_urls"] else []),
+        *(["mysqld-exporter"] if variables["monitoring_mysql_endpoints"] else []),
+        *(["elasticsearch-exporter"] if variables["monitoring_elasticsearch_urls"] else []),
     )
 
 

@@ -41,7 +41,6 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
     wanted_hosts,
     wanted_images,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import IMAGES as MONITORING_IMAGES
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
@@ -85,12 +84,16 @@ class FileContent:
 
 @dataclass(frozen=True)
 class Image:
-    """An entry of the image catalog: which sources can give it. ``source``: its own, before ``images_source``."""
+    """An entry of the image catalog: which sources can give it.
+
+    ``source``, ``missing``: its own, before ``images_source`` and ``images_missing``.
+    """
 
     pull: bool = False
     build: bool = False
     source: str = ""
     internal: bool = False
+    missing: str = ""
 
 
 def parse_images(*catalogs: Any) -> dict[str, Image]:
@@ -101,6 +104,7 @@ def parse_images(*catalogs: Any) -> dict[str, Image]:
             bool(entry.get("build")),
             str(entry.get("source") or ""),
             bool(entry.get("internal")),
+            str(entry.get("missing") or ""),
         )
         for catalog in catalogs
         if isinstance(catalog, Mapping)
@@ -612,9 +616,8 @@ def check_registry(world: World) -> Iterator[Problem]:
 
 def check_images(world: World) -> Iterator[Problem]:
     source = world.variable("images_source")
-    own = ("registry", "proxy", "node") if world.inventory.is_nested else ("registry", "proxy")
-    if world.variable("images_missing") == "fail":
-        own += wanted_images(world.inventory.variables)
+    own = ["registry", "proxy", "node"] if world.inventory.is_nested else ["registry", "proxy"]
+    own += [name for name in wanted_images(world.inventory.variables) if not _may_lack(world, name)]
     wanted = dict.fromkeys((name for name in own if name in world.images and world.inventory.nodes), "images_source")
     for name, app in world.inventory.apps.items():
         if app["image"]:
@@ -637,6 +640,10 @@ def check_images(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, variable, value, problem, "add pull or build to its entry")
         elif entry is not None and (entry.source or source) == "archive":
             yield from _check_archive(world, image)
+
+
+def _may_lack(world: World, image: str) -> bool:
+    return (world.images.get(image, Image()).missing or world.variable("images_missing")) == "skip"
 
 
 def _check_archive(world: World, image: str) -> Iterator[Problem]:
@@ -973,13 +980,11 @@ def resolve(world: World) -> dict[str, Any]:
             "container_ip": inventory.offset(REGISTRY_OFFSET),
             "bind_address": "" if inventory.is_nested else outer,
         },
-        # The catalog's, without what is not to run.
-        "images": [
-            name
-            for name, image in world.images.items()
-            if not image.internal and (name in monitoring or name not in MONITORING_IMAGES)
-        ],
-        "monitoring": {"enabled": bool(monitoring), "hosts": wanted_hosts(inventory.variables)},
+        "monitoring": {
+            "enabled": bool(monitoring),
+            "images": list(monitoring),
+            "hosts": wanted_hosts(inventory.variables),
+        },
         "edge": {"host": edge_host, "ip": inventory.offset(EDGE_OFFSET) if edge_host else ""},
         "proxy": {
             **{key: world.variable(f"proxy_{key}") for key in ("http_port", "https_port", "bind_address")},

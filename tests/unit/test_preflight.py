@@ -31,6 +31,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Proble
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, complete, read_specs
 
 ROOT = Path(__file__).resolve().parents[2]
+BASIC = ("prometheus", "alertmanager", "grafana", "node-exporter", "blackbox-exporter", "swarm-exporter")
 NOW = datetime.datetime(2026, 11, 22, 12, 0, tzinfo=datetime.timezone.utc)
 SPECS: Specs = read_specs(str(ROOT / "roles"))
 GIGABYTE = 1024**3
@@ -112,6 +113,7 @@ class Scenario:
         }
         self.facts = {"vm1": copy.deepcopy(FACTS)}
         self.looks: dict[str, Look] = {}
+        self.catalog = dict(CATALOG)
         self.files = {ENV: FileContent(b"GREETING=hello\n")}
 
     @property
@@ -145,7 +147,7 @@ class Scenario:
         )
         inventory, problems = parse(raw, SPECS)
         looks = {**{name: Look(facts=facts) for name, facts in self.facts.items()}, **self.looks}
-        return World(raw, inventory, looks, parse_images(CATALOG), self.files, NOW), problems
+        return World(raw, inventory, looks, parse_images(self.catalog), self.files, NOW), problems
 
     def problems(self) -> list[Problem]:
         world, problems = self.world()
@@ -249,6 +251,10 @@ def foreign_key(s: Scenario) -> None:
 MYSQL = {"name": "main", "host": "db.example", "username": "u", "password": "geheim"}
 
 
+def monitoring_image(entry: dict[str, Any], **variables: Any) -> Change:
+    return both(platform(**variables), lambda s: s.catalog.update(prometheus=entry))
+
+
 def mysql(**settings: Any) -> Change:
     return platform(monitoring_mysql_endpoints=[{**MYSQL, **settings}])
 
@@ -288,7 +294,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (lambda s: s.hosts["worker1"].update(platform_name="other"), "inventory", "platform_name", "fungap", "must be the same for all hosts", "group_vars/all.yml"),
     # monitoring
     (platform(monitoring_enable=True), "all hosts", "monitoring_enable", "true", "not a variable", "did you mean monitoring_enabled?"),
-    (platform(monitoring_retention="15d"), "all hosts", "monitoring_retention", "15d", "not a variable", "did you mean monitoring_retention_"),
+    (platform(monitoring_retention="15d"), "all hosts", "monitoring_retention", "15d", "not a variable", ""),
     (platform(monitoring_enabled="perhaps"), "all hosts", "monitoring_enabled", "perhaps", "must be true or false", ""),
     (platform(monitoring_hosts={"promtheus": "a.example"}), "all hosts", "monitoring_hosts.promtheus", "a.example", "not a known setting", "did you mean prometheus?"),
     (platform(monitoring_hosts={"grafana": "https://g.example/"}), "all hosts", "monitoring_hosts.grafana", "https://g.example/", "is not a host name", "no scheme"),
@@ -303,6 +309,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(metrics={"path": "metrics"}), "all hosts", "apps.web.metrics.path", "metrics", "does not begin with /", "as /metrics"),
     (app(metrics={"path": "/metrics", "port": 70000}), "all hosts", "apps.web.metrics.port", "70000", "is not a port", "1 to 65535"),
     (app(metrics={"port": 9000}), "all hosts", "apps.web.metrics.port", "9000", "without metrics.path", "name the path"),
+    (monitoring_image({"pull": "prom/prometheus:v2"}), "all hosts", "images_source", "build", "how to build prometheus", "images_source: pull"),
     # groups and nodes
     (group("swarm_managers"), "inventory", "group swarm_managers", "", "has no host", "one node in it, or three"),
     (lambda s: s.add_node("manager2", "swarm_managers", address="172.30.0.12"), "inventory", "group swarm_managers", "[manager1, manager2]", "2 managers survive no more", "1 or 3"),
@@ -501,6 +508,9 @@ def mesh(s: Scenario) -> None:
         both(
             platform(docker_engine_source="present"), host(distribution={"id": "arch", "version": "", "codename": ""})
         ),
+        monitoring_image({"pull": "prom/prometheus:v2"}, images_missing="skip"),
+        monitoring_image({"pull": "prom/prometheus:v2", "missing": "skip"}),
+        monitoring_image({"pull": "prom/prometheus:v2"}, monitoring_enabled=False),
     ],
 )
 def test_a_right_inventory_has_no_problem(change: Change) -> None:
@@ -562,7 +572,7 @@ def test_the_platform_of_the_local_inventory() -> None:
         "bind_address": "",
     }
     assert platform_["edge"] == {"host": "vm1", "ip": "172.30.0.3"}
-    assert platform_["monitoring"] == {"enabled": True, "hosts": {}}
+    assert platform_["monitoring"] == {"enabled": True, "images": list(BASIC), "hosts": {}}
     assert platform_["mtu"] == 1500
     assert platform_["ipvs"] is True
     assert [(node["name"], node["role"]) for node in platform_["nodes"]] == [
