@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from shlex import quote
 from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Node
 
@@ -59,3 +61,23 @@ def monitoring_routes(platform: Mapping[str, Any], images: Mapping[str, Any]) ->
         for page, host in platform["monitoring"]["hosts"].items()
         if page in images
     ]
+
+
+def elasticsearch_logins(urls: Iterable[str]) -> list[dict[str, str]]:
+    """What an exporter is started with for each cluster: its ``name``, the ``url`` without a login, and the ``login``.
+
+    The login is text for a shell; it is never empty.
+    """
+    found = []
+    for number, url in enumerate(urls, start=1):
+        parts = urlsplit(url)
+        login = {"ES_USERNAME": parts.username, "ES_PASSWORD": parts.password}
+        lines = [f"{key}={quote(unquote(value))}\n" for key, value in login.items() if value]
+        found.append(
+            {
+                "name": f"elasticsearch-{number}",
+                "url": urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])),
+                "login": "".join(lines) or "# no login\n",
+            }
+        )
+    return found

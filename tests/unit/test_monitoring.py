@@ -8,6 +8,7 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Node
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
+    elasticsearch_logins,
     host_nodes,
     monitoring_routes,
     wanted_hosts,
@@ -76,3 +77,15 @@ def test_routes_are_behind_a_login_and_lead_to_what_there_is() -> None:
             "auth": True,
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "bare", "login"),
+    [
+        ("http://search:9200", "http://search:9200", "# no login\n"),
+        ("https://me@search/", "https://search/", "ES_USERNAME=me\n"),
+        ("https://me:p%40'$x@search:1/a", "https://search:1/a", "ES_USERNAME=me\nES_PASSWORD='p@'\"'\"'$x'\n"),
+    ],
+)
+def test_elasticsearch_logins(url: str, bare: str, login: str) -> None:
+    assert elasticsearch_logins([url]) == [{"name": "elasticsearch-1", "url": bare, "login": login}]
