@@ -51,6 +51,7 @@ RESERVED_APPS = ("edge", "jenkins", "monitoring", "proxy", "registry")
 SECRET_BYTES_MAX = 500_000
 DISK_ONCE_INSTALLED_GIGABYTES_MIN = 1
 SWARM_PORTS = (2377, 7946)
+REGISTRY_METRICS_PORT = 5001
 ALL_HOSTS = "all hosts"
 
 PLATFORM_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
@@ -733,6 +734,12 @@ def check_monitoring(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, at, host, "is not a host name", cure)
         elif owners.setdefault(host, page) != page:
             yield Problem(ALL_HOSTS, at, host, f"is a host name of {owners[host]} too", "leave it with one of them")
+    mail = world.variable("monitoring_mail")
+    for key in ("to", "from", "smarthost") if any(mail.get(key) for key in ("to", "from", "smarthost")) else ():
+        if not mail.get(key):
+            yield Problem(
+                ALL_HOSTS, f"monitoring_mail.{key}", "", "is missing", "to, from and smarthost belong together"
+            )
     names: set[str] = set()
     for index, endpoint in enumerate(world.variable("monitoring_mysql_endpoints")):
         at = f"monitoring_mysql_endpoints[{index}]"
@@ -979,6 +986,8 @@ def resolve(world: World) -> dict[str, Any]:
             # In the platform's own bridge; without nodes there, clients come by the docker host's address.
             "container_ip": inventory.offset(REGISTRY_OFFSET),
             "bind_address": "" if inventory.is_nested else outer,
+            # Without a login: only where nothing but the platform's own network leads there.
+            "metrics_port": REGISTRY_METRICS_PORT if monitoring and inventory.is_nested else 0,
         },
         "monitoring": {
             "enabled": bool(monitoring),

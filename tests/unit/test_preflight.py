@@ -301,6 +301,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(monitoring_hosts={"grafana": "web.localhost"}), "all hosts", "monitoring_hosts.grafana", "web.localhost", "host name of the app web too", "one of them"),
     (platform(monitoring_hosts={"grafana": "m.example", "prometheus": "m.example"}), "all hosts", "monitoring_hosts.grafana", "m.example", "host name of prometheus too", "one of them"),
     (platform(monitoring_mysql_endpoints=[{"name": "main", "host": "db", "username": "u"}]), "all hosts", "monitoring_mysql_endpoints[0].password", "", "is missing", "add it"),
+    (platform(monitoring_mail={"to": "ops@example.com", "from": "swarm@example.com"}), "all hosts", "monitoring_mail.smarthost", "", "is missing", "belong together"),
     (mysql(name="a b"), "all hosts", "monitoring_mysql_endpoints[0].name", "a b", "is not a name", "letters"),
     (mysql(port=0), "all hosts", "monitoring_mysql_endpoints[0].port", "0", "is not a port", "1 to 65535"),
     (platform(monitoring_mysql_endpoints=[MYSQL, MYSQL]), "all hosts", "monitoring_mysql_endpoints[1].name", "main", "is there twice", "its own"),
@@ -570,6 +571,7 @@ def test_the_platform_of_the_local_inventory() -> None:
         "ip": "172.30.0.2",
         "container_ip": "172.30.0.2",
         "bind_address": "",
+        "metrics_port": 5001,
     }
     assert platform_["edge"] == {"host": "vm1", "ip": "172.30.0.3"}
     assert platform_["monitoring"] == {"enabled": True, "images": list(BASIC), "hosts": {}}
@@ -615,6 +617,8 @@ def test_the_platform_of_a_cluster() -> None:
     assert [node["address"] for node in platform_["nodes"]] == ["192.0.2.11", "192.0.2.12", "192.0.2.13"]
     assert {node["socket"] for node in platform_["nodes"]} == {"/run/docker.sock"}
     assert platform_["registry"]["ip"] == "192.0.2.11"
+    assert platform_["registry"]["metrics_port"] == 0
+    assert [node["labels"] for node in platform_["nodes"]] == [{"fungap.monitoring.host": "true"}] * 3
     assert platform_["edge"] == {"host": "", "ip": ""}
     assert platform_["mtu"] == 1460
     assert platform_["ipvs"] is False
