@@ -97,6 +97,17 @@ def history_lines(stack: Row | None) -> list[str]:
     return [*lines, "", "* in force"]
 
 
+def log_lines(lines: Sequence[Row]) -> list[str]:
+    """Lines of logs with the time to the millisecond, task and node in columns."""
+    if not lines:
+        return ["Nothing was logged."]
+    task, node = (max(len(line[key]) for line in lines) for key in ("task", "node"))
+    return [
+        f"{line['when'][:23]}Z  {line['task']:<{task}}  {line['node']:<{node}}  {line['text']}".rstrip()
+        for line in lines
+    ]
+
+
 def _revision(row: Row) -> tuple[Any, ...]:
     release = row["release"]
     asked = str(release["app"]["image"]) if release else ""
