@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.status import service_row
-from ansible_collections.fungap.swarm.plugins.plugin_utils.status import history_lines, problems, status_lines
+from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (
+    history_lines,
+    platform_notes,
+    problems,
+    status_lines,
+)
 
 NODE = {
     "name": "manager1",
@@ -115,3 +120,29 @@ def test_service_row(mode: dict[str, Any], tasks: list[dict[str, Any]], running:
     spec = {"Name": "web_web", "Mode": mode, "TaskTemplate": {"ContainerSpec": {"Image": "web"}}}
     row = service_row({"ID": "s1", "Spec": spec}, tasks, {"n1": "manager1"})
     assert (row["running"], row["wanted"], row["error"]) == (running, wanted, error)
+
+
+def test_notes_tell_where_the_pages_are_and_what_is_left_out() -> None:
+    platform = {
+        "apps": {"web": {"hosts": ["web.localhost"]}},
+        "monitoring": {"hosts": {"prometheus": "prometheus.localhost", "grafana": "grafana.localhost"}},
+        "nodes": [],
+        "proxy": {"https_port": 8443, "bind_address": ""},
+    }
+    passwords = {
+        "monitoring": {"user": "admin", "file": "/s/monitoring.password"},
+        "grafana": {"file": "/s/grafana.password"},
+    }
+    assert platform_notes(platform, {"passwords": passwords}) == [
+        "URL          https://web.localhost:8443/",
+        "Prometheus   https://prometheus.localhost:8443/",
+        "Grafana      https://grafana.localhost:8443/",
+        "Login        admin, with the password in /s/monitoring.password",
+        "             in Grafana itself admin, with the one in /s/grafana.password",
+    ]
+    assert platform_notes(platform, {"passwords": passwords}, left_out={"grafana": "there is no archive of it"}) == [
+        "URL          https://web.localhost:8443/",
+        "Prometheus   https://prometheus.localhost:8443/",
+        "Login        admin, with the password in /s/monitoring.password",
+        "Left out     grafana: there is no archive of it",
+    ]
