@@ -1000,7 +1000,7 @@ def load_test() -> dict[str, Any]:
             thresholds=above(limit("HttpErrorsHigh")),
         ),
         number(
-            "Replicas",
+            "Replicas running",
             "Replicas of the chosen stacks that run.",
             "short",
             (f"sum(max by (stack, service) (swarm_service_replicas_running{{{apps}}}))", ""),

@@ -1,4 +1,4 @@
-"""What Grafana would ask Prometheus for a dashboard: its panels', variables' and annotations' queries, ready to be run."""
+"""What Grafana would ask Prometheus for a dashboard: its panels', variables' and annotations' queries, ready to run."""
 
 from __future__ import annotations
 

@@ -45,4 +45,5 @@ def test_every_panel_variable_and_mark_is_asked(name: str) -> None:
     targets = [target for panel in dashboard["panels"] for target in panel.get("targets", [])]
     others = dashboard["annotations"]["list"] + dashboard["templating"].get("list", [])
     assert len(found) == len(targets) + len(others)
+    assert len({query.where for query in found}) == len(found)
     assert not [query for query in found if re.search(r"\$|\{\{", query.expression)]
