@@ -45,7 +45,7 @@ def promtool(*arguments: str) -> str:
             network_mode="none",
         )
     except docker.errors.ContainerError as error:
-        raise AssertionError(error.stderr.decode()) from None
+        raise AssertionError(str(error).replace("\\n", "\n")) from None
     return output.decode()
 
 
