@@ -286,7 +286,7 @@ def host_memory() -> Panel:
 def disks() -> Panel:
     return graph(
         "Disks",
-        "Used share of each filesystem (docker: a node's own, if it is none of the host's). At the line: DiskUsageHigh.",
+        "Used share of each filesystem (docker: a node's, if none of the host's). At the line: DiskUsageHigh.",
         "percentunit",
         ("filesystem:used:ratio", "{{node}} {{device}}"),
         red_from=limit("DiskUsageHigh"),
@@ -1000,7 +1000,7 @@ def load_test() -> dict[str, Any]:
             thresholds=above(limit("HttpErrorsHigh")),
         ),
         number(
-            "Replicas",
+            "Replicas running",
             "Replicas of the chosen stacks that run.",
             "short",
             (f"sum(max by (stack, service) (swarm_service_replicas_running{{{apps}}}))", ""),

@@ -176,7 +176,8 @@ def _causes(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def lint(runner: Runner) -> None:
-    tools = ["tests/run.py", "tests/load/client.py", "tests/vm/run.py", "bin/docs.py", "bench/run.py"]
+    programs = ["bin/dashboards.py", "bin/docs.py", "bench/run.py"]
+    tools = ["tests/run.py", "tests/load/client.py", "tests/vm/run.py", *programs]
     for step, command in {
         "ruff check": ["ruff", "check", "--quiet", "."],
         "ruff format": ["ruff", "format", "--check", "--quiet", "."],

@@ -75,7 +75,7 @@ def test_there_is_one_data_source(name: str) -> None:
 
 @EACH
 def test_panels_lie_beside_each_other(name: str) -> None:
-    taken = set()
+    taken: set[tuple[int, int]] = set()
     for panel in DASHBOARDS[name]["panels"]:
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24, panel["title"]
