@@ -695,7 +695,7 @@ class Engine:
             return list(self.api.services())
 
     def service_logs(self, service: str, *, since: int, tail: int) -> Iterator[str]:
-        """Lines of ``GET /services/<id>/logs``, with timestamps and details. ``since``: Unix time. ``tail``: per task."""
+        """``GET /services/<id>/logs``, with timestamps and details. ``since``: Unix time. ``tail``: lines of a task."""
         with self._errors(f"read the logs of service {service}"):
             frames = self.api.service_logs(
                 service, details=True, stdout=True, stderr=True, timestamps=True, since=since, tail=str(tail)
