@@ -908,7 +908,7 @@ def registry() -> dict[str, Any]:
             "Free on the fullest disk",
             "What is left on the docker hosts' fullest filesystem: the registry keeps its images on the first of them.",
             "bytes",
-            ("bottomk(1, filesystem:avail_bytes and filesystem:size_bytes)", "{{node}} {{device}}"),
+            ('bottomk(1, filesystem:avail_bytes{device!="docker"} and filesystem:size_bytes)', "{{node}} {{device}}"),
         ),
     ]
     requests = [
