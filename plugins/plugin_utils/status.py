@@ -111,8 +111,9 @@ def log_lines(lines: Sequence[Row]) -> list[str]:
 def _revision(row: Row) -> tuple[Any, ...]:
     release = row["release"]
     asked = str(release["app"]["image"]) if release else ""
-    images = [_short(image).rpartition("/")[2] for image in row["images"].values()]
-    image = f"{asked} {release['image'].rpartition('sha256:')[2][:12]}" if asked else " ".join(images)
+    images = list(dict.fromkeys(_short(image).rpartition("/")[2] for image in row["images"].values()))
+    shown = " ".join(images) if len(images) < 3 else f"{len(images)} images"
+    image = f"{asked} {release['image'].rpartition('sha256:')[2][:12]}" if asked else shown
     env = str((release.get("env") or {}).get("digest") or "")
     what = row["kind"] or "deploy"
     return (row["number"], row["when"], what, row["who"], image, env, row["verdict"].replace("_", " "), row["why"])
