@@ -21,6 +21,7 @@ OURS = Settings(
     node_socket=f"/run/{NAME}/{{node}}/docker.sock",
     registry=f"{NAME}-registry:5000",
     registry_config=f"/etc/{NAME}/registry-client",
+    has_small_disk=False,
 )
 
 
