@@ -1,4 +1,4 @@
-"""From something that goes wrong to a message in Slack, and to the one that says it is over. Slack is a real HTTP server.
+"""From something that goes wrong to a message in Slack, and to the one that says it is over. A real HTTP server is Slack.
 
 The CPU is burnt from the first test on: the others use the five minutes for which its rule waits.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -108,7 +107,7 @@ def alert(prometheus: Prometheus, name: str, **labels: str) -> dict[str, Any] | 
 
 
 def wait_alert(prometheus: Prometheus, name: str, seconds: float, **labels: str) -> tuple[float, float]:
-    """Wait until the condition of a rule is met: since when it is, and for how long it has to be (Unix time, seconds)."""
+    """Wait until a rule's condition is met: since when (Unix time) it is, and for how many seconds it has to be."""
     wait_for(f"the condition of {name}", lambda: alert(prometheus, name, **labels) is not None, seconds)
     found = alert(prometheus, name, **labels)
     assert found
@@ -120,7 +119,8 @@ def wait_alert(prometheus: Prometheus, name: str, seconds: float, **labels: str)
 def told_in_time(what: str, since: float, needed: float, told: float) -> None:
     late = told - since - needed
     tell(
-        f"{what}: condition met, {needed:.0f} s later firing, {late:.0f} s after that in Slack (promised: {PROMISED_SECONDS})"
+        f"{what}: condition met, {needed:.0f} s later firing, "
+        f"{late:.0f} s after that in Slack (promised: {PROMISED_SECONDS})"
     )
     assert late <= PROMISED_SECONDS
 
@@ -129,7 +129,8 @@ def test_a_burning_container_is_pending_first(live: Live, prometheus: Prometheus
     wait_for("the burner", lambda: len(live.running(burner)) == 1)
     since, _ = wait_alert(prometheus, "ContainerCpuHigh", 180, service=burner)
     found = alert(prometheus, "ContainerCpuHigh", service=burner)
-    assert found and found["state"] == "pending"
+    assert found
+    assert found["state"] == "pending"
     tell(f"ContainerCpuHigh is pending {time.time() - since:.0f} s after its condition was met")
 
 
