@@ -8,6 +8,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -338,22 +339,47 @@ def test_a_rollout_that_fails(site: Site) -> None:
     assert now("swarm_service_tasks_failed", **web) >= 1
 
 
-def test_an_engine_that_is_too_slow_costs_figures_not_the_scrape(site: Site) -> None:
-    """All of the engine's answers stop; then they come again."""
-    process = docker.from_env().containers.get(site.worker.container).top(ps_args="-eo pid,comm")["Processes"]
-    (pid,) = [int(pid) for pid, name in process if name == "dockerd"]
-    running = site.scrape(site.worker)("engine_containers", node="worker1", state="running")
-    subprocess.run(["kill", "-STOP", str(pid)], check=True)
+@contextmanager
+def stopped(node: Any, *words: str) -> Iterator[None]:
+    """A process of a node's, the only one whose command line holds ``words``, doesn't go on meanwhile."""
+    processes = docker.from_env().containers.get(node.container).top(ps_args="-ww -eo pid,args")["Processes"]
+    (pid,) = [pid for pid, line in processes if all(word in line for word in words)]
+    subprocess.run(["kill", "-STOP", pid], check=True)
     try:
-        start = time.monotonic()
-        stopped = site.scrape(site.worker)
-        assert time.monotonic() - start < 9, "Prometheus gives up after 10 s"
+        yield
     finally:
-        subprocess.run(["kill", "-CONT", str(pid)], check=True)
-    assert stopped("engine_info", node="worker1") == 1
-    assert stopped("swarm_exporter_errors_total", node="worker1", mode="engine", what="containers") == 1
-    assert running
-    wait(lambda: site.scrape(site.worker)("engine_containers", node="worker1", state="running"), seconds=15)
+        subprocess.run(["kill", "-CONT", pid], check=True)
+
+
+def timed_scrape(site: Site, node: Any, port: int = ENGINE_PORT) -> Figures:
+    start = time.monotonic()
+    found = site.scrape(node, port)
+    assert time.monotonic() - start < 9, "Prometheus gives up after 10 s"
+    return found
+
+
+def test_a_container_that_does_not_answer_costs_its_own_figures(site: Site) -> None:
+    (silent,) = site.worker.api.containers(filters={"label": "com.docker.swarm.service.name=shop_proxy"})
+    name, proxy = "container_memory_usage_bytes", {"service": "proxy"}
+    assert site.scrape(site.worker)(name, **proxy)
+    with stopped(site.worker, "containerd-shim", silent["Id"]):
+        found = timed_scrape(site, site.worker)
+        assert found(name, **proxy) is None
+        assert found(name, service="engine-exporter"), "the others are there"
+        assert found("container_restarts_total", **proxy) == 0
+        assert found("swarm_exporter_errors_total", node="worker1", mode="engine", what="stats") == 1
+    wait(lambda: site.scrape(site.worker)(name, **proxy))
+
+
+def test_an_engine_that_does_not_answer_costs_figures_not_the_scrape(site: Site) -> None:
+    name = "engine_containers"
+    assert site.scrape(site.worker)(name, node="worker1", state="running")
+    with stopped(site.worker, "dockerd", "--"):
+        found = timed_scrape(site, site.worker)
+    assert found("engine_info", node="worker1") == 1
+    assert not found.all(name)
+    assert found("swarm_exporter_errors_total", node="worker1", mode="engine", what="containers") == 1
+    wait(lambda: site.scrape(site.worker)(name, node="worker1", state="running"), seconds=15)
 
 
 def test_a_node_that_died(site: Site) -> None:
@@ -367,6 +393,25 @@ def test_a_node_that_died(site: Site) -> None:
         "engine-exporter.manager1",
         "swarm-exporter.manager1",
     ]
+
+
+def test_managers_without_a_leader(site: Site) -> None:
+    """The worker comes back, becomes a second manager, and dies again: no quorum."""
+    docker.from_env().containers.get(site.worker.container).start()
+    site.lab.wait("worker1")
+    wait(lambda: site.swarm()("swarm_node_state", node="worker1", state="ready") == 1)
+    api = site.manager.api
+    (found,) = [one for one in api.nodes() if one["Description"]["Hostname"] == "worker1"]
+    api.update_node(found["ID"], found["Version"]["Index"], {**found["Spec"], "Role": "manager"})
+    follower = wait(lambda: site.scrape(site.worker, SWARM_PORT))
+    assert follower("swarm_manager_has_leader", node="worker1") == 1
+    assert follower("swarm_node_is_leader", node="worker1") == 0
+    assert not follower.all("swarm_node_info"), "the leader tells it"
+    assert json.loads(get(site.worker.address, SWARM_PORT, "/sd/routes")) == site.discovered("routes")
+
+    site.lab.stop("worker1")
+    wait(lambda: timed_scrape(site, site.manager, SWARM_PORT)("swarm_manager_has_leader", node="manager1") == 0)
+    assert timed_scrape(site, site.manager, SWARM_PORT)("swarm_node_is_leader", node="manager1") == 0
 
 
 # --- the cost ---
