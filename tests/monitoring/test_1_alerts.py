@@ -1,6 +1,7 @@
 """From something that goes wrong to a message in Slack, and to the one that says it is over.
 
-In Slack's place is a real HTTP server. The CPU is burnt from the first test on: the others use the five minutes for which its rule waits.
+In Slack's place is a real HTTP server. The CPU is burnt from the first test on: the others use the five minutes for
+which its rule waits.
 """
 
 from __future__ import annotations
