@@ -80,6 +80,10 @@ bench: setup-dev ## Measure against the peers, write bench/results.md
 docs: setup ## Write docs/reference anew from the specs
 	@python bin/docs.py
 
+.PHONY: dashboards
+dashboards: setup-dev ## Write Grafana's dashboards anew from bin/dashboards.py
+	@python bin/dashboards.py
+
 .PHONY: changelog
 changelog: setup-dev ## Write CHANGELOG.md from the fragments for the version in galaxy.yml
 	antsibull-changelog release

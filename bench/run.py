@@ -160,6 +160,8 @@ class Own:
             "registry_address": f"{OWN}-registry:5000",
             "proxy_http_port": OWN_HTTP,
             "proxy_https_port": OWN_HTTPS,
+            # The others have none.
+            "monitoring_enabled": False,
             "apps": {"web": app},
         }
         groups = {

@@ -4,8 +4,8 @@
 
 Two lanes run side by side, since what needs an engine mostly waits: one brings the engine and the images up and goes on
 to the molecule scenarios and the platform from end to end, the other lints, runs the quick tests and goes on to the
-integration tests. What is measured under load comes last, alone. Every step's output is in .cache/test-logs; a failed
-one's last lines are shown.
+integration tests. What is timed, and what is measured under load, comes last, alone. Every step's output is in
+.cache/test-logs; a failed one's last lines are shown.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".cache" / "test-logs"
-STAGES = ("lint", "unit", "sanity", "install", "engine", "integration", "molecule", "platform", "load")
-NEED_ENGINE = {"integration", "molecule", "platform", "load"}
+STAGES = ("lint", "unit", "sanity", "install", "engine", "integration", "molecule", "platform", "monitoring", "load")
+NEED_ENGINE = {"integration", "molecule", "platform", "monitoring", "load"}
 TAIL_LINES = 60
 CAUSE_LINES = 12
 # What needs an engine makes containers, folders in /run and the like.
@@ -176,7 +176,8 @@ def _causes(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def lint(runner: Runner) -> None:
-    tools = ["tests/run.py", "tests/load/client.py", "tests/vm/run.py", "bin/docs.py", "bench/run.py"]
+    programs = ["bin/dashboards.py", "bin/docs.py", "bench/run.py"]
+    tools = ["tests/run.py", "tests/load/client.py", "tests/vm/run.py", *programs]
     for step, command in {
         "ruff check": ["ruff", "check", "--quiet", "."],
         "ruff format": ["ruff", "format", "--check", "--quiet", "."],
@@ -261,6 +262,15 @@ def molecule(runner: Runner) -> None:
 
 def platform(runner: Runner) -> None:
     _molecule(runner, "platform", "platform")
+
+
+def monitoring(runner: Runner) -> None:
+    """From a cause to its alert in Slack, and every dashboard's queries; seconds and numbers of series are shown."""
+    _pytest(runner, "monitoring", "tests/monitoring", prefix=AS_ROOT)
+    log = (LOGS / "monitoring-pytest.log").read_text(errors="replace")
+    print(
+        re.sub(r".*^=+ monitoring =+\n(.*?)^=+ .*|.*", r"\1", log, count=1, flags=re.DOTALL | re.MULTILINE), flush=True
+    )
 
 
 def load(runner: Runner) -> None:
@@ -395,7 +405,7 @@ def main(chosen: Sequence[str]) -> int:
             thread.start()
         for thread in threads:
             thread.join()
-        run_lane(runner, [load], chosen)
+        run_lane(runner, [monitoring, load], chosen)
     finally:
         runner.stop()
         if "engine" in chosen and not was_running and engine_answers():

@@ -9,7 +9,7 @@ short_description: Where a platform is reached, and what to try next
 version_added: 0.1.0
 description: Returns the lines that stand below the tables of a summary.
 author: The fungap.swarm authors (@fungap)
-positional: secrets, disk
+positional: secrets, disk, left_out
 options:
   _input:
     description: The fact C(platform), as M(fungap.swarm.preflight) returns it.
@@ -21,6 +21,9 @@ options:
     required: true
   disk:
     description: C(disk) of the fact C(docker_host).
+    type: dict
+  left_out:
+    description: Name to reason, of images that could not be had, as the fact C(platform_images_missing) has them.
     type: dict
 """
 

@@ -56,6 +56,7 @@ class ImageCatalog:
         self.authorities = _read_authorities(params["trusted_ca_files"])
         self.contexts: Mapping[str, Mapping[str, str]] = params["contexts"] or {}
         self.targets: dict[str, planning.Target] = {}
+        self.problems: dict[str, str] = {}  # name -> why it was left out
         self.registry_problem: PlatformError | None = None
         # What comes from a tag is on its way to a rollout, and no revision needs it yet.
         self.on_their_way = [entry.name for entry in self.entries.values() if entry.follow and entry.push]
@@ -65,7 +66,7 @@ class ImageCatalog:
     def plan(self) -> Plan:
         names = self.params["names"]
         if names is None:
-            names = [entry.name for entry in self.entries.values() if not entry.internal]
+            names = planning.wanted_names(self.entries, self.params["optional"])
         unknown = self._follow(names)
         self.targets, problems = planning.resolve(self.entries, names, self.params["source"], self._circumstances())
         problems.update(unknown)
@@ -95,10 +96,7 @@ class ImageCatalog:
                 "images": planning.listing(self.targets, wanted),
                 "registry": sorted([*refs.values(), *_to_be_pushed(actions).values()]),
             },
-            result={
-                **self._result({**_to_be_made(actions), **here}, {**refs, **_to_be_pushed(actions)}),
-                "skipped_images": problems,
-            },
+            result=self._result({**_to_be_made(actions), **here}, {**refs, **_to_be_pushed(actions)}),
             warnings=warnings,
             upkeep=[name for name in self.on_their_way if self.params["push"] and name in self.targets],
         )
@@ -158,17 +156,22 @@ class ImageCatalog:
                 problems.setdefault(target.name, f"its base {target.base} can't be had: {problems[target.base]}")
         if not problems:
             return []
-        phrases = [f"{name}: {reason}" for name, reason in problems.items()]
-        if self.params["missing"] == "fail":
+        fatal = {name: reason for name, reason in problems.items() if not self._may_lack(name)}
+        if fatal:
             where = f" in {self.params['archive_dir']}" if self.params["source"] == "archive" else ""
             raise PlatformError(
-                f"{len(problems)} image(s) can't be had from source {self.params['source']}{where}: "
-                + "; ".join(phrases)
+                f"{len(fatal)} image(s) can't be had from source {self.params['source']}{where}: "
+                + "; ".join(f"{name}: {reason}" for name, reason in fatal.items())
                 + ". Choose another images_source, or images_missing: skip",
-                missing_images=problems,
+                missing_images=fatal,
             )
         self.targets = {name: target for name, target in self.targets.items() if name not in problems}
-        return [f"image left out, {phrase}" for phrase in phrases]
+        self.problems = problems
+        return [f"image left out, {name}: {reason}" for name, reason in problems.items()]
+
+    def _may_lack(self, name: str) -> bool:
+        entry = self.entries.get(name)
+        return ((entry and entry.missing) or self.params["missing"]) == "skip"
 
     def _refs(self) -> dict[str, str]:
         """Name -> reference by digest, of what the registry has. A registry that can't be asked has nothing."""
@@ -221,7 +224,8 @@ class ImageCatalog:
         return {
             "images": images,
             "tags": [target.image for target in self.targets.values()],
-            "ansible_facts": {"platform_images": images},
+            "skipped_images": self.problems,
+            "ansible_facts": {"platform_images": images, "platform_images_missing": self.problems},
         }
 
     # --- act ---

@@ -47,6 +47,8 @@ options:
       - C(source) overrides O(source) for one image.
       - C(internal=true) is a base of others; it is only made when one of them is built, never pushed, and needs no
         archive.
+      - C(optional=true) is had only where O(optional) or O(names) names it.
+      - C(missing) overrides O(missing) for one image.
       - C(push=false) keeps an image out of the registry.
       - C(follow=true) asks on every call which digest the tag in C(pull) has now, and takes another image when that
         changed. Without it a reference is taken once. With O(push=true) what the registry has of it already is pushed
@@ -54,9 +56,15 @@ options:
     type: dict
     required: true
   names:
-    description: The images to have. By default all that are not internal.
+    description: The images to have. By default all that are neither internal nor optional, and those that O(optional)
+      names.
     type: list
     elements: str
+  optional:
+    description: The optional images to have too, where O(names) is not given.
+    type: list
+    elements: str
+    default: []
   source:
     description: Where images come from.
     type: str
@@ -189,12 +197,15 @@ tags:
   type: list
   elements: str
 ansible_facts:
-  description: RV(images) as the fact C(platform_images).
+  description: What was had and what was left out, as facts.
   returned: always
   type: dict
   contains:
     platform_images:
       description: The same as RV(images).
+      type: dict
+    platform_images_missing:
+      description: The same as RV(skipped_images).
       type: dict
 actions:
   description: What was done, or would be.
@@ -202,7 +213,7 @@ actions:
   type: list
   elements: str
 skipped_images:
-  description: Name to reason, of the images that were left out by O(missing=skip).
+  description: Name to reason, of the images that their source can't give and that may be missing.
   returned: always
   type: dict
 durations_seconds:
@@ -222,6 +233,7 @@ def main() -> None:
             "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
             "catalog": {"type": "dict", "required": True},
             "names": {"type": "list", "elements": "str"},
+            "optional": {"type": "list", "elements": "str", "default": []},
             "source": {"type": "str", "choices": ["pull", "build", "archive"], "default": "build"},
             "archive_dir": {"type": "path"},
             "missing": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},

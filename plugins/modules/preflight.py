@@ -90,6 +90,11 @@ ansible_facts:
           type: dict
           returned: always
           sample: {host: vm1, address: "registry:5000", name: registry, port: 5000, ip: 172.30.0.2}
+        monitoring:
+          description: Whether there is monitoring, which images it wants, and its pages' host names.
+          type: dict
+          returned: always
+          sample: {enabled: true, images: [prometheus, alertmanager], hosts: {prometheus: prometheus.localhost}}
         edge:
           description: The TCP edge; both are empty where nodes are not containers.
           type: dict

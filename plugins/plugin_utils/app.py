@@ -20,6 +20,10 @@ MONITOR_MARGIN_SECONDS = 5
 # The longest pause between two batches, as a share of the time that a new task is watched.
 LONGEST_PAUSE = 5 / 6
 DEFAULT_TARGET = "/usr/src/app/env"
+# Labels of services that the swarm exporter makes Prometheus' targets of.
+HOSTS_LABEL = "io.fungap.hosts"
+PROBE_PATH_LABEL = "io.fungap.probe.path"
+METRICS_LABEL = "io.fungap.metrics."
 # The name of an app's own service within its stack: what the proxy looks for.
 SERVICE = "web"
 
@@ -40,6 +44,7 @@ DEFAULTS: Json = {
         "retries": 3,
         "start_period_seconds": 20,
     },
+    "metrics": {"path": "", "port": 0},
     "limits": {"cpus": 0.5, "memory": "128M"},
     "reservations": {"cpus": 0.1, "memory": "64M"},
     "route": {
@@ -299,7 +304,25 @@ def _deploy(app: Mapping[str, Any], *, ipvs: bool, env_version: str | None) -> J
         deploy["resources"] = resources
     if constraints:
         deploy["placement"] = {"constraints": constraints}
+    labels = _labels(app)
+    if labels:
+        deploy["labels"] = labels
     return deploy
+
+
+def _labels(app: Mapping[str, Any]) -> Json:
+    """What monitoring finds the app by: labels of the service, which no task is started anew for."""
+    labels = {}
+    health, metrics = app["health"], app["metrics"]
+    if app["hosts"]:
+        labels[HOSTS_LABEL] = ",".join(app["hosts"])
+        # Where the app says of itself that it is well; without such a path, its first page.
+        labels[PROBE_PATH_LABEL] = health["path"] if health["enabled"] and not health["test"] else "/"
+    if metrics["path"]:
+        labels[METRICS_LABEL + "kind"] = "app"
+        labels[METRICS_LABEL + "path"] = metrics["path"]
+        labels[METRICS_LABEL + "port"] = str(metrics["port"] or app["port"])
+    return labels
 
 
 def _cpus(value: Any) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import parse_env
@@ -34,7 +35,13 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     address_of,
     network_of,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
+    HOST_LABEL,
+    host_nodes,
+    wanted_hosts,
+    wanted_images,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
@@ -45,6 +52,7 @@ RESERVED_APPS = ("edge", "jenkins", "monitoring", "proxy", "registry")
 SECRET_BYTES_MAX = 500_000
 DISK_ONCE_INSTALLED_GIGABYTES_MIN = 1
 SWARM_PORTS = (2377, 7946)
+REGISTRY_METRICS_PORT = 5001
 ALL_HOSTS = "all hosts"
 
 PLATFORM_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
@@ -54,6 +62,7 @@ LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
 PUBLISHED = re.compile(r"(?:(\d+):)?(\d+)(?:/(tcp|udp|sctp))?")
 UPLOAD_SIZE = re.compile(r"\d+[kmg]?", re.IGNORECASE)
+ENDPOINT_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -76,12 +85,16 @@ class FileContent:
 
 @dataclass(frozen=True)
 class Image:
-    """An entry of the image catalog: which sources can give it. ``source``: its own, before ``images_source``."""
+    """An entry of the image catalog: which sources can give it.
+
+    ``source``, ``missing``: its own, before ``images_source`` and ``images_missing``.
+    """
 
     pull: bool = False
     build: bool = False
     source: str = ""
     internal: bool = False
+    missing: str = ""
 
 
 def parse_images(*catalogs: Any) -> dict[str, Image]:
@@ -92,6 +105,7 @@ def parse_images(*catalogs: Any) -> dict[str, Image]:
             bool(entry.get("build")),
             str(entry.get("source") or ""),
             bool(entry.get("internal")),
+            str(entry.get("missing") or ""),
         )
         for catalog in catalogs
         if isinstance(catalog, Mapping)
@@ -597,7 +611,8 @@ def check_registry(world: World) -> Iterator[Problem]:
 
 def check_images(world: World) -> Iterator[Problem]:
     source = world.variable("images_source")
-    own = ("registry", "proxy", "node") if world.inventory.is_nested else ("registry", "proxy")
+    own = ["registry", "proxy", "node"] if world.inventory.is_nested else ["registry", "proxy"]
+    own += [name for name in wanted_images(world.inventory.variables) if not _may_lack(world, name)]
     wanted = dict.fromkeys((name for name in own if name in world.images and world.inventory.nodes), "images_source")
     for name, app in world.inventory.apps.items():
         if app["image"]:
@@ -620,6 +635,10 @@ def check_images(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, variable, value, problem, "add pull or build to its entry")
         elif entry is not None and (entry.source or source) == "archive":
             yield from _check_archive(world, image)
+
+
+def _may_lack(world: World, image: str) -> bool:
+    return (world.images.get(image, Image()).missing or world.variable("images_missing")) == "skip"
 
 
 def _check_archive(world: World, image: str) -> Iterator[Problem]:
@@ -672,6 +691,15 @@ def check_apps(world: World) -> Iterator[Problem]:
         if name in app["services"]:
             cure = f"its own settings stand in {at}.service"
             yield Problem(ALL_HOSTS, f"{at}.services", name, "is the app itself", cure)
+        metrics = app["metrics"]
+        if metrics["path"] and not metrics["path"].startswith("/"):
+            yield Problem(ALL_HOSTS, f"{at}.metrics.path", metrics["path"], "does not begin with /", "as /metrics")
+        if not 0 <= metrics["port"] <= 65535:
+            problem = "is not a port"
+            yield Problem(ALL_HOSTS, f"{at}.metrics.port", str(metrics["port"]), problem, "1 to 65535, 0 for the app's")
+        if metrics["port"] and not metrics["path"]:
+            problem = "is set without metrics.path"
+            yield Problem(ALL_HOSTS, f"{at}.metrics.port", str(metrics["port"]), problem, "name the path, as /metrics")
         yield from _check_health(at, app)
         yield from _check_resources(at, app)
         route = app["route"]
@@ -689,6 +717,38 @@ def check_apps(world: World) -> Iterator[Problem]:
         if app["stop_grace_seconds"] < 0:
             value = str(app["stop_grace_seconds"])
             yield Problem(ALL_HOSTS, f"{at}.stop_grace_seconds", value, "is below 0", "as 30")
+
+
+def check_monitoring(world: World) -> Iterator[Problem]:
+    owners = {host: f"the app {name}" for name, app in world.inventory.apps.items() for host in app["hosts"]}
+    for page, host in wanted_hosts(world.inventory.variables).items():
+        at = f"monitoring_hosts.{page}"
+        if not HOST_NAME.fullmatch(host):
+            cure = "lower case letters, digits, hyphens and dots, as grafana.example.com; no scheme, port or path"
+            yield Problem(ALL_HOSTS, at, host, "is not a host name", cure)
+        elif owners.setdefault(host, page) != page:
+            yield Problem(ALL_HOSTS, at, host, f"is a host name of {owners[host]} too", "leave it with one of them")
+    mail = world.variable("monitoring_mail")
+    for key in ("to", "from", "smarthost") if any(mail.get(key) for key in ("to", "from", "smarthost")) else ():
+        if not mail.get(key):
+            yield Problem(
+                ALL_HOSTS, f"monitoring_mail.{key}", "", "is missing", "to, from and smarthost belong together"
+            )
+    names: set[str] = set()
+    for index, endpoint in enumerate(world.variable("monitoring_mysql_endpoints")):
+        at = f"monitoring_mysql_endpoints[{index}]"
+        if not ENDPOINT_NAME.fullmatch(endpoint["name"]):
+            yield Problem(ALL_HOSTS, f"{at}.name", endpoint["name"], "is not a name", "letters, digits and hyphens")
+        elif endpoint["name"] in names:
+            yield Problem(ALL_HOSTS, f"{at}.name", endpoint["name"], "is there twice", "give each its own")
+        names.add(endpoint["name"])
+        if not 1 <= endpoint["port"] <= 65535:
+            yield Problem(ALL_HOSTS, f"{at}.port", str(endpoint["port"]), "is not a port", "1 to 65535")
+    for index, url in enumerate(world.variable("monitoring_elasticsearch_urls")):
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            at, cure = f"monitoring_elasticsearch_urls[{index}]", "as https://search.example.com:9200"
+            yield Problem(ALL_HOSTS, at, HIDDEN, "is not a URL", cure)
 
 
 def _check_health(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
@@ -837,7 +897,10 @@ def check_certificates(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, variable, name, f"can't be read: {file.error} ({path})", "correct the path")
         else:
             contents[variable] = file.content
-    hosts = sorted({host for app in world.inventory.apps.values() for host in app["hosts"]})
+    hosts = sorted(
+        {host for app in world.inventory.apps.values() for host in app["hosts"]}
+        | set(wanted_hosts(world.inventory.variables).values())
+    )
     if certificate_variable in contents:
         for about_key, problem, cure in check_certificate(
             contents[certificate_variable], contents.get(key_variable), hosts, world.now
@@ -861,6 +924,7 @@ CHECKS = (
     check_registry,
     check_images,
     check_apps,
+    check_monitoring,
     check_capacity,
     check_env_files,
     check_certificates,
@@ -875,6 +939,8 @@ def check(world: World) -> list[Problem]:
 def resolve(world: World) -> dict[str, Any]:
     """The fact ``platform`` of an inventory without problems."""
     inventory, facts = world.inventory, dict(world.facts())
+    monitoring = wanted_images(inventory.variables)
+    measured = host_nodes(inventory.nodes) if monitoring else frozenset()
     nodes = [
         {
             "name": node.name,
@@ -884,7 +950,7 @@ def resolve(world: World) -> dict[str, Any]:
             "address": node.address or facts.get(node.host, {}).get("address", ""),
             "socket": node.socket,
             "container": node.container,
-            "labels": dict(node.labels),
+            "labels": {**node.labels, **({HOST_LABEL: "true"} if node.name in measured else {})},
             "availability": node.availability,
             "cpus": node.cpus,
             "memory": node.memory,
@@ -914,6 +980,13 @@ def resolve(world: World) -> dict[str, Any]:
             # In the platform's own bridge; without nodes there, clients come by the docker host's address.
             "container_ip": inventory.offset(REGISTRY_OFFSET),
             "bind_address": "" if inventory.is_nested else outer,
+            # Without a login: only where nothing but the platform's own network leads there.
+            "metrics_port": REGISTRY_METRICS_PORT if monitoring and inventory.is_nested else 0,
+        },
+        "monitoring": {
+            "enabled": bool(monitoring),
+            "images": list(monitoring),
+            "hosts": wanted_hosts(inventory.variables),
         },
         "edge": {"host": edge_host, "ip": inventory.offset(EDGE_OFFSET) if edge_host else ""},
         "proxy": {

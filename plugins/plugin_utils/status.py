@@ -97,11 +97,23 @@ def history_lines(stack: Row | None) -> list[str]:
     return [*lines, "", "* in force"]
 
 
+def log_lines(lines: Sequence[Row]) -> list[str]:
+    """Lines of logs with the time to the millisecond, task and node in columns."""
+    if not lines:
+        return ["Nothing was logged."]
+    task, node = (max(len(line[key]) for line in lines) for key in ("task", "node"))
+    return [
+        f"{line['when'][:23]}Z  {line['task']:<{task}}  {line['node']:<{node}}  {line['text']}".rstrip()
+        for line in lines
+    ]
+
+
 def _revision(row: Row) -> tuple[Any, ...]:
     release = row["release"]
     asked = str(release["app"]["image"]) if release else ""
-    images = [_short(image).rpartition("/")[2] for image in row["images"].values()]
-    image = f"{asked} {release['image'].rpartition('sha256:')[2][:12]}" if asked else " ".join(images)
+    images = list(dict.fromkeys(_short(image).rpartition("/")[2] for image in row["images"].values()))
+    shown = " ".join(images) if len(images) < 3 else f"{len(images)} images"
+    image = f"{asked} {release['image'].rpartition('sha256:')[2][:12]}" if asked else shown
     env = str((release.get("env") or {}).get("digest") or "")
     what = row["kind"] or "deploy"
     return (row["number"], row["when"], what, row["who"], image, env, row["verdict"].replace("_", " "), row["why"])
@@ -114,11 +126,15 @@ def _short(image: str) -> str:
 
 
 def platform_notes(
-    platform: Mapping[str, Any], secrets: Mapping[str, Any], disk: Mapping[str, Any] | None = None
+    platform: Mapping[str, Any],
+    secrets: Mapping[str, Any],
+    disk: Mapping[str, Any] | None = None,
+    left_out: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Where the platform is reached, how to trust it, what to try next.
 
-    ``secrets``: the fact, {} where unknown. ``disk``: of the fact ``docker_host``.
+    ``secrets``: the fact, {} where unknown. ``disk``: of the fact ``docker_host``. ``left_out``: name -> why, of images
+    that could not be had.
     """
     port = platform["proxy"]["https_port"]
     suffix = "" if port == 443 else f":{port}"
@@ -126,9 +142,11 @@ def platform_notes(
     bind = platform["proxy"]["bind_address"]
     address = "127.0.0.1" if bind in ("", "0.0.0.0") else bind
     lines = [f"{'URL':<12} https://{host}{suffix}/" for host in hosts]
+    lines += _monitoring_notes(platform["monitoring"]["hosts"], secrets, suffix, left_out or {})
     if disk:
         free, total = (disk[key] / 1e9 for key in ("free_bytes", "total_bytes"))
         lines.append(f"{'Disk':<12} {free:.0f} GB of {total:.0f} GB free at {disk['path']}")
+    lines += [f"{'Left out':<12} {name}: {reason}" for name, reason in (left_out or {}).items()]
     certificate, authority = secrets.get("certificates", {}).get("proxy"), secrets.get("ca")
     if certificate and authority:
         lines += [
@@ -147,4 +165,19 @@ def platform_notes(
         if node["role"] == "manager" and node["driver"] == "dind":
             lines.append(f"  docker --host unix://{node['socket']} service ls")
             break
+    return lines
+
+
+def _monitoring_notes(
+    hosts: Mapping[str, str], secrets: Mapping[str, Any], suffix: str, left_out: Mapping[str, str]
+) -> list[str]:
+    """Where the pages are, and where their passwords."""
+    pages = {page: host for page, host in hosts.items() if page not in left_out}
+    lines = [f"{page.capitalize():<12} https://{host}{suffix}/" for page, host in pages.items()]
+    passwords = secrets.get("passwords", {})
+    if pages and "monitoring" in passwords:
+        login = passwords["monitoring"]
+        lines.append(f"{'Login':<12} {login['user']}, with the password in {login['file']}")
+        if "grafana" in pages:
+            lines.append(f"{'':<12} in Grafana itself admin, with the one in {passwords['grafana']['file']}")
     return lines

@@ -162,6 +162,27 @@ def test_names_every_image_that_its_source_cannot_give(
     assert sorted(skipped["images"]) == [f"{PREFIX}-high"]
     assert sorted(skipped["skipped_images"]) == sorted(absent)
     assert len(skipped["warnings"]) == 3
+    assert skipped["ansible_facts"]["platform_images_missing"] == skipped["skipped_images"]
+
+
+def test_one_image_may_be_missing(run_module: Run, catalog: dict[str, Any]) -> None:
+    extra = {f"{PREFIX}-extra": {"optional": True, "missing": "skip", "pull": "example:1"}}
+    args = {"catalog": {**catalog, **extra}}
+    assert not run_module("image_catalog", args, check=True)["skipped_images"], "nobody asked for it"
+
+    without = run_module("image_catalog", {**args, "optional": list(extra)}, check=True)
+    assert list(without["images"]) == [f"{PREFIX}-high"]
+    assert without["ansible_facts"]["platform_images_missing"] == {
+        f"{PREFIX}-extra": "the catalog doesn't say how to build it"
+    }
+
+    named = {
+        **args,
+        "optional": list(extra),
+        "missing": "fail",
+        "catalog": {**catalog, f"{PREFIX}-extra": {"optional": True, "pull": "example:1"}},
+    }
+    assert run_module("image_catalog", named, check=True)["missing_images"].keys() == extra.keys()
 
 
 @dataclass

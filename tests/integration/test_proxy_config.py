@@ -15,6 +15,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime.datetime.now(datetime.timezone.utc)
-HOSTS = ["web.localhost", "chat.localhost", "late.localhost"]
+HOSTS = ["web.localhost", "chat.localhost", "late.localhost", "admin.localhost"]
+PASSWORD = "correct-horse"
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID"]
 BACKEND = r"""
 const http = require('http'), name = process.env.NAME;
@@ -133,6 +135,7 @@ class Site:
         ca = pki.KeyPair(pki.make_ca("proxy test CA", ca_key, NOW), ca_key)
         (directory / "ca.crt").write_text(ca.certificate)
         (directory / "tls.key").write_text(key)
+        (directory / "htpasswd").write_text(pki.htpasswd_line("admin", PASSWORD))
         (directory / "tls.crt").write_text(pki.issue(ca, key, HOSTS, (), NOW))
 
     def backend(self, name: str, *aliases: str) -> Any:
@@ -146,6 +149,7 @@ class Site:
             f"{self.directory}/routes.conf:/etc/nginx/platform-routes.conf:ro",
             f"{self.directory}/tls.crt:/run/secrets/tls.crt:ro",
             f"{self.directory}/tls.key:/run/secrets/tls.key:ro",
+            f"{self.directory}/htpasswd:/run/secrets/htpasswd:ro",
         ]
         return self._nginx(name, ["nginx", "-g", "daemon off;"], binds)
 
@@ -172,6 +176,11 @@ class Site:
         self.network.connect(container, aliases=aliases)
         container.start()
         return container
+
+    def log(self, name: str) -> list[str]:
+        """What a container has written to its standard output."""
+        output: bytes = self.client.containers.get(f"{self.prefix}-{name}").logs(stderr=False)
+        return output.decode().splitlines()
 
     def address(self, container: Any) -> str:
         container.reload()
@@ -226,6 +235,7 @@ ROUTES = [
         "slots": 3,
     },
     {"name": "late", "hosts": ["late.localhost"], "upstream": "tasks.late_web", "port": 3000},
+    {"name": "admin", "hosts": ["admin.localhost"], "upstream": "tasks.web_web", "port": 3000, "auth": True},
 ]
 
 
@@ -294,6 +304,49 @@ def test_errors_of_the_app_are_its_own_and_errors_of_the_proxy_say_a_number(site
 
 def test_uploads_below_the_limit_arrive(site: Site, proxy: str) -> None:
     assert site.https(proxy, "web.localhost", method="POST", body=b"x" * 1000000).json["size"] == 1000000
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def test_a_login_is_asked_for_and_kept(site: Site, proxy: str) -> None:
+    anonymous = site.https(proxy, "admin.localhost")
+    assert (anonymous.status, anonymous.body) == (401, b"401\n")
+    assert anonymous.headers["www-authenticate"] == 'Basic realm="admin"'
+    assert site.https(proxy, "admin.localhost", headers=basic("admin", "wrong")).status == 401
+    admitted = site.https(proxy, "admin.localhost", headers=basic("admin", PASSWORD))
+    assert admitted.status == 200
+    assert "authorization" not in admitted.json["headers"]
+
+
+def test_an_apps_own_login_is_the_apps(site: Site, proxy: str) -> None:
+    told = site.https(proxy, "web.localhost", headers=basic("someone", "else")).json
+    assert told["headers"]["authorization"] == basic("someone", "else")["Authorization"]
+
+
+def test_passwords_cant_be_tried_without_end(site: Site, proxy: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = Counter(
+            pool.map(lambda _: site.https(proxy, "admin.localhost", headers=basic("admin", "x")).status, range(600))
+        )
+    assert set(answers) == {401, 429}
+    assert site.https(proxy, "web.localhost").status == 200
+
+
+def test_the_access_log_is_json(site: Site, proxy: str) -> None:
+    path = f'/log?{uuid.uuid4().hex}"\\'
+    site.https(proxy, "web.localhost", path, headers={"User-Agent": 'a"b'})
+    lines = site.log("proxy")
+    entry = json.loads(next(line for line in reversed(lines) if path[:20] in line))
+    assert entry["uri"] == path
+    assert (entry["host"], entry["method"], entry["status"]) == ("web.localhost", "GET", 200)
+    assert (entry["remote_addr"], entry["upstream_status"]) == (site.gateway, "200")
+    assert isinstance(entry["request_time"], float)
+    assert entry["bytes"] > 0
+    assert entry["upstream_addr"].endswith(":3000")
+    assert datetime.datetime.fromisoformat(entry["time"]).tzinfo
+    assert all(json.loads(line) for line in lines if line.startswith("{"))
 
 
 def test_cookies_get_their_flags(site: Site, proxy: str) -> None:

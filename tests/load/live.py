@@ -55,6 +55,8 @@ class Settings:
     ansible_arguments: tuple[str, ...] = ()
     # Times the client's rates: less for a slow machine.
     factor: float = 1.0
+    # Whether the last worker gets a disk that can be filled, and is empty after a restart.
+    has_small_disk: bool = True
     # Whether the tests bring it up and take it away.
     is_ours: bool = True
 
@@ -157,7 +159,8 @@ class Live:
 
     def up(self) -> None:
         if self.where.is_ours:
-            self._give_small_disk(self.workers[-1])
+            if self.where.has_small_disk:
+                self._give_small_disk(self.workers[-1])
             self.play("site.yml")
         self.settle(self.base["replicas"])
 

@@ -142,6 +142,27 @@ S = "services/web"
             f"{S}/deploy/update_config/order",
             "stop-first",
         ),
+        # What monitoring finds it by.
+        (
+            {"hosts": ["a.example", "b.example"]},
+            {},
+            f"{S}/deploy/labels",
+            {"io.fungap.hosts": "a.example,b.example", "io.fungap.probe.path": "/healthz"},
+        ),
+        (
+            {"hosts": ["a.example"], "health": {"test": ["CMD", "x"]}},
+            {},
+            f"{S}/deploy/labels/io.fungap.probe.path",
+            "/",
+        ),
+        ({"hosts": ["a.example"], "health": {"enabled": False}}, {}, f"{S}/deploy/labels/io.fungap.probe.path", "/"),
+        (
+            {"metrics": {"path": "/metrics"}},
+            {},
+            f"{S}/deploy/labels",
+            {"io.fungap.metrics.kind": "app", "io.fungap.metrics.path": "/metrics", "io.fungap.metrics.port": "3000"},
+        ),
+        ({"metrics": {"path": "/m", "port": 9}}, {}, f"{S}/deploy/labels/io.fungap.metrics.port", "9"),
         # Pass-through.
         ({"service": {"user": "node"}}, {}, f"{S}/user", "node"),
         ({"service": {"deploy": {"labels": {"a": "b"}}}}, {}, f"{S}/deploy/labels", {"a": "b"}),
@@ -163,7 +184,7 @@ def test_what_is_not_asked_for_is_not_there(key: str) -> None:
     document = compose()
     assert key not in document["services"]["web"]
     assert key not in document
-    assert "placement" not in document["services"]["web"]["deploy"]
+    assert not {"placement", "labels"} & set(document["services"]["web"]["deploy"])
 
 
 @pytest.mark.parametrize(

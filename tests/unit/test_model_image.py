@@ -41,8 +41,12 @@ def test_a_catalog_becomes_entries() -> None:
     [
         ({"Web": {}}, "'Web' is no image name"),
         ({"web": "nginx"}, "web: must be a dictionary"),
-        ({"web": {"from": "nginx"}}, "web: unknown from; known are build, follow, internal, pull, push, source"),
+        (
+            {"web": {"from": "nginx"}},
+            "web: unknown from; known are build, follow, internal, missing, optional",
+        ),
         ({"web": {"source": "hub"}}, "source must be one of pull, build, archive, not 'hub'"),
+        ({"web": {"missing": "warn"}}, "web: missing must be one of fail, skip, not 'warn'"),
         ({"web": {"push": "no"}}, "web: push must be true or false, not 'no'"),
         ({"web": {"build": "./web"}}, "web: build must be a dictionary"),
         ({"web": {"build": {"dockerfile": "x"}}}, "web: build: unknown dockerfile"),

@@ -13,6 +13,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.image import (
     plan_images,
     remote_tag,
     resolve,
+    wanted_names,
 )
 
 CATALOG = {
@@ -123,3 +124,22 @@ def test_actions_say_what_they_do() -> None:
         f"pull proxy from nginx:1.26 as {found['proxy'].image}",
         f"push proxy to {remote_tag(found['proxy'], 'r:5000')}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("optional", "names"),
+    [
+        ([], ["app", "tool"]),
+        (["extra"], ["app", "tool", "extra"]),
+        (["tool"], ["app", "tool"]),
+        (["no"], ["app", "tool", "no"]),
+    ],
+)
+def test_optional_images_are_had_where_they_are_named(optional: list[str], names: list[str]) -> None:
+    catalog = {
+        "base": {"internal": True, "pull": "base:1"},
+        "app": {"build": {"context": "/app", "base": "base"}},
+        "extra": {"optional": True, "pull": "extra:1"},
+        "tool": {"pull": "tool:1"},
+    }
+    assert wanted_names(parse_catalog(catalog), optional) == names

@@ -31,6 +31,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, complete, read_specs
 
 ROOT = Path(__file__).resolve().parents[2]
+BASIC = ("prometheus", "alertmanager", "grafana", "node-exporter", "blackbox-exporter", "swarm-exporter")
 NOW = datetime.datetime(2026, 11, 22, 12, 0, tzinfo=datetime.timezone.utc)
 SPECS: Specs = read_specs(str(ROOT / "roles"))
 GIGABYTE = 1024**3
@@ -112,6 +113,7 @@ class Scenario:
         }
         self.facts = {"vm1": copy.deepcopy(FACTS)}
         self.looks: dict[str, Look] = {}
+        self.catalog = dict(CATALOG)
         self.files = {ENV: FileContent(b"GREETING=hello\n")}
 
     @property
@@ -145,7 +147,7 @@ class Scenario:
         )
         inventory, problems = parse(raw, SPECS)
         looks = {**{name: Look(facts=facts) for name, facts in self.facts.items()}, **self.looks}
-        return World(raw, inventory, looks, parse_images(CATALOG), self.files, NOW), problems
+        return World(raw, inventory, looks, parse_images(self.catalog), self.files, NOW), problems
 
     def problems(self) -> list[Problem]:
         world, problems = self.world()
@@ -246,6 +248,17 @@ def foreign_key(s: Scenario) -> None:
     with_certificate(s, certificate("web.localhost")[0], certificate("web.localhost")[1])
 
 
+MYSQL = {"name": "main", "host": "db.example", "username": "u", "password": "geheim"}
+
+
+def monitoring_image(entry: dict[str, Any], **variables: Any) -> Change:
+    return both(platform(**variables), lambda s: s.catalog.update(prometheus=entry))
+
+
+def mysql(**settings: Any) -> Change:
+    return platform(monitoring_mysql_endpoints=[{**MYSQL, **settings}])
+
+
 # (what is wrong, where, variable, value, part of the problem, part of the cure)
 CASES: list[tuple[Change, str, str, str, str, str]] = [
     # names
@@ -279,6 +292,25 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(platform_subnet=Undefined("{{ nett }}", "'nett' is undefined")), "all hosts", "platform_subnet", "{{ nett }}", "can't be resolved: 'nett' is undefined", "define"),
     (node("worker1", memory="lots"), "worker1", "swarm_node_memory", "lots", "not an amount of memory", "as 2G"),
     (lambda s: s.hosts["worker1"].update(platform_name="other"), "inventory", "platform_name", "fungap", "must be the same for all hosts", "group_vars/all.yml"),
+    # monitoring
+    (platform(monitoring_enable=True), "all hosts", "monitoring_enable", "true", "not a variable", "did you mean monitoring_enabled?"),
+    (platform(monitoring_retention="15d"), "all hosts", "monitoring_retention", "15d", "not a variable", ""),
+    (platform(monitoring_enabled="perhaps"), "all hosts", "monitoring_enabled", "perhaps", "must be true or false", ""),
+    (platform(monitoring_hosts={"promtheus": "a.example"}), "all hosts", "monitoring_hosts.promtheus", "a.example", "not a known setting", "did you mean prometheus?"),
+    (platform(monitoring_hosts={"grafana": "https://g.example/"}), "all hosts", "monitoring_hosts.grafana", "https://g.example/", "is not a host name", "no scheme"),
+    (platform(monitoring_hosts={"grafana": "web.localhost"}), "all hosts", "monitoring_hosts.grafana", "web.localhost", "host name of the app web too", "one of them"),
+    (platform(monitoring_hosts={"grafana": "m.example", "prometheus": "m.example"}), "all hosts", "monitoring_hosts.grafana", "m.example", "host name of prometheus too", "one of them"),
+    (platform(monitoring_mysql_endpoints=[{"name": "main", "host": "db", "username": "u"}]), "all hosts", "monitoring_mysql_endpoints[0].password", "", "is missing", "add it"),
+    (platform(monitoring_mail={"to": "ops@example.com", "from": "swarm@example.com"}), "all hosts", "monitoring_mail.smarthost", "", "is missing", "belong together"),
+    (mysql(name="a b"), "all hosts", "monitoring_mysql_endpoints[0].name", "a b", "is not a name", "letters"),
+    (mysql(port=0), "all hosts", "monitoring_mysql_endpoints[0].port", "0", "is not a port", "1 to 65535"),
+    (platform(monitoring_mysql_endpoints=[MYSQL, MYSQL]), "all hosts", "monitoring_mysql_endpoints[1].name", "main", "is there twice", "its own"),
+    (platform(monitoring_elasticsearch_urls=["user:geheim@search"]), "all hosts", "monitoring_elasticsearch_urls[0]", "(not shown)", "is not a URL", "as https://"),
+    (app(metrics={"pth": "/metrics"}), "all hosts", "apps.web.metrics.pth", "/metrics", "not a known setting", "did you mean path?"),
+    (app(metrics={"path": "metrics"}), "all hosts", "apps.web.metrics.path", "metrics", "does not begin with /", "as /metrics"),
+    (app(metrics={"path": "/metrics", "port": 70000}), "all hosts", "apps.web.metrics.port", "70000", "is not a port", "1 to 65535"),
+    (app(metrics={"port": 9000}), "all hosts", "apps.web.metrics.port", "9000", "without metrics.path", "name the path"),
+    (monitoring_image({"pull": "prom/prometheus:v2"}), "all hosts", "images_source", "build", "how to build prometheus", "images_source: pull"),
     # groups and nodes
     (group("swarm_managers"), "inventory", "group swarm_managers", "", "has no host", "one node in it, or three"),
     (lambda s: s.add_node("manager2", "swarm_managers", address="172.30.0.12"), "inventory", "group swarm_managers", "[manager1, manager2]", "2 managers survive no more", "1 or 3"),
@@ -479,6 +511,9 @@ def mesh(s: Scenario) -> None:
         both(
             platform(docker_engine_source="present"), host(distribution={"id": "arch", "version": "", "codename": ""})
         ),
+        monitoring_image({"pull": "prom/prometheus:v2"}, images_missing="skip"),
+        monitoring_image({"pull": "prom/prometheus:v2", "missing": "skip"}),
+        monitoring_image({"pull": "prom/prometheus:v2"}, monitoring_enabled=False),
     ],
 )
 def test_a_right_inventory_has_no_problem(change: Change) -> None:
@@ -538,8 +573,10 @@ def test_the_platform_of_the_local_inventory() -> None:
         "ip": "172.30.0.2",
         "container_ip": "172.30.0.2",
         "bind_address": "",
+        "metrics_port": 5001,
     }
     assert platform_["edge"] == {"host": "vm1", "ip": "172.30.0.3"}
+    assert platform_["monitoring"] == {"enabled": True, "images": list(BASIC), "hosts": {}}
     assert platform_["mtu"] == 1500
     assert platform_["ipvs"] is True
     assert [(node["name"], node["role"]) for node in platform_["nodes"]] == [
@@ -555,7 +592,7 @@ def test_the_platform_of_the_local_inventory() -> None:
         "address": "172.30.0.11",
         "socket": "/run/fungap/manager1/docker.sock",
         "container": "fungap-manager1",
-        "labels": {},
+        "labels": {"fungap.monitoring.host": "true"},
         "availability": "active",
         "cpus": 0,
         "memory": "0",
@@ -582,6 +619,8 @@ def test_the_platform_of_a_cluster() -> None:
     assert [node["address"] for node in platform_["nodes"]] == ["192.0.2.11", "192.0.2.12", "192.0.2.13"]
     assert {node["socket"] for node in platform_["nodes"]} == {"/run/docker.sock"}
     assert platform_["registry"]["ip"] == "192.0.2.11"
+    assert platform_["registry"]["metrics_port"] == 0
+    assert [node["labels"] for node in platform_["nodes"]] == [{"fungap.monitoring.host": "true"}] * 3
     assert platform_["edge"] == {"host": "", "ip": ""}
     assert platform_["mtu"] == 1460
     assert platform_["ipvs"] is False

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.status import service_row
-from ansible_collections.fungap.swarm.plugins.plugin_utils.status import history_lines, problems, status_lines
+from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (
+    history_lines,
+    platform_notes,
+    problems,
+    status_lines,
+)
 
 NODE = {
     "name": "manager1",
@@ -96,6 +101,12 @@ def test_status_shows_what_is_in_force_and_what_was_changed_by_hand() -> None:
     assert "! at work: deploy of web by me@here" in lines
 
 
+def test_a_stack_of_many_images_has_them_counted() -> None:
+    images = {name: f"registry:5000/{name}@sha256:{'ab' * 32}" for name in ("a", "b", "c")}
+    row = {**REVISION, "release": {}, "images": images}
+    assert "3 images" in history_lines({**STACK, "revisions": [row]})[1]
+
+
 def task(state: str, desired: str = "running", **more: Any) -> dict[str, Any]:
     return {"ServiceID": "s1", "NodeID": "n1", "DesiredState": desired, "Status": {"State": state, **more}}
 
@@ -115,3 +126,29 @@ def test_service_row(mode: dict[str, Any], tasks: list[dict[str, Any]], running:
     spec = {"Name": "web_web", "Mode": mode, "TaskTemplate": {"ContainerSpec": {"Image": "web"}}}
     row = service_row({"ID": "s1", "Spec": spec}, tasks, {"n1": "manager1"})
     assert (row["running"], row["wanted"], row["error"]) == (running, wanted, error)
+
+
+def test_notes_tell_where_the_pages_are_and_what_is_left_out() -> None:
+    platform = {
+        "apps": {"web": {"hosts": ["web.localhost"]}},
+        "monitoring": {"hosts": {"prometheus": "prometheus.localhost", "grafana": "grafana.localhost"}},
+        "nodes": [],
+        "proxy": {"https_port": 8443, "bind_address": ""},
+    }
+    passwords = {
+        "monitoring": {"user": "admin", "file": "/s/monitoring.password"},
+        "grafana": {"file": "/s/grafana.password"},
+    }
+    assert platform_notes(platform, {"passwords": passwords}) == [
+        "URL          https://web.localhost:8443/",
+        "Prometheus   https://prometheus.localhost:8443/",
+        "Grafana      https://grafana.localhost:8443/",
+        "Login        admin, with the password in /s/monitoring.password",
+        "             in Grafana itself admin, with the one in /s/grafana.password",
+    ]
+    assert platform_notes(platform, {"passwords": passwords}, left_out={"grafana": "there is no archive of it"}) == [
+        "URL          https://web.localhost:8443/",
+        "Prometheus   https://prometheus.localhost:8443/",
+        "Login        admin, with the password in /s/monitoring.password",
+        "Left out     grafana: there is no archive of it",
+    ]

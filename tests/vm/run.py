@@ -137,6 +137,8 @@ class Platform:
             "images_source": "archive",
             "images_archive_dir": IMAGES_DIR,
             "platform_secrets_dir": str(self.secrets),
+            # Its images would have to be carried in, too, and its work slows everything under emulation.
+            "monitoring_enabled": False,
             # Under emulation a node takes minutes to unpack an image.
             "proxy_deadline_seconds": 1200,
             "app_deadline_seconds": 1200,

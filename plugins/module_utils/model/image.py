@@ -18,12 +18,13 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 SOURCES = ("pull", "build", "archive")
 RECIPE_LABEL = "io.fungap.recipe"
 LOCAL_PREFIX = "fungap"
+MISSING = ("fail", "skip")
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.zst")
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
 DEFAULT_SECURITY_MIRROR = "http://security.debian.org/debian-security"
 
 _NAME = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\Z")
-_ENTRY_KEYS = {"pull", "build", "source", "internal", "push", "follow"}
+_ENTRY_KEYS = {"pull", "build", "source", "internal", "optional", "missing", "push", "follow"}
 _BUILD_KEYS = {"bootstrap", "packages", "context", "base", "args"}
 
 
@@ -49,7 +50,8 @@ class Entry:
 
     ``pull``: the pinned reference of an official image. ``source``: overrides the catalog's. ``internal``: only a base
     of others: made when one of them is built, never pushed, not in an archive. ``push``: it belongs in the registry.
-    ``follow``: what ``pull`` means is asked for on every call.
+    ``follow``: what ``pull`` means is asked for on every call. ``optional``: had only where it is asked for by name.
+    ``missing``: fail or skip when its source can't give it; overrides the catalog's.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Entry:
     build: Build | None = None
     source: str = ""
     internal: bool = False
+    optional: bool = False
+    missing: str = ""
     push: bool = True
     follow: bool = False
 
@@ -124,7 +128,10 @@ def _parse_entry(name: str, value: Any) -> Entry:
     source = value.get("source") or ""
     if source and source not in SOURCES:
         raise PlatformError(f"{name}: source must be one of {', '.join(SOURCES)}, not {source!r}")
-    for key in ("internal", "push", "follow"):
+    missing = value.get("missing") or ""
+    if missing and missing not in MISSING:
+        raise PlatformError(f"{name}: missing must be one of {', '.join(MISSING)}, not {missing!r}")
+    for key in ("internal", "optional", "push", "follow"):
         if not isinstance(value.get(key, False), bool):
             raise PlatformError(f"{name}: {key} must be true or false, not {value[key]!r}")
     return Entry(
@@ -133,6 +140,8 @@ def _parse_entry(name: str, value: Any) -> Entry:
         build=_parse_build(name, value["build"]) if value.get("build") else None,
         source=source,
         internal=value.get("internal", False),
+        optional=value.get("optional", False),
+        missing=missing,
         push=value.get("push", True),
         follow=value.get("follow", False),
     )

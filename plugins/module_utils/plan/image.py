@@ -81,6 +81,13 @@ def remote_tag(target: Target, registry_address: str) -> str:
     return f"{registry_address}/{target.name}:{target.recipe[:12]}"
 
 
+def wanted_names(entries: Mapping[str, Entry], optional: Iterable[str]) -> list[str]:
+    """What a catalog offers when nothing is asked for by name: all but bases, of the optional ones those named."""
+    asked = list(optional)
+    offered = [entry.name for entry in entries.values() if not entry.internal and not entry.optional]
+    return list(dict.fromkeys([*offered, *asked]))
+
+
 def resolve(
     entries: Mapping[str, Entry], names: Iterable[str], source: str, circumstances: Circumstances
 ) -> tuple[dict[str, Target], dict[str, str]]:

@@ -1,0 +1,17 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What monitoring makes of the inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import elasticsearch_logins, monitoring_routes
+
+
+class FilterModule:
+    """Filters of fungap.swarm."""
+
+    def filters(self) -> Mapping[str, Callable[..., Any]]:
+        return {"elasticsearch_logins": elasticsearch_logins, "monitoring_routes": monitoring_routes}

@@ -1,0 +1,83 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What monitoring asks of the platform: images, routes, the nodes that stand for their docker hosts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from shlex import quote
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Node
+
+# Of the image catalog. What serves pages of its own, with the port.
+PAGES = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
+EXPORTERS = ("node-exporter", "blackbox-exporter", "swarm-exporter")
+# The label of the one node of each docker host that tells the host's own figures.
+HOST_LABEL = "fungap.monitoring.host"
+
+
+def wanted_images(variables: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the images that monitoring runs. ``variables``: the platform's, every default filled in."""
+    if not variables["monitoring_enabled"]:
+        return ()
+    return (
+        *PAGES,
+        *EXPORTERS,
+        *(["mysqld-exporter"] if variables["monitoring_mysql_endpoints"] else []),
+        *(["elasticsearch-exporter"] if variables["monitoring_elasticsearch_urls"] else []),
+    )
+
+
+def wanted_hosts(variables: Mapping[str, Any]) -> dict[str, str]:
+    """Which of its pages are served under which host name."""
+    if not variables["monitoring_enabled"]:
+        return {}
+    return {page: name for page in PAGES if (name := (variables["monitoring_hosts"] or {}).get(page))}
+
+
+def host_nodes(nodes: Iterable[Node]) -> frozenset[str]:
+    """Names of the nodes that stand for their docker hosts: a host's first manager, else its first worker."""
+    first: dict[str, str] = {}
+    for node in sorted(nodes, key=lambda node: node.role):  # managers before workers
+        first.setdefault(node.host, node.name)
+    return frozenset(first.values())
+
+
+def monitoring_routes(platform: Mapping[str, Any], images: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """``proxy_routes`` of the pages, each behind a login.
+
+    ``platform``: the fact. ``images``: by name, those that there are; what has none is left out.
+    """
+    return [
+        {
+            "name": f"monitoring-{page}",
+            "hosts": [host],
+            "upstream": f"tasks.monitoring_{page}",
+            "port": PAGES[page],
+            "auth": True,
+        }
+        for page, host in platform["monitoring"]["hosts"].items()
+        if page in images
+    ]
+
+
+def elasticsearch_logins(urls: Iterable[str]) -> list[dict[str, str]]:
+    """What an exporter is started with for each cluster: its ``name``, the ``url`` without a login, and the ``login``.
+
+    The login is text for a shell; it is never empty.
+    """
+    found = []
+    for number, url in enumerate(urls, start=1):
+        parts = urlsplit(url)
+        login = {"ES_USERNAME": parts.username, "ES_PASSWORD": parts.password}
+        lines = [f"{key}={quote(unquote(value))}\n" for key, value in login.items() if value]
+        found.append(
+            {
+                "name": f"elasticsearch-{number}",
+                "url": urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])),
+                "login": "".join(lines) or "# no login\n",
+            }
+        )
+    return found

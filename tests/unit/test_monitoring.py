@@ -1,0 +1,99 @@
+"""What monitoring asks of the rest of the platform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Node
+from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
+    elasticsearch_logins,
+    host_nodes,
+    monitoring_routes,
+    wanted_hosts,
+    wanted_images,
+)
+
+BASIC = ("prometheus", "alertmanager", "grafana", "node-exporter", "blackbox-exporter", "swarm-exporter")
+VARIABLES = {
+    "monitoring_enabled": True,
+    "monitoring_hosts": {},
+    "monitoring_mysql_endpoints": [],
+    "monitoring_elasticsearch_urls": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "images"),
+    [
+        ({}, BASIC),
+        ({"monitoring_enabled": False, "monitoring_mysql_endpoints": [{}]}, ()),
+        ({"monitoring_mysql_endpoints": [{}]}, (*BASIC, "mysqld-exporter")),
+        ({"monitoring_elasticsearch_urls": ["http://a"]}, (*BASIC, "elasticsearch-exporter")),
+    ],
+)
+def test_wanted_images(changes: dict[str, Any], images: tuple[str, ...]) -> None:
+    assert wanted_images({**VARIABLES, **changes}) == images
+
+
+@pytest.mark.parametrize(
+    ("changes", "hosts"),
+    [
+        ({}, {}),
+        ({"monitoring_hosts": {"grafana": "g.example", "prometheus": ""}}, {"grafana": "g.example"}),
+        ({"monitoring_enabled": False, "monitoring_hosts": {"grafana": "g.example"}}, {}),
+    ],
+)
+def test_wanted_hosts(changes: dict[str, Any], hosts: dict[str, str]) -> None:
+    assert wanted_hosts({**VARIABLES, **changes}) == hosts
+
+
+def node(name: str, host: str, role: str) -> Node:
+    return Node(name, host, "dind", role, "", "", "")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "names"),
+    [
+        ([], set()),
+        ([("manager1", "vm1", "manager"), ("worker1", "vm1", "worker")], {"manager1"}),
+        ([("worker1", "vm1", "worker"), ("manager1", "vm1", "manager")], {"manager1"}),
+        ([("vm1", "vm1", "manager"), ("vm2", "vm2", "worker")], {"vm1", "vm2"}),
+    ],
+)
+def test_each_docker_host_is_measured_once(nodes: list[tuple[str, str, str]], names: set[str]) -> None:
+    assert host_nodes(node(*one) for one in nodes) == names
+
+
+def test_routes_are_behind_a_login_and_lead_to_what_there_is() -> None:
+    platform = {"monitoring": {"enabled": True, "hosts": {"prometheus": "p.example", "grafana": "g.example"}}}
+    assert monitoring_routes(platform, {"prometheus": {}}) == [
+        {
+            "name": "monitoring-prometheus",
+            "hosts": ["p.example"],
+            "upstream": "tasks.monitoring_prometheus",
+            "port": 9090,
+            "auth": True,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "bare", "login"),
+    [
+        ("http://search:9200", "http://search:9200", "# no login\n"),
+        ("https://me@search/", "https://search/", "ES_USERNAME=me\n"),
+        ("https://me:p%40'$x@search:1/a", "https://search:1/a", "ES_USERNAME=me\nES_PASSWORD='p@'\"'\"'$x'\n"),
+    ],
+)
+def test_elasticsearch_logins(url: str, bare: str, login: str) -> None:
+    assert elasticsearch_logins([url]) == [{"name": "elasticsearch-1", "url": bare, "login": login}]
+
+
+def test_the_playbook_for_images_brings_those_of_the_monitoring() -> None:
+    playbook = Path(__file__).resolve().parents[2] / "playbooks" / "images.yml"
+    roles = yaml.safe_load(playbook.read_text())[0]["roles"]
+    assert tuple(next(role["vars"]["__monitoring"] for role in roles if "vars" in role)) == BASIC
