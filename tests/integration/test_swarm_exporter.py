@@ -340,10 +340,10 @@ def test_a_rollout_that_fails(site: Site) -> None:
 
 
 @contextmanager
-def stopped(node: Any, *words: str) -> Iterator[None]:
-    """A process of a node's, the only one whose command line holds ``words``, doesn't go on meanwhile."""
+def stopped(node: Any, program: str, word: str = "") -> Iterator[None]:
+    """A node's only process of a program (with a word in its command line) doesn't go on meanwhile."""
     processes = docker.from_env().containers.get(node.container).top(ps_args="-ww -eo pid,args")["Processes"]
-    (pid,) = [pid for pid, line in processes if all(word in line for word in words)]
+    (pid,) = [pid for pid, line in processes if Path(line.split()[0]).name.startswith(program) and word in line]
     subprocess.run(["kill", "-STOP", pid], check=True)
     try:
         yield
@@ -374,7 +374,7 @@ def test_a_container_that_does_not_answer_costs_its_own_figures(site: Site) -> N
 def test_an_engine_that_does_not_answer_costs_figures_not_the_scrape(site: Site) -> None:
     name = "engine_containers"
     assert site.scrape(site.worker)(name, node="worker1", state="running")
-    with stopped(site.worker, "dockerd", "--"):
+    with stopped(site.worker, "dockerd"):
         found = timed_scrape(site, site.worker)
     assert found("engine_info", node="worker1") == 1
     assert not found.all(name)
