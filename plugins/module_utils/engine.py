@@ -694,6 +694,15 @@ class Engine:
         with self._errors("list the swarm's services"):
             return list(self.api.services())
 
+    def service_logs(self, service: str, *, since: int, tail: int) -> Iterator[str]:
+        """``GET /services/<id>/logs``, with timestamps and details. ``since``: Unix time. ``tail``: lines of a task."""
+        with self._errors(f"read the logs of service {service}"):
+            frames = self.api.service_logs(
+                service, details=True, stdout=True, stderr=True, timestamps=True, since=since, tail=str(tail)
+            )
+            for frame in frames:
+                yield from frame.decode(errors="replace").splitlines()
+
     # --- clean-up: a container that another one takes the place of for a while, and images with their space ---
 
     def container(self, name: str) -> Json | None:

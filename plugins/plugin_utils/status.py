@@ -97,11 +97,23 @@ def history_lines(stack: Row | None) -> list[str]:
     return [*lines, "", "* in force"]
 
 
+def log_lines(lines: Sequence[Row]) -> list[str]:
+    """Lines of logs with the time to the millisecond, task and node in columns."""
+    if not lines:
+        return ["Nothing was logged."]
+    task, node = (max(len(line[key]) for line in lines) for key in ("task", "node"))
+    return [
+        f"{line['when'][:23]}Z  {line['task']:<{task}}  {line['node']:<{node}}  {line['text']}".rstrip()
+        for line in lines
+    ]
+
+
 def _revision(row: Row) -> tuple[Any, ...]:
     release = row["release"]
     asked = str(release["app"]["image"]) if release else ""
-    images = [_short(image).rpartition("/")[2] for image in row["images"].values()]
-    image = f"{asked} {release['image'].rpartition('sha256:')[2][:12]}" if asked else " ".join(images)
+    images = list(dict.fromkeys(_short(image).rpartition("/")[2] for image in row["images"].values()))
+    shown = " ".join(images) if len(images) < 3 else f"{len(images)} images"
+    image = f"{asked} {release['image'].rpartition('sha256:')[2][:12]}" if asked else shown
     env = str((release.get("env") or {}).get("digest") or "")
     what = row["kind"] or "deploy"
     return (row["number"], row["when"], what, row["who"], image, env, row["verdict"].replace("_", " "), row["why"])

@@ -523,3 +523,25 @@ def test_global_services_and_networks(swarm: Swarm, deploy: Run) -> None:
     assert "network inner changed" in refused["msg"]
     ok(deploy(stack), changed=True)
     assert swarm.manager.api.networks(filters={"label": f"com.docker.stack.namespace={stack}"}) == []
+
+
+def test_logs_of_all_tasks_on_all_nodes_in_order_of_time(deploy: Run, run_module: Run, swarm: Swarm) -> None:
+    talk = "for n in 1 2 3 4 5; do echo line $n; sleep 0.2; done; exec sleep 1000"
+    quiet = service("echo 'from \x1b[31manother\x1b[0m service'; exec sleep 1000")
+    ok(deploy("talk", {"services": {"web": service(talk), "other": quiet}}), changed=True)
+    sockets = {"manager_sockets": [swarm.manager.socket]}
+    lines: list[dict[str, str]] = []
+    end = time.monotonic() + 20
+    while len(lines) < 12 and time.monotonic() < end:
+        lines = ok(run_module("stack_logs", {"stack": "talk", "since": "10m", **sockets}), changed=False)["lines"]
+    assert [line["when"] for line in lines] == sorted(line["when"] for line in lines)
+    by_task = {task: [line["text"] for line in lines if line["task"] == task] for task in ("web.1", "web.2")}
+    said = [f"line {n}" for n in range(1, 6)]
+    assert by_task == {"web.1": said, "web.2": said}
+    assert {line["node"] for line in lines} == {"manager1", "worker1"}
+    latest = ok(run_module("stack_logs", {"stack": "talk", "service": "web", "lines": 2, **sockets}), changed=False)
+    assert [line["text"] for line in latest["lines"]] == ["line 5", "line 5"]
+    for wrong, word in (({"stack": "none"}, "no stack none"), ({"stack": "talk", "service": "x"}, "other, web")):
+        assert word in run_module("stack_logs", {**wrong, **sockets})["msg"]
+    assert "as 10m" in run_module("stack_logs", {"stack": "talk", "since": "yesterday", **sockets})["msg"]
+    ok(deploy("talk"), changed=True)

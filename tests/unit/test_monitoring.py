@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Node
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
@@ -89,3 +91,9 @@ def test_routes_are_behind_a_login_and_lead_to_what_there_is() -> None:
 )
 def test_elasticsearch_logins(url: str, bare: str, login: str) -> None:
     assert elasticsearch_logins([url]) == [{"name": "elasticsearch-1", "url": bare, "login": login}]
+
+
+def test_the_playbook_for_images_brings_those_of_the_monitoring() -> None:
+    playbook = Path(__file__).resolve().parents[2] / "playbooks" / "images.yml"
+    roles = yaml.safe_load(playbook.read_text())[0]["roles"]
+    assert tuple(next(role["vars"]["__monitoring"] for role in roles if "vars" in role)) == BASIC

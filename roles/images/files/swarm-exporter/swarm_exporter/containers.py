@@ -43,8 +43,8 @@ class Fixed:
 
 
 def parse_time(text: str) -> float:
-    """The Engine API's time (nanoseconds, UTC) as a Unix time."""
-    return datetime.fromisoformat(text.replace("Z", "")[:26] + "+00:00").timestamp()
+    """The Engine API's time as a Unix time."""
+    return datetime.fromisoformat(text).timestamp()
 
 
 def task_of(labels: Mapping[str, str], name: str, node: str) -> tuple[str, str, str]:

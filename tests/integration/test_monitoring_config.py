@@ -1,0 +1,220 @@
+"""The monitoring's files as their own programs read them: promtool, amtool, the blackbox exporter's check."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import yaml
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render as render_compose
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLE = ROOT / "roles" / "monitoring"
+SECRET = "not-to-be-seen"
+NAMES = (
+    "prometheus",
+    "alertmanager",
+    "grafana",
+    "node-exporter",
+    "blackbox-exporter",
+    "swarm-exporter",
+    "mysqld-exporter",
+    "elasticsearch-exporter",
+)
+PAGES = {"prometheus": "p.example", "alertmanager": "a.example", "grafana": "g.example"}
+EVERYTHING = {
+    "monitoring_images": {name: {"ref": f"registry:5000/{name}@sha256:0"} for name in NAMES},
+    "monitoring_hosts": PAGES,
+    "monitoring_slack_webhook_url": f"https://slack.example/{SECRET}",
+    "monitoring_webhook_url": f"https://hook.example/{SECRET}",
+    "monitoring_deadman_url": f"https://deadman.example/{SECRET}",
+    "monitoring_mail": {
+        "to": "a@example.com",
+        "from": "b@example.com",
+        "smarthost": "mail.example.com:587",
+        "username": "u",
+        "password": SECRET,
+    },
+    "monitoring_registry_metrics": "172.30.0.2:5001",
+    "monitoring_mysql_endpoints": [{"name": "main", "host": "db.example.com", "username": "u", "password": SECRET}],
+    "monitoring_elasticsearch_urls": [f"https://u:{SECRET}@search.example.com:9200"],
+}
+LITTLE = {"monitoring_images": {name: {"ref": f"registry:5000/{name}@sha256:0"} for name in NAMES if name != "grafana"}}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What the role hands to ``swarm_stack``."""
+
+    compose: dict[str, Any]
+    configs: dict[str, str]
+    secrets: dict[str, str]
+
+
+def render(directory: Path, variables: dict[str, Any], *, own_ca: bool = True) -> Rendered:
+    (directory / "grafana.password").write_text(SECRET)
+    (directory / "templates").symlink_to(ROLE / "templates")
+    secrets = {
+        "ca": {"certificate": "the CA"},
+        "certificates": {"proxy": {"given": not own_ca}},
+        "passwords": {"grafana": {"file": str(directory / "grafana.password")}},
+    }
+    wanted = ("compose", "configs", "secrets")
+    values = ("lookup('ansible.builtin.template', 'compose.yml.j2')", "__monitoring_configs", "__monitoring_secrets")
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars_files": [f"{ROLE}/defaults/main.yml", f"{ROLE}/vars/main.yml"],
+        "tasks": [
+            {
+                "fungap.swarm.config_files": {
+                    "files": [
+                        {"path": f"{directory}/{name}.json", "content": f"{{{{ {value} | to_json }}}}"}
+                        for name, value in zip(wanted, values, strict=True)
+                    ]
+                }
+            }
+        ],
+    }
+    (directory / "play.yml").write_text(json.dumps([play]))
+    (directory / "variables.json").write_text(
+        json.dumps(
+            {
+                "monitoring_secrets": secrets,
+                "role_path": str(ROLE),
+                "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+                **variables,
+            }
+        )
+    )
+    command = ["ansible-playbook", "-i", "localhost,", "-c", "local", f"-e@{directory}/variables.json"]
+    done = subprocess.run(
+        [*command, f"{directory}/play.yml"],
+        cwd=ROOT,
+        env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    text, configs, contents = (json.loads((directory / f"{name}.json").read_text()) for name in wanted)
+    return Rendered(render_compose("monitoring", text, configs, contents).compose, configs, contents)
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    return render(tmp_path_factory.mktemp("everything"), EVERYTHING)
+
+
+@pytest.fixture(scope="module")
+def little(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """Without Grafana, receivers, pages, databases; with a certificate of one's own."""
+    return render(tmp_path_factory.mktemp("little"), LITTLE, own_ca=False)
+
+
+def check(image: str, program: str, arguments: list[str], rendered: Rendered, directory: Path) -> str:
+    """Run a program of the image over the files, which lie where the compose file puts them; return its output."""
+    client = docker.from_env()
+    tags = [tag for found in client.images.list(f"fungap/{image}") for tag in found.tags]
+    if not tags:
+        pytest.fail(f"there is no image fungap/{image} on this machine: ansible-playbook playbooks/images.yml")
+    binds = []
+    for service in rendered.compose["services"].values():
+        for reference in service.get("configs", []):
+            file = directory / reference["source"]
+            file.write_text(rendered.configs[reference["source"]])
+            binds.append(f"{file}:{reference['target']}:ro")
+    for name in rendered.secrets:
+        (directory / name).write_text(SECRET)
+        binds.append(f"{directory / name}:/run/secrets/{name}:ro")
+    output: bytes = client.containers.run(
+        tags[0],
+        arguments,
+        entrypoint=program,
+        volumes=sorted(set(binds)),
+        remove=True,
+        network_mode="none",
+        stderr=True,
+    )
+    return output.decode()
+
+
+@pytest.mark.parametrize("which", ["everything", "little"])
+def test_prometheus_takes_its_files(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    rendered = request.getfixturevalue(which)
+    output = check("prometheus", "promtool", ["check", "config", "/etc/prometheus/prometheus.yml"], rendered, tmp_path)
+    assert "prometheus.yml is valid prometheus config file syntax" in output
+    assert output.count("rules found") == len(list((ROLE / "files" / "rules").glob("*.yml")))
+
+
+@pytest.mark.parametrize("which", ["everything", "little"])
+def test_alertmanager_takes_its_file(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    rendered = request.getfixturevalue(which)
+    output = check("alertmanager", "amtool", ["check-config", "/etc/alertmanager/alertmanager.yml"], rendered, tmp_path)
+    assert "SUCCESS" in output
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [("alertname=HostCpuHigh severity=critical node=worker1", "people"), ("alertname=Deadman", "deadman")],
+)
+def test_who_gets_an_alert(labels: str, receiver: str, everything: Rendered, tmp_path: Path) -> None:
+    arguments = ["config", "routes", "test", "--config.file=/etc/alertmanager/alertmanager.yml", *labels.split()]
+    assert check("alertmanager", "amtool", arguments, everything, tmp_path).strip() == receiver
+
+
+def test_every_receiver_is_told(everything: Rendered, little: Rendered) -> None:
+    people, deadman = yaml.safe_load(everything.configs["alertmanager.yml"])["receivers"]
+    assert set(people) == {"name", "slack_configs", "webhook_configs", "email_configs"}
+    assert set(deadman) == {"name", "webhook_configs"}
+    assert yaml.safe_load(little.configs["alertmanager.yml"])["receivers"] == [{"name": "people"}, {"name": "deadman"}]
+
+
+def test_the_blackbox_exporter_takes_its_file(everything: Rendered, tmp_path: Path) -> None:
+    arguments = ["--config.file=/etc/blackbox/blackbox.yml", "--config.check"]
+    assert "Config file is ok" in check("blackbox-exporter", "/bin/blackbox_exporter", arguments, everything, tmp_path)
+
+
+def test_secrets_are_in_secrets_alone(everything: Rendered) -> None:
+    assert SECRET not in json.dumps([everything.compose, everything.configs])
+    assert all(SECRET in content for content in everything.secrets.values())
+
+
+def test_what_is_not_there_is_not_named(little: Rendered) -> None:
+    assert little.secrets == {}
+    assert not {"grafana.ini", "ca.crt"} & set(little.configs)
+    assert not {"grafana", "mysqld-exporter", "elasticsearch-1"} & set(little.compose["services"])
+    jobs = [job["job_name"] for job in yaml.safe_load(little.configs["prometheus.yml"])["scrape_configs"]]
+    assert jobs == ["exporters", "apps", "routes"]
+
+
+def test_services_are_confined(everything: Rendered) -> None:
+    for name, service in everything.compose["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["deploy"]["endpoint_mode"] == "dnsrr", name
+        assert service["deploy"]["resources"]["limits"]["memory"], name
+        assert service["healthcheck"]["test"], name
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name
+        assert service["user"] == "0:0" or "docker.sock" not in json.dumps(service), name
+    assert "docker.sock" not in json.dumps(everything.compose["services"]["prometheus"])
+
+
+def test_grafana_lets_nobody_in_and_calls_nobody(everything: Rendered) -> None:
+    ini = everything.configs["grafana.ini"]
+    for section, setting in (
+        ("auth.anonymous", "enabled = false"),
+        ("analytics", "reporting_enabled = false"),
+        ("analytics", "check_for_updates = false"),
+        ("news", "news_feed_enabled = false"),
+        ("users", "allow_sign_up = false"),
+        ("security", "admin_password = $__file{/run/secrets/grafana_password}"),
+    ):
+        assert setting in ini.partition(f"[{section}]\n")[2].partition("\n[")[0]

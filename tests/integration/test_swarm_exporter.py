@@ -1,0 +1,435 @@
+"""swarm-exporter on real engines: what it tells of containers, rollouts, nodes and the proxy's log; its cost."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+ROOT = Path(__file__).resolve().parents[2]
+Run = Callable[..., dict[str, Any]]
+ENGINE_PORT, SWARM_PORT = 9180, 9181
+SOCKET = "/var/run/docker.sock:/var/run/docker.sock"
+CERTIFICATES = "/var/lib/docker/swarm/certificates"
+REQUEST = {"host": "web.localhost", "status": 200, "request_time": 0.2, "uri": "/"}
+REQUESTS = [
+    *[REQUEST] * 20,
+    *[{**REQUEST, "status": 502}] * 3,
+    *[{**REQUEST, "host": "evil.example", "status": 421}] * 2,
+]
+TALKER = (
+    f"import json, time\nfor one in {REQUESTS!r}: print(json.dumps(one), flush=True)\nprint('no request', flush=True)\n"
+)
+EXPORTER = {
+    "user": "0:0",
+    "read_only": True,
+    "cap_drop": ["ALL"],
+    "networks": ["monitoring"],
+    "volumes": [SOCKET, f"{CERTIFICATES}:{CERTIFICATES}:ro"],
+}
+LABELS = {"io.fungap.metrics.port": str(ENGINE_PORT), "io.fungap.metrics.kind": "exporter"}
+LIMITS = {"limits": {"cpus": "0.5", "memory": "64M"}}
+
+
+def exporters(image: str) -> dict[str, Any]:
+    """The exporters as a platform runs them; the ports are for this test."""
+
+    def deploy(*constraints: str) -> dict[str, Any]:
+        placement = {"constraints": list(constraints)}
+        return {
+            "mode": "global",
+            "endpoint_mode": "dnsrr",
+            "labels": LABELS,
+            "placement": placement,
+            "resources": LIMITS,
+        }
+
+    def port(published: int) -> list[dict[str, Any]]:
+        return [{"target": ENGINE_PORT, "published": published, "mode": "host"}]
+
+    return {
+        "engine-exporter": {
+            **EXPORTER,
+            "image": image,
+            "environment": {"MODE": "engine"},
+            "ports": port(ENGINE_PORT),
+            "deploy": deploy(),
+        },
+        "swarm-exporter": {
+            **EXPORTER,
+            "image": image,
+            "environment": {"MODE": "swarm"},
+            "ports": port(SWARM_PORT),
+            "deploy": deploy("node.role == manager"),
+        },
+    }
+
+
+def apps(image: str) -> dict[str, Any]:
+    """A service that is well and busy, one that ends again and again, one that wants too much memory, and a proxy."""
+
+    def service(code: str, memory: str = "64M", **more: Any) -> dict[str, Any]:
+        deploy = {
+            "endpoint_mode": "dnsrr",
+            "placement": {"constraints": ["node.hostname == worker1"]},
+            "restart_policy": {"delay": "1s"},
+            "resources": {"limits": {"cpus": "0.25", "memory": memory}},
+            **more.pop("deploy", {}),
+        }
+        return {"image": image, "entrypoint": ["python3", "-c", code], "networks": ["public"], "deploy": deploy, **more}
+
+    labels = {
+        "io.fungap.metrics.port": "3000",
+        "io.fungap.metrics.kind": "app",
+        "io.fungap.metrics.path": "/figures",
+        "io.fungap.hosts": "web.localhost",
+        "io.fungap.probe.path": "/health",
+    }
+    check = {"test": ["CMD", "test", "-d", "/tmp"], "interval": "1s"}
+    return {
+        "web": service(
+            "while True: pass",
+            healthcheck=check,
+            deploy={"labels": labels, "replicas": 1, "update_config": {"failure_action": "pause", "monitor": "2s"}},
+        ),
+        "ending": service("import time; time.sleep(1); raise SystemExit(3)"),
+        "hungry": service("x = bytearray(500_000_000)", memory="32M"),
+        "proxy": service(TALKER + "time.sleep(3600)", labels={"io.fungap.access-log": "json"}),
+    }
+
+
+class Figures:
+    """What one scrape told."""
+
+    def __init__(self, text: str) -> None:
+        families = text_string_to_metric_families(text)
+        self.samples = [sample for family in families for sample in family.samples]
+
+    def all(self, name: str, **labels: str) -> list[Any]:
+        return [one for one in self.samples if one.name == name and labels.items() <= one.labels.items()]
+
+    def __call__(self, name: str, **labels: str) -> float | None:
+        """The value of the one sample with these labels; None where there is none."""
+        found = self.all(name, **labels)
+        assert len(found) <= 1, found
+        return float(found[0].value) if found else None
+
+
+def copy_image(lab: Any, image: str) -> None:
+    """Load it into all nodes, with its name."""
+    lab.copy_image(image, *lab.nodes)
+    for node in lab.nodes.values():
+        node.api.tag(lab.outer.images.get(image).id, *image.split(":"))
+
+
+class Site:
+    """A manager and a worker with the exporters."""
+
+    def __init__(self, lab: Any, image: str) -> None:
+        self.lab, self.image = lab, image
+        self.manager, self.worker = lab.start("manager1", "worker1")
+        copy_image(lab, image)
+        api = self.manager.api
+        api.init_swarm(advertise_addr=self.manager.address, listen_addr=f"{self.manager.address}:2377")
+        self.worker.api.join_swarm(
+            remote_addrs=[f"{self.manager.address}:2377"],
+            join_token=api.inspect_swarm()["JoinTokens"]["Worker"],
+            listen_addr=f"{self.worker.address}:2377",
+            advertise_addr=self.worker.address,
+        )
+
+    def deploy(self, stack: str, services: dict[str, Any]) -> None:
+        own = {name: {"name": name, "driver": "overlay"} for name in {one["networks"][0] for one in services.values()}}
+        compose = yaml.safe_dump({"version": "3.8", "services": services, "networks": own})
+        command = ["docker", "--host", f"unix://{self.manager.socket}", "stack", "deploy", "--resolve-image", "never"]
+        done = subprocess.run(
+            [*command, "-c", "-", stack], input=compose, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+
+    def get(self, node: Any, port: int, path: str) -> str:
+        connection = http.client.HTTPConnection(node.address, port, timeout=15)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        assert answer.status == 200, text
+        return text
+
+    def scrape(self, node: Any, port: int = ENGINE_PORT) -> Figures:
+        return Figures(self.get(node, port, "/metrics"))
+
+    def swarm(self) -> Figures:
+        return self.scrape(self.manager, SWARM_PORT)
+
+    def discovered(self, what: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.get(self.manager, SWARM_PORT, f"/sd/{what}"))
+        return sorted(found, key=lambda one: str(one["labels"].get("instance")))
+
+
+def wait(what: Callable[[], Any], seconds: float = 60) -> Any:
+    """Ask until the answer is true; the last error or answer says why it never was."""
+    end, last = time.monotonic() + seconds, None
+    while time.monotonic() < end:
+        try:
+            last = what()
+        except (OSError, AssertionError, http.client.HTTPException) as error:
+            last = error
+        if last and not isinstance(last, Exception):
+            return last
+        time.sleep(0.5)
+    raise TimeoutError(f"not so after {seconds} s: {last!r}")
+
+
+@pytest.fixture(scope="module")
+def image(run_module: Run) -> str:
+    """The exporter's image, by the catalog."""
+    text = (ROOT / "roles/images/defaults/main.yml").read_text().replace("{{ role_path }}", str(ROOT / "roles/images"))
+    made = run_module("image_catalog", {"catalog": yaml.safe_load(text)["images_catalog"], "names": ["swarm-exporter"]})
+    assert "images" in made, made
+    return str(made["images"]["swarm-exporter"]["image"])
+
+
+@pytest.fixture(scope="module")
+def site(shared_engines: Any, image: str) -> Iterator[Site]:
+    site = Site(shared_engines, image)
+    site.deploy("monitoring", exporters(image))
+    for node, port in ((site.manager, ENGINE_PORT), (site.manager, SWARM_PORT), (site.worker, ENGINE_PORT)):
+        wait(lambda node=node, port=port: site.scrape(node, port).all("swarm_exporter_scrape_duration_seconds"))
+    wait(lambda: site.scrape(site.worker)("engine_info"))
+    site.deploy("shop", apps(image))
+    wait(lambda: site.swarm()("swarm_service_replicas_running", stack="shop", service="web") == 1)
+    return site
+
+
+def test_a_busy_container(site: Site) -> None:
+    web = {"node": "worker1", "stack": "shop", "service": "web", "task": "web.1", "image": site.image}
+    name = "container_cpu_usage_seconds_total"
+    before = wait(lambda: site.scrape(site.worker)(name, **web))
+    start = time.monotonic()
+    time.sleep(4)
+    used = (site.scrape(site.worker)(name, **web) - before) / (time.monotonic() - start)
+    assert 0.1 < used < 0.35, "its limit is 0.25"
+    now = site.scrape(site.worker)
+    assert now("container_spec_cpu_limit_cores", **web) == 0.25
+    assert now("container_spec_memory_limit_bytes", **web) == 64 * 1024**2
+    assert 1e6 < now("container_memory_working_set_bytes", **web) <= now("container_memory_usage_bytes", **web) < 64e6
+    assert time.time() - 120 < now("container_start_time_seconds", **web) < time.time()
+    assert wait(lambda: site.scrape(site.worker)("container_healthy", **web)) == 1
+    assert now("container_healthy", stack="shop", service="proxy") is None, "it has no health check"
+    assert now("container_restarts_total", **web) == now("container_oom_kills_total", **web) == 0
+    exporter = now.all("container_network_transmit_bytes_total", service="engine-exporter")[0]
+    assert exporter.labels["task"] == "engine-exporter.worker1"
+    assert exporter.value > 1000
+
+
+def test_the_engine(site: Site) -> None:
+    now = site.scrape(site.worker)
+    version = site.worker.api.version()
+    assert now("engine_info", node="worker1", version=version["Version"], api_version=version["ApiVersion"]) == 1
+    assert now("engine_containers", node="worker1", state="running") >= 3
+    certificate = now("swarm_node_certificate_expiry_timestamp_seconds", node="worker1")
+    assert 80 * 86400 < certificate - time.time() < 91 * 86400, "swarm's own are valid for 90 days"
+    size, free = (now(f"node_docker_filesystem_{what}_bytes", node="worker1") for what in ("size", "avail"))
+    disk = os.statvfs("/var/lib/docker")
+    assert size == disk.f_blocks * disk.f_frsize
+    assert free == pytest.approx(disk.f_bavail * disk.f_frsize, rel=0.1)
+    assert not now.all("swarm_exporter_errors_total", what="stats")
+    assert now("process_resident_memory_bytes") < 64 * 1024**2
+
+
+def test_what_ends_by_itself_is_counted(site: Site) -> None:
+    task = {"stack": "shop", "service": "ending", "task": "ending.1"}
+    wait(lambda: (site.scrape(site.worker)("container_restarts_total", **task) or 0) >= 2)
+    assert site.swarm()("swarm_service_tasks_failed", stack="shop", service="ending") >= 2
+    assert site.scrape(site.worker)("container_oom_kills_total", **task) == 0
+
+
+def test_what_wants_too_much_memory_is_counted(site: Site) -> None:
+    task = {"stack": "shop", "service": "hungry", "task": "hungry.1"}
+    wait(lambda: (site.scrape(site.worker)("container_oom_kills_total", **task) or 0) >= 1)
+
+
+def test_the_proxys_requests(site: Site) -> None:
+    requests = {"node": "worker1", "host": "web.localhost"}
+    wait(lambda: site.scrape(site.worker)("proxy_requests_total", **requests, code="502"))
+    now = site.scrape(site.worker)
+    assert now("proxy_requests_total", **requests, code="200") == 20
+    assert now("proxy_requests_total", **requests, code="502") == 3
+    assert now("proxy_requests_total", node="worker1", host="other", code="421") == 2
+    assert now("proxy_request_duration_seconds_count", **requests) == 23
+    assert now("proxy_request_duration_seconds_sum", **requests) == pytest.approx(4.6)
+    assert now("proxy_request_duration_seconds_bucket", **requests, le="0.25") == 23
+    assert now("proxy_request_duration_seconds_bucket", **requests, le="0.1") == 0
+    assert now("swarm_exporter_errors_total", what="access_log_line") == 1
+
+
+def test_the_swarm(site: Site) -> None:
+    now = site.swarm()
+    assert now("swarm_manager_has_leader", node="manager1") == now("swarm_node_is_leader", node="manager1") == 1
+    assert now("swarm_node_info", node="worker1", role="worker", address=site.worker.address) == 1
+    assert now("swarm_node_state", node="worker1", state="ready") == 1
+    assert now("swarm_node_availability", node="worker1", availability="drain") == 0
+    assert now("swarm_node_reachable", node="manager1") == 1
+    exporter = {"stack": "monitoring", "service": "engine-exporter"}
+    assert now("swarm_service_replicas_desired", **exporter) == now("swarm_service_replicas_running", **exporter) == 2
+    assert now("swarm_service_tasks", **exporter, state="running") == 2
+    assert now("swarm_service_update_state", **exporter, state="none") == 1
+    assert now("swarm_ca_certificate_expiry_timestamp_seconds") > time.time() + 365 * 86400
+    assert not now.all("swarm_exporter_errors_total")
+
+
+def test_a_revision(site: Site) -> None:
+    def record(number: int, verdict: str, kind: str) -> None:
+        labels = {"io.fungap.stack": "shop", "io.fungap.revision": str(number), "io.fungap.verdict": verdict}
+        site.manager.api.create_config(f"fungap.shop.{number}", json.dumps({"kind": kind}), labels=labels)
+
+    record(1, "converged", "site")
+    wait(lambda: site.swarm()("swarm_stack_revision", stack="shop") == 1, seconds=5)
+    record(2, "converged", "deploy")
+    record(3, "rolled_back", "deploy")
+    wait(lambda: site.swarm()("swarm_stack_revision", stack="shop") == 2, seconds=5)
+    when = site.swarm()("swarm_stack_revision_timestamp_seconds", stack="shop", kind="deploy")
+    assert time.time() - 30 < when < time.time()
+
+
+def test_what_is_to_be_scraped_and_probed(site: Site) -> None:
+    found = site.discovered("exporters")
+    nodes = {"engine-exporter.manager1", "engine-exporter.worker1", "swarm-exporter.manager1"}
+    assert {one["labels"]["instance"] for one in found} == nodes
+    (app,) = site.discovered("apps")
+    address, port = app["targets"][0].split(":")
+    assert port == "3000"
+    (task,) = site.manager.api.tasks(filters={"service": "shop_web", "desired-state": "running"})
+    assert task["NetworksAttachments"][0]["Addresses"] == [f"{address}/24"]
+    assert app["labels"] == {
+        "__metrics_path__": "/figures",
+        "job": "web",
+        "instance": "web.1",
+        "node": "worker1",
+        "stack": "shop",
+        "service": "web",
+        "task": "web.1",
+    }
+    route = {"host": "web.localhost", "stack": "shop", "path": "/health"}
+    assert site.discovered("routes") == [{"targets": ["web.localhost"], "labels": route}]
+
+
+def test_a_rollout_that_fails(site: Site) -> None:
+    changed = apps(site.image)
+    changed["web"]["entrypoint"] = ["false"]
+    site.deploy("shop", changed)
+    web = {"stack": "shop", "service": "web"}
+    wait(lambda: site.swarm()("swarm_service_update_state", **web, state="paused") == 1)
+    now = site.swarm()
+    assert now("swarm_service_update_state", **web, state="updating") == 0
+    assert time.time() - 60 < now("swarm_service_update_timestamp_seconds", **web) < time.time()
+    assert now("swarm_service_replicas_running", **web) == 0
+    assert now("swarm_service_tasks_failed", **web) >= 1
+
+
+def test_an_engine_that_is_too_slow_costs_figures_not_the_scrape(site: Site) -> None:
+    """All of the engine's answers stop; then they come again."""
+    process = docker.from_env().containers.get(site.worker.container).top(ps_args="-eo pid,comm")["Processes"]
+    (pid,) = [int(pid) for pid, name in process if name == "dockerd"]
+    running = site.scrape(site.worker)("engine_containers", node="worker1", state="running")
+    subprocess.run(["kill", "-STOP", str(pid)], check=True)
+    try:
+        start = time.monotonic()
+        stopped = site.scrape(site.worker)
+        assert time.monotonic() - start < 9, "Prometheus gives up after 10 s"
+    finally:
+        subprocess.run(["kill", "-CONT", str(pid)], check=True)
+    assert stopped("engine_info", node="worker1") == 1
+    assert stopped("swarm_exporter_errors_total", node="worker1", mode="engine", what="containers") == 1
+    assert running
+    wait(lambda: site.scrape(site.worker)("engine_containers", node="worker1", state="running"), seconds=15)
+
+
+def test_a_node_that_died(site: Site) -> None:
+    site.lab.stop("worker1")
+    wait(lambda: site.swarm()("swarm_node_state", node="worker1", state="down") == 1)
+    now = site.swarm()
+    assert now("swarm_node_state", node="worker1", state="ready") == 0
+    exporter = {"stack": "monitoring", "service": "engine-exporter"}
+    wait(lambda: site.swarm()("swarm_service_replicas_running", **exporter) == 1)
+    assert [one["labels"]["instance"] for one in site.discovered("exporters")] == [
+        "engine-exporter.manager1",
+        "swarm-exporter.manager1",
+    ]
+
+
+# --- the cost ---
+
+CONTAINERS = 60
+INTERVAL_SECONDS = 15
+SCRAPES = 30
+ENGINE_PROCESSES = ("dockerd", "containerd", "containerd-shim")
+
+
+def engine_seconds(container: str) -> float:
+    """CPU seconds of a node's engine so far: of its daemons and of the shims beside its containers."""
+    ticks = 0
+    for pid, name in docker.from_env().containers.get(container).top(ps_args="-eo pid,comm")["Processes"]:
+        if name.startswith(ENGINE_PROCESSES):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def test_the_cost_of_sixty_containers(engines: Any, image: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (node,) = engines.start("one")
+    copy_image(engines, image)
+    api = node.api
+    limits = api.create_host_config(
+        mem_limit="64m", binds=[SOCKET], read_only=True, cap_drop=["ALL"], port_bindings={ENGINE_PORT: ENGINE_PORT}
+    )
+    own = api.create_container(image, name="exporter", ports=[ENGINE_PORT], host_config=limits)
+    api.start(own)
+    for number in range(CONTAINERS):
+        sleeper = api.create_container(
+            image,
+            name=f"sleeper{number}",
+            entrypoint=["sleep", "3600"],
+            host_config=api.create_host_config(mem_limit="16m"),
+        )
+        api.start(sleeper)
+
+    def scrape() -> Figures:
+        connection = http.client.HTTPConnection(node.address, ENGINE_PORT, timeout=15)
+        connection.request("GET", "/metrics")
+        return Figures(connection.getresponse().read().decode())
+
+    wait(lambda: scrape()("engine_containers", state="running") == CONTAINERS + 1)
+    time.sleep(5)
+    idle_from = engine_seconds(node.container)
+    time.sleep(SCRAPES)
+    engine_from, before, start = engine_seconds(node.container), scrape(), time.monotonic()
+    idle = engine_from - idle_from
+    durations = []
+    for _ in range(SCRAPES):
+        durations.append(scrape()("swarm_exporter_scrape_duration_seconds") or 0)
+        time.sleep(max(0.0, start + len(durations) - time.monotonic()))
+    after, engine = scrape(), engine_seconds(node.container) - engine_from - idle
+    assert len(after.all("container_cpu_usage_seconds_total")) == CONTAINERS + 1
+    name = "process_cpu_seconds_total"
+    cpu = (after(name) - before(name)) / (SCRAPES + 1)  # type: ignore[operator]
+    memory = after("process_resident_memory_bytes") or 0
+    with capsys.disabled():
+        print(
+            f"\nswarm-exporter, {CONTAINERS} containers: {cpu * 1000:.1f} ms CPU a scrape,"
+            f" {cpu / INTERVAL_SECONDS:.2%} of a core at {INTERVAL_SECONDS} s; RSS {memory / 1024**2:.1f} MiB;"
+            f" a scrape takes {sorted(durations)[SCRAPES // 2] * 1000:.0f} ms; the engine spends"
+            f" {engine / SCRAPES * 1000:.1f} ms CPU a scrape, {engine / SCRAPES / INTERVAL_SECONDS:.2%} of a core"
+        )
+    assert cpu / INTERVAL_SECONDS < 0.01
+    assert memory < 64 * 1024**2

@@ -1,0 +1,80 @@
+"""Logs of services, as the Engine API gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.logs import (
+    LogLine,
+    latest,
+    parse_duration,
+    parse_line,
+    task_names,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.status import log_lines
+
+WHEN = "2026-11-22T15:00:00.123456789Z"
+DETAILS = "com.docker.swarm.node.id=n1,com.docker.swarm.service.id=s1,com.docker.swarm.task.id=t1"
+NODES = {"n1": "worker1"}
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("2d", 172800)])
+def test_durations(text: str, seconds: int) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["10", "10 m", "m", "yesterday", "1.5h", "10m!"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(PlatformError, match="as 10m"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "parsed"),
+    [
+        (f"{WHEN} {DETAILS} hello  world", LogLine(WHEN, "web.1", "worker1", "hello  world")),
+        (f"{WHEN} {DETAILS} ", LogLine(WHEN, "web.1", "worker1", "")),
+        (f"{WHEN} {DETAILS} \x1b[31mred\x1b[0m\tand\x07\r\n", LogLine(WHEN, "web.1", "worker1", "red\tand")),
+        (
+            f"{WHEN} {DETAILS.replace('t1', 'abcdefghijklmnop').replace('n1', 'gone')} x",
+            LogLine(WHEN, "abcdefghijkl", "gone", "x"),
+        ),
+        ("what is this", None),
+        ("", None),
+    ],
+)
+def test_a_line(line: str, parsed: LogLine | None) -> None:
+    assert parse_line(line, {"t1": "web.1"}, NODES) == parsed
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ({"ID": "t1", "ServiceID": "s1", "Slot": 2, "NodeID": "n1"}, "web.2"),
+        ({"ID": "t1", "ServiceID": "s1", "NodeID": "n1"}, "web.worker1"),
+        ({"ID": "t1", "ServiceID": "s1"}, "web.?"),
+    ],
+)
+def test_names_of_tasks(task: dict[str, Any], name: str) -> None:
+    service = {"ID": "s1", "Spec": {"Name": "shop_web", "Labels": {"com.docker.stack.namespace": "shop"}}}
+    assert task_names([service], [task, {"ID": "t2", "ServiceID": "other"}], NODES) == {"t1": name}
+
+
+def test_the_latest_lines_of_all_tasks_in_order() -> None:
+    lines = [LogLine(f"2026-11-22T15:00:0{second}Z", "web.1", "a", str(second)) for second in (3, 1, 4, 2)]
+    assert [line.text for line in latest(lines, 3)] == ["2", "3", "4"]
+
+
+def test_columns() -> None:
+    rows = [
+        {"when": WHEN, "task": "web.1", "node": "worker1", "text": "up"},
+        {"when": WHEN, "task": "web.10", "node": "a", "text": ""},
+    ]
+    assert log_lines(rows) == [
+        "2026-11-22T15:00:00.123Z  web.1   worker1  up",
+        "2026-11-22T15:00:00.123Z  web.10  a",
+    ]
+    assert log_lines([]) == ["Nothing was logged."]
