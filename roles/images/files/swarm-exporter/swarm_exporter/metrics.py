@@ -22,6 +22,15 @@ class Metric:
     labels: tuple[str, ...]
     help: str
 
+    @property
+    def samples(self) -> dict[str, tuple[str, ...]]:
+        """The names of its samples, with their labels."""
+        if self.kind != "histogram":
+            return {self.name: self.labels}
+        return {
+            f"{self.name}_{part}": self.labels + ("le",) * (part == "bucket") for part in ("bucket", "sum", "count")
+        }
+
 
 class Sample(NamedTuple):
     """``labels``: values in the order of the metric's labels."""
