@@ -200,7 +200,7 @@ DEPLOY, ROLLBACK, SWARM_ROLLBACK = (
     ' max by (stack, service) (swarm_service_update_state{state=~"rollback_.*"}) == 1',
 )
 ROLLOUTS = [
-    annotation("Deploys", "blue", DEPLOY, "Deploy: {{stack}}", "A new revision of {{stack}} is in force ({{kind}})."),
+    annotation("Deploys", "blue", DEPLOY, "Deploy: {{stack}}", "A new revision of {{stack}} is in force."),
     annotation("Rollbacks", "orange", ROLLBACK, "Rollback: {{stack}}", "An operator went back to an earlier revision."),
     annotation(
         "Failed rollouts",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ..load.live import TOLD, Live, Settings, settings, tell
+from ..load.live import TOLD, Live, Settings, settings, tell, wait_for
 from .prometheus import Prometheus
 
 NAME = "mo-platform"
@@ -40,7 +40,9 @@ def live() -> Iterator[Live]:
 
 @pytest.fixture(scope="session")
 def prometheus(live: Live) -> Prometheus:
-    return Prometheus(live)
+    found = Prometheus(live)
+    wait_for("Prometheus and its first scrapes", lambda: bool(found.query("up")), 120)
+    return found
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
