@@ -18,6 +18,9 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "roles/images/files/swarm-exporter"))
+from swarm_exporter.metrics import ALL as METRICS
+
 REFERENCE = ROOT / "docs" / "reference"
 COLLECTION = "fungap.swarm"
 KINDS = {"module": "modules", "role": "roles", "filter": "filters", "lookup": "lookups", "callback": "callbacks"}
@@ -67,8 +70,24 @@ def render(described: Mapping[str, Mapping[str, Doc]]) -> dict[str, str]:
             lines = list(_role(name, entry) if kind == "role" else _plugin(name, entry))
             pages[f"{folder}/{name}.md"] = "\n".join(lines) + "\n"
             index.append(f"- [{name}]({folder}/{name}.md): {_summary(kind, entry)}")
+    pages["metrics.md"] = "\n".join(_metrics()) + "\n"
+    index += ["", "## metrics", "", "- [metrics](metrics.md): What swarm-exporter tells Prometheus"]
     pages["README.md"] = "\n".join(index) + "\n"
     return pages
+
+
+def _metrics() -> Iterator[str]:
+    yield from ("# Metrics of swarm-exporter", "", "What the program tells of itself (`process_*`) comes beside.")
+    modes = {
+        "engine": "On every node: of its engine and its containers",
+        "swarm": "On every manager: of the swarm",
+        "both": "In both modes",
+    }
+    for mode, title in modes.items():
+        yield from ("", f"## {title}", "", "| metric | type | labels | what |", "| --- | --- | --- | --- |")
+        for metric in sorted((one for one in METRICS if one.mode == mode), key=lambda one: one.name):
+            labels = ", ".join(f"`{label}`" for label in metric.labels)
+            yield f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |"
 
 
 def _summary(kind: str, entry: Doc) -> str:

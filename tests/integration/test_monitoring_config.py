@@ -167,7 +167,7 @@ def test_alertmanager_takes_its_file(which: str, request: pytest.FixtureRequest,
 )
 def test_who_gets_an_alert(labels: str, receiver: str, everything: Rendered, tmp_path: Path) -> None:
     arguments = ["config", "routes", "test", "--config.file=/etc/alertmanager/alertmanager.yml", *labels.split()]
-    assert check("alertmanager", "amtool", arguments, everything, tmp_path).strip() == receiver
+    assert receiver in check("alertmanager", "amtool", arguments, everything, tmp_path).splitlines()
 
 
 def test_every_receiver_is_told(everything: Rendered, little: Rendered) -> None:

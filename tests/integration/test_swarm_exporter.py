@@ -8,6 +8,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,15 @@ def copy_image(lab: Any, image: str) -> None:
         node.api.tag(lab.outer.images.get(image).id, *image.split(":"))
 
 
+def get(address: str, port: int, path: str = "/metrics") -> str:
+    connection = http.client.HTTPConnection(address, port, timeout=15)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    assert answer.status == 200, text
+    return text
+
+
 class Site:
     """A manager and a worker with the exporters."""
 
@@ -157,22 +167,14 @@ class Site:
         )
         assert done.returncode == 0, done.stderr
 
-    def get(self, node: Any, port: int, path: str) -> str:
-        connection = http.client.HTTPConnection(node.address, port, timeout=15)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        assert answer.status == 200, text
-        return text
-
     def scrape(self, node: Any, port: int = ENGINE_PORT) -> Figures:
-        return Figures(self.get(node, port, "/metrics"))
+        return Figures(get(node.address, port))
 
     def swarm(self) -> Figures:
         return self.scrape(self.manager, SWARM_PORT)
 
     def discovered(self, what: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(self.get(self.manager, SWARM_PORT, f"/sd/{what}"))
+        found: list[dict[str, Any]] = json.loads(get(self.manager.address, SWARM_PORT, f"/sd/{what}"))
         return sorted(found, key=lambda one: str(one["labels"].get("instance")))
 
 
@@ -337,22 +339,47 @@ def test_a_rollout_that_fails(site: Site) -> None:
     assert now("swarm_service_tasks_failed", **web) >= 1
 
 
-def test_an_engine_that_is_too_slow_costs_figures_not_the_scrape(site: Site) -> None:
-    """All of the engine's answers stop; then they come again."""
-    process = docker.from_env().containers.get(site.worker.container).top(ps_args="-eo pid,comm")["Processes"]
-    (pid,) = [int(pid) for pid, name in process if name == "dockerd"]
-    running = site.scrape(site.worker)("engine_containers", node="worker1", state="running")
-    subprocess.run(["kill", "-STOP", str(pid)], check=True)
+@contextmanager
+def stopped(node: Any, program: str, word: str = "") -> Iterator[None]:
+    """A node's only process of a program (with a word in its command line) doesn't go on meanwhile."""
+    processes = docker.from_env().containers.get(node.container).top(ps_args="-ww -eo pid,args")["Processes"]
+    (pid,) = [pid for pid, line in processes if Path(line.split()[0]).name.startswith(program) and word in line]
+    subprocess.run(["kill", "-STOP", pid], check=True)
     try:
-        start = time.monotonic()
-        stopped = site.scrape(site.worker)
-        assert time.monotonic() - start < 9, "Prometheus gives up after 10 s"
+        yield
     finally:
-        subprocess.run(["kill", "-CONT", str(pid)], check=True)
-    assert stopped("engine_info", node="worker1") == 1
-    assert stopped("swarm_exporter_errors_total", node="worker1", mode="engine", what="containers") == 1
-    assert running
-    wait(lambda: site.scrape(site.worker)("engine_containers", node="worker1", state="running"), seconds=15)
+        subprocess.run(["kill", "-CONT", pid], check=True)
+
+
+def timed_scrape(site: Site, node: Any, port: int = ENGINE_PORT) -> Figures:
+    start = time.monotonic()
+    found = site.scrape(node, port)
+    assert time.monotonic() - start < 9, "Prometheus gives up after 10 s"
+    return found
+
+
+def test_a_container_that_does_not_answer_costs_its_own_figures(site: Site) -> None:
+    (silent,) = site.worker.api.containers(filters={"label": "com.docker.swarm.service.name=shop_proxy"})
+    name, proxy = "container_memory_usage_bytes", {"service": "proxy"}
+    assert site.scrape(site.worker)(name, **proxy)
+    with stopped(site.worker, "containerd-shim", silent["Id"]):
+        found = timed_scrape(site, site.worker)
+        assert found(name, **proxy) is None
+        assert found(name, service="engine-exporter"), "the others are there"
+        assert found("container_restarts_total", **proxy) == 0
+        assert found("swarm_exporter_errors_total", node="worker1", mode="engine", what="stats") == 1
+    wait(lambda: site.scrape(site.worker)(name, **proxy))
+
+
+def test_an_engine_that_does_not_answer_costs_figures_not_the_scrape(site: Site) -> None:
+    name = "engine_containers"
+    assert site.scrape(site.worker)(name, node="worker1", state="running")
+    with stopped(site.worker, "dockerd"):
+        found = timed_scrape(site, site.worker)
+    assert found("engine_info", node="worker1") == 1
+    assert not found.all(name)
+    assert found("swarm_exporter_errors_total", node="worker1", mode="engine", what="containers") == 1
+    wait(lambda: site.scrape(site.worker)(name, node="worker1", state="running"), seconds=15)
 
 
 def test_a_node_that_died(site: Site) -> None:
@@ -366,6 +393,25 @@ def test_a_node_that_died(site: Site) -> None:
         "engine-exporter.manager1",
         "swarm-exporter.manager1",
     ]
+
+
+def test_managers_without_a_leader(site: Site) -> None:
+    """The worker comes back, becomes a second manager, and dies again: no quorum."""
+    docker.from_env().containers.get(site.worker.container).start()
+    site.lab.wait("worker1")
+    wait(lambda: site.swarm()("swarm_node_state", node="worker1", state="ready") == 1)
+    api = site.manager.api
+    (found,) = [one for one in api.nodes() if one["Description"]["Hostname"] == "worker1"]
+    api.update_node(found["ID"], found["Version"]["Index"], {**found["Spec"], "Role": "manager"})
+    follower = wait(lambda: site.scrape(site.worker, SWARM_PORT))
+    assert follower("swarm_manager_has_leader", node="worker1") == 1
+    assert follower("swarm_node_is_leader", node="worker1") == 0
+    assert not follower.all("swarm_node_info"), "the leader tells it"
+    assert json.loads(get(site.worker.address, SWARM_PORT, "/sd/routes")) == site.discovered("routes")
+
+    site.lab.stop("worker1")
+    wait(lambda: timed_scrape(site, site.manager, SWARM_PORT)("swarm_manager_has_leader", node="manager1") == 0)
+    assert timed_scrape(site, site.manager, SWARM_PORT)("swarm_node_is_leader", node="manager1") == 0
 
 
 # --- the cost ---
@@ -386,50 +432,90 @@ def engine_seconds(container: str) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def cpu_and_memory(before: Figures, after: Figures) -> tuple[float, float]:
+    """CPU seconds a scrape, and MiB."""
+    name = "process_cpu_seconds_total"
+    return (
+        ((after(name) or 0) - (before(name) or 0)) / (SCRAPES + 1),
+        (after("process_resident_memory_bytes") or 0) / 1024**2,
+    )
+
+
 def test_the_cost_of_sixty_containers(engines: Any, image: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both modes on one node whose engine runs the 60 tasks of a service."""
     (node,) = engines.start("one")
     copy_image(engines, image)
     api = node.api
-    limits = api.create_host_config(
-        mem_limit="64m", binds=[SOCKET], read_only=True, cap_drop=["ALL"], port_bindings={ENGINE_PORT: ENGINE_PORT}
+    api.init_swarm(advertise_addr=node.address, listen_addr=f"{node.address}:2377")
+    for mode, port in (("engine", ENGINE_PORT), ("swarm", SWARM_PORT)):
+        limits = api.create_host_config(
+            mem_limit="64m", binds=[SOCKET], read_only=True, cap_drop=["ALL"], port_bindings={ENGINE_PORT: port}
+        )
+        api.start(api.create_container(image, environment={"MODE": mode}, ports=[ENGINE_PORT], host_config=limits))
+    sleeper = {"Image": image, "Command": ["sleep", "3600"], "Init": False}
+    resources = {"Limits": {"MemoryBytes": 16 * 1024**2}}
+    api.create_service(
+        {"ContainerSpec": sleeper, "Resources": resources},
+        name="sleeper",
+        mode={"Replicated": {"Replicas": CONTAINERS}},
     )
-    own = api.create_container(image, name="exporter", ports=[ENGINE_PORT], host_config=limits)
-    api.start(own)
-    for number in range(CONTAINERS):
-        sleeper = api.create_container(
-            image,
-            name=f"sleeper{number}",
-            entrypoint=["sleep", "3600"],
-            host_config=api.create_host_config(mem_limit="16m"),
-        )
-        api.start(sleeper)
 
-    def scrape() -> Figures:
-        connection = http.client.HTTPConnection(node.address, ENGINE_PORT, timeout=15)
-        connection.request("GET", "/metrics")
-        return Figures(connection.getresponse().read().decode())
+    def scrape(port: int) -> Figures:
+        return Figures(get(node.address, port))
 
-    wait(lambda: scrape()("engine_containers", state="running") == CONTAINERS + 1)
+    def measure(port: int) -> tuple[list[Figures], float]:
+        """The scrapes, and the engine's CPU seconds beyond what it needs without them."""
+        idle_from = engine_seconds(node.container)
+        time.sleep(SCRAPES)
+        engine_from, start = engine_seconds(node.container), time.monotonic()
+        found = []
+        for number in range(SCRAPES + 2):
+            found.append(scrape(port))
+            time.sleep(max(0.0, start + (number + 1) * SCRAPES / (SCRAPES + 2) - time.monotonic()))
+        return found, (engine_seconds(node.container) - engine_from - (engine_from - idle_from)) / len(found)
+
+    running = CONTAINERS + 2
+    wait(lambda: scrape(ENGINE_PORT)("engine_containers", state="running") == running, seconds=150)
     time.sleep(5)
-    idle_from = engine_seconds(node.container)
-    time.sleep(SCRAPES)
-    engine_from, before, start = engine_seconds(node.container), scrape(), time.monotonic()
-    idle = engine_from - idle_from
-    durations = []
-    for _ in range(SCRAPES):
-        durations.append(scrape()("swarm_exporter_scrape_duration_seconds") or 0)
-        time.sleep(max(0.0, start + len(durations) - time.monotonic()))
-    after, engine = scrape(), engine_seconds(node.container) - engine_from - idle
-    assert len(after.all("container_cpu_usage_seconds_total")) == CONTAINERS + 1
-    name = "process_cpu_seconds_total"
-    cpu = (after(name) - before(name)) / (SCRAPES + 1)  # type: ignore[operator]
-    memory = after("process_resident_memory_bytes") or 0
-    with capsys.disabled():
-        print(
-            f"\nswarm-exporter, {CONTAINERS} containers: {cpu * 1000:.1f} ms CPU a scrape,"
-            f" {cpu / INTERVAL_SECONDS:.2%} of a core at {INTERVAL_SECONDS} s; RSS {memory / 1024**2:.1f} MiB;"
-            f" a scrape takes {sorted(durations)[SCRAPES // 2] * 1000:.0f} ms; the engine spends"
-            f" {engine / SCRAPES * 1000:.1f} ms CPU a scrape, {engine / SCRAPES / INTERVAL_SECONDS:.2%} of a core"
-        )
-    assert cpu / INTERVAL_SECONDS < 0.01
-    assert memory < 64 * 1024**2
+    for mode, port, name, series in (
+        ("engine", ENGINE_PORT, "container_cpu_usage_seconds_total", running),
+        ("swarm", SWARM_PORT, "swarm_service_tasks", 9),
+    ):
+        found, engine = measure(port)
+        assert len(found[-1].all(name)) == series
+        assert not found[-1].all("swarm_exporter_errors_total")
+        cpu, memory = cpu_and_memory(found[0], found[-1])
+        durations = sorted(one("swarm_exporter_scrape_duration_seconds") or 0 for one in found)
+        with capsys.disabled():
+            print(
+                f"\nswarm-exporter, {mode}, {CONTAINERS} containers: {cpu * 1000:.1f} ms CPU a scrape, "
+                f"{cpu / INTERVAL_SECONDS:.2%} of a core at {INTERVAL_SECONDS} s; RSS {memory:.1f} MiB; "
+                f"a scrape takes {durations[SCRAPES // 2] * 1000:.0f} ms; the engine spends {engine * 1000:.1f} ms CPU "
+                f"a scrape, {engine / INTERVAL_SECONDS:.2%} of a core"
+            )
+        assert cpu / INTERVAL_SECONDS < 0.01
+        assert memory < 64
+
+
+def test_the_machines_own_engine(image: str) -> None:
+    """Another version than the nodes'."""
+    outer = docker.from_env()
+    running = outer.containers.run(
+        image, detach=True, read_only=True, cap_drop=["ALL"], volumes=[SOCKET], ports={ENGINE_PORT: ("127.0.0.1", None)}
+    )
+    try:
+        running.reload()
+        port = int(running.ports[f"{ENGINE_PORT}/tcp"][0]["HostPort"])
+
+        def scrape() -> Figures:
+            return Figures(get("127.0.0.1", port))
+
+        wait(lambda: scrape()("engine_info", version=outer.version()["Version"]))
+        now = scrape()
+        own = {"stack": "", "service": "", "task": running.name}
+        assert now("container_cpu_usage_seconds_total", **own) > 0
+        assert now("container_memory_working_set_bytes", **own) > 1e6
+        assert now("container_network_receive_bytes_total", **own) > 0
+        assert not now.all("swarm_exporter_errors_total")
+    finally:
+        running.remove(force=True)

@@ -257,6 +257,8 @@ def test_requests_are_counted_by_host_and_code() -> None:
     found = {(one.name, *one.labels[1:]): one.value for one in log.samples("n")}
     assert found["proxy_requests_total", "web.localhost", "200"] == 3
     assert found["proxy_requests_total", "web.localhost", "502"] == 1
+    assert found["proxy_requests_total", "web.localhost", "503"] == 0, "told before the first"
+    assert ("proxy_requests_total", "other", "503") not in found
     assert found["proxy_requests_total", "other", "421"] == 1
     assert found["proxy_requests_total", "other", "400"] == 1
     assert not any("evil" in key for key in found)

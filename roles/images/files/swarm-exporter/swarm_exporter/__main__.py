@@ -64,6 +64,7 @@ def _json(value: Any) -> tuple[str, bytes]:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 120  # of a connection that nobody uses
+    wbufsize = 65536  # head and body go together
     server: Server
 
     def do_GET(self) -> None:

@@ -17,6 +17,8 @@ OTHER = "other"
 # What the proxy answers where it routes nothing: whatever host was asked for, it is not one of ours.
 UNROUTED = (400, 421)
 HOSTS_MAX = 500
+# A host has these from its first request on: a series that begins with the first error hides it from rate().
+CODES = ("200", "500", "502", "503", "504")
 
 
 def take_lines(buffer: bytearray) -> Iterator[bytes]:
@@ -51,6 +53,8 @@ class AccessLog:
             known = host in self._durations or len(self._durations) < HOSTS_MAX
             if status in UNROUTED or not host or not known:
                 host = OTHER
+            if host != OTHER and host not in self._durations:
+                self._requests.update({(host, code): 0 for code in CODES})
             self._requests[host, str(status)] += 1
             self._durations.setdefault(host, [0] * (len(BUCKETS) + 1))[bisect_left(BUCKETS, seconds)] += 1
             self._seconds[host] = self._seconds.get(host, 0.0) + seconds

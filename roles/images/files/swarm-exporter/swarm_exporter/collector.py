@@ -8,12 +8,11 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
@@ -25,27 +24,14 @@ from swarm_exporter.certificate import expiry
 from swarm_exporter.engine import Engine, EngineError
 from swarm_exporter.metrics import Sample
 
-T = TypeVar("T")
-
-# The containers are asked about for so long; Prometheus itself gives up after 10 s.
+# For so long after a scrape's begin another container is asked about; Prometheus itself gives up after 10 s.
 BUDGET_SECONDS = 5.0
 WORKERS = 4
 # A manager without quorum takes 20 s to say who it is.
 PATIENCE_SECONDS = 30.0
-SLOW_SECONDS = 600.0  # for what hardly ever changes
-SAMPLES = {
-    name: (metric, labels)
-    for metric in metrics.ALL
-    for name, labels in (
-        {
-            f"{metric.name}_bucket": (*metric.labels, "le"),
-            f"{metric.name}_sum": metric.labels,
-            f"{metric.name}_count": metric.labels,
-        }
-        if metric.kind == "histogram"
-        else {metric.name: metric.labels}
-    ).items()
-}
+# What hardly ever changes, and says so by an event if at all, is asked for so seldom.
+SLOW_SECONDS = 600.0
+SAMPLES = {name: (metric, labels) for metric in metrics.ALL for name, labels in metric.samples.items()}
 
 
 @dataclass(frozen=True)
@@ -56,25 +42,6 @@ class Identity:
     node_id: str
     version: str
     api_version: str
-
-
-class Remembered:
-    """A value that is asked for again after ``seconds``, or when it was forgotten."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._value: Any = None
-        self._until = 0.0
-
-    def get(self, ask: Callable[[], T]) -> T:
-        if time.monotonic() >= self._until:
-            until = time.monotonic() + self.seconds
-            self._value, self._until = ask(), until
-        value: T = self._value
-        return value
-
-    def forget(self) -> None:
-        self._until = 0.0
 
 
 class Exporter(Collector):
@@ -184,7 +151,7 @@ class EngineExporter(Exporter):
         self._fixed.clear()
 
     def samples(self, identity: Identity) -> Iterator[Sample]:
-        node = identity.node
+        node, deadline = identity.node, time.monotonic() + BUDGET_SECONDS
         yield Sample("engine_info", (node, identity.version, identity.api_version), 1)
         with self.counted("certificate"):
             if self.certificate.exists():
@@ -203,7 +170,6 @@ class EngineExporter(Exporter):
             yield from c.state_samples(found, node)
             tasks = c.newest(found)
             yield from self.mishaps.samples(tasks, node)
-            deadline = time.monotonic() + BUDGET_SECONDS
             running = [one for one in tasks if one.state == "running"]
             for samples in self._pool.map(lambda one: self._usage(one, node, deadline), running):
                 yield from samples
@@ -229,7 +195,7 @@ class EngineExporter(Exporter):
         """What ran before is followed from now on; of what came later nothing is left out."""
         logs = {one.id: one for one in found if one.has_access_log}
         with self._lock:
-            self._known = set(logs) if self._known is None else self._known & set(logs)
+            self._known = set(logs) if self._known is None else self._known & (set(logs) | self._following)
         for one in logs.values():
             if one.state == "running":
                 self._follow_log(one.id)
@@ -262,16 +228,15 @@ class SwarmExporter(Exporter):
     event_filter = {"type": ["config"]}
 
     def __init__(self, engine: Engine) -> None:
-        self._revisions = Remembered(SLOW_SECONDS)
-        self._authority = Remembered(SLOW_SECONDS)
+        self._slow: list[Sample] = []
+        self._slow_until = 0.0
         super().__init__(engine)
 
     def on_event(self, event: c.Json, identity: Identity) -> None:  # noqa: ARG002
-        self._revisions.forget()
+        self.forget()
 
     def forget(self) -> None:
-        self._revisions.forget()
-        self._authority.forget()
+        self._slow_until = 0.0
 
     def samples(self, identity: Identity) -> Iterator[Sample]:
         leads = None
@@ -279,21 +244,28 @@ class SwarmExporter(Exporter):
             leads = swarm.is_leader(self.engine.get(f"/nodes/{identity.node_id}"))
         yield Sample("swarm_manager_has_leader", (identity.node,), leads is not None)
         yield Sample("swarm_node_is_leader", (identity.node,), bool(leads))
-        if not leads:
-            return
-        with self.counted("swarm"):
-            state = self.state()
-            yield from swarm.node_samples(state.nodes)
-            yield from swarm.service_samples(state)
-        with self.counted("revisions"):
-            yield from swarm.revision_samples(self._revisions.get(self._ask_revisions))
-        with self.counted("authority"):
-            pem = self._authority.get(lambda: self.engine.get("/swarm"))["TLSInfo"]["TrustRoot"]
-            yield Sample("swarm_ca_certificate_expiry_timestamp_seconds", (), expiry(pem))
+        if leads:
+            with self.counted("swarm"):
+                state = self.state()
+                yield from swarm.node_samples(state.nodes)
+                yield from swarm.service_samples(state)
+                yield from self._slow_samples()
 
     def state(self) -> swarm.Swarm:
         return swarm.Swarm(*(self.engine.get(path) for path in ("/nodes", "/services", "/tasks")))
 
-    def _ask_revisions(self) -> list[swarm.Revision]:
-        filters = {"label": [swarm.STACK_LABEL]}
-        return swarm.revisions_in_force(self.engine.get("/configs", filters=filters))
+    def _slow_samples(self) -> list[Sample]:
+        if time.monotonic() >= self._slow_until:
+            # Before it is asked for: an event that comes meanwhile must not be lost.
+            self._slow_until = time.monotonic() + SLOW_SECONDS
+            try:
+                configs = self.engine.get("/configs", filters={"label": [swarm.STACK_LABEL]})
+                authority = self.engine.get("/swarm")["TLSInfo"]["TrustRoot"]
+                self._slow = [
+                    *swarm.revision_samples(swarm.revisions_in_force(configs)),
+                    Sample("swarm_ca_certificate_expiry_timestamp_seconds", (), expiry(authority)),
+                ]
+            except Exception:
+                self.forget()
+                raise
+        return self._slow

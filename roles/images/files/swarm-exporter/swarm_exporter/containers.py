@@ -136,8 +136,8 @@ class Mishaps:
             self._asked.add(container)
         elif action == "oom":
             self.oom_kills[task_of(attributes, attributes.get("name", ""), node)] += 1
-        elif action == "die":
-            if container in self._unhealthy or container not in self._asked:
+        elif action in ("die", "destroy"):
+            if action == "die" and (container in self._unhealthy or container not in self._asked):
                 self.restarts[task_of(attributes, attributes.get("name", ""), node)] += 1
             self._asked.discard(container)
             self._unhealthy.discard(container)

@@ -22,6 +22,15 @@ class Metric:
     labels: tuple[str, ...]
     help: str
 
+    @property
+    def samples(self) -> dict[str, tuple[str, ...]]:
+        """The names of its samples, with their labels."""
+        if self.kind != "histogram":
+            return {self.name: self.labels}
+        return {
+            f"{self.name}_{part}": self.labels + ("le",) * (part == "bucket") for part in ("bucket", "sum", "count")
+        }
+
 
 class Sample(NamedTuple):
     """``labels``: values in the order of the metric's labels."""
@@ -31,90 +40,61 @@ class Sample(NamedTuple):
     value: float
 
 
-def _metrics(kind: str, mode: str, *rows: tuple[str, tuple[str, ...], str]) -> list[Metric]:
-    return [Metric(name, kind, mode, labels, text) for name, labels, text in rows]
+Row = tuple[str, tuple[str, ...], str]  # name, labels, what it is
+
+ENGINE: list[Row] = [
+    ("engine_info", ("node", "version", "api_version"), "The engine that answers; always 1."),
+    ("engine_containers", ("node", "state"), "Containers by state, ended ones too."),
+    ("container_cpu_usage_seconds_total", CONTAINER, "CPU time used."),
+    ("container_memory_usage_bytes", CONTAINER, "Memory in use, page cache included."),
+    ("container_memory_working_set_bytes", CONTAINER, "Memory in use without idle page cache."),
+    ("container_spec_memory_limit_bytes", CONTAINER, "The memory limit; missing where there is none."),
+    ("container_spec_cpu_limit_cores", CONTAINER, "The CPU limit in cores; missing where there is none."),
+    ("container_network_receive_bytes_total", CONTAINER, "Bytes received, all networks."),
+    ("container_network_transmit_bytes_total", CONTAINER, "Bytes sent, all networks."),
+    ("container_blkio_read_bytes_total", CONTAINER, "Bytes read from block devices."),
+    ("container_blkio_write_bytes_total", CONTAINER, "Bytes written to block devices."),
+    ("container_start_time_seconds", CONTAINER, "When the container was started, as a Unix time."),
+    ("container_healthy", CONTAINER, "1 healthy, 0 not or not yet; missing without a health check."),
+    ("container_restarts_total", CONTAINER, "Ends by itself or as unhealthy, since the exporter began."),
+    ("container_oom_kills_total", CONTAINER, "Processes killed for want of memory, since then."),
+    ("proxy_requests_total", ("node", "host", "code"), "Requests in the proxy's access log; other: unknown hosts."),
+    ("proxy_request_duration_seconds", ("node", "host"), "How long they took."),
+    ("swarm_node_certificate_expiry_timestamp_seconds", ("node",), "When the node's own certificate ends."),
+    ("node_docker_filesystem_size_bytes", ("node",), "Size of the file system that holds the engine's data."),
+    ("node_docker_filesystem_avail_bytes", ("node",), "What is free there."),
+]
+SWARM: list[Row] = [
+    ("swarm_manager_has_leader", ("node",), "Whether this manager knows a leader that answers."),
+    ("swarm_node_is_leader", ("node",), "Whether this manager leads. The leader alone tells the rest."),
+    ("swarm_node_info", ("node", "role", "engine_version", "address"), "A member of the swarm; always 1."),
+    ("swarm_node_state", ("node", "state"), "1 for the state that it is in."),
+    ("swarm_node_availability", ("node", "availability"), "1 for the availability that it has."),
+    ("swarm_node_reachable", ("node",), "Whether a manager is reachable for the others."),
+    ("swarm_service_replicas_desired", SERVICE, "Tasks that should run."),
+    ("swarm_service_replicas_running", SERVICE, "Tasks that do, on nodes that are not down."),
+    ("swarm_service_tasks", (*SERVICE, "state"), "Tasks that should run, by the state that they are in."),
+    ("swarm_service_tasks_failed", SERVICE, "Failed and rejected tasks in the swarm's history."),
+    ("swarm_service_update_state", (*SERVICE, "state"), "1 for the last update's state; none: there was none."),
+    ("swarm_service_update_timestamp_seconds", SERVICE, "When the last update ended or, while it runs, began."),
+    ("swarm_stack_revision", ("stack",), "Number of the revision in force."),
+    ("swarm_stack_revision_timestamp_seconds", ("stack", "kind"), "When it was deployed; kind: by what."),
+    ("swarm_ca_certificate_expiry_timestamp_seconds", (), "When the certificate of the swarm's CA ends."),
+]
+BOTH: list[Row] = [
+    ("swarm_exporter_scrape_duration_seconds", ("node", "mode"), "How long this scrape took."),
+    ("swarm_exporter_errors_total", ("node", "mode", "what"), "What could not be found out, by what was asked."),
+]
+
+
+def _kind(name: str) -> str:
+    if name == "proxy_request_duration_seconds":
+        return "histogram"
+    return "counter" if name.endswith("_total") else "gauge"
 
 
 ALL = [
-    *_metrics(
-        "gauge",
-        "engine",
-        ("engine_info", ("node", "version", "api_version"), "The engine that answers; always 1."),
-        ("engine_containers", ("node", "state"), "Containers by state, ended ones too."),
-        ("container_memory_usage_bytes", CONTAINER, "Memory in use, page cache included."),
-        (
-            "container_memory_working_set_bytes",
-            CONTAINER,
-            "Memory in use without idle page cache: what a limit hits.",
-        ),
-        ("container_spec_memory_limit_bytes", CONTAINER, "The memory limit; missing where there is none."),
-        ("container_spec_cpu_limit_cores", CONTAINER, "The CPU limit in cores; missing where there is none."),
-        ("container_start_time_seconds", CONTAINER, "When the container was started, as a Unix time."),
-        ("container_healthy", CONTAINER, "1 healthy, 0 unhealthy or starting; missing where there is no health check."),
-        ("swarm_node_certificate_expiry_timestamp_seconds", ("node",), "When the node's own certificate ends."),
-        ("node_docker_filesystem_size_bytes", ("node",), "Size of the file system that holds the engine's data."),
-        ("node_docker_filesystem_avail_bytes", ("node",), "What is free there."),
-    ),
-    *_metrics(
-        "counter",
-        "engine",
-        ("container_cpu_usage_seconds_total", CONTAINER, "CPU time used."),
-        ("container_network_receive_bytes_total", CONTAINER, "Bytes received, all networks."),
-        ("container_network_transmit_bytes_total", CONTAINER, "Bytes sent, all networks."),
-        ("container_blkio_read_bytes_total", CONTAINER, "Bytes read from block devices."),
-        ("container_blkio_write_bytes_total", CONTAINER, "Bytes written to block devices."),
-        (
-            "container_restarts_total",
-            CONTAINER,
-            "Ends by itself or as unhealthy, since the exporter began.",
-        ),
-        ("container_oom_kills_total", CONTAINER, "Processes killed for want of memory, since the exporter began."),
-        (
-            "proxy_requests_total",
-            ("node", "host", "code"),
-            "Requests in the proxy's access log; other: unknown hosts.",
-        ),
-    ),
-    *_metrics(
-        "histogram",
-        "engine",
-        ("proxy_request_duration_seconds", ("node", "host"), "How long they took."),
-    ),
-    *_metrics(
-        "gauge",
-        "swarm",
-        ("swarm_manager_has_leader", ("node",), "Whether this manager knows a leader that answers."),
-        (
-            "swarm_node_is_leader",
-            ("node",),
-            "Whether this manager is the leader, who alone tells the rest.",
-        ),
-        ("swarm_node_info", ("node", "role", "engine_version", "address"), "A member of the swarm; always 1."),
-        ("swarm_node_state", ("node", "state"), "1 for the state that it is in."),
-        ("swarm_node_availability", ("node", "availability"), "1 for the availability that it has."),
-        ("swarm_node_reachable", ("node",), "Whether a manager is reachable for the others."),
-        ("swarm_service_replicas_desired", SERVICE, "Tasks that should run."),
-        ("swarm_service_replicas_running", SERVICE, "Tasks that do, on nodes that are not down."),
-        ("swarm_service_tasks", (*SERVICE, "state"), "Tasks that should run, by the state that they are in."),
-        ("swarm_service_tasks_failed", SERVICE, "Failed and rejected tasks in the swarm's history."),
-        (
-            "swarm_service_update_state",
-            (*SERVICE, "state"),
-            "1 for the state of the last update (none: there was none).",
-        ),
-        ("swarm_service_update_timestamp_seconds", SERVICE, "When the last update ended or, while it runs, began."),
-        ("swarm_stack_revision", ("stack",), "Number of the revision in force."),
-        ("swarm_stack_revision_timestamp_seconds", ("stack", "kind"), "When it was deployed; kind: by what."),
-        ("swarm_ca_certificate_expiry_timestamp_seconds", (), "When the certificate of the swarm's CA ends."),
-    ),
-    *_metrics(
-        "gauge",
-        "both",
-        ("swarm_exporter_scrape_duration_seconds", ("node", "mode"), "How long this scrape took."),
-    ),
-    *_metrics(
-        "counter",
-        "both",
-        ("swarm_exporter_errors_total", ("node", "mode", "what"), "What could not be found out, by what was asked."),
-    ),
+    Metric(name, _kind(name), mode, labels, text)
+    for mode, rows in (("engine", ENGINE), ("swarm", SWARM), ("both", BOTH))
+    for name, labels, text in rows
 ]
