@@ -45,7 +45,7 @@ class Identity:
 
 
 class Exporter(Collector):
-    """Common to both modes. ``event_types``: the events that are followed, as a filter of ``GET /events``."""
+    """Common to both modes. ``event_filter``: the events that are followed, as ``GET /events`` takes it."""
 
     mode = ""
     event_filter: dict[str, list[str]] = {}
@@ -107,7 +107,7 @@ class Exporter(Collector):
                     if not event:
                         self.forget()
                         continue
-                    # The engine takes a time with its nanoseconds as the last that is known, inclusive.
+                    # Where to go on after a break: just behind this one.
                     seconds, nanoseconds = divmod(event["timeNano"] + 1, 10**9)
                     since = f"{seconds}.{nanoseconds:09}"
                     with self.counted("event"):
