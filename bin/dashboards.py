@@ -171,7 +171,7 @@ def variable(name: str, label: str, query: str, description: str) -> builder.Que
     """Values to choose from; several, and all of them at first."""
     made = builder.QueryVariable(name).label(label).description(description).datasource(PROMETHEUS)
     made = made.query({"query": query, "refId": name}).refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-    made = made.sort(model.VariableSort.NATURAL_ASC).multi(True).include_all(True).all_value(".*")
+    made = made.sort(model.VariableSort.NATURAL_ASC).multi(True).include_all(True)
     return made.current(model.VariableOption(True, ["All"], ["$__all"]))
 
 
