@@ -526,7 +526,7 @@ def test_global_services_and_networks(swarm: Swarm, deploy: Run) -> None:
 
 
 def test_logs_of_all_tasks_on_all_nodes_in_order_of_time(deploy: Run, run_module: Run, swarm: Swarm) -> None:
-    talk = "for n in 1 2 3 4 5; do echo line $n; sleep 0.2; done; exec sleep 1000"
+    talk = "for n in 1 2 3 4 5; do echo line $$n; sleep 0.2; done; exec sleep 1000"
     quiet = service("echo 'from \x1b[31manother\x1b[0m service'; exec sleep 1000")
     ok(deploy("talk", {"services": {"web": service(talk), "other": quiet}}), changed=True)
     sockets = {"manager_sockets": [swarm.manager.socket]}
