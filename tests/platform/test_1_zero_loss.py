@@ -9,9 +9,6 @@ from collections import Counter
 from ..load.live import Live, Run, check, tell
 from ..waiting import wait_for
 
-# After so long the edge has given up what it had sent to a node that is silent.
-NOTICED_SECONDS = 15
-
 
 def ok(run: Run) -> None:
     assert run.code == 0, run.output[-4000:]
@@ -103,5 +100,4 @@ def test_a_worker_vanishes_silently(live: Live) -> None:
     # Over a kept connection a GET is sent again as well, but the next one may lead there, too.
     assert "new" not in by_kind
     assert report["kinds"]["new"]["slowest"] < 5, "a new connection gets to a node that is there"
-    assert last < NOTICED_SECONDS
     assert load.posts_done_twice == {}
