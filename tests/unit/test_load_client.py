@@ -124,11 +124,11 @@ def test_a_post_is_never_sent_again(tls: Any, monkeypatch: pytest.MonkeyPatch) -
         bodies.append(body)
 
     one = run(tls, http1(note), "post")["kinds"]["post"]
-    assert one["sent"] == len(bodies) == len(set(bodies)) >= 4
+    assert one["sent"] == len(bodies) == len(set(bodies)) > 0
     assert one["good"] == one["cut"] == 0
     assert sum(one["failures"].values()) == one["sent"]
     one = run(tls, http1(echo), "post")["kinds"]["post"]
-    assert one["sent"] == one["good"] >= 4
+    assert one["sent"] == one["good"] > 0
     one = run(tls, http1(lambda body: echo(body.replace(b"a", b"b"))), "post")["kinds"]["post"]
     assert one["failures"] == {"another content than asked for": one["sent"]}
 
