@@ -124,8 +124,8 @@ class Live:
         listing = json.loads(self._ansible("ansible-inventory", "--list").stdout)
         self.managers: list[str] = listing["swarm_managers"]["hosts"]
         self.workers: list[str] = listing.get("swarm_workers", {}).get("hosts", [])
-        variables = listing["_meta"]["hostvars"]
-        self.base: dict[str, Any] = variables[self.managers[0]]["apps"][APP]
+        self.variables: dict[str, Any] = listing["_meta"]["hostvars"][self.managers[0]]
+        self.base: dict[str, Any] = self.variables["apps"][APP]
 
     @property
     def nodes(self) -> list[str]:
