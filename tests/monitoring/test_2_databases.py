@@ -20,7 +20,8 @@ SEARCH_HOST, SEARCH_PORT = "172.30.20.1", 18601
 SERVER = f"""
 FROM BASE
 RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends mariadb-server
-RUN install -d -o mysql /run/mysqld && printf '%s\\n' "CREATE USER exporter IDENTIFIED BY '{PASSWORD.replace('"', chr(92) + '"')}';" \\
+RUN install -d -o mysql /run/mysqld
+RUN printf '%s\\n' "CREATE USER exporter IDENTIFIED BY '{PASSWORD.replace('"', chr(92) + '"')}';" \\
     "GRANT PROCESS, REPLICATION CLIENT, SELECT ON *.* TO exporter;" > /init.sql
 CMD ["mariadbd", "--user=mysql", "--bind-address=0.0.0.0", "--init-file=/init.sql"]
 """
