@@ -152,10 +152,15 @@ class Live:
             check=False,
         )
 
-    def play(self, playbook: str, *arguments: str) -> None:
-        """A playbook that has to succeed."""
+    def output(self, playbook: str, *arguments: str) -> str:
+        """What a playbook prints, which has to succeed."""
         done = self._ansible("ansible-playbook", str(ROOT / playbook), *arguments)
         assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+        return done.stdout
+
+    def play(self, playbook: str, *arguments: str) -> None:
+        """A playbook that has to succeed."""
+        self.output(playbook, *arguments)
 
     def up(self) -> None:
         if self.where.is_ours:
