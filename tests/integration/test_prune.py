@@ -538,7 +538,7 @@ class Deploy:
 
     def operation(self) -> ImageCatalog:
         defaults = {"contexts": {}, "names": None, "source": "pull", "archive_dir": None, "generation": ""}
-        return ImageCatalog({**defaults, "push_names": None, "missing": "fail", **self.params})
+        return ImageCatalog({**defaults, "optional": [], "push_names": None, "missing": "fail", **self.params})
 
     def prune(self, run_module: Run, **more: Any) -> dict[str, Any]:
         done = run_module("registry_prune", arguments(self.registry, needed=self.needed, **more))
