@@ -19,11 +19,13 @@ import os
 import platform
 import re
 import resource
+import signal
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,8 +40,9 @@ SCRIPT, SCRIPT_SUBNET = "bench-sh", "172.31.77"
 COMMUNITY, COMMUNITY_SUBNET = "bench-cd", "172.31.78"
 IMAGES = ("node", "registry", "proxy", "express-app")
 # What the project promises: own time / peer's time.
-PROMISES = {"cold": 1.5, "no-op": 0.5, "rollout": 1.15}
+PROMISES = {"cold": 1.5, "no-op": 0.5, "rollout": 1.15, "rollback": 1.25}
 DEADLINE_SECONDS = 900
+SETTLE_SECONDS = 45
 
 
 class BenchError(Exception):
@@ -202,19 +205,48 @@ class Own:
 
     def bare_update(self, number: int) -> None:
         """The same by the Docker CLI, which waits too."""
-        socket = f"unix:///run/{OWN}/manager1/docker.sock"
-        command = [
+        run([*self.docker, "service", "update", "--quiet", "--env-add", f"ROUND={number}", "web_web"], "bare-update")
+
+    def rollback(self) -> int:
+        """Back to the revision before."""
+        return changed(
+            self._playbook("playbooks/rollback.yml", "own-rollback", "--extra-vars", json.dumps({"app": "web"}))
+        )
+
+    def bare_rollback(self) -> None:
+        """The same by the Docker CLI."""
+        run([*self.docker, "service", "rollback", "--quiet", "web_web"], "bare-rollback")
+
+    @property
+    def docker(self) -> list[str]:
+        """The Docker CLI, speaking to the manager, with the registry's login."""
+        return [
             "docker",
+            "--config",
+            f"/etc/{OWN}/registry-client",
             "--host",
-            socket,
-            "service",
-            "update",
-            "--quiet",
-            "--env-add",
-            f"ROUND={number}",
-            "web_web",
+            f"unix:///run/{OWN}/manager1/docker.sock",
         ]
-        run(command, "bare-update")
+
+    @contextmanager
+    def clients(self, what: str) -> Iterator[dict[str, Any]]:
+        """Requests at a steady rate while something is done; filled with the counts afterwards."""
+        authority = self.inventory / ".secrets" / "ca.crt"
+        command = [tool("python"), str(ROOT / "tests/load/client.py"), "--address", f"127.0.0.1:{OWN_HTTPS}"]
+        command += ["--host", "web.localhost", "--ca", str(authority)]
+        client = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        report: dict[str, Any] = {}
+        try:
+            if not client.stdout or not client.stdout.readline():
+                raise BenchError(f"{what}: the load client gets no good answers")
+            yield report
+        finally:
+            client.send_signal(signal.SIGINT)
+            output, errors = client.communicate(timeout=120)
+        if not output.splitlines():
+            raise BenchError(f"{what}: {errors[-2000:]}")
+        report.update(json.loads(output.splitlines()[-1]))
+        say(f"{what}: sent {report['sent']}, good {report['good']}")
 
     def down(self) -> None:
         confirmation = json.dumps({"reset_confirmed": OWN, "reset_volumes": True})
@@ -360,15 +392,77 @@ def measure_rollout(rounds: int) -> str:
     # Without the default's pauses, which both would spend alike: what is ours shows more against less.
     own = Own(replicas=6, update={"parallelism": 2, "delay_seconds": 0})
     ours, theirs = Series("deploy.yml"), Series("docker service update")
+    back, their_back = Series("rollback.yml"), Series("docker service rollback")
     own.down()
     own.up()
     own.deploy(0)
     for number in range(1, 2 * rounds, 2):
         timed(theirs, partial(own.bare_update, number))
+        timed(their_back, own.bare_rollback)
         timed(ours, partial(own.deploy, number + 1))
+        timed(back, own.rollback)
     own.down()
     title = "## Rollout of 6 replicas, two at a time, each watched for 30 s"
-    return "\n\n".join([title, table(ours, theirs), ratio("rollout", ours, theirs)])
+    rollback = [table(back, their_back), ratio("rollback", back, their_back)]
+    return "\n\n".join([title, table(ours, theirs), ratio("rollout", ours, theirs), *rollback])
+
+
+def measure_lost(own: Own) -> str:
+    """Requests that an update of three replicas costs, by us and by what others use with its defaults."""
+    own.down()
+    own.up()
+    reports = {}
+    with own.clients("deploy.yml") as reports["deploy.yml"]:
+        own.deploy(1)
+    form = "{{.Spec.TaskTemplate.ContainerSpec.Image}}"
+    image = run([*own.docker, "service", "inspect", "--format", form, "web_web"], "image").strip()
+    run([*own.docker, "stack", "rm", "web"], "stack-rm")
+
+    def stack(number: int) -> None:
+        plain = {
+            "image": image,
+            "environment": {"ROUND": str(number)},
+            "networks": ["public"],
+            "deploy": {"replicas": 3},
+        }
+        document = {"version": "3.8", "services": {"web": plain}, "networks": {"public": {"external": True}}}
+        (CACHE / "plain.yml").write_text(json.dumps(document))
+        command = ["stack", "deploy", "--with-registry-auth", "--compose-file", str(CACHE / "plain.yml"), "web"]
+        run([*own.docker, *command], "stack-deploy")
+
+    def module(number: int) -> None:
+        wanted = {
+            "name": "web_web",
+            "image": image,
+            "replicas": 3,
+            "env": {"ROUND": str(number)},
+            "networks": ["public"],
+        }
+        wanted |= {"docker_host": own.docker[-1]}
+        command = ["localhost", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"]
+        run(
+            [tool("ansible"), *command, "-m", "community.docker.docker_swarm_service", "-a", json.dumps(wanted)],
+            "module",
+        )
+
+    for what, deploy in {"docker stack deploy": stack, "docker_swarm_service": module}.items():
+        deploy(0)
+        # Neither says when it is done.
+        time.sleep(SETTLE_SECONDS)
+        with own.clients(what) as reports[what]:
+            deploy(1)
+            time.sleep(SETTLE_SECONDS)
+        run([*own.docker, "service", "rm", "web_web"], "service-rm")
+        time.sleep(5)
+    own.down()
+    rows = ["| by | requests sent | good answers | lost |", "| --- | ---: | ---: | ---: |"]
+    for what, report in reports.items():
+        sent, good = report["sent"], report["good"]
+        rows.append(f"| {what} | {sent} | {good} | {sent - good} ({(sent - good) / sent:.1%}) |")
+    title = "## Requests lost while three replicas are updated, behind the same proxy"
+    return "\n\n".join(
+        [title, "The others with their defaults, and watched for as long as they may take.", "\n".join(rows)]
+    )
 
 
 def report_fresh(file: Path) -> str:
@@ -404,7 +498,7 @@ def machine() -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="The collection beside its peers")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="cold,no-op,nodes,rollout", help="comma-separated, of these")
+    parser.add_argument("--only", default="cold,no-op,nodes,rollout,lost", help="comma-separated, of these")
     parser.add_argument("--fresh", type=Path, help="phases of a run from nothing (FUNGAP_PHASES_FILE)")
     parser.add_argument("--peers-only", action="store_true", help="measure the peers alone")
     parser.add_argument("--output", type=Path, default=RESULTS)
@@ -427,6 +521,8 @@ def main() -> int:
                 parts.append(measure_nodes(max(1, arguments.rounds // 2)))
             if "rollout" in wanted and own:
                 parts.append(measure_rollout(max(1, arguments.rounds // 2)))
+            if "lost" in wanted and own:
+                parts.append(measure_lost(own))
         finally:
             script.down()
             community.down()
