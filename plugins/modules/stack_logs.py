@@ -73,7 +73,7 @@ from threading import Thread
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils import runner
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, answering_manager
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.logs import (
     latest,
@@ -93,7 +93,8 @@ class StackLogs:
 
     def plan(self) -> runner.Plan:
         """Read; there is never anything to do."""
-        manager = self._manager()
+        manager = answering_manager(self.params["manager_sockets"], timeout_seconds=10, otherwise="")
+        self.socket = manager.socket
         services = self._services(manager)
         nodes = {node["ID"]: node["Description"]["Hostname"] for node in manager.swarm_nodes()}
         tasks = task_names(services, manager.swarm_tasks(), nodes)
@@ -138,14 +139,6 @@ class StackLogs:
                 f"not every node has answered within {self.params['timeout_seconds']} s: lines may be missing"
             )
         return list(lines), failures
-
-    def _manager(self) -> Engine:
-        for socket in self.params["manager_sockets"]:
-            engine = Engine(socket, connect=False, timeout_seconds=10)
-            if engine.is_answering() and engine.info()["Swarm"]["ControlAvailable"]:
-                self.socket = socket
-                return engine
-        raise PlatformError(f"no engine answers as a manager of a swarm on {', '.join(self.params['manager_sockets'])}")
 
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
         """Never called: a look has no actions."""

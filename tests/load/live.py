@@ -342,6 +342,19 @@ class Live:
         return executed
 
 
+@contextmanager
+def platform(where: Settings) -> Iterator[Live]:
+    """A platform from its coming up to its going away. Each test leaves it as it found it."""
+    live = Live(where)
+    try:
+        started = time.monotonic()
+        live.up()
+        tell(f"the platform was up after {time.monotonic() - started:.0f} s")
+        yield live
+    finally:
+        live.down()
+
+
 def check(load: Load, *, may_cut: bool = False, is_logged: bool = True) -> None:
     """Every request that was sent was answered well, every POST executed once.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ..load.live import TOLD, Live, Settings, settings, tell, wait_for
+from ..load.live import TOLD, Live, Settings, platform, settings, wait_for
 from .prometheus import Prometheus
 
 NAME = "mo-platform"
@@ -29,14 +28,8 @@ OURS = Settings(
 def live() -> Iterator[Live]:
     """The platform: one of our own, or the one that FUNGAP_LIVE_PLATFORM describes."""
     given = settings()
-    live = Live(OURS if given.is_ours else given)
-    try:
-        started = time.monotonic()
-        live.up()
-        tell(f"the platform was up after {time.monotonic() - started:.0f} s")
+    with platform(OURS if given.is_ours else given) as live:
         yield live
-    finally:
-        live.down()
 
 
 @pytest.fixture(scope="session")

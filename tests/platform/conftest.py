@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from ..load.live import TOLD, Live, settings, tell
+from ..load.live import TOLD, Live, platform, settings
 
 
 @pytest.fixture(scope="session")
 def live() -> Iterator[Live]:
-    """The platform. Each test leaves it as it found it."""
-    live = Live(settings())
-    try:
-        started = time.monotonic()
-        live.up()
-        tell(f"the platform was up after {time.monotonic() - started:.0f} s")
+    with platform(settings()) as live:
         yield live
-    finally:
-        live.down()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
