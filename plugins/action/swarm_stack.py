@@ -81,7 +81,7 @@ class ActionModule(ActionBase):
 
 def _unchanged(args: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, Any]:
     """What the module returns where there is nothing to do."""
-    (in_force,) = seen["revisions"]
+    in_force = next(row for row in seen["revisions"] if row["number"] == seen["in_force"])
     return {
         "changed": False,
         "actions": [],

@@ -232,7 +232,7 @@ class SwarmExporter(Exporter):
         self._slow_until = 0.0
         super().__init__(engine)
 
-    def on_event(self, event: c.Json, identity: Identity) -> None:  # noqa: ARG002
+    def on_event(self, event: c.Json, identity: Identity) -> None:  # noqa: ARG002  any will do
         self.forget()
 
     def forget(self) -> None:
@@ -265,7 +265,7 @@ class SwarmExporter(Exporter):
                     *swarm.revision_samples(swarm.revisions_in_force(configs)),
                     Sample("swarm_ca_certificate_expiry_timestamp_seconds", (), expiry(authority)),
                 ]
-            except Exception:
+            except Exception:  # asked for again next time, and counted by the caller
                 self.forget()
                 raise
         return self._slow
