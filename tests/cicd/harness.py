@@ -111,10 +111,7 @@ def classpath() -> Path:
     folder = ROOT / ".cache" / "pipeline-harness" / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
     if folder.exists():
         return folder
-    if not (shutil.which("mvn") and shutil.which("java")):
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for arguments in (["update"], ["install", "-y", "--no-install-recommends", "maven", "default-jre-headless"]):
-            subprocess.run(["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *arguments], env=environment, check=True)
+    need_programs()
     unfinished = folder.with_suffix(".new")
     shutil.rmtree(unfinished, ignore_errors=True)
     command = ["mvn", "--quiet", "--batch-mode", "--file", str(POM), "dependency:copy-dependencies"]
@@ -122,6 +119,16 @@ def classpath() -> Path:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     unfinished.rename(folder)
     return folder
+
+
+def need_programs() -> None:
+    """Install what a bare machine lacks: Maven and Java for the harness, an SSH client for the way to the agent."""
+    packages = {"mvn": "maven", "java": "default-jre-headless", "ssh": "openssh-client"}
+    missing = [package for program, package in packages.items() if not shutil.which(program)]
+    if missing:
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for arguments in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
+            subprocess.run(["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *arguments], env=environment, check=True)
 
 
 def sources(folder: Path) -> Path:
