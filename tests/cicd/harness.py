@@ -1,4 +1,4 @@
-"""Jenkinsfiles executed outside of Jenkins, by JenkinsPipelineUnit (harness/run.groovy), with every `sh` step for real."""
+"""Jenkinsfiles executed outside of Jenkins, by JenkinsPipelineUnit (harness/run.groovy); every `sh` step is real."""
 
 from __future__ import annotations
 
@@ -97,10 +97,18 @@ class Harness:
         }
         (folder / "settings").write_text(json.dumps(settings))
         # Without the second compiler: it costs more than it saves in a run of two seconds.
-        java = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{classpath()}/*", "groovy.ui.GroovyMain"]
+        java = [
+            "java",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            "-cp",
+            f"{classpath()}/*",
+            "groovy.ui.GroovyMain",
+        ]
         command = [*java, str(PROGRAM), str(folder / "settings")]
         done = subprocess.run(command, text=True, capture_output=True, stdin=subprocess.DEVNULL, check=False)
-        report = json.loads((folder / "report").read_text()) if (folder / "report").exists() else {"result": "ERROR"}
+        written = folder / "report"
+        report: dict[str, Any] = json.loads(written.read_text()) if written.exists() else {"result": "ERROR"}
         assert report["result"] in ("SUCCESS", "FAILURE"), done.stdout[-3000:] + done.stderr[-3000:]
         texts = [(folder / name).read_text() for name in ("console", "raw")]
         return Build(report["result"], texts[0], texts[1], report["events"], report["calls"])

@@ -182,7 +182,12 @@ def test_the_template_orders_the_same(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("script", "variable", "value", "told"),
     [
-        ("build", "IMAGE_REPOSITORY", "", "IMAGE_REPOSITORY is not set\n    problem: nobody knows where the image belongs"),
+        (
+            "build",
+            "IMAGE_REPOSITORY",
+            "",
+            "IMAGE_REPOSITORY is not set\n    problem: nobody knows where the image belongs",
+        ),
         ("build", "IMAGE_REPOSITORY", "team/web:1@x", "IMAGE_REPOSITORY = team/web:1@x\n    problem: is no name"),
         ("push", "REGISTRY_PASSWORD_FILE", "", "REGISTRY_PASSWORD_FILE is not set\n    problem: docker.io takes"),
         ("deploy", "INVENTORY", "", "INVENTORY is not set\n    problem: nobody knows which platform"),
@@ -193,7 +198,9 @@ def test_the_template_orders_the_same(bench: Bench) -> None:
         ("notify", "SLACK_URL_FILE", "", "SLACK_URL_FILE is not set\n    problem: nobody can be told"),
     ],
 )
-def test_what_is_missing_is_named(bench: Bench, tmp_path: Path, script: str, variable: str, value: str, told: str) -> None:
+def test_what_is_missing_is_named(
+    bench: Bench, tmp_path: Path, script: str, variable: str, value: str, told: str
+) -> None:
     """By the scripts alone, as a person runs them."""
     copy = sources(tmp_path / "app")
     (copy / "image.ref").write_text("team/web:1@sha256:0\n")
@@ -214,4 +221,6 @@ def test_what_is_missing_is_named(bench: Bench, tmp_path: Path, script: str, var
     assert f"ci/{script}: {told}" in done.stderr
     assert "\n    cure:    " in done.stderr
     calls = (tmp_path / "calls").read_text() if (tmp_path / "calls").exists() else ""
-    assert not {"docker push", "docker build", "ansible-playbook"} & {" ".join(line.split()[:2]) for line in calls.splitlines()}
+    assert not {"docker push", "docker build", "ansible-playbook"} & {
+        " ".join(line.split()[:2]) for line in calls.splitlines()
+    }

@@ -1,9 +1,9 @@
-"""What surrounds a pipeline, on real parts: a git server, a second registry, a platform, its deploy host's SSH server, the
-agent and its build engine.
+"""What surrounds a pipeline, on real parts: a git server, a second registry, a platform, its deploy host's SSH server,
+the agent and its build engine.
 
-What can't be had here and stands in: a git server over HTTP with a login (git's own http-backend) for GitHub, a registry with
-TLS and a login for Docker Hub, an HTTP server for Slack, and for Jenkins the harness, which runs the Jenkinsfile over SSH
-in the agent's container, as Jenkins' SSH launcher does.
+What can't be had here and stands in: a git server over HTTP with a login (git's own http-backend) for GitHub, a
+registry with TLS and a login for Docker Hub, an HTTP server for Slack, and for Jenkins the harness, which runs the
+Jenkinsfile over SSH in the agent's container, as Jenkins' SSH launcher does.
 """
 
 from __future__ import annotations
@@ -86,10 +86,9 @@ class World:
         self.folder = folder
         self.sampler = sampler
         self.outer = docker.from_env(timeout=120)
-        self.secrets = {
-            name: f"{name}-{secrets.token_hex(12)}" for name in ("registry", "git", "vault", "slack")
-        }
+        self.secrets = {name: f"{name}-{secrets.token_hex(12)}" for name in ("registry", "git", "vault", "slack")}
         self.messages: list[str] = []
+        self.images: dict[str, str] = {}
         self.live: Live
         self.harness: Harness
         self.work: Path
@@ -220,19 +219,25 @@ class World:
         trusted = Path("/etc/docker/certs.d") / REGISTRY
         trusted.mkdir(parents=True)
         (trusted / "ca.crt").write_text(certificate)
-        registry = newest(self.outer, "fungap/registry")
         try:
-            self.container("pl-hub", registry, HUB, binds=[f"{self.folder}/hub:/etc/docker/registry:ro"])
-            base = self.outer.images.get(newest(self.outer, "fungap/nodejs"))
-            base.tag(BASE)
+            self.container("pl-hub", self.images["registry"], HUB, binds=[f"{self.folder}/hub:/etc/docker/registry:ro"])
+            self.outer.images.get(node_base(self.outer)).tag(BASE)
             auth = {"username": USER, "password": self.secrets["registry"]}
             wait_for("the registry", lambda: "error" not in self.outer.images.push(BASE, auth_config=auth), 30)
             yield
         finally:
             shutil.rmtree(trusted)
-            for image in self.outer.images.list():
-                for tag in [tag for tag in image.tags if tag.startswith(REGISTRY)]:
-                    self.outer.images.remove(tag)
+            self._forget_images()
+
+    def _forget_images(self) -> None:
+        """Take what this machine's engine has from that registry, and the names that a deploy gave it."""
+        for image in self.outer.images.list():
+            names = [*image.attrs["RepoTags"], *image.attrs["RepoDigests"]]
+            if any(name.startswith(REGISTRY) for name in names):
+                for name in names:
+                    if name.startswith((REGISTRY, "fungap/app-web:", "pl-platform-registry:")):
+                        with suppress(docker.errors.DockerException):
+                            self.outer.images.remove(name)
 
     def container(
         self, name: str, image: str, address: str, *, binds: list[str], capabilities: list[str] | None = None
@@ -254,10 +259,8 @@ class World:
     def build_engine(self) -> None:
         """An engine in a container, that only the agent reaches: builds are not root on any host."""
         run = self.folder / "run"
-        (run / "build").mkdir(parents=True)
-        resolvers = [
-            line.split()[1] for line in Path("/etc/resolv.conf").read_text().splitlines() if line.startswith("nameserver")
-        ]
+        (run / "shared").mkdir(parents=True)
+        lines = [line.split() for line in Path("/etc/resolv.conf").read_text().splitlines()]
         host = Host(
             platform="pl",
             image="",
@@ -269,18 +272,18 @@ class World:
                 "hosts": ["unix:///run/docker.sock", "unix:///run/build/docker.sock"],
                 "group": str(JENKINS_UID),
                 "bip": "10.199.0.1/24",
-                "dns": resolvers,
+                "dns": [words[1] for words in lines if words[:1] == ["nameserver"]],
             },
             privileged=False,
             extra_hosts={},
-            binds=(f"{run}/build:/run/build", f"{self.folder}/certs.d:/etc/docker/certs.d:ro"),
+            binds=(f"{run}/shared:/run/build", f"{self.folder}/certs.d:/etc/docker/certs.d:ro"),
         )
         engine = Engine("/var/run/docker.sock")
-        body = host.container(Node("build", BUILD), newest(self.outer, "fungap/node"))
+        body = host.container(Node("build", BUILD), self.images["node"])
         engine.create_volume("pl-build", {})
         engine.create_container("pl-build", body, host.files())
         self.outer.api.start("pl-build")
-        self.builder = docker.DockerClient(f"unix://{run}/build/docker.sock", version="1.41", timeout=120)
+        self.builder = docker.DockerClient(f"unix://{run}/shared/docker.sock", version="1.41", timeout=120)
         wait_for("the build engine", lambda: bool(self.builder.ping()), 60)
 
     def agent(self) -> None:
@@ -304,17 +307,20 @@ class World:
         binds = [
             f"{self.folder}/agent-host:/run/secrets/ssh_host_ed25519_key:ro",
             f"{self.folder}/authorized:/etc/ssh/authorized_keys/jenkins:ro",
-            f"{self.folder}/run/build:/run/build",
+            f"{self.folder}/run/shared:/run/build",
             f"{inventory}:/etc/fungap/inventory:ro",
             f"{known}:/etc/fungap/known_hosts:ro",
         ]
-        image = newest(self.outer, "fungap/jenkins-agent")
-        self.container("pl-agent", image, AGENT, binds=binds, capabilities=AGENT_CAPABILITIES)
+        self.container("pl-agent", self.images["jenkins-agent"], AGENT, binds=binds, capabilities=AGENT_CAPABILITIES)
         pinned = self.file("agent-known", f"{AGENT} {self.public('agent-host')}\n")
         options = ["BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=yes", f"UserKnownHostsFile={pinned}"]
         ssh = ["ssh", "-F", "/dev/null", "-i", f"{self.folder}/launcher", *(f"-o{option}" for option in options)]
         shell = [*ssh, f"jenkins@{AGENT}", "sh -s"]
-        wait_for("the agent", lambda: subprocess.run(shell, input=b"exit 0", capture_output=True, check=False).returncode == 0, 30)
+
+        def is_there() -> bool:
+            return subprocess.run(shell, input=b"exit 0", capture_output=True, check=False).returncode == 0
+
+        wait_for("the agent", is_there, 30)
         credentials = {
             "registry-password": self.folder / "secret-registry",
             "deploy-key": self.folder / "deploy",
@@ -325,7 +331,7 @@ class World:
 
     @contextmanager
     def deploy_host(self) -> Iterator[None]:
-        """An SSH server on this machine, of the tests' own: it lets in one key, from the agent, without tunnels or terminal."""
+        """An SSH server on this machine, of the tests' own. It lets in one key, from the agent, for commands alone."""
         self.key("deploy-host")
         self.key("deploy")
         self.file("deploy-authorized", f'restrict,from="{AGENT}" {self.public("deploy")}\n')
@@ -345,7 +351,9 @@ class World:
         program, environment, undo = sshd(self.folder)
         Path("/run/sshd").mkdir(exist_ok=True)
         with (self.folder / "sshd.log").open("wb") as log:
-            server = subprocess.Popen([program, "-D", "-e", "-f", file], env=environment, stderr=log, stdin=subprocess.DEVNULL)
+            server = subprocess.Popen(
+                [program, "-D", "-e", "-f", file], env=environment, stderr=log, stdin=subprocess.DEVNULL
+            )
         try:
             yield
         finally:
@@ -378,12 +386,22 @@ def sshd(folder: Path) -> tuple[str, dict[str, str], list[str]]:
     return str(unpacked / "usr/sbin/sshd"), {**environment, "LD_LIBRARY_PATH": ":".join(libraries)}, undo
 
 
-def newest(engine: docker.DockerClient, repository: str) -> str:
-    """The catalog's newest image of a name."""
-    images = engine.images.list(filters={"label": "io.fungap.recipe", "reference": repository})
-    assert images, f"there is no {repository}"
+def node_base(engine: docker.DockerClient) -> str:
+    """The newest of the images that the catalog's apps are built on."""
+    images = engine.images.list(filters={"label": "io.fungap.recipe", "reference": "fungap/nodejs"})
+    assert images, "there is no fungap/nodejs"
     image = max(images, key=lambda one: str(one.attrs["Created"]))
-    return next(tag for tag in image.tags if tag.startswith(f"{repository}:"))
+    return next(tag for tag in image.tags if tag.startswith("fungap/nodejs:"))
+
+
+def catalog_images(folder: Path, arguments: list[str]) -> dict[str, str]:
+    """The images of the catalog as it is now, made where they aren't there; name -> image."""
+    told = folder / "images.json"
+    command = [ROOT / ".venv/bin/ansible-playbook", *arguments, HERE / "images.yml", "-e", f"told={told}"]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr
+    return {name: one["image"] for name, one in json.loads(told.read_text()).items()}
 
 
 def sweep(engine: docker.DockerClient) -> None:
@@ -429,7 +447,9 @@ def world() -> Iterator[World]:
         vault = {"vault_slack_url": url, "vault_registry_password": all_of_it.secrets["registry"]}
         encrypted = all_of_it.file("inventory/group_vars/all/vault.yml", json.dumps(vault))
         password = ["--vault-password-file", str(folder / "secret-vault")]
-        subprocess.run([ROOT / ".venv/bin/ansible-vault", "encrypt", *password, encrypted], check=True, capture_output=True)
+        subprocess.run(
+            [ROOT / ".venv/bin/ansible-vault", "encrypt", *password, encrypted], check=True, capture_output=True
+        )
         settings = Settings(
             name=NAME,
             inventory=str(folder / "inventory"),
@@ -441,8 +461,10 @@ def world() -> Iterator[World]:
             ansible_arguments=tuple(password),
             has_small_disk=False,
         )
+        all_of_it.images = catalog_images(folder, ["-i", settings.inventory, *password])
+        lap("the agent's image, if it wasn't there")
         all_of_it.live = stack.enter_context(platform(settings))
-        lap("the platform, and the agent's image where it wasn't there")
+        lap("the platform")
         stack.enter_context(all_of_it.hub())
         stack.enter_context(all_of_it.git_server())
         all_of_it.make_repository()
