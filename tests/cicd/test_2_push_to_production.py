@@ -190,7 +190,10 @@ def test_the_rollback_job(story: Story) -> None:
 
 
 def test_another_host_key_is_refused(story: Story) -> None:
-    """Whoever answers at the deploy host's address without its key gets no command, and no key of ours."""
+    """Whoever answers at the deploy host's address without its key gets no command.
+
+    Just after a build that got through: nothing of its connection may be left.
+    """
     known = f"{WORKSPACE}@tmp/another"
     line = f"[{HOST}]:{SSH_PORT} {story.world.public('launcher')}"
     written = f"mkdir -p {WORKSPACE}@tmp && echo '{line}' >{known}\n".encode()

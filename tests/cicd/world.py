@@ -397,7 +397,7 @@ def node_base(engine: docker.DockerClient) -> str:
 def catalog_images(folder: Path, arguments: list[str]) -> dict[str, str]:
     """The images of the catalog as it is now, made where they aren't there; name -> image."""
     told = folder / "images.json"
-    command = [ROOT / ".venv/bin/ansible-playbook", *arguments, HERE / "images.yml", "-e", f"told={told}"]
+    command = [f"{ROOT}/.venv/bin/ansible-playbook", *arguments, f"{HERE}/images.yml", "-e", f"told={told}"]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
