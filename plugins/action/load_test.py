@@ -73,8 +73,8 @@ class ActionModule(ActionBase):
             steps = check_bounds(profile, requests_max=args["requests_max"], deadline_seconds=args["deadline_seconds"])
             if profile.cpu_percent_max and not args["cpu_measured"]:
                 raise PlatformError(
-                    f"profile {args['profile']} ends by the CPU of the platform's docker host, which is measured only where the "
-                    "load runs on it: leave load_test_host away, or set cpu_percent_max: 0"
+                    f"profile {args['profile']} ends by the CPU of the platform's docker host, which is measured only "
+                    "where the load runs on it: leave load_test_host away, or set cpu_percent_max: 0"
                 )
             title = f"Load test of {args['target']['app']}, profile {args['profile']}"
             if self._task.check_mode:

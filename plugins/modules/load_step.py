@@ -9,8 +9,8 @@ module: load_step
 short_description: Send one step of a load test from a docker host
 version_added: 0.1.0
 description:
-  - Runs Locust in a container of the docker host's engine, waits until it is done, removes it, and returns what was counted,
-    and how busy the machine's CPUs were meanwhile.
+  - Runs Locust in a container of the docker host's engine, waits until it is done, removes it, and returns what was
+    counted, and how busy the machine's CPUs were meanwhile.
   - It is bounded in users, requests and time. M(fungap.swarm.load_test) runs it for each step of a profile.
 author: The fungap.swarm authors (@fungap)
 requirements:

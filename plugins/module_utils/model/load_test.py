@@ -29,8 +29,8 @@ class Step:
 class Measured:
     """What came of a step. ``begin``, ``end``: Unix time of the first user's arrival and the last one's answer.
 
-    ``answered``: requests that ended, well or not; ``failed``: those of them that did not end well. ``causes``: why, and
-    how often. ``cpu``: the busy share of the machine's CPUs between begin and end, None where it was not measured.
+    ``answered``: requests that ended, well or not; ``failed``: those of them that did not end well. ``causes``: why,
+    and how often. ``cpu``: the busy share of the machine's CPUs between begin and end, None where it was not measured.
     """
 
     step: Step

@@ -141,7 +141,8 @@ def judge(profile: Profile, results: Sequence[Measured], error_ratio_max: float)
         return Verdict(f"limit: below {last.step.users} users, the first step: {over}", failed=failed)
     best = good[-1]
     arriving = best.step.users / best.step.ramp_seconds if best.step.ramp_seconds else best.rate
-    shown = f"{best.step.users} users ({arriving:.0f} users/s arriving, {best.rate:.0f} requests/s), CPU {best.cpu or 0:.0%}"
+    rates = f"{arriving:.0f} users/s arriving, {best.rate:.0f} requests/s"
+    shown = f"{best.step.users} users ({rates}), CPU {best.cpu or 0:.0%}"
     if not over:
         return Verdict(f"limit: not reached with {shown}", failed=False, limit_users=best.step.users)
     return Verdict(f"limit: {shown}; at {last.step.users} users {over}", failed=False, limit_users=best.step.users)
