@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import connection_loader
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.load_test import Measured, Step
@@ -24,6 +25,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.load_test import
     judge,
     why_over,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.cpu_watch import CpuWatch
 from ansible_collections.fungap.swarm.plugins.plugin_utils.load_test import as_csv, lines, rows
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 
@@ -60,7 +62,7 @@ class ActionModule(ActionBase):
                 "timeout_seconds": {"type": "float", "default": 60},
                 "deadline_seconds": {"type": "float", "default": 300},
                 "requests_max": {"type": "int", "default": 20000},
-                "cpu_measured": {"type": "bool", "default": True},
+                "cpu_hosts": {"type": "list", "elements": "str", "default": []},
                 "locustfile": {"type": "path", "required": True},
                 "report_dir": {"type": "path", "required": True},
                 "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
@@ -71,15 +73,10 @@ class ActionModule(ActionBase):
             check_confirmation(args["platform"], protected=args["protected"], confirmed=args["confirmed"])
             profile = choose_profile(args["profile"], args["profiles"], args["changes"])
             steps = check_bounds(profile, requests_max=args["requests_max"], deadline_seconds=args["deadline_seconds"])
-            if profile.cpu_percent_max and not args["cpu_measured"]:
-                raise PlatformError(
-                    f"profile {args['profile']} ends by the CPU of the platform's docker host, which is measured only "
-                    "where the load runs on it: leave load_test_host away, or set cpu_percent_max: 0"
-                )
             title = f"Load test of {args['target']['app']}, profile {args['profile']}"
             if self._task.check_mode:
-                users = ", ".join(str(step.users) for step in steps)
-                self._say([title, "", f"would send steps of {users} users; check mode sends nothing"])
+                users = " to ".join(dict.fromkeys(str(step.users) for step in (steps[0], steps[-1])))
+                self._say([title, "", f"{len(steps)} steps at most, {users} users; check mode sends nothing"])
                 return {**result, "changed": False, "steps": [], "verdict": ""}
             files = self._files(args)
             results: list[Measured] = []
@@ -123,28 +120,50 @@ class ActionModule(ActionBase):
     def _step(
         self, step: Step, args: Mapping[str, Any], files: Mapping[str, str], task_vars: dict[str, Any] | None
     ) -> Measured:
-        done = self._execute_module(
-            "fungap.swarm.load_step",
-            {
-                "name": f"{args['platform']}-load-test",
-                **{
-                    key: args[key]
-                    for key in ("platform", "image", "timeout_seconds", "deadline_seconds", "docker_socket")
+        hostvars = (task_vars or {}).get("hostvars") or {}
+        readers = {host: self._reader(host, hostvars[host]) for host in args["cpu_hosts"]}
+        with CpuWatch(readers) as watch:
+            done = self._execute_module(
+                "fungap.swarm.load_step",
+                {
+                    "name": f"{args['platform']}-load-test",
+                    **{
+                        key: args[key]
+                        for key in ("platform", "image", "timeout_seconds", "deadline_seconds", "docker_socket")
+                    },
+                    **{key: args["target"][key] for key in ("host", "address", "port", "path")},
+                    **asdict(step),
+                    "locustfile": files["locustfile"],
+                    "ca": files["ca_file"],
                 },
-                **{key: args["target"][key] for key in ("host", "address", "port", "path")},
-                **asdict(step),
-                "locustfile": files["locustfile"],
-                "ca": files["ca_file"],
-            },
-            task_vars=task_vars,
-        )
+                task_vars=task_vars,
+            )
+            returned = time.time()
         if done.get("failed"):
             raise PlatformError(str(done.get("msg")))
         counted = plain(done["measured"])
         known = {key: value for key, value in counted.items() if key in Measured.__dataclass_fields__}
-        if not args["cpu_measured"]:
-            known["cpu"] = None
+        if readers:
+            # From the clock there to the one here.
+            ahead = returned - counted["now"]
+            known["cpu"] = watch.busiest(counted["begin"] + ahead, counted["end"] + ahead)
         return Measured(step=step, **known)
+
+    def _reader(self, host: str, variables: Mapping[str, Any]) -> Callable[[], str]:
+        """What reads a docker host's /proc/stat, over a connection of its own: a module's start would be seen there."""
+        connection = connection_loader.get(str(variables.get("ansible_connection") or "ssh"), self._play_context)
+        connection.set_options(var_options=variables)
+
+        def read() -> str:
+            try:
+                code, output, errors = connection.exec_command("cat /proc/stat", sudoable=False)
+            except AnsibleError as error:
+                raise PlatformError(f"the CPU of {host} can't be read: {error}") from error
+            if code:
+                raise PlatformError(f"the CPU of {host} can't be read: {errors.decode(errors='replace').strip()}")
+            return str(output.decode())
+
+        return read
 
     def _write(
         self, args: Mapping[str, Any], stamp: str, report: Mapping[str, Any], results: Sequence[Measured]

@@ -123,6 +123,7 @@ measured:
     mean_seconds: {description: The mean of the answers' times., type: float}
     causes: {description: "Why requests failed, and how many.", type: dict}
     client_short_of_cpu: {description: Whether Locust itself had too little CPU to be exact., type: bool}
+    now: {description: Unix time when the module returned., type: float}
     cpu: {description: "The busy share of this machine's CPUs, null where it could not be measured.", type: float}
 """
 
@@ -184,7 +185,7 @@ class LoadStep:
         if measured is None:
             raise PlatformError(f"Locust has not said what it counted; its last lines:\n{log.strip()[-2000:]}")
         begin, end = float(str(measured["begin"])), float(str(measured["end"]))
-        return {"measured": {**measured, "cpu": busy_share(samples, begin, end)}}
+        return {"measured": {**measured, "cpu": busy_share(samples, begin, end), "now": time.time()}}
 
     def _watch(self) -> list[CpuSample]:
         """Look at the CPU until the container has ended or its time is up."""

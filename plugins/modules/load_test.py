@@ -100,10 +100,11 @@ options:
     description: No step may send more requests.
     type: int
     default: 20000
-  cpu_measured:
-    description: Whether this docker host's CPU is the one that counts.
-    type: bool
-    default: true
+  cpu_hosts:
+    description: The hosts whose CPU counts, the busiest of them. Empty for the one that sends the load.
+    type: list
+    elements: str
+    default: []
   locustfile:
     description: What Locust plays, on the controller.
     type: path
