@@ -109,7 +109,7 @@ def echo(body: bytes) -> bytes:
 )
 def test_get(tls: Any, kind: str, server: Handler, lost: str, met_close: bool, cut: bool) -> None:
     one = run(tls, server, kind)["kinds"][kind]
-    assert one["sent"] >= 4
+    assert one["sent"] >= 2
     assert one["good"] == (0 if lost else one["sent"])
     assert sum(one["failures"].values()) == one["sent"] - one["good"]
     assert all(reason.startswith(lost) for reason in one["failures"])
