@@ -368,7 +368,7 @@ class Load:
         self.ending, self.stopping = asyncio.Event(), asyncio.Event()
         self.ready = asyncio.Event()
         self.started = time.monotonic()
-        self.lost: list[tuple[str, float]] = []
+        self.lost: list[tuple[str, float, str]] = []
         self.timeline: list[str] = []
 
     async def run(self, seconds: float | None) -> None:
@@ -465,7 +465,7 @@ class Load:
     def _count(self, kind: str, tally: Tally, reason: str, seconds: float) -> None:
         tally.add(reason, seconds)
         if reason:
-            self.lost.append((kind, round(time.time() - seconds, 2)))
+            self.lost.append((kind, round(time.time() - seconds, 2), reason))
             self._note(f"{kind}: {reason} after {seconds:.2f} s")
         elif not self.ready.is_set() and all(one.good for kind, one in self.tallies.items() if kind != "slow"):
             self.ready.set()

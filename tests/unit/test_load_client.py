@@ -159,8 +159,8 @@ def test_http2_s_goodbye(tls: Any) -> None:
         await writer.drain()
         writer.close()
 
-    one = run(tls, handle, "http2", rate=200)["kinds"]["http2"]
-    assert one["sent"] == one["good"] > 20
+    one = run(tls, handle, "http2", seconds=0.4, rate=200)["kinds"]["http2"]
+    assert one["sent"] == one["good"] > 5
     assert one["cut"] == 0
     assert one["failures"] == {}
     assert one["met_close"] > 0
