@@ -16,8 +16,8 @@ Kinds:
 
 What any client may do, this one does too, and counts it: a request that met the end of an idle connection, so that the
 server can't have begun with it, is sent again (`met_close`), a POST only where HTTP/2 says that it was not processed; a
-GET that was being answered when its connection broke, and what broke while it connected, is sent again once (`cut`). A run
-in which nothing breaks has `cut` 0.
+GET that was being answered when its connection broke, and what broke while it connected, is sent again once (`cut`).
+A run in which nothing breaks has `cut` 0.
 
 By SIGINT or after --seconds it sends no more slow requests, and the others until those are answered; then it prints a
 table to stderr and a line of JSON to stdout. The line before, {"ready": true}, is printed once every kind but the slow
