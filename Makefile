@@ -42,11 +42,11 @@ down: setup ## Take the platform away; data volumes stay unless VOLUMES=1
 
 .PHONY: setup
 setup: ## Install what the playbooks need into .venv
-	@bin/setup.sh
+	@./setup.sh
 
 .PHONY: setup-dev
 setup-dev: ## Install what the tests need into .venv
-	@bin/setup.sh dev
+	@./setup.sh dev
 
 .PHONY: test
 test: setup-dev ## Run everything that proves it (STAGES="lint unit" for a part)

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 tool=.cache/lock
-[[ -x $tool/bin/uv ]] || { bin/setup.sh && .venv/bin/python -m venv "$tool" && "$tool/bin/pip" install --quiet uv==0.13.9; }
+[[ -x $tool/bin/uv ]] || { ./setup.sh && .venv/bin/python -m venv "$tool" && "$tool/bin/pip" install --quiet uv==0.13.9; }
 export UV_CUSTOM_COMPILE_COMMAND="make lock"
 compile=("$tool/bin/uv" pip compile --quiet --universal --generate-hashes --no-annotate)
 "${compile[@]}" --python-version 3.11 requirements.txt --output-file requirements.lock "$@"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Usage: bin/setup.sh [run|dev]
+# Usage: setup.sh [run|dev]
 # Bring .venv to what requirements*.lock and requirements.yml say: "run" (the default) is what the playbooks need, "dev"
 # also what the tests need. Installs distribution packages only where a fit Python is missing. No-op: a few milliseconds.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")"
 
 level=${1:-run}
 venv=$(readlink -m .venv)
@@ -11,7 +11,7 @@ declare -A lock=([run]=requirements.lock [dev]=requirements-dev.lock)
 
 # What a venv of a level is made from. Its own path too: a venv that was moved doesn't work.
 state() {
-  { cat "${lock[$1]}" requirements-collections.txt requirements.yml bin/setup.sh; echo "$venv"; } | sha256sum
+  { cat "${lock[$1]}" requirements-collections.txt requirements.yml setup.sh; echo "$venv"; } | sha256sum
 }
 
 is_ready() {
