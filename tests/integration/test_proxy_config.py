@@ -17,6 +17,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,7 +72,7 @@ def newest_image(repository: str) -> str:
 
 def render(directory: Path, variables: dict[str, Any]) -> None:
     """Write the role's templates as the role would."""
-    templates = {name: f"{name}.j2" for name in ("nginx.conf", "routes.conf", "edge.conf", "start.sh")}
+    templates = {name: f"{name}.j2" for name in ("nginx.conf", "routes.conf", "edge.conf")}
     templates_dir = ROOT / "roles" / "proxy" / "templates"
     play = {
         "hosts": "localhost",
@@ -85,7 +86,6 @@ def render(directory: Path, variables: dict[str, Any]) -> None:
                         {
                             "path": f"{directory}/{name}",
                             "content": f"{{{{ lookup('ansible.builtin.template', '{templates_dir}/{template}') }}}}",
-                            "mode": "0755",
                         }
                         for name, template in templates.items()
                     ]
@@ -150,14 +150,13 @@ class Site:
 
     def proxy(self, name: str = "proxy") -> str:
         binds = [
-            f"{self.directory}/start.sh:/etc/nginx/platform-start:ro",
             f"{self.directory}/nginx.conf:/etc/nginx/nginx.conf:ro",
             f"{self.directory}/routes.conf:/etc/nginx/platform-routes.conf:ro",
             f"{self.directory}/tls.crt:/run/secrets/tls.crt:ro",
             f"{self.directory}/tls.key:/run/secrets/tls.key:ro",
             f"{self.directory}/htpasswd:/run/secrets/htpasswd:ro",
         ]
-        return self._nginx(name, ["/etc/nginx/platform-start"], binds)
+        return self._nginx(name, ["nginx", "-g", "daemon off;"], binds)
 
     def edge(self) -> str:
         binds = [f"{self.directory}:/etc/nginx/edge:ro"]
@@ -183,12 +182,27 @@ class Site:
         )
 
     def _run(self, image: str, command: list[str], name: str, aliases: list[str], **options: Any) -> Any:
-        container = self.client.containers.create(image, command, name=f"{self.prefix}-{name}", **options)
+        container = self.client.containers.create(
+            image, command, name=f"{self.prefix}-{name}", hostname=f"proxy-{name}", **options
+        )
         self.containers.append(container)
         self.client.api.disconnect_container_from_network(container.id, "bridge")
         self.network.connect(container, aliases=aliases)
         container.start()
         return container
+
+    def on(self, network: Any, directory: Path) -> Site:
+        """The same, with other containers on another network."""
+        for name in ("tls.crt", "tls.key", "htpasswd", "ca.crt"):
+            shutil.copy(self.directory / name, directory / name)
+        other = copy(self)
+        other.network, other.directory = network, directory
+        return other
+
+    def forget(self, name: str) -> None:
+        for container in [one for one in self.containers if one.name == f"{self.prefix}-{name}"]:
+            self.containers.remove(container)
+            container.remove(force=True, v=True)
 
     def log(self, name: str) -> list[str]:
         """What a container has written to its standard output."""
@@ -197,7 +211,7 @@ class Site:
 
     def address(self, container: Any) -> str:
         container.reload()
-        return str(container.attrs["NetworkSettings"]["Networks"][self.prefix]["IPAddress"])
+        return str(container.attrs["NetworkSettings"]["Networks"][self.network.name]["IPAddress"])
 
     @property
     def gateway(self) -> str:
@@ -467,38 +481,42 @@ def test_a_name_that_comes_later_is_found_within_two_seconds(site: Site, proxy: 
         time.sleep(0.1)
 
 
-def test_where_all_known_replicas_are_gone_it_asks_for_new_ones(site: Site, proxy: str) -> None:
-    for number in range(3):
-        site.silent(f"gone{number}", "tasks.gone_web")
-    new = site.backend("new")
-    address = site.address(new)
-    wait_for("a new replica", lambda: not socket.create_connection((address, 3000), 1).close(), 20)
-    site.network.disconnect(new)
-    with ThreadPoolExecutor(1) as executor:
-        answer = executor.submit(site.https, proxy, "gone.localhost", method="POST", body=b"once")
-        # Each of the three is tried for a second.
-        time.sleep(0.5)
-        site.network.connect(new, aliases=["tasks.gone_web"])
-        assert answer.result().status == 200
-    assert json.loads(answer.result().body)["size"] == 4
-
-
-def test_it_lets_nobody_in_before_the_resolver_knows_an_app(site: Site, tmp_path: Path) -> None:
-    for name in ("tls.crt", "tls.key", "htpasswd", "ca.crt"):
-        shutil.copy(site.directory / name, tmp_path / name)
-    render(tmp_path, {"proxy_routes": [{**ROUTES[0], "upstream": "tasks.first_web"}]})
-    directory, site.directory = site.directory, tmp_path
+@pytest.mark.usefixtures("proxy")
+def test_what_a_node_knows_no_replica_for_is_served_by_another(site: Site, tmp_path: Path) -> None:
+    """Its engine has not heard yet of what runs elsewhere, or only of what is gone."""
+    knowing = site.client.containers.get(f"{site.prefix}-proxy")
+    island = site.client.networks.create(f"{site.prefix}-island", driver="bridge")
     try:
-        with ThreadPoolExecutor(1) as executor:
-            begins = executor.submit(site.proxy, "early")
-            with pytest.raises(TimeoutError):
-                begins.result(2)
-            site.backend("first", "tasks.first_web")
-            address = begins.result(5)
-            # The resolver knows a container before that listens; a swarm's knows a replica once it is healthy.
-            wait_for("an answer", lambda: site.https(address, "web.localhost").status == 200, 10)
+        island.connect(knowing)
+        knowing.reload()
+        address = knowing.attrs["NetworkSettings"]["Networks"][island.name]["IPAddress"]
+        nodes = [{"name": "unknowing", "address": "127.0.0.1"}, {"name": "knowing", "address": address}]
+        lonely = site.on(island, tmp_path)
+        render(tmp_path, {"proxy_routes": ROUTES, "proxy_nodes": nodes})
+        here = lonely.proxy("unknowing")
+        lonely.silent("dead", "tasks.chat_web")
+        for host in ("web.localhost", "chat.localhost"):
+            posted = site.https(here, host, method="POST", body=b"once")
+            assert posted.status == 200, lonely.client.containers.get(f"{site.prefix}-unknowing").logs().decode()
+            assert posted.json["size"] == 4
+            assert posted.json["headers"]["x-forwarded-proto"] == "https"
+        login = basic("admin", PASSWORD)
+        assert site.https(here, "admin.localhost", headers=login).status == 200
+        assert site.https(here, "admin.localhost").status == 401
+        # Nobody knows it: the others are asked once, and not by each other.
+        missing = site.https(here, "gone.localhost")
+        assert (missing.status, missing.body) == (502, b"502\n")
+        assert sum("gone.localhost" in line for line in site.log("proxy")) == 1
+        # What was executed, perhaps, is not sent to anybody else.
+        reached = site.https(here, "web.localhost", "/die", method="POST", body=b"x")
+        assert reached.status == 502
     finally:
-        site.directory = directory
+        island.disconnect(knowing, force=True)
+        for name in ("unknowing", "dead"):
+            site.forget(name)
+        island.remove()
+        for number in (1, 2, 3):
+            site.client.containers.get(f"{site.prefix}-web{number}").start()
 
 
 def hammer(ask: Callable[[], Answer], during: Callable[[], None], seconds: float) -> tuple[Counter[Any], float]:
