@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.casc import configuration, groovy_string, secret_files
+from ansible_collections.fungap.swarm.plugins.plugin_utils.jenkins import known_hosts_line
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 
 
@@ -29,4 +30,5 @@ class FilterModule:
             "groovy_string": groovy_string,
             "jenkins_casc": jenkins_casc,
             "jenkins_secret_files": jenkins_secret_files,
+            "known_hosts_line": known_hosts_line,
         }

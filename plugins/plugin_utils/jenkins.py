@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
@@ -66,6 +67,12 @@ def _carriers(inventory: Inventory) -> dict[str, str]:
     return found
 
 
+def deploy_hosts(inventory: Inventory) -> list[str]:
+    """The hosts that Jenkins' agent gets onto: those of the platform, and Jenkins' own only to back it up."""
+    with_own = bool(inventory.variables["jenkins_backup_dir"])
+    return [host for host in inventory.docker_hosts if with_own or not is_apart(inventory, host)]
+
+
 def jobs(apps: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     """(name of a job, what it is for) of every job that is seeded."""
     found = [(name, "the platform") for name in PLATFORM_JOBS]
@@ -95,13 +102,20 @@ def resolve_jenkins(inventory: Inventory, known_images: Mapping[str, Any]) -> di
         "subnet": variables["jenkins_subnet"],
         "addresses": {name: str(network[offset]) for name, offset in OFFSETS.items()} if network else {},
         "images": [name for name in wanted_images(inventory) if name in known_images],
-        "deploy_hosts": [host for host in inventory.docker_hosts if not is_apart(inventory, host)],
+        "deploy_hosts": deploy_hosts(inventory),
         **{
             key: variables[f"jenkins_{key}"]
             for key in ("https_port", "bind_address", "memory", "certificate_file", "certificate_key_file")
         },
         "apps": {name: {key: app[key] for key in PIPELINE_SETTINGS} for name, app in inventory.apps.items()},
     }
+
+
+def known_hosts_line(host: Mapping[str, Any]) -> str:
+    """A host's line of a known_hosts file. ``host``: its variables, with what ``deploy_host.yml`` has read there."""
+    kind, key = base64.b64decode(host["jenkins_deploy_host_key"]["content"]).decode().split()[:2]
+    address, port = str(host.get("ansible_host") or host["inventory_hostname"]), int(host.get("ansible_port") or 22)
+    return f"{address if port == 22 else f'[{address}]:{port}'} {kind} {key}"
 
 
 def without_pipeline(app: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,8 +146,8 @@ def check_group(raw: RawInventory, inventory: Inventory) -> Iterator[Problem]:
                 at = f"apps.{name}.repository"
                 yield Problem(ALL_HOSTS, at, _shown(app["repository"]), "is set, but there is no Jenkins", cure)
         return
-    for host in inventory.docker_hosts:
-        if raw.hosts.get(host, {}).get("ansible_connection") == "local" and not is_apart(inventory, host):
+    for host in deploy_hosts(inventory):
+        if raw.hosts.get(host, {}).get("ansible_connection") == "local":
             problem = "Jenkins' agent reaches it by SSH only"
             cure = "ansible_host, ansible_user and an SSH server there, and no ansible_connection"
             yield Problem(host, "ansible_connection", "local", problem, cure)
@@ -184,6 +198,10 @@ def check_settings(inventory: Inventory, facts: Mapping[str, Any] | None) -> Ite
     port = variables["jenkins_https_port"]
     if not 1 <= port <= 65535:
         yield Problem(ALL_HOSTS, "jenkins_https_port", str(port), "is not a port", "1 to 65535")
+    folder = str(variables["jenkins_backup_dir"])
+    if folder and (not folder.startswith("/") or not folder.strip("/")):
+        cure = "an absolute path, as /var/backups/jenkins"
+        yield Problem(ALL_HOSTS, "jenkins_backup_dir", folder, "is not a folder of its own", cure)
     bind = str(variables["jenkins_bind_address"])
     if address_of(bind) is None:
         yield Problem(ALL_HOSTS, "jenkins_bind_address", bind, "is not an IPv4 address", "0.0.0.0 for every one")
