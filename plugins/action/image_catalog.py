@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        contexts = self._pack(arguments.get("catalog"))
+        contexts = self._pack(arguments.get("catalog"), _asked(arguments))
         arguments["contexts"] = {name: {"sha256": context.sha256} for name, context in contexts.items()}
         if self._task.async_val:
             # In the background nobody can be asked for more: for pushes, which need nothing.
@@ -60,19 +60,25 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
         return result
 
-    def _pack(self, catalog: Any) -> dict[str, Context]:
-        """The contexts of all builds. What is wrong with a catalog is the module's to say."""
+    def _pack(self, catalog: Any, asked: set[str]) -> dict[str, Context]:
+        """The contexts of all builds but the optional ones that nobody asked for. What is wrong is the module's to say."""
         contexts = {}
         for name, entry in catalog.items() if isinstance(catalog, Mapping) else ():
             build = entry.get("build") if isinstance(entry, Mapping) else None
             folder = build.get("context") if isinstance(build, Mapping) else None
-            if folder:
-                folder = self._loader.path_dwim_relative(self._loader.get_basedir(), "files", folder)
+            if folder and (name in asked or not entry.get("optional")):
+                include = build.get("include") if isinstance(build.get("include"), Mapping) else {}
                 try:
-                    contexts[name] = pack(folder)
+                    contexts[name] = pack(
+                        self._path(folder), {str(path): self._path(source) for path, source in include.items()}
+                    )
                 except (PlatformError, OSError) as error:
                     raise AnsibleActionFail(f"the context of image {name} can't be packed: {error}") from error
         return contexts
+
+    def _path(self, path: str) -> str:
+        found: str = self._loader.path_dwim_relative(self._loader.get_basedir(), "files", path)
+        return found
 
     def _install(self, packages: list[str], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         result: dict[str, Any] = self._execute_module(
@@ -94,3 +100,13 @@ class ActionModule(ActionBase):
             self._transfer_file(file.name, remote)
         self._fixup_perms2((shell.tmpdir, remote))
         return os.fspath(remote)
+
+
+def _asked(arguments: Mapping[str, Any]) -> set[str]:
+    """The names that are asked for, and the bases of any image: a base may be optional, too."""
+    catalog = arguments.get("catalog")
+    entries = catalog.values() if isinstance(catalog, Mapping) else ()
+    builds = [entry.get("build") for entry in entries if isinstance(entry, Mapping)]
+    bases = [build.get("base") for build in builds if isinstance(build, Mapping)]
+    named = [*(arguments.get("names") or []), *(arguments.get("optional") or []), *bases]
+    return {str(name) for name in named if name}

@@ -42,7 +42,8 @@ options:
       - C(build) is a dictionary. Either C(bootstrap), a Debian suite, with C(packages) makes an image from packages
         alone; or C(context),
         a folder with a Dockerfile on the controller, with C(base), the name of the entry that the Dockerfile gets
-          as build argument C(BASE), and C(args), more build arguments.
+          as build argument C(BASE), and C(args), more build arguments. C(include) adds files or folders of the
+          controller to the context, by their paths in it.
         An entry without C(pull) is built for O(source=pull) too.
       - C(source) overrides O(source) for one image.
       - C(internal=true) is a base of others; it is only made when one of them is built, never pushed, and needs no

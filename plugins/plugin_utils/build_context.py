@@ -10,7 +10,7 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
@@ -24,15 +24,20 @@ class Context:
     archive: bytes
 
 
-def pack(folder: str) -> Context:
-    """Pack ``folder`` without what its .dockerignore names."""
+def pack(folder: str, include: Mapping[str, str] | None = None) -> Context:
+    """Pack ``folder`` without what its .dockerignore names.
+
+    ``include``: more of it, path in the context -> file or folder elsewhere. The same .dockerignore counts for these.
+    """
     if not os.path.isfile(os.path.join(folder, "Dockerfile")):
         raise PlatformError(f"there is no Dockerfile in {folder}")
     patterns = _ignore_patterns(folder)
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for path in _walk(folder, "", patterns):
-            _add(tar, folder, path)
+            _add(tar, os.path.join(folder, path), path)
+        for path, source in sorted((include or {}).items()):
+            _include(tar, source, path, patterns)
     content = plain.getvalue()
     return Context(hashlib.sha256(content).hexdigest(), gzip.compress(content, 6, mtime=0))
 
@@ -71,20 +76,29 @@ def _match(parts: list[str], wanted: list[str]) -> bool:
     return len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))
 
 
-def _walk(folder: str, under: str, patterns: list[str]) -> Iterator[str]:
-    """Relative paths of everything to pack, in the order of their names."""
+def _include(tar: tarfile.TarFile, source: str, path: str, patterns: list[str]) -> None:
+    """Put a file or folder that lies elsewhere at ``path`` of the context."""
+    if not os.path.exists(source):
+        raise PlatformError(f"there is no {source} to include as {path}")
+    _add(tar, source, path)
+    if os.path.isdir(source):
+        for below in _walk(source, "", patterns, at=f"{path}/"):
+            _add(tar, os.path.join(source, below), f"{path}/{below}")
+
+
+def _walk(folder: str, under: str, patterns: list[str], at: str = "") -> Iterator[str]:
+    """Relative paths of everything to pack, in the order of their names. ``at``: where the folder is in the context."""
     for name in sorted(os.listdir(os.path.join(folder, under))):
         path = f"{under}/{name}" if under else name
-        if _is_ignored(path, patterns):
+        if _is_ignored(at + path, patterns):
             continue
         yield path
         full = os.path.join(folder, path)
         if os.path.isdir(full) and not os.path.islink(full):
-            yield from _walk(folder, path, patterns)
+            yield from _walk(folder, path, patterns, at)
 
 
-def _add(tar: tarfile.TarFile, folder: str, path: str) -> None:
-    full = os.path.join(folder, path)
+def _add(tar: tarfile.TarFile, full: str, path: str) -> None:
     entry = tarfile.TarInfo(path)
     if os.path.islink(full):
         entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, os.readlink(full), 0o777

@@ -65,6 +65,22 @@ def test_what_is_ignored(folder: Path, ignore: str, left: list[str]) -> None:
     assert [name for name in names(pack(str(folder))) if name != ".dockerignore"] == left
 
 
+def test_what_is_included(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for path in ("lib/x.py", "lib/__pycache__/x.pyc", "lock"):
+        file = elsewhere / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(path)
+    (folder / ".dockerignore").write_text("**/__pycache__\na\nnode_modules\nz.log\n.dockerignore")
+    include = {"code/lib": str(elsewhere / "lib"), "code/lock": str(elsewhere / "lock")}
+    context = pack(str(folder), include)
+    assert names(context) == ["Dockerfile", "code/lib/x.py", "code/lock"]
+    (elsewhere / "lib/x.py").write_text("other")
+    assert pack(str(folder), include).sha256 != context.sha256
+    with pytest.raises(PlatformError, match="there is no .*/gone to include as code/gone"):
+        pack(str(folder), {"code/gone": str(elsewhere / "gone")})
+
+
 def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
     (folder / ".dockerignore").write_text("*\n!a\n")
     with pytest.raises(PlatformError, match="exceptions are not supported: !a"):

@@ -56,6 +56,12 @@ def test_a_catalog_becomes_entries() -> None:
         ),
         ({"web": {"build": {"context": "/w", "bootstrap": "trixie"}}}, "web: build needs either"),
         ({"web": {"build": {"context": "/w", "args": ["a"]}}}, "web: build.args must be a dictionary"),
+        ({"web": {"build": {"context": "/w", "include": ["a"]}}}, "web: build.include must be a dictionary"),
+        ({"web": {"build": {"bootstrap": "trixie", "include": {"a": "/a"}}}}, "beside a context"),
+        (
+            {"web": {"build": {"context": "/w", "include": {"../a": "/a", "/b": "/b", "c..d": "/c"}}}},
+            "web: build.include leads out of the context: ../a, /b",
+        ),
         ({"web": {"build": {"bootstrap": "trixie", "packages": "a"}}}, "web: build.packages must be a list"),
         ({"web": {"build": {"context": "/w", "base": "gone"}}}, "web: its base 'gone' is not in the catalog"),
         ({"web": {"build": {"context": "/w", "base": "web"}}}, "web: it is its own base"),

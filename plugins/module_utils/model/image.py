@@ -25,7 +25,7 @@ DEFAULT_SECURITY_MIRROR = "http://security.debian.org/debian-security"
 
 _NAME = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\Z")
 _ENTRY_KEYS = {"pull", "build", "source", "internal", "optional", "missing", "push", "follow"}
-_BUILD_KEYS = {"bootstrap", "packages", "context", "base", "args"}
+_BUILD_KEYS = {"bootstrap", "packages", "context", "include", "base", "args"}
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,14 @@ class Build:
 
     ``bootstrap``: a Debian suite, for an image made from nothing but its packages (``packages``).
     Otherwise a Dockerfile in ``context`` (a folder on the controller) on the catalog's entry ``base``, which the
-    Dockerfile gets as build argument ``BASE`` beside ``args``.
+    Dockerfile gets as build argument ``BASE`` beside ``args``. ``include``: more of the context, path in it -> file or
+    folder on the controller.
     """
 
     bootstrap: str = ""
     packages: tuple[str, ...] = ()
     context: str = ""
+    include: Mapping[str, str] = field(default_factory=dict)
     base: str = ""
     args: Mapping[str, str] = field(default_factory=dict)
 
@@ -162,14 +164,21 @@ def _parse_build(name: str, value: Any) -> Build:
         raise PlatformError(f"{name}: build needs either bootstrap (a Debian suite) or context (a folder)")
     args = value.get("args") or {}
     packages = value.get("packages") or []
+    include = value.get("include") or {}
     if not isinstance(args, Mapping):
         raise PlatformError(f"{name}: build.args must be a dictionary, not {args!r}")
     if not isinstance(packages, list):
         raise PlatformError(f"{name}: build.packages must be a list, not {packages!r}")
+    if not isinstance(include, Mapping) or (include and not value.get("context")):
+        raise PlatformError(f"{name}: build.include must be a dictionary, beside a context; it is {include!r}")
+    outside = sorted(path for path in map(str, include) if path.startswith("/") or ".." in path.split("/"))
+    if outside:
+        raise PlatformError(f"{name}: build.include leads out of the context: {', '.join(outside)}")
     return Build(
         bootstrap=str(value.get("bootstrap") or ""),
         packages=tuple(str(package) for package in packages),
         context=str(value.get("context") or ""),
+        include={str(key): str(item) for key, item in include.items()},
         base=str(value.get("base") or ""),
         args={str(key): str(item) for key, item in args.items()},
     )
