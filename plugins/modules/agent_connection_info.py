@@ -79,6 +79,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.agent_connection
 ENVIRONMENT = {
     "PATH": "/opt/fungap/.venv/bin:/usr/local/bin:/usr/bin:/bin",
     "ANSIBLE_NOCOLOR": "1",
+    "ANSIBLE_DEPRECATION_WARNINGS": "0",
     "ANSIBLE_FORCE_COLOR": "0",
     "LC_ALL": "C.UTF-8",
 }
@@ -94,7 +95,7 @@ class AgentConnection:
         hosts = self.params["hosts"]
         if hosts:
             timeout = self.params["timeout_seconds"]
-            command = ["ansible", ":".join(hosts), "-m", "ansible.builtin.ping", "-o", "-T", str(timeout)]
+            command = ["ansible", ":".join(hosts), "-m", "ansible.builtin.ping", "-T", str(timeout)]
             _code, output = Engine(self.params["docker_socket"]).run_in_container(
                 self.params["container"],
                 command,

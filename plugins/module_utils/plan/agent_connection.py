@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What ``ansible -m ping -o`` said, host by host: whether it got through, and if not, why and what to do about it."""
+"""What ``ansible -m ping`` said, host by host: whether it got through, and if not, why and what to do about it."""
 
 from __future__ import annotations
 
@@ -74,13 +74,12 @@ class Answer:
 
 def parse_answers(output: str, hosts: Sequence[str]) -> list[Answer]:
     """An answer for each host; one that isn't in the output has failed with all of the output."""
-    found = {}
-    for line in output.splitlines():
-        match = re.match(r"(\S+) \| (SUCCESS|UNREACHABLE!|FAILED!?|CHANGED)\b(.*)", line)
-        if match:
-            found[match[1]] = Answer(match[1], match[2] in ("SUCCESS", "CHANGED"), match[3].lstrip(" =>"))
-    rest = " ".join(output.split())[-600:]
-    return [found.get(host, Answer(host, ok=False, said=rest or "it said nothing")) for host in hosts]
+    parts = re.split(r"(?m)^(\S+) \| (SUCCESS|UNREACHABLE!|FAILED!?|CHANGED)\b[ =>]*", output)
+    found = {
+        host: Answer(host, ok=verdict in ("SUCCESS", "CHANGED"), said=said)
+        for host, verdict, said in zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
+    }
+    return [found.get(host, Answer(host, ok=False, said=output or "it said nothing")) for host in hosts]
 
 
 def explain(said: str) -> tuple[str, str]:
@@ -99,7 +98,7 @@ def judge(answers: Sequence[Answer]) -> None:
     told = []
     for answer in failed:
         cause, cure = explain(answer.said)
-        said = " ".join(answer.said.replace("\\r\\n", " ").replace("\\n", " ").split())[:300]
+        said = " ".join(answer.said.replace("\\r\\n", " ").replace("\\n", " ").split())[-400:]
         told.append(f"{answer.host}: {cause}\n    said: {said}\n    cure: {cure}")
     raise PlatformError(
         "Jenkins' agent does not get through to " + ", ".join(answer.host for answer in failed) + ", so no build "
