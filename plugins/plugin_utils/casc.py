@@ -169,7 +169,7 @@ def _credentials(git_credentials: Sequence[Mapping[str, Any]], registries: Seque
                 "id": AGENT_KEY,
                 "description": "The controller's key to the agent",
                 "username": "jenkins",
-                "privateKeySource": {"directEntry": {"privateKey": f"${{{AGENT_KEY}}}"}},
+                "privateKeySource": {"directEntry": {"privateKey": _file(AGENT_KEY)}},
             }
         },
         _secret_text(WEBHOOK_SECRET, "What GitHub signs its webhooks with", scope="SYSTEM"),
@@ -183,7 +183,7 @@ def _credentials(git_credentials: Sequence[Mapping[str, Any]], registries: Seque
             "username": text(one.get("username") or "git"),
         }
         if one.get("private_key"):
-            source = {"directEntry": {"privateKey": f"${{{name}}}"}}
+            source = {"directEntry": {"privateKey": _file(name)}}
             found.append({"basicSSHUserPrivateKey": {**common, "privateKeySource": source}})
         else:
             found.append({"usernamePassword": {**common, "password": f"${{{name}}}"}})
@@ -201,6 +201,11 @@ def _credentials(git_credentials: Sequence[Mapping[str, Any]], registries: Seque
             }
         )
     return found + [_secret_file(name, description) for name, description in FILES.items()]
+
+
+def _file(name: str) -> str:
+    """A secret file's content with its last line's end, which a key needs; ``${name}`` is without."""
+    return f"${{readFile:{SECRETS_DIR}/{name}}}"
 
 
 def _secret_text(name: str, description: str, *, scope: str) -> Json:
