@@ -9,7 +9,7 @@ module: agent_connection_info
 short_description: Prove that Jenkins' agent gets through to the hosts that it deploys to
 version_added: 0.1.0
 description:
-  - Runs C(ansible -m ping) in the agent's container, as the user that builds run as, with the inventory, key and pinned
+  - Runs C(ansible -b -m ping) in the agent's container, as the user that builds run as, with the inventory, key and pinned
     host keys that they use. So it takes the way of a deploy, before the first one.
   - Fails where a host isn't reached, with cause and cure for each. Changes nothing.
 author: The fungap.swarm authors (@fungap)
@@ -82,6 +82,8 @@ ENVIRONMENT = {
     "ANSIBLE_DEPRECATION_WARNINGS": "0",
     "ANSIBLE_FORCE_COLOR": "0",
     "LC_ALL": "C.UTF-8",
+    # Not by a connection that a build has left open.
+    "ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none",
 }
 
 
@@ -95,7 +97,7 @@ class AgentConnection:
         hosts = self.params["hosts"]
         if hosts:
             timeout = self.params["timeout_seconds"]
-            command = ["ansible", ":".join(hosts), "-m", "ansible.builtin.ping", "-T", str(timeout)]
+            command = ["ansible", ":".join(hosts), "-b", "-m", "ansible.builtin.ping", "-T", str(timeout)]
             _code, output = Engine(self.params["docker_socket"]).run_in_container(
                 self.params["container"],
                 command,

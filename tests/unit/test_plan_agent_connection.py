@@ -47,9 +47,10 @@ def test_all_well_is_no_error() -> None:
         ("ssh: connect to host 192.0.2.1 port 22: Connection timed out", "nothing answers", "firewall"),
         ("ssh: connect to host 127.0.0.1 port 22: Connection refused", "no SSH server", "127.0.0.1 is the agent's own"),
         ("Missing sudo password", "become root", "sudo without a password"),
+        ("discovered_interpreter_python: x /bin/sh: 1: sudo: not found", "become root", "sudo without a password"),
         ("Attempting to decrypt but no vault secrets found", "encrypted", "jenkins_vault_password_file"),
         ("[WARNING]: No hosts matched, nothing to do", "can't read the inventory", "where"),
-        ("/bin/sh: 1: /usr/bin/python3: not found: no python interpreter", "no Python", "install python3"),
+        ("/bin/sh: 1: /usr/bin/python3: not found", "no Python", "install python3"),
         ("hm", "its own words", "-vvv"),
     ],
 )

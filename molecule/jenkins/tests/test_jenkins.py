@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.agent_connection import judge, parse_answers
+
 PLATFORM = "mol-jenkins"
 JENKINS = f"{PLATFORM}-jenkins"
 CONFIG = Path(f"/etc/{PLATFORM}/jenkins")
@@ -132,6 +135,27 @@ def test_the_agent_deploys_with_its_own_key_and_no_other(ssh: Any) -> None:
     """Whatever key the inventory names; converge has proved the connection as the role does."""
     done = ssh("ANSIBLE_INVENTORY=/srv/inventory ansible deploy -m ansible.builtin.ping")
     assert "SUCCESS" in done.stdout, done.stdout + done.stderr
+
+
+def test_what_is_in_the_way_is_named_with_its_cure(host: Any) -> None:
+    """By what Ansible and ssh really say in the agent's container."""
+    common = "-o UserKnownHostsFile=%s -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=%s -o BatchMode=yes"
+    for variables, cause in (
+        ({"ansible_ssh_common_args": common % ("/dev/null", "yes")}, "another SSH key than the pinned one"),
+        ({"ansible_ssh_private_key_file": "/srv/inventory/hosts.yml"}, "does not accept the agent's key"),
+        ({"ansible_port": 1}, "no SSH server listens there"),
+        ({"ansible_host": "nowhere.invalid"}, "is not known in the agent's container"),
+        ({"ansible_become": True}, "may not become root"),
+    ):
+        environment = "-e PATH=/opt/fungap/.venv/bin:/usr/bin:/bin -e ANSIBLE_INVENTORY=/srv/inventory"
+        environment += " -e 'ANSIBLE_SSH_ARGS=-o ControlPath=none'"
+        said = host.run(
+            f"docker exec -u jenkins {environment} {JENKINS}-agent "
+            f"ansible deploy -m ansible.builtin.ping -T 5 -e '{json.dumps(variables)}'"
+        ).stdout
+        with pytest.raises(PlatformError) as error:
+            judge(parse_answers(said, ["deploy"]))
+        assert cause in error.value.message, said
 
 
 def test_a_job_runs_the_playbook_that_a_person_types(ssh: Any) -> None:

@@ -41,8 +41,8 @@ CAUSES = (
         "correct ansible_host and ansible_port; 127.0.0.1 is the agent's own container",
     ),
     (
-        "Missing sudo password|a password is required|Incorrect sudo password",
-        "the user may not become root without a password",
+        "Missing sudo password|a password is required|Incorrect sudo password|sudo: not found|sudoers",
+        "the user may not become root, or not without a password",
         "sudo without a password for ansible_user there, or another user",
     ),
     (
@@ -56,7 +56,7 @@ CAUSES = (
         "the message tells where",
     ),
     (
-        "interpreter|python: not found|No such file or directory.*python",
+        r"python[0-9.]*: (command )?not found|[Nn]o python interpreters? found",
         "there is no Python there that Ansible could use",
         "install python3 on the host",
     ),
