@@ -88,10 +88,21 @@ def wanted_images(inventory: Inventory) -> tuple[str, ...]:
     return (CONTROLLER_IMAGE, AGENT_IMAGE) if inventory.jenkins_hosts else ()
 
 
+def known_images_of(inventory: Inventory, known: Mapping[str, Any]) -> list[str]:
+    """Those of them that the catalog has."""
+    return [name for name in wanted_images(inventory) if name in known]
+
+
+def shared_images(inventory: Inventory, known: Mapping[str, Any]) -> list[str]:
+    """What the platform's own host has to have of them: all, where Jenkins runs there, else none."""
+    apart = is_apart(inventory, jenkins_host(inventory))
+    return [] if apart else known_images_of(inventory, known)
+
+
 def resolve_jenkins(inventory: Inventory, known_images: Mapping[str, Any]) -> dict[str, Any]:
     """The part ``jenkins`` of the fact ``platform``; ``host`` is '' when there is to be none."""
     if not inventory.jenkins_hosts:
-        return {"host": ""}
+        return {"host": "", "images": []}
     variables = inventory.variables
     network = network_of(variables["jenkins_subnet"])
     return {
@@ -101,11 +112,11 @@ def resolve_jenkins(inventory: Inventory, known_images: Mapping[str, Any]) -> di
         "name": variables["jenkins_host"],
         "subnet": variables["jenkins_subnet"],
         "addresses": {name: str(network[offset]) for name, offset in OFFSETS.items()} if network else {},
-        "images": [name for name in wanted_images(inventory) if name in known_images],
+        "images": known_images_of(inventory, known_images),
         "deploy_hosts": deploy_hosts(inventory),
         **{
             key: variables[f"jenkins_{key}"]
-            for key in ("https_port", "bind_address", "memory", "certificate_file", "certificate_key_file")
+            for key in ("https_port", "bind_address", "build_memory", "certificate_file", "certificate_key_file")
         },
         "apps": {name: {key: app[key] for key in PIPELINE_SETTINGS} for name, app in inventory.apps.items()},
     }
@@ -205,16 +216,17 @@ def check_settings(inventory: Inventory, facts: Mapping[str, Any] | None) -> Ite
     bind = str(variables["jenkins_bind_address"])
     if address_of(bind) is None:
         yield Problem(ALL_HOSTS, "jenkins_bind_address", bind, "is not an IPv4 address", "0.0.0.0 for every one")
-    value = str(variables["jenkins_memory"])
-    size = bytes_of(value)
-    if size is None:
-        yield Problem(ALL_HOSTS, "jenkins_memory", value, "is not an amount of memory", "as 2G")
-    elif size < MEMORY_BYTES_MIN:
-        yield Problem(ALL_HOSTS, "jenkins_memory", value, "is less than Jenkins starts with", "512M or more, as 2G")
-    elif facts and size > facts["memory"]["total_bytes"]:
-        total = facts["memory"]["total_bytes"] / 1024**3
-        problem = f"is more than the {total:.1f} GB of {jenkins_host(inventory)}"
-        yield Problem(ALL_HOSTS, "jenkins_memory", value, problem, "less, or a bigger machine")
+    total = facts["memory"]["total_bytes"] if facts else 0
+    for variable in ("jenkins_memory", "jenkins_build_memory"):
+        value = str(variables[variable])
+        size = bytes_of(value)
+        if size is None:
+            yield Problem(ALL_HOSTS, variable, value, "is not an amount of memory", "as 2G")
+        elif size < MEMORY_BYTES_MIN:
+            yield Problem(ALL_HOSTS, variable, value, "is less than it starts with", "512M or more, as 2G")
+        elif total and size > total:
+            problem = f"is more than the {total / 1024**3:.1f} GB of {jenkins_host(inventory)}"
+            yield Problem(ALL_HOSTS, variable, value, problem, "less, or a bigger machine")
     yield from _check_credentials(inventory)
 
 

@@ -1063,6 +1063,8 @@ def resolve(world: World) -> dict[str, Any]:
             for host, fact in world.facts()
         },
         "jenkins": _resolve_jenkins(world),
+        # Of the image catalog, where nodes and registry are.
+        "optional_images": [*monitoring, *jenkins.shared_images(inventory, world.images)],
         "apps": {
             name: {
                 **jenkins.without_pipeline(app),

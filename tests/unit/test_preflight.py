@@ -360,7 +360,10 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (with_jenkins(jenkins_network("lab", "172.31.0.0/16")), "all hosts", "jenkins_subnet", "172.31.240.0/24", "overlaps 172.31.0.0/16 on vm9 (docker network lab)", "nothing uses there"),
     (with_jenkins(jenkins_network("fungap-jenkins", "172.31.9.0/24")), "all hosts", "jenkins_subnet", "172.31.240.0/24", "is [172.31.9.0/24] on vm9 already", "set it back"),
     (with_jenkins(jenkins_memory="lots"), "all hosts", "jenkins_memory", "lots", "not an amount of memory", "as 2G"),
-    (with_jenkins(jenkins_memory="256M"), "all hosts", "jenkins_memory", "256M", "less than Jenkins starts with", "as 2G"),
+    (with_jenkins(jenkins_memory="256M"), "all hosts", "jenkins_memory", "256M", "less than it starts with", "as 2G"),
+    (with_jenkins(jenkins_build_memory="lots"), "all hosts", "jenkins_build_memory", "lots", "not an amount of memory", "as 2G"),
+    (with_jenkins(jenkins_build_memory="9G"), "all hosts", "jenkins_build_memory", "9G", "more than the 4.0 GB of vm9", "bigger machine"),
+    (with_jenkins(jenkins_backup_dir="backup"), "all hosts", "jenkins_backup_dir", "backup", "not a folder of its own", "an absolute path"),
     (with_jenkins(jenkins_memory="8G"), "all hosts", "jenkins_memory", "8G", "more than the 4.0 GB of vm9", "bigger machine"),
     (with_jenkins(lambda s: s.hosts["vm1"].update(ansible_connection="local")), "vm1", "ansible_connection", "local", "agent reaches it by SSH only", "an SSH server"),
     (platform(platform_name="fungap-jenkins"), "all hosts", "platform_name", "fungap-jenkins", "Jenkins' own containers", "another name"),
@@ -596,6 +599,7 @@ def mesh(s: Scenario) -> None:
             jenkins_git_known_hosts=["github.com ssh-ed25519 AAAA"],
         ),
         with_jenkins(jenkins_network("fungap-jenkins", "172.31.240.0/24")),
+        with_jenkins(jenkins_backup_dir="/var/backups/jenkins"),
         with_jenkins(group("jenkins", "vm1"), jenkins_shares_host=True, jenkins_https_port=8443),
         in_cluster(with_jenkins()),
         # What the machine of Jenkins has on its networks is no clash with the nodes'.
@@ -695,7 +699,7 @@ def test_the_platform_of_the_local_inventory() -> None:
 
 def test_the_platform_with_jenkins() -> None:
     scenario = Scenario()
-    assert resolve(scenario.world()[0])["jenkins"] == {"host": ""}
+    assert resolve(scenario.world()[0])["jenkins"] == {"host": "", "images": []}
     with_jenkins(
         app(repository=GITHUB),
         lambda s: s.facts["vm9"].update(mtu=1280),
@@ -720,11 +724,14 @@ def test_the_platform_with_jenkins() -> None:
         "deploy_hosts": ["vm1"],
         "https_port": 443,
         "bind_address": "0.0.0.0",
-        "memory": "2G",
+        "build_memory": "2G",
         "certificate_file": "/inventory/files/j.pem",
         "certificate_key_file": "",
         "apps": {"web": {"repository": GITHUB, "branch": "main", "repository_credentials": ""}},
     }
+    assert platform_["optional_images"] == list(BASIC)
+    scenario.groups["jenkins"] = ["vm1"]
+    assert resolve(scenario.world()[0])["optional_images"] == [*BASIC, "jenkins-agent"]
     # No part of what is rolled out, and Jenkins' machine says nothing of the nodes' network.
     assert "repository" not in platform_["apps"]["web"]
     assert (platform_["mtu"], platform_["ipvs"]) == (1500, True)
