@@ -9,8 +9,8 @@ module: agent_connection_info
 short_description: Prove that Jenkins' agent gets through to the hosts that it deploys to
 version_added: 0.1.0
 description:
-  - Runs C(ansible -b -m ping) in the agent's container, as the user that builds run as, with the inventory, key and pinned
-    host keys that they use. So it takes the way of a deploy, before the first one.
+  - Runs C(ansible -b -m ping) in the agent's container, as the user that builds run as, with the inventory, key and
+    pinned host keys that they use. So it takes the way of a deploy, before the first one.
   - Fails where a host isn't reached, with cause and cure for each. Changes nothing.
 author: The fungap.swarm authors (@fungap)
 requirements:

@@ -1,7 +1,10 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Jenkins' home to the controller and back, and another version on it. A container that writes without a pause stands in
-for Jenkins, whose image can't be had everywhere; images, volumes, archives and the engine are real."""
+"""Jenkins' home to the controller and back, and another version on it.
+
+A container that writes without a pause stands in for Jenkins, whose image can't be had everywhere; images, volumes,
+archives and the engine are real.
+"""
 
 from __future__ import annotations
 

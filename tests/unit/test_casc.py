@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Jenkins' configuration: every key is one that its plugins document, no secret is in it, and no text gets out of its place."""
+"""Jenkins' configuration: every key is one that its plugins document, no secret is in it, no text gets out of its place."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_security_is_on() -> None:
     assert found["slaveAgentPort"] == -1
     assert found["authorizationStrategy"] == {"loggedInUsersCanDoAnything": {"allowAnonymousRead": False}}
     assert found["crumbIssuer"]["standard"]
-    # Jenkins has had no way to switch agent-to-controller security off since 2.326: the pinned version is what keeps it on.
+    # Since 2.326 agent-to-controller security can't be switched off: the pinned version is what keeps it on.
     base = yaml.safe_load((ROOT / "roles/images/defaults/main.yml").read_text())["images_catalog"]["jenkins-base"][
         "pull"
     ]
