@@ -26,8 +26,11 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".cache" / "test-logs"
-STAGES = ("lint", "unit", "sanity", "install", "engine", "integration", "molecule", "platform", "monitoring", "load")
-NEED_ENGINE = {"integration", "molecule", "platform", "monitoring", "load"}
+STAGES = (
+    *("lint", "unit", "sanity", "install", "engine"),
+    *("integration", "molecule", "platform", "monitoring", "cicd", "load"),
+)
+NEED_ENGINE = {"integration", "molecule", "platform", "monitoring", "cicd", "load"}
 TAIL_LINES = 60
 CAUSE_LINES = 12
 # What needs an engine makes containers, folders in /run and the like.
@@ -267,10 +270,13 @@ def platform(runner: Runner) -> None:
 def monitoring(runner: Runner) -> None:
     """From a cause to its alert in Slack, and every dashboard's queries; seconds and numbers of series are shown."""
     _pytest(runner, "monitoring", "tests/monitoring", prefix=AS_ROOT)
-    log = (LOGS / "monitoring-pytest.log").read_text(errors="replace")
-    print(
-        re.sub(r".*^=+ monitoring =+\n(.*?)^=+ .*|.*", r"\1", log, count=1, flags=re.DOTALL | re.MULTILINE), flush=True
-    )
+    _show_section("monitoring")
+
+
+def cicd(runner: Runner) -> None:
+    """From a push to an answer over HTTPS; the seconds of each step are shown."""
+    _pytest(runner, "cicd", "tests/cicd", prefix=AS_ROOT)
+    _show_section("cicd")
 
 
 def load(runner: Runner) -> None:
@@ -278,6 +284,13 @@ def load(runner: Runner) -> None:
     _pytest(runner, "load", "tests/platform", prefix=AS_ROOT)
     log = (LOGS / "load-pytest.log").read_text(errors="replace")
     print("".join(line for line in log.splitlines(keepends=True) if line.startswith("load: ")), flush=True)
+
+
+def _show_section(stage: str) -> None:
+    """What pytest was told to say at its end, in a section of the stage's name."""
+    log = (LOGS / f"{stage}-pytest.log").read_text(errors="replace")
+    pattern = rf".*^=+ {stage} =+\n(.*?)^=+ .*|.*"
+    print(re.sub(pattern, r"\1", log, count=1, flags=re.DOTALL | re.MULTILINE), flush=True)
 
 
 def _pytest(runner: Runner, stage: str, folder: str, prefix: Sequence[str] = ()) -> None:
@@ -405,7 +418,7 @@ def main(chosen: Sequence[str]) -> int:
             thread.start()
         for thread in threads:
             thread.join()
-        run_lane(runner, [monitoring, load], chosen)
+        run_lane(runner, [monitoring, cicd, load], chosen)
     finally:
         runner.stop()
         if "engine" in chosen and not was_running and engine_answers():

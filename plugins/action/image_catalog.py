@@ -61,13 +61,13 @@ class ActionModule(ActionBase):
         return result
 
     def _pack(self, catalog: Any, asked: set[str]) -> dict[str, Context]:
-        """The contexts of all builds but the optional ones that nobody asked for. What is wrong is the module's to say."""
+        """The contexts of all builds but optional ones that nobody asked for. What is wrong is the module's to say."""
         contexts = {}
         for name, entry in catalog.items() if isinstance(catalog, Mapping) else ():
             build = entry.get("build") if isinstance(entry, Mapping) else None
             folder = build.get("context") if isinstance(build, Mapping) else None
-            if folder and (name in asked or not entry.get("optional")):
-                include = build.get("include") if isinstance(build.get("include"), Mapping) else {}
+            include = build.get("include") or {} if isinstance(build, Mapping) else {}
+            if folder and isinstance(include, Mapping) and (name in asked or not entry.get("optional")):
                 try:
                     contexts[name] = pack(
                         self._path(folder), {str(path): self._path(source) for path, source in include.items()}

@@ -21,8 +21,9 @@ def rollout_message(
     else:
         head = f":white_check_mark: *{app}*: revision {result.get('revision')} runs ({kind}, {result.get('verdict')})"
     image = str(release["image"]).rpartition("@sha256:")
+    asked = str(release["app"]["image"]).partition("@")[0]  # the digest that it may have follows anyway
     facts = {
-        "image": f"{release['app']['image']} ({image[2][:12]})" if image[1] else release["app"]["image"],
+        "image": f"{asked} ({image[2][:12]})" if image[1] else asked,
         "env": release["env"]["digest"] or "none",
         "replicas": release["app"]["replicas"],
         "by": result.get("who") or "",

@@ -110,7 +110,7 @@ def log_lines(lines: Sequence[Row]) -> list[str]:
 
 def _revision(row: Row) -> tuple[Any, ...]:
     release = row["release"]
-    asked = str(release["app"]["image"]) if release else ""
+    asked = str(release["app"]["image"]).partition("@")[0] if release else ""
     images = list(dict.fromkeys(_short(image).rpartition("/")[2] for image in row["images"].values()))
     shown = " ".join(images) if len(images) < 3 else f"{len(images)} images"
     image = f"{asked} {release['image'].rpartition('sha256:')[2][:12]}" if asked else shown

@@ -77,7 +77,7 @@ def test_what_is_included(folder: Path, tmp_path_factory: pytest.TempPathFactory
     assert names(context) == ["Dockerfile", "code/lib/x.py", "code/lock"]
     (elsewhere / "lib/x.py").write_text("other")
     assert pack(str(folder), include).sha256 != context.sha256
-    with pytest.raises(PlatformError, match="there is no .*/gone to include as code/gone"):
+    with pytest.raises(PlatformError, match=r"there is no .*/gone to include as code/gone"):
         pack(str(folder), {"code/gone": str(elsewhere / "gone")})
 
 

@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Jenkins' configuration: every key is one that its plugins document, no secret is in it, no text gets out of its place."""
+"""Jenkins' configuration: each key is one that its plugins document, no secret is in it, no text gets out of place."""
 
 from __future__ import annotations
 

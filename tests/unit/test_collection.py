@@ -23,3 +23,17 @@ def test_galaxy_dependencies_accept_the_collections_that_setup_installs() -> Non
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
+
+
+def test_what_the_catalog_builds_from_ships() -> None:
+    """Contexts and what they include are there, and in the archive that users install."""
+    ignored = set(yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"])
+    catalog = yaml.safe_load((ROOT / "roles/images/defaults/main.yml").read_text())["images_catalog"]
+    builds = [entry["build"] for entry in catalog.values() if "context" in entry.get("build", {})]
+    paths = [path for build in builds for path in (build["context"], *build.get("include", {}).values())]
+    assert len(paths) > len(builds) > 0
+    for path in paths:
+        there = Path(path.replace("{{ role_path }}", str(ROOT / "roles/images"))).resolve()
+        assert there.exists(), path
+        inside = there.relative_to(ROOT)
+        assert not {str(one) for one in (inside, *inside.parents)} & ignored, path

@@ -199,6 +199,9 @@ def test_messages() -> None:
         "text": ":white_check_mark: *web*: revision 8 runs (deploy, converged)\n"
         "image express-app (111111111111) · env e1 · replicas 3 · by me@here · took 34 s · reason sale"
     }
+    by_digest = release()
+    by_digest["app"] = {**by_digest["app"], "image": f"team/web:42@sha256:{'1' * 64}"}
+    assert "\nimage team/web:42 (111111111111) · " in rollout_message(good, "web", by_digest)["text"]
     bad = {"failed": True, "revision": 7, "verdict": "rolled_back", "msg": "it died", "seconds": 12, "who": "me@here"}
     text = rollout_message(bad, "web", release())["text"]
     assert text.startswith(":x: *web*: deploy failed (rolled back); revision 7 runs\n")

@@ -93,6 +93,12 @@ def test_history() -> None:
     ]
 
 
+def test_a_digest_is_shown_once() -> None:
+    release = {**REVISION["release"], "app": {"image": "team/web:42@sha256:" + "ab" * 32}}  # type: ignore[dict-item]
+    row = {**REVISION, "release": release}
+    assert "  team/web:42 abababababab  e1 " in history_lines({**STACK, "revisions": [row]})[1]
+
+
 def test_status_shows_what_is_in_force_and_what_was_changed_by_hand() -> None:
     stack = {**STACK, "drift": ["web.Image: 1 -> 2"], "locked_by": "deploy of web by me@here"}
     lines = status_lines([NODE], [SERVICE], {"web": stack})

@@ -86,6 +86,8 @@ PYTHON
     export ANSIBLE_PRIVATE_KEY_FILE="$DEPLOY_KEY_FILE"
     export ANSIBLE_HOST_KEY_CHECKING=true
     export ANSIBLE_SSH_COMMON_ARGS="-o 'UserKnownHostsFile=\"$DEPLOY_KNOWN_HOSTS_FILE\"' -o GlobalKnownHostsFile=/dev/null -o IdentitiesOnly=yes -o BatchMode=yes"
+    # Ansible leaves its connections open for the next run. That run may be another job's, which was given no key.
+    export ANSIBLE_SSH_CONTROL_PATH_DIR="$scratch/ssh"
     if [ -n "${VAULT_PASSWORD_FILE:-}" ]; then export ANSIBLE_VAULT_PASSWORD_FILE="$VAULT_PASSWORD_FILE"; fi
     ansible-playbook --inventory "$INVENTORY" --extra-vars "@$scratch/variables.yml" "$playbook"
 }
@@ -93,6 +95,9 @@ PYTHON
 # For ci/notify: which step it was that failed.
 end() {
     status=$?
+    for connection in "$scratch"/ssh/*; do
+        [ ! -S "$connection" ] || ssh -o ControlPath="$connection" -O exit deploy-host 2>/dev/null || true
+    done
     rm -rf "$scratch"
     [ "$status" -eq 0 ] || printf '%s\n' "$script" >.ci-failed
 }
