@@ -7,6 +7,7 @@ import datetime
 import http.client
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -17,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,11 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
+from ..waiting import wait_for
+
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime.datetime.now(datetime.timezone.utc)
-HOSTS = ["web.localhost", "chat.localhost", "late.localhost", "admin.localhost"]
+HOSTS = ["web.localhost", "chat.localhost", "late.localhost", "admin.localhost", "gone.localhost"]
 PASSWORD = "correct-horse"
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID"]
 BACKEND = r"""
@@ -67,7 +71,7 @@ def newest_image(repository: str) -> str:
 
 def render(directory: Path, variables: dict[str, Any]) -> None:
     """Write the role's templates as the role would."""
-    templates = {"nginx.conf": "nginx.conf.j2", "routes.conf": "routes.conf.j2", "edge.conf": "edge.conf.j2"}
+    templates = {name: f"{name}.j2" for name in ("nginx.conf", "routes.conf", "edge.conf", "start.sh")}
     templates_dir = ROOT / "roles" / "proxy" / "templates"
     play = {
         "hosts": "localhost",
@@ -81,6 +85,7 @@ def render(directory: Path, variables: dict[str, Any]) -> None:
                         {
                             "path": f"{directory}/{name}",
                             "content": f"{{{{ lookup('ansible.builtin.template', '{templates_dir}/{template}') }}}}",
+                            "mode": "0755",
                         }
                         for name, template in templates.items()
                     ]
@@ -145,13 +150,14 @@ class Site:
 
     def proxy(self, name: str = "proxy") -> str:
         binds = [
+            f"{self.directory}/start.sh:/etc/nginx/platform-start:ro",
             f"{self.directory}/nginx.conf:/etc/nginx/nginx.conf:ro",
             f"{self.directory}/routes.conf:/etc/nginx/platform-routes.conf:ro",
             f"{self.directory}/tls.crt:/run/secrets/tls.crt:ro",
             f"{self.directory}/tls.key:/run/secrets/tls.key:ro",
             f"{self.directory}/htpasswd:/run/secrets/htpasswd:ro",
         ]
-        return self._nginx(name, ["nginx", "-g", "daemon off;"], binds)
+        return self._nginx(name, ["/etc/nginx/platform-start"], binds)
 
     def edge(self) -> str:
         binds = [f"{self.directory}:/etc/nginx/edge:ro"]
@@ -168,6 +174,13 @@ class Site:
                     return address
             time.sleep(0.1)
         raise TimeoutError(container.logs().decode())
+
+    def silent(self, name: str, *aliases: str) -> Any:
+        """What answers nothing, as a replica whose node has lost its power."""
+        command = ["sh", "-c", "iptables -A INPUT -j DROP || iptables-legacy -A INPUT -j DROP; exec sleep 600"]
+        return self._run(
+            newest_image("fungap/node"), command, name, list(aliases), entrypoint=[], cap_add=["NET_ADMIN"]
+        )
 
     def _run(self, image: str, command: list[str], name: str, aliases: list[str], **options: Any) -> Any:
         container = self.client.containers.create(image, command, name=f"{self.prefix}-{name}", **options)
@@ -197,12 +210,17 @@ class Site:
         self.network.remove()
 
     def context(self) -> ssl.SSLContext:
+        """One to change; what is only used is ``plain``: to make one costs more than a request."""
         return ssl.create_default_context(cafile=str(self.directory / "ca.crt"))
 
+    @cached_property
+    def plain(self) -> ssl.SSLContext:
+        return self.context()
+
     def https(self, address: str, host: str, path: str = "/", method: str = "GET", **kwargs: Any) -> Answer:
-        connection = http.client.HTTPSConnection(host, context=self.context(), timeout=15)
+        connection = http.client.HTTPSConnection(host, context=self.plain, timeout=15)
         raw = socket.create_connection((address, 443), timeout=15)
-        connection.sock = self.context().wrap_socket(raw, server_hostname=kwargs.pop("sni", host))
+        connection.sock = self.plain.wrap_socket(raw, server_hostname=kwargs.pop("sni", host))
         return self._ask(connection, method, path, **kwargs)
 
     def http(self, address: str, host: str, path: str = "/") -> Answer:
@@ -235,6 +253,7 @@ ROUTES = [
         "slots": 3,
     },
     {"name": "late", "hosts": ["late.localhost"], "upstream": "tasks.late_web", "port": 3000},
+    {"name": "gone", "hosts": ["gone.localhost"], "upstream": "tasks.gone_web", "port": 3000},
     {"name": "admin", "hosts": ["admin.localhost"], "upstream": "tasks.web_web", "port": 3000, "auth": True},
 ]
 
@@ -337,6 +356,8 @@ def test_passwords_cant_be_tried_without_end(site: Site, proxy: str) -> None:
 def test_the_access_log_is_json(site: Site, proxy: str) -> None:
     path = f'/log?{uuid.uuid4().hex}"\\'
     site.https(proxy, "web.localhost", path, headers={"User-Agent": 'a"b'})
+    # It is written after the answer, and read by the engine after that.
+    wait_for("the line", lambda: any(path[:20] in line for line in site.log("proxy")), 10)
     lines = site.log("proxy")
     entry = json.loads(next(line for line in reversed(lines) if path[:20] in line))
     assert entry["uri"] == path
@@ -402,7 +423,7 @@ def test_websockets_go_through(site: Site, proxy: str) -> None:
     for host in ("web.localhost", "chat.localhost"):
         with (
             socket.create_connection((proxy, 443), timeout=5) as raw,
-            site.context().wrap_socket(raw, server_hostname=host) as secure,
+            site.plain.wrap_socket(raw, server_hostname=host) as secure,
         ):
             key = base64.b64encode(os.urandom(16)).decode()
             secure.sendall(
@@ -444,6 +465,40 @@ def test_a_name_that_comes_later_is_found_within_two_seconds(site: Site, proxy: 
     while site.https(proxy, "late.localhost").status != 200:
         assert time.monotonic() < end, "not found within two seconds"
         time.sleep(0.1)
+
+
+def test_where_all_known_replicas_are_gone_it_asks_for_new_ones(site: Site, proxy: str) -> None:
+    for number in range(3):
+        site.silent(f"gone{number}", "tasks.gone_web")
+    new = site.backend("new")
+    address = site.address(new)
+    wait_for("a new replica", lambda: not socket.create_connection((address, 3000), 1).close(), 20)
+    site.network.disconnect(new)
+    with ThreadPoolExecutor(1) as executor:
+        answer = executor.submit(site.https, proxy, "gone.localhost", method="POST", body=b"once")
+        # Each of the three is tried for a second.
+        time.sleep(0.5)
+        site.network.connect(new, aliases=["tasks.gone_web"])
+        assert answer.result().status == 200
+    assert json.loads(answer.result().body)["size"] == 4
+
+
+def test_it_lets_nobody_in_before_the_resolver_knows_an_app(site: Site, tmp_path: Path) -> None:
+    for name in ("tls.crt", "tls.key", "htpasswd", "ca.crt"):
+        shutil.copy(site.directory / name, tmp_path / name)
+    render(tmp_path, {"proxy_routes": [{**ROUTES[0], "upstream": "tasks.first_web"}]})
+    directory, site.directory = site.directory, tmp_path
+    try:
+        with ThreadPoolExecutor(1) as executor:
+            begins = executor.submit(site.proxy, "early")
+            with pytest.raises(TimeoutError):
+                begins.result(2)
+            site.backend("first", "tasks.first_web")
+            address = begins.result(5)
+            # The resolver knows a container before that listens; a swarm's knows a replica once it is healthy.
+            wait_for("an answer", lambda: site.https(address, "web.localhost").status == 200, 10)
+    finally:
+        site.directory = directory
 
 
 def hammer(ask: Callable[[], Answer], during: Callable[[], None], seconds: float) -> tuple[Counter[Any], float]:

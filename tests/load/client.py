@@ -16,8 +16,8 @@ Kinds:
 
 What any client may do, this one does too, and counts it: a request that met the end of an idle connection, so that the
 server can't have begun with it, is sent again (`met_close`), a POST only where HTTP/2 says that it was not processed; a
-GET that was being answered when its connection broke is sent again once (`cut`). A run in which nothing breaks has
-`cut` 0.
+GET that was being answered when its connection broke, and what broke while it connected, is sent again once (`cut`).
+A run in which nothing breaks has `cut` 0.
 
 By SIGINT or after --seconds it sends no more slow requests, and the others until those are answered; then it prints a
 table to stderr and a line of JSON to stdout. The line before, {"ready": true}, is printed once every kind but the slow
@@ -368,7 +368,7 @@ class Load:
         self.ending, self.stopping = asyncio.Event(), asyncio.Event()
         self.ready = asyncio.Event()
         self.started = time.monotonic()
-        self.lost: list[tuple[str, float]] = []
+        self.lost: list[tuple[str, float, str]] = []
         self.timeline: list[str] = []
 
     async def run(self, seconds: float | None) -> None:
@@ -441,6 +441,12 @@ class Load:
                 else:
                     raise
                 self._note(f"{method} {path} again: {broken}")
+            except OSError as error:  # as it connected: nothing had been sent
+                if cut:
+                    raise
+                cut = True
+                tally.cut += 1
+                self._note(f"{method} {path} again: {type(error).__name__} while connecting")
 
     async def _keep_sending(self, kind: str, send: Callable[[Tally], Awaitable[str]]) -> None:
         tally, start = self.tallies[kind], time.monotonic() + random.random() / self.rates[kind]
@@ -465,7 +471,7 @@ class Load:
     def _count(self, kind: str, tally: Tally, reason: str, seconds: float) -> None:
         tally.add(reason, seconds)
         if reason:
-            self.lost.append((kind, round(time.time() - seconds, 2)))
+            self.lost.append((kind, round(time.time() - seconds, 2), reason))
             self._note(f"{kind}: {reason} after {seconds:.2f} s")
         elif not self.ready.is_set() and all(one.good for kind, one in self.tallies.items() if kind != "slow"):
             self.ready.set()

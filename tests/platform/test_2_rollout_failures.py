@@ -181,17 +181,17 @@ def test_a_target_that_would_hide_code(fails: Fails) -> None:
 
 
 def test_a_node_that_dies_during_the_rollout(live: Live, other: str) -> None:
-    victim = live.container(live.workers[0])
+    victim = live.workers[0]
     before = live.image()
-    with light_load(live, "a node that dies during the rollout", may_cut=True, is_logged=False):
+    with light_load(live, "a node that dies during the rollout", may_cut=True, is_logged=False) as load:
         running = live.start("deploy", image=other, settings=ONE_BY_ONE, app_deadline_seconds=20)
         wait_for("the update to begin", lambda: has_begun(live, before))
-        victim.kill()
+        live.kill(victim, load)
         run = running.wait()
         tells_the_truth(live, run, before)
         # Swarm waits for ever for a task that it gave to a node before it knew that the node was dead.
-        assert run.code == 0 or f"Node {live.workers[0]} is down" in run.cause
-        victim.start()
+        assert run.code == 0 or f"Node {victim} is down" in run.cause
+        live.container(victim).start()
         live.settle()
 
 

@@ -109,7 +109,7 @@ def echo(body: bytes) -> bytes:
 )
 def test_get(tls: Any, kind: str, server: Handler, lost: str, met_close: bool, cut: bool) -> None:
     one = run(tls, server, kind)["kinds"][kind]
-    assert one["sent"] >= 4
+    assert one["sent"] >= 2
     assert one["good"] == (0 if lost else one["sent"])
     assert sum(one["failures"].values()) == one["sent"] - one["good"]
     assert all(reason.startswith(lost) for reason in one["failures"])
@@ -159,8 +159,8 @@ def test_http2_s_goodbye(tls: Any) -> None:
         await writer.drain()
         writer.close()
 
-    one = run(tls, handle, "http2", rate=200)["kinds"]["http2"]
-    assert one["sent"] == one["good"] > 20
+    one = run(tls, handle, "http2", seconds=0.4, rate=200)["kinds"]["http2"]
+    assert one["sent"] == one["good"] > 5
     assert one["cut"] == 0
     assert one["failures"] == {}
     assert one["met_close"] > 0
