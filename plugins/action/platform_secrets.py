@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Makes and keeps the platform's CA, certificates and passwords on the controller; no module is started."""
+"""Makes and keeps the platform's CA, certificates, SSH keys and passwords on the controller; no module is started."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
     _supports_check_mode = True
     _supports_diff = True
-    _VALID_ARGS = frozenset({"directory", "ca_name", "certificates", "passwords", "htpasswd"})
+    _VALID_ARGS = frozenset({"directory", "ca_name", "certificates", "passwords", "htpasswd", "ssh_keys"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
@@ -105,6 +105,7 @@ class ActionModule(ActionBase):
                 },
                 passwords=[str(name) for name in check_type_list(args.get("passwords") or [])],
                 htpasswd={str(k): str(v) for k, v in check_type_dict(args.get("htpasswd") or {}).items()},
+                ssh_keys=[str(name) for name in check_type_list(args.get("ssh_keys") or [])],
             )
         except TypeError as error:
             raise PlatformError(f"wrong type of a parameter: {error}") from error

@@ -79,7 +79,7 @@ class ActionModule(ActionBase):
             facts = written.get("ansible_facts", {})
             names = [str(name) for name in written if name not in facts and name != LOOK]
             wanted = {name for name in names if name in specs.known} | {name for name, _near in specs.unknown(names)}
-            wanted |= {"ansible_host"} & set(names)
+            wanted |= {"ansible_host", "ansible_connection"} & set(names)
             templar = self._templar.copy_with_new_env(available_variables=written)
             hosts[host] = {name: _resolved(templar, written[name]) for name in names if name in wanted}
         return RawInventory(
@@ -96,7 +96,7 @@ class ActionModule(ActionBase):
             facts = (answer or values).get("ansible_facts", {}).get("docker_host")
             if facts:
                 looks[str(host)] = Look(facts=plain(facts))
-            elif host not in variables.get("ansible_play_hosts_all", ()):
+            elif answer.get("skipped") or host not in variables.get("ansible_play_hosts_all", ()):
                 looks[str(host)] = Look(skipped=True)
             else:
                 looks[str(host)] = Look(error=" ".join(str(answer.get("msg") or "it was not looked at").split()))

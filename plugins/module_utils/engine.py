@@ -749,6 +749,46 @@ class Engine:
         )
         return int(state["ExitCode"])
 
+    def run_in_container(
+        self, name: str, command: Sequence[str], *, user: str, environment: Mapping[str, str], timeout_seconds: int
+    ) -> tuple[int, str]:
+        """Run a command in a container that runs: its exit code and what it wrote."""
+        with self._errors(f"run {command[0]} in container {name}"):
+            started = self.api.exec_create(name, list(command), user=user, environment=dict(environment))["Id"]
+            self.api.timeout, before = timeout_seconds, self.api.timeout
+            try:
+                output = bytes(self.api.exec_start(started)).decode(errors="replace")
+            finally:
+                self.api.timeout = before
+            return int(self.api.exec_inspect(started)["ExitCode"]), output
+
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """Hold a container's processes for as long as the block takes; one that doesn't run is left as it is.
+
+        One that a killed run has left paused goes on, too.
+        """
+        state = (self.container(name) or {"State": {}})["State"]
+        if not state.get("Running"):
+            yield
+            return
+        with self._errors(f"pause container {name}"):
+            if not state.get("Paused"):
+                self.api.pause(name)
+        try:
+            yield
+        finally:
+            with self._errors(f"go on with container {name}"):
+                self.api.unpause(name)
+
+    def volume_path(self, name: str) -> str | None:
+        """Where a local volume's files lie on this machine; None when there is no such volume."""
+        with self._errors(f"look at volume {name}"):
+            try:
+                return str(self.api.inspect_volume(name)["Mountpoint"])
+            except docker.errors.NotFound:
+                return None
+
     def images(self) -> list[Json]:
         """``GET /images/json``: all but the layers in between."""
         with self._errors("list images"):

@@ -54,6 +54,8 @@ def read_state(path: str) -> PathState:
             stat.S_IMODE(status.st_mode),
             _name_of_user(status.st_uid),
             _name_of_group(status.st_gid),
+            str(status.st_uid),
+            str(status.st_gid),
         )
 
 

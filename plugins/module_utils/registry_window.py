@@ -18,14 +18,13 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import SPEC_LABEL
+from ansible_collections.fungap.swarm.plugins.module_utils.signals import ENDING, signals_as_exceptions
 
 Json = Mapping[str, Any]
 
 READ_ONLY = "read-only"
 READ_ONLY_SWITCH = 'REGISTRY_STORAGE_MAINTENANCE_READONLY={"enabled":true}'
 STOP_SECONDS = 10
-# What ends a process politely: `kill`, and a connection that is gone.
-ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class RegistryWindow:
@@ -62,7 +61,7 @@ class RegistryWindow:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """The window; it is closed however the block ends, by a polite signal too."""
-        with _signals_as_exceptions():
+        with signals_as_exceptions():
             try:
                 self._open()
                 yield
@@ -154,18 +153,3 @@ def collector(registry: Json, volumes_from: str) -> dict[str, Any]:
 
 def _is_stand_in(container: Json) -> bool:
     return bool((container["Config"].get("Labels") or {}).get(SPEC_LABEL) == READ_ONLY)
-
-
-@contextmanager
-def _signals_as_exceptions() -> Iterator[None]:
-    """Let what ends the process politely run the code that cleans up."""
-
-    def end(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in ENDING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

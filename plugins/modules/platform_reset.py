@@ -9,7 +9,8 @@ module: platform_reset
 short_description: Take a platform off a docker host
 version_added: 0.1.0
 description:
-  - Removes what carries the platform's label on a docker host's engine, and the platform's own folders. Nothing else.
+  - Removes what carries the platform's label on a docker host's engine, or that of its Jenkins (the platform's name
+    with C(-jenkins)), and the platform's own folders. Nothing else.
   - Volumes, which hold the nodes' identity, the registry's images and the apps' data, go only when asked for.
 author: The fungap.swarm authors (@fungap)
 requirements:
@@ -97,13 +98,16 @@ class Reset:
 
     def plan(self) -> runner.Plan:
         """Look for the label and the paths."""
-        labels = {PLATFORM_LABEL: str(self.params["platform"])}
+        platform = str(self.params["platform"])
+        labels = [{PLATFORM_LABEL: platform}, {PLATFORM_LABEL: f"{platform}-jenkins"}]
         # An engine that is itself a node holds the apps' env volumes among its own.
         env_volumes = self.engine.volume_names({LABEL_APP: None}) if self.params["leave_swarm"] else []
         seen = SeenPlatform(
-            containers=[container["Names"][0].lstrip("/") for container in self.engine.containers(labels)],
-            networks=self.engine.network_names(labels),
-            volumes=self.engine.volume_names(labels) + env_volumes,
+            containers=[
+                container["Names"][0].lstrip("/") for label in labels for container in self.engine.containers(label)
+            ],
+            networks=[name for label in labels for name in self.engine.network_names(label)],
+            volumes=[name for label in labels for name in self.engine.volume_names(label)] + env_volumes,
             images=self.engine.catalog_images(),
             pushed=self.engine.registry_images(self.params["registry"]) if self.params["registry"] else [],
             paths=[path for path in self.params["paths"] if os.path.lexists(path)],

@@ -6,11 +6,11 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: platform_secrets
-short_description: Keep the platform's CA, certificates and passwords on the controller
+short_description: Keep the platform's CA, certificates, SSH keys and passwords on the controller
 version_added: 0.1.0
 description:
-  - Makes, once, and keeps a certificate authority, server certificates and random passwords in a folder of the
-    controller that only its owner may read (V(0700), files V(0600)). Runs on the controller only, for any host.
+  - Makes, once, and keeps a certificate authority, server certificates, SSH keys and random passwords in a folder of
+    the controller that only its owner may read (V(0700), files V(0600)). Runs on the controller only, for any host.
   - A certificate is made anew when less than 30 days are left, when its names change or when the CA is another one. The
     CA is never replaced; its certificate is made anew from the same key before it expires.
   - A file that is there wins, a person's own (or one encrypted with Ansible Vault) as well as ours.
@@ -43,6 +43,11 @@ options:
     description: Users by the name of their password; the bcrypt line is kept in C(<name>.htpasswd).
     type: dict
     default: {}
+  ssh_keys:
+    description: Names of wanted SSH keys, Ed25519 without a passphrase, kept in C(<name>.ssh).
+    type: list
+    elements: str
+    default: []
 requirements:
   - cryptography
   - bcrypt
@@ -86,7 +91,7 @@ ansible_facts:
       description:
         - C(directory); C(ca) and C(certificates.<name>) with C(certificate) (PEM), C(certificate_file), C(fingerprint),
           C(not_after), C(names), of a certificate also C(key_file) and C(given); C(passwords.<name>) with C(file) and,
-          for htpasswd, C(user) and C(htpasswd_file).
+          for htpasswd, C(user) and C(htpasswd_file); C(ssh_keys.<name>) with C(file) and C(public_key).
       returned: success
       type: dict
 actions:

@@ -91,7 +91,7 @@ options:
     type: dict
     default: {}
   binds:
-    description: Further mounts, C(host:node[:ro]).
+    description: Further mounts, C(host:node[:ro]). What is no path is a volume.
     type: list
     elements: str
     default: []
@@ -257,7 +257,8 @@ class Nodes:
         name = self.host.container_name(action.node)
         labels = {PLATFORM_LABEL: self.host.platform, NODE_LABEL: action.node}
         if isinstance(action, CreateNode):
-            self.engine.create_volume(name, labels)
+            for volume in (name, *self.host.bound_volumes()):
+                self.engine.create_volume(volume, labels if volume == name else {PLATFORM_LABEL: self.host.platform})
             self.engine.create_container(name, self.bodies[action.node], self.host.files())
         self.engine.start_container(name)
         node = Engine(self.host.socket(action.node), timeout_seconds=10, connect=False)

@@ -22,7 +22,8 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import (
 )
 
 DOCKER_HOSTS, REGISTRY, MANAGERS, WORKERS = "docker_hosts", "registry", "swarm_managers", "swarm_workers"
-GROUPS = (DOCKER_HOSTS, REGISTRY, MANAGERS, WORKERS)
+JENKINS = "jenkins"
+GROUPS = (DOCKER_HOSTS, REGISTRY, MANAGERS, WORKERS, JENKINS)
 NODE_PREFIX = "swarm_node_"
 ENGINE_SOCKET = "/run/docker.sock"
 # Offsets in the platform's subnet.
@@ -81,6 +82,7 @@ class Inventory:
     apps: Mapping[str, Mapping[str, Any]]
     app_names: tuple[str, ...]
     inventory_dir: str
+    jenkins_hosts: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -141,6 +143,7 @@ def parse(raw: RawInventory, specs: Specs) -> tuple[Inventory, list[Problem]]:
         apps=apps,
         app_names=tuple(map(str, given_apps)),
         inventory_dir=raw.inventory_dir,
+        jenkins_hosts=raw.group(JENKINS),
     )
     return inventory, problems
 

@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""X.509, passwords, htpasswd: what the platform needs of them, and nothing that reads a file or a clock.
+"""X.509, SSH keys, passwords, htpasswd: what the platform needs of them, and nothing that reads a file or a clock.
 
 Certificates and keys are PEM text. ``now`` is an aware ``datetime``. Keys are EC P-256.
 """
@@ -23,7 +23,7 @@ try:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 except ImportError as error:
     MISSING_LIBRARY = str(error)
@@ -262,6 +262,24 @@ def fingerprint(pem: str) -> str:
 def not_after(pem: str) -> str:
     """When a certificate expires, ISO 8601."""
     return load_certificate(pem, "the certificate").not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def new_ssh_key() -> str:
+    """A new Ed25519 private key as OpenSSH writes it, without a passphrase."""
+    return (
+        ed25519.Ed25519PrivateKey.generate()
+        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
+        .decode()
+    )
+
+
+def ssh_public_key(private_key: str, what: str) -> str:
+    """The public half of an OpenSSH private key, of whatever type, as ``ssh-ed25519 AAAA...``."""
+    try:
+        key = serialization.load_ssh_private_key(private_key.strip().encode() + b"\n", password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise PlatformError(f"{what} is no private key of OpenSSH without a passphrase: {error}") from error
+    return key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
 
 
 def new_password() -> str:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import parse_env
+from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
@@ -151,7 +152,11 @@ def file_path(inventory_dir: str, name: str) -> str:
 def wanted_files(inventory: Inventory) -> list[str]:
     """The files on the controller whose content is checked."""
     names = [app["env_file"] for app in inventory.apps.values()]
-    names += [inventory.variables[name] for name in ("proxy_certificate_file", "proxy_certificate_key_file")]
+    names += [
+        inventory.variables[f"{what}_certificate_{part}"]
+        for what in ("proxy", "jenkins")
+        for part in ("file", "key_file")
+    ]
     return sorted({file_path(inventory.inventory_dir, name) for name in names if name})
 
 
@@ -163,6 +168,9 @@ def check_names(world: World) -> Iterator[Problem]:
     if not PLATFORM_NAME.fullmatch(name):
         cure = "lower case letters, digits and hyphens, at most 31, as fungap"
         yield Problem(ALL_HOSTS, "platform_name", name, "can't be part of container and network names", cure)
+    elif name.endswith("-jenkins"):
+        problem = "is what Jenkins' own containers would be called"
+        yield Problem(ALL_HOSTS, "platform_name", name, problem, "another name, as fungap")
     for variable in ("platform_config_dir", "platform_run_dir"):
         path = str(world.variable(variable))
         if not posixpath.isabs(path) or len(posixpath.normpath(path).strip("/").split("/")) < 2:
@@ -228,6 +236,8 @@ def check_routes(world: World) -> Iterator[Problem]:
     """Our networks against what the docker hosts use already."""
     inventory = world.inventory
     for host, facts in world.facts():
+        if jenkins.is_apart(inventory, host):
+            continue
         docker = facts["docker"]
         owners = {subnet: network for network in docker["networks"] for subnet in network["subnets"]}
         wanted: list[tuple[str, ipaddress.IPv4Network | None]] = [
@@ -514,6 +524,8 @@ def check_ports(world: World) -> Iterator[Problem]:
     for host, facts in world.facts():
         if inventory.is_nested and not any(node.host == host for node in inventory.nodes):
             continue
+        if jenkins.is_apart(inventory, host):
+            continue
         addresses = [*facts["addresses"], "127.0.0.1"]
         if bind != "0.0.0.0" and facts["addresses"] and bind not in addresses and not bind.startswith("127."):
             cure = f"0.0.0.0, or one of: {', '.join(addresses)}"
@@ -575,8 +587,11 @@ def _registry_port(address: str) -> int | None:
     return int(port) if port.isdigit() and 1 <= int(port) <= 65535 else None
 
 
-def _holder(inventory: Inventory, facts: Mapping[str, Any], port: int, address: str) -> str:
-    """Who, other than the platform itself, listens on a port; '' when nobody does."""
+def _holder(inventory: Inventory, facts: Mapping[str, Any], port: int, address: str, own: str = "") -> str:
+    """Who, other than the platform itself, listens on a port; '' when nobody does.
+
+    ``own``: the label of the containers that may, by default the platform's.
+    """
     any_address = ("0.0.0.0", "::")
 
     def clashes(entry: Mapping[str, Any]) -> bool:
@@ -586,7 +601,7 @@ def _holder(inventory: Inventory, facts: Mapping[str, Any], port: int, address: 
     published = [entry for entry in facts["docker"]["ports"] if clashes(entry)]
     for entry in published:
         in_swarm = entry["service"] and not inventory.is_nested
-        if entry["platform"] != inventory.name and not in_swarm:
+        if entry["platform"] != (own or inventory.name) and not in_swarm:
             return f"the container {entry['container']}"
     if published:
         return ""
@@ -612,7 +627,8 @@ def check_registry(world: World) -> Iterator[Problem]:
 def check_images(world: World) -> Iterator[Problem]:
     source = world.variable("images_source")
     own = ["registry", "proxy", "node"] if world.inventory.is_nested else ["registry", "proxy"]
-    own += [name for name in wanted_images(world.inventory.variables) if not _may_lack(world, name)]
+    optional = (*wanted_images(world.inventory.variables), *jenkins.wanted_images(world.inventory))
+    own += [name for name in optional if not _may_lack(world, name)]
     wanted = dict.fromkeys((name for name in own if name in world.images and world.inventory.nodes), "images_source")
     for name, app in world.inventory.apps.items():
         if app["image"]:
@@ -751,6 +767,40 @@ def check_monitoring(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, at, HIDDEN, "is not a URL", cure)
 
 
+def check_jenkins(world: World) -> Iterator[Problem]:
+    """Its host, its addresses, its jobs."""
+    inventory = world.inventory
+    yield from jenkins.check_group(world.raw, inventory)
+    host = jenkins.jenkins_host(inventory)
+    if not host:
+        return
+    facts = world.looks.get(host, Look()).facts
+    yield from jenkins.check_addresses(inventory, facts)
+    yield from jenkins.check_settings(inventory, facts)
+    yield from jenkins.check_jobs(inventory)
+    name = str(world.variable("jenkins_host"))
+    taken = {one: f"the app {app}" for app, settings in inventory.apps.items() for one in settings["hosts"]}
+    taken.update({one: page for page, one in wanted_hosts(inventory.variables).items()})
+    if not name:
+        cure = "the host name that people and webhooks use, as jenkins.example.com"
+        yield Problem(ALL_HOSTS, "jenkins_host", "", "is missing", cure)
+    elif not HOST_NAME.fullmatch(name):
+        cure = "lower case letters, digits, hyphens and dots, as jenkins.example.com; no scheme, port or path"
+        yield Problem(ALL_HOSTS, "jenkins_host", name, "is not a host name", cure)
+    elif name in taken:
+        yield Problem(ALL_HOSTS, "jenkins_host", name, f"is a host name of {taken[name]} too", "another one")
+    port, bind = world.variable("jenkins_https_port"), str(world.variable("jenkins_bind_address"))
+    for variable in ("proxy_http_port", "proxy_https_port"):
+        if not jenkins.is_apart(inventory, host) and port == world.variable(variable):
+            problem = f"is {variable} of the same machine too"
+            yield Problem(ALL_HOSTS, "jenkins_https_port", str(port), problem, "another port, as 8443")
+            return
+    holder = _holder(inventory, facts, port, bind, jenkins.platform_of(inventory)) if facts else ""
+    if holder:
+        cure = "stop it, or another jenkins_https_port"
+        yield Problem(host, "jenkins_https_port", str(port), f"the port is held by {holder}", cure)
+
+
 def _check_health(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
     health, update = app["health"], app["update"]
     if not health["path"].startswith("/") and not health["test"]:
@@ -795,8 +845,9 @@ def _check_resources(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
 
 def check_capacity(world: World) -> Iterator[Problem]:
     """What the apps reserve together against what the machines have."""
-    facts = [facts for _host, facts in world.facts()]
-    if not facts or len(facts) != len(world.inventory.docker_hosts):
+    hosts = [host for host in world.inventory.docker_hosts if not jenkins.is_apart(world.inventory, host)]
+    facts = [facts for host, facts in world.facts() if host in hosts]
+    if not facts or len(facts) != len(hosts):
         return
     apps = world.inventory.apps.items()
     memory = sum((bytes_of(app["reservations"]["memory"]) or 0) * max(app["replicas"], 0) for _name, app in apps)
@@ -880,7 +931,17 @@ def _why_no_target(target: str) -> str:
 
 
 def check_certificates(world: World) -> Iterator[Problem]:
-    names = {key: str(world.variable(key)) for key in ("proxy_certificate_file", "proxy_certificate_key_file")}
+    inventory = world.inventory
+    hosts = {host for app in inventory.apps.values() for host in app["hosts"]}
+    yield from _check_own_certificate(world, "proxy", hosts | set(wanted_hosts(inventory.variables).values()))
+    yield from _check_own_certificate(world, "jenkins", {str(world.variable("jenkins_host"))} - {""})
+
+
+def _check_own_certificate(world: World, prefix: str, hosts: set[str]) -> Iterator[Problem]:
+    names = {
+        f"{prefix}_certificate_{key}": str(world.variable(f"{prefix}_certificate_{key}"))
+        for key in ("file", "key_file")
+    }
     (certificate_variable, certificate_name), (key_variable, key_name) = names.items()
     if bool(certificate_name) != bool(key_name):
         missing, other = (
@@ -897,13 +958,9 @@ def check_certificates(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, variable, name, f"can't be read: {file.error} ({path})", "correct the path")
         else:
             contents[variable] = file.content
-    hosts = sorted(
-        {host for app in world.inventory.apps.values() for host in app["hosts"]}
-        | set(wanted_hosts(world.inventory.variables).values())
-    )
     if certificate_variable in contents:
         for about_key, problem, cure in check_certificate(
-            contents[certificate_variable], contents.get(key_variable), hosts, world.now
+            contents[certificate_variable], contents.get(key_variable), sorted(hosts), world.now
         ):
             variable = key_variable if about_key else certificate_variable
             yield Problem(ALL_HOSTS, variable, names[variable], problem, cure)
@@ -925,6 +982,7 @@ CHECKS = (
     check_images,
     check_apps,
     check_monitoring,
+    check_jenkins,
     check_capacity,
     check_env_files,
     check_certificates,
@@ -938,7 +996,9 @@ def check(world: World) -> list[Problem]:
 
 def resolve(world: World) -> dict[str, Any]:
     """The fact ``platform`` of an inventory without problems."""
-    inventory, facts = world.inventory, dict(world.facts())
+    inventory = world.inventory
+    # What the nodes' networks can do, the machine of Jenkins says nothing of.
+    facts = {host: fact for host, fact in world.facts() if not jenkins.is_apart(inventory, host)}
     monitoring = wanted_images(inventory.variables)
     measured = host_nodes(inventory.nodes) if monitoring else frozenset()
     nodes = [
@@ -1000,17 +1060,28 @@ def resolve(world: World) -> dict[str, Any]:
             host: list(world.variable("platform_trusted_ca_files") or fact["trusted_ca_files"])
             if world.variable("platform_trusted_ca_files") is not None
             else fact["trusted_ca_files"]
-            for host, fact in facts.items()
+            for host, fact in world.facts()
         },
+        "jenkins": _resolve_jenkins(world),
+        # Of the image catalog, where nodes and registry are.
+        "optional_images": [*monitoring, *jenkins.shared_images(inventory, world.images)],
         "apps": {
             name: {
-                **app,
+                **jenkins.without_pipeline(app),
                 "env_file": file_path(inventory.inventory_dir, app["env_file"]) if app["env_file"] else "",
                 "env_target": app["env_target"] or (DEFAULT_TARGET if app["env_file"] else ""),
             }
             for name, app in inventory.apps.items()
         },
     }
+
+
+def _resolve_jenkins(world: World) -> dict[str, Any]:
+    resolved = jenkins.resolve_jenkins(world.inventory, world.images)
+    for key in ("certificate_file", "certificate_key_file"):
+        if resolved.get(key):
+            resolved[key] = file_path(world.inventory.inventory_dir, resolved[key])
+    return resolved
 
 
 def utc_now() -> datetime:

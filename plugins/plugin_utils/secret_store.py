@@ -31,16 +31,17 @@ class CertificateRequest:
 
 @dataclass(frozen=True)
 class SecretsRequest:
-    """All that the store has to hold. ``htpasswd``: user by the password's name."""
+    """All that the store has to hold. ``htpasswd``: user by the password's name. ``ssh_keys``: names of key pairs."""
 
     directory: str
     ca_name: str
     certificates: Mapping[str, CertificateRequest] = field(default_factory=dict)
     passwords: Sequence[str] = ()
     htpasswd: Mapping[str, str] = field(default_factory=dict)
+    ssh_keys: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        for name in (*self.certificates, *self.passwords, *self.htpasswd):
+        for name in (*self.certificates, *self.passwords, *self.htpasswd, *self.ssh_keys):
             if not _NAME.fullmatch(name) or name == "ca":
                 raise PlatformError(f"{name!r} is no name for a secret: lower-case letters, digits, '-', '_', not 'ca'")
         unknown = sorted(set(self.htpasswd) - set(self.passwords))
@@ -54,6 +55,7 @@ class SecretsRequest:
         for name, request in self.certificates.items():
             names += [] if request.given else [f"{name}.key", f"{name}.crt"]
         names += [f"{name}.password" for name in self.passwords]
+        names += [f"{name}.ssh" for name in self.ssh_keys]
         return names + [f"{name}.htpasswd" for name in self.htpasswd]
 
 
@@ -89,6 +91,7 @@ def plan_secrets(request: SecretsRequest, found: Mapping[str, str], now: datetim
         "ca": _certificate_facts(ca.certificate, f"{request.directory}/ca.crt"),
         "certificates": certificates,
         "passwords": passwords,
+        "ssh_keys": {name: _plan_ssh_key(name, request, found, plan) for name in request.ssh_keys},
     }
     return plan
 
@@ -166,6 +169,15 @@ def _plan_password(name: str, request: SecretsRequest, found: Mapping[str, str],
     elif not pki.htpasswd_matches(line, user, password):
         plan.write(f"{name}.htpasswd", pki.htpasswd_line(user, password), "user or password changed")
     return {**facts, "user": user, "htpasswd_file": f"{request.directory}/{name}.htpasswd"}
+
+
+def _plan_ssh_key(name: str, request: SecretsRequest, found: Mapping[str, str], plan: SecretsPlan) -> dict[str, Any]:
+    key = found.get(f"{name}.ssh")
+    if key is None:
+        key = pki.new_ssh_key()
+        plan.write(f"{name}.ssh", key, "there is none")
+    path = f"{request.directory}/{name}.ssh"
+    return {"file": path, "public_key": pki.ssh_public_key(key, path)}
 
 
 def describe(name: str, content: str | None) -> str:

@@ -143,6 +143,7 @@ def platform_notes(
     address = "127.0.0.1" if bind in ("", "0.0.0.0") else bind
     lines = [f"{'URL':<12} https://{host}{suffix}/" for host in hosts]
     lines += _monitoring_notes(platform["monitoring"]["hosts"], secrets, suffix, left_out or {})
+    lines += _jenkins_notes(platform.get("jenkins") or {}, secrets)
     if disk:
         free, total = (disk[key] / 1e9 for key in ("free_bytes", "total_bytes"))
         lines.append(f"{'Disk':<12} {free:.0f} GB of {total:.0f} GB free at {disk['path']}")
@@ -166,6 +167,20 @@ def platform_notes(
             lines.append(f"  docker --host unix://{node['socket']} service ls")
             break
     return lines
+
+
+def _jenkins_notes(jenkins: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
+    """Where Jenkins is, and where its passwords, in the run that has made them."""
+    passwords = secrets.get("passwords", {})
+    if not jenkins.get("host") or "jenkins" not in passwords:
+        return []
+    suffix = "" if jenkins["https_port"] == 443 else f":{jenkins['https_port']}"
+    return [
+        f"{'Jenkins':<12} https://{jenkins['name']}{suffix}/",
+        f"{'':<12} admin, with the password in {passwords['jenkins']['file']}",
+        f"{'Webhook':<12} https://{jenkins['name']}{suffix}/github-webhook/, "
+        f"with the secret in {passwords['jenkins-webhook']['file']}",
+    ]
 
 
 def _monitoring_notes(

@@ -247,6 +247,24 @@ def test_refused_requests(changes: dict[str, object], says: str) -> None:
     assert says in error.value.message
 
 
+def test_an_ssh_key_is_made_once_and_told_by_its_public_half() -> None:
+    plan = plan_secrets(request(ssh_keys=["agent"]), {}, NOW)
+    key = plan.writes["agent.ssh"]
+    assert key.startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    told = plan.facts["ssh_keys"]["agent"]
+    assert told["file"] == "/secrets/agent.ssh"
+    assert told["public_key"].startswith("ssh-ed25519 AAAA")
+    assert "PRIVATE" not in describe("agent.ssh", key)
+    again = plan_secrets(request(ssh_keys=["agent"]), plan.writes, NOW)
+    assert again.writes == {}
+    assert again.facts == plan.facts
+
+
+def test_a_broken_ssh_key_is_named() -> None:
+    with pytest.raises(PlatformError, match=r"/secrets/agent\.ssh is no private key"):
+        plan_secrets(request(ssh_keys=["agent"]), {"agent.ssh": "hunter2"}, NOW)
+
+
 def test_a_certificate_needs_a_name() -> None:
     with pytest.raises(PlatformError, match="at least one name"):
         plan_secrets(request(certificates={"proxy": CertificateRequest(())}), {}, NOW)

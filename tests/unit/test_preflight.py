@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import RawInventory, Undefined, parse
+from ansible_collections.fungap.swarm.plugins.plugin_utils.jenkins import PIPELINE_SETTINGS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     FileContent,
     Look,
@@ -248,6 +249,33 @@ def foreign_key(s: Scenario) -> None:
     with_certificate(s, certificate("web.localhost")[0], certificate("web.localhost")[1])
 
 
+GITHUB = "https://github.com/team/web.git"
+
+
+def with_jenkins(*changes: Change, **variables: Any) -> Change:
+    """Jenkins on a machine of its own, vm9, and then what a row spoils."""
+
+    def change(s: Scenario) -> None:
+        s.hosts["vm9"] = {"ansible_host": "192.0.2.90"}
+        s.groups["docker_hosts"].append("vm9")
+        s.groups["jenkins"] = ["vm9"]
+        own = {"boot_id": "nine", "address": "192.0.2.90", "addresses": ["192.0.2.90"]}
+        s.facts["vm9"] = {**copy.deepcopy(FACTS), **own}
+        s.all.update({"jenkins_host": "jenkins.example.com", **variables})
+        for one in changes:
+            one(s)
+
+    return change
+
+
+def jenkins_network(name: str, subnet: str) -> Change:
+    return lambda s: s.facts["vm9"]["docker"]["networks"].append(
+        {"name": name, "platform": "", "scope": "local", "subnets": [subnet]}
+    )
+
+
+GIT = {"name": "github", "username": "git", "password": "geheim"}
+SSH = {"name": "github", "private_key": "geheim"}
 MYSQL = {"name": "main", "host": "db.example", "username": "u", "password": "geheim"}
 
 
@@ -311,6 +339,52 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(metrics={"path": "/metrics", "port": 70000}), "all hosts", "apps.web.metrics.port", "70000", "is not a port", "1 to 65535"),
     (app(metrics={"port": 9000}), "all hosts", "apps.web.metrics.port", "9000", "without metrics.path", "name the path"),
     (monitoring_image({"pull": "prom/prometheus:v2"}), "all hosts", "images_source", "build", "how to build prometheus", "images_source: pull"),
+    # jenkins
+    (both(with_jenkins(), second_docker_host, group("jenkins", "vm9", "vm2")), "inventory", "group jenkins", "[vm9, vm2]", "more than one", "leave one"),
+    (with_jenkins(group("docker_hosts", "vm1")), "vm9", "group jenkins", "vm9", "is not in docker_hosts", "put it in docker_hosts too"),
+    (with_jenkins(group("jenkins", "vm1")), "vm1", "group jenkins", "vm1", "carries the registry too: Jenkins' memory use once took the app down", "jenkins_shares_host: true"),
+    (in_cluster(with_jenkins(group("jenkins", "vm2"))), "vm2", "group jenkins", "vm2", "carries the node vm2 too", "a machine of its own"),
+    (group("jenkinss", "vm1"), "inventory", "group jenkinss", "[vm1]", "not a group of ours", "did you mean jenkins?"),
+    (with_jenkins(jenkins_memry="2G"), "all hosts", "jenkins_memry", "2G", "not a variable", "did you mean jenkins_memory?"),
+    (with_jenkins(jenkins_host=""), "all hosts", "jenkins_host", "", "is missing", "as jenkins.example.com"),
+    (with_jenkins(jenkins_host="https://j.example/"), "all hosts", "jenkins_host", "https://j.example/", "is not a host name", "no scheme"),
+    (with_jenkins(jenkins_host="web.localhost"), "all hosts", "jenkins_host", "web.localhost", "host name of the app web too", "another one"),
+    (with_jenkins(jenkins_https_port=0), "all hosts", "jenkins_https_port", "0", "is not a port", "1 to 65535"),
+    (with_jenkins(jenkins_bind_address="here"), "all hosts", "jenkins_bind_address", "here", "not an IPv4 address", "0.0.0.0"),
+    (with_jenkins(lambda s: s.facts["vm9"]["listening"].append({"port": 443, "address": "0.0.0.0", "process": "apache2"})), "vm9", "jenkins_https_port", "443", "held by the process apache2", "another jenkins_https_port"),
+    (with_jenkins(group("jenkins", "vm1"), jenkins_shares_host=True), "all hosts", "jenkins_https_port", "443", "is proxy_https_port of the same machine", "as 8443"),
+    (with_jenkins(jenkins_subnet="nonsense"), "all hosts", "jenkins_subnet", "nonsense", "not an IPv4 network", "as 172.31.240.0/24"),
+    (with_jenkins(jenkins_subnet="8.8.8.0/24"), "all hosts", "jenkins_subnet", "8.8.8.0/24", "is not private", "a private network"),
+    (with_jenkins(jenkins_subnet="172.31.240.0/30"), "all hosts", "jenkins_subnet", "172.31.240.0/30", "has no room", "as 172.31.240.0/24"),
+    (with_jenkins(jenkins_subnet="172.30.0.0/16"), "all hosts", "jenkins_subnet", "172.30.0.0/16", "overlaps platform_subnet", "apart from it"),
+    (with_jenkins(jenkins_network("lab", "172.31.0.0/16")), "all hosts", "jenkins_subnet", "172.31.240.0/24", "overlaps 172.31.0.0/16 on vm9 (docker network lab)", "nothing uses there"),
+    (with_jenkins(jenkins_network("fungap-jenkins", "172.31.9.0/24")), "all hosts", "jenkins_subnet", "172.31.240.0/24", "is [172.31.9.0/24] on vm9 already", "set it back"),
+    (with_jenkins(jenkins_memory="lots"), "all hosts", "jenkins_memory", "lots", "not an amount of memory", "as 2G"),
+    (with_jenkins(jenkins_memory="256M"), "all hosts", "jenkins_memory", "256M", "less than it starts with", "as 2G"),
+    (with_jenkins(jenkins_build_memory="lots"), "all hosts", "jenkins_build_memory", "lots", "not an amount of memory", "as 2G"),
+    (with_jenkins(jenkins_build_memory="9G"), "all hosts", "jenkins_build_memory", "9G", "more than the 4.0 GB of vm9", "bigger machine"),
+    (with_jenkins(jenkins_backup_dir="backup"), "all hosts", "jenkins_backup_dir", "backup", "not a folder of its own", "an absolute path"),
+    (with_jenkins(jenkins_memory="8G"), "all hosts", "jenkins_memory", "8G", "more than the 4.0 GB of vm9", "bigger machine"),
+    (with_jenkins(lambda s: s.hosts["vm1"].update(ansible_connection="local")), "vm1", "ansible_connection", "local", "agent reaches it by SSH only", "an SSH server"),
+    (platform(platform_name="fungap-jenkins"), "all hosts", "platform_name", "fungap-jenkins", "Jenkins' own containers", "another name"),
+    (app(repository=GITHUB), "all hosts", "apps.web.repository", GITHUB, "there is no Jenkins", "in the group jenkins"),
+    (with_jenkins(app(repository="github.com/team/web")), "all hosts", "apps.web.repository", "github.com/team/web", "not a repository's address", "as https://github.com"),
+    (with_jenkins(app(repository="https://x.example/a'); evil('")), "all hosts", "apps.web.repository", "evil", "not a repository's address", "as https://github.com"),
+    (with_jenkins(app(repository="https://x.example/$(id)")), "all hosts", "apps.web.repository", "$(id)", "not a repository's address", "as https://github.com"),
+    (with_jenkins(app(repository="https://me:hunter2@x.example/a")), "all hosts", "apps.web.repository", "(not shown)", "not a repository's address", "without a password"),
+    (with_jenkins(app(repository="git@github.com:team/web.git")), "all hosts", "apps.web.repository", "git@github.com:team/web.git", "key of github.com is not known", "ssh-keyscan github.com"),
+    (with_jenkins(app(repository=GITHUB, branch="--upload-pack=x")), "all hosts", "apps.web.branch", "--upload-pack=x", "not a branch's name", "as main"),
+    (with_jenkins(app(repository=GITHUB, branch="a/../b")), "all hosts", "apps.web.branch", "a/../b", "not a branch's name", "as main"),
+    (with_jenkins(app(branch="dev")), "all hosts", "apps.web.branch", "dev", "without repository", "name that too"),
+    (with_jenkins(app(repository=GITHUB, repository_credentials="hub")), "all hosts", "apps.web.repository_credentials", "hub", "not among jenkins_git_credentials", "Ansible Vault"),
+    (with_jenkins(app(repository=GITHUB, repository_credentials="github"), jenkins_git_credentials=[SSH]), "all hosts", "apps.web.repository_credentials", "github", "is a private key, which", "for https"),
+    (with_jenkins(jenkins_git_credentials=[{"name": "Git Hub", "password": "geheim"}]), "all hosts", "jenkins_git_credentials[0].name", "Git Hub", "is not a name", "lower case"),
+    (with_jenkins(jenkins_git_credentials=[GIT, GIT]), "all hosts", "jenkins_git_credentials[1].name", "github", "is there twice", "its own"),
+    (with_jenkins(jenkins_git_credentials=[{**GIT, **SSH}]), "all hosts", "jenkins_git_credentials[0]", "github", "only one of them", "leave one"),
+    (with_jenkins(lambda s: s.all["apps"].update({"load-test": {"image": "express-app", "port": 1, "repository": GITHUB}})), "all hosts", "apps.load-test", "load-test", "called load-test, as one of the platform", "another name"),
+    (with_jenkins(lambda s: s.all["apps"].update({"web-scale": {"image": "express-app", "port": 1, "repository": GITHUB}})), "all hosts", "apps.web-scale", "web-scale", "called web-scale, as one of the app web", "another name"),
+    (with_jenkins(jenkins_certificate_file="files/j.pem"), "all hosts", "jenkins_certificate_key_file", "", "missing beside", "name both"),
+    (with_jenkins(lambda s: s.catalog.update({"jenkins-agent": {"pull": "x/y:1"}})), "all hosts", "images_source", "build", "how to build jenkins-agent", "images_source: pull"),
     # groups and nodes
     (group("swarm_managers"), "inventory", "group swarm_managers", "", "has no host", "one node in it, or three"),
     (lambda s: s.add_node("manager2", "swarm_managers", address="172.30.0.12"), "inventory", "group swarm_managers", "[manager1, manager2]", "2 managers survive no more", "1 or 3"),
@@ -514,6 +588,24 @@ def mesh(s: Scenario) -> None:
         monitoring_image({"pull": "prom/prometheus:v2"}, images_missing="skip"),
         monitoring_image({"pull": "prom/prometheus:v2", "missing": "skip"}),
         monitoring_image({"pull": "prom/prometheus:v2"}, monitoring_enabled=False),
+        with_jenkins(),
+        with_jenkins(app(repository=GITHUB)),
+        with_jenkins(
+            app(repository=GITHUB, branch="release/2.x", repository_credentials="github"), jenkins_git_credentials=[GIT]
+        ),
+        with_jenkins(
+            app(repository="git@github.com:team/web.git", repository_credentials="github"),
+            jenkins_git_credentials=[SSH],
+            jenkins_git_known_hosts=["github.com ssh-ed25519 AAAA"],
+        ),
+        with_jenkins(jenkins_network("fungap-jenkins", "172.31.240.0/24")),
+        with_jenkins(jenkins_backup_dir="/var/backups/jenkins"),
+        with_jenkins(group("jenkins", "vm1"), jenkins_shares_host=True, jenkins_https_port=8443),
+        in_cluster(with_jenkins()),
+        # What the machine of Jenkins has on its networks is no clash with the nodes'.
+        with_jenkins(jenkins_network("lab", "172.30.0.0/16")),
+        with_jenkins(lambda s: s.looks.update(vm9=Look(skipped=True))),
+        with_jenkins(lambda s: s.catalog.update({"jenkins": {"pull": "x/y:1", "missing": "skip"}})),
     ],
 )
 def test_a_right_inventory_has_no_problem(change: Change) -> None:
@@ -605,9 +697,50 @@ def test_the_platform_of_the_local_inventory() -> None:
     assert platform_["trusted_ca_files"] == {"vm1": ["/usr/local/share/ca-certificates/company.crt"]}
 
 
+def test_the_platform_with_jenkins() -> None:
+    scenario = Scenario()
+    assert resolve(scenario.world()[0])["jenkins"] == {"host": "", "images": []}
+    with_jenkins(
+        app(repository=GITHUB),
+        lambda s: s.facts["vm9"].update(mtu=1280),
+        lambda s: s.facts["vm9"]["kernel"].update(ipvs=False),
+        lambda s: s.catalog.update({"jenkins-agent": {"build": {"context": "x"}}}),
+        jenkins_certificate_file="files/j.pem",
+    )(scenario)
+    platform_ = resolve(scenario.world()[0])
+    assert platform_["jenkins"] == {
+        "host": "vm9",
+        "apart": True,
+        "platform": "fungap-jenkins",
+        "name": "jenkins.example.com",
+        "subnet": "172.31.240.0/24",
+        "addresses": {
+            "controller": "172.31.240.2",
+            "agent": "172.31.240.3",
+            "build": "172.31.240.4",
+            "proxy": "172.31.240.5",
+        },
+        "images": ["jenkins-agent"],
+        "deploy_hosts": ["vm1"],
+        "https_port": 443,
+        "bind_address": "0.0.0.0",
+        "build_memory": "2G",
+        "certificate_file": "/inventory/files/j.pem",
+        "certificate_key_file": "",
+        "apps": {"web": {"repository": GITHUB, "branch": "main", "repository_credentials": ""}},
+    }
+    assert platform_["optional_images"] == list(BASIC)
+    scenario.groups["jenkins"] = ["vm1"]
+    assert resolve(scenario.world()[0])["optional_images"] == [*BASIC, "jenkins-agent"]
+    # No part of what is rolled out, and Jenkins' machine says nothing of the nodes' network.
+    assert "repository" not in platform_["apps"]["web"]
+    assert (platform_["mtu"], platform_["ipvs"]) == (1500, True)
+
+
 def test_an_apps_defaults_are_those_that_it_is_deployed_with() -> None:
     completed = complete(SPECS.app, {"image": "x", "port": 1})
-    assert {key: value for key, value in completed.items() if key not in REQUIRED} == DEFAULTS
+    no_part_of_a_rollout = {*REQUIRED, *PIPELINE_SETTINGS}
+    assert {key: value for key, value in completed.items() if key not in no_part_of_a_rollout} == DEFAULTS
 
 
 def test_the_platform_of_a_cluster() -> None:

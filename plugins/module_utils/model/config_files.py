@@ -85,7 +85,8 @@ class ConfigSet:
 class PathState:
     """What was found at a path. ``content``: of a regular file, ``None`` when it is not UTF-8 text.
 
-    ``owner`` and ``group`` are names, or numbers as text where the host has no name for them.
+    ``owner`` and ``group`` are names, or numbers as text where the host has no name for them; ``owner_id`` and
+    ``group_id`` are the numbers, as text, always.
     """
 
     kind: Literal["absent", "file", "directory", "other"] = "absent"
@@ -93,12 +94,22 @@ class PathState:
     mode: int = 0
     owner: str = ""
     group: str = ""
+    owner_id: str = ""
+    group_id: str = ""
 
 
 def digested(state: PathState) -> dict[str, Any]:
     """A state as it travels: the content by its SHA-256."""
     digest = "" if state.content is None else _digest(state.content)
-    return {"kind": state.kind, "sha256": digest, "mode": state.mode, "owner": state.owner, "group": state.group}
+    return {
+        "kind": state.kind,
+        "sha256": digest,
+        "mode": state.mode,
+        "owner": state.owner,
+        "group": state.group,
+        "owner_id": state.owner_id,
+        "group_id": state.group_id,
+    }
 
 
 def as_seen(wanted: ConfigSet, trees: Mapping[str, Mapping[str, Any]]) -> dict[str, PathState] | None:
@@ -118,7 +129,15 @@ def as_seen(wanted: ConfigSet, trees: Mapping[str, Mapping[str, Any]]) -> dict[s
             continue
         content = contents.get(path)
         same = content is not None and seen["sha256"] == _digest(content)
-        found[path] = PathState(seen["kind"], content if same else None, seen["mode"], seen["owner"], seen["group"])
+        found[path] = PathState(
+            seen["kind"],
+            content if same else None,
+            seen["mode"],
+            seen["owner"],
+            seen["group"],
+            seen["owner_id"],
+            seen["group_id"],
+        )
     return found
 
 

@@ -78,6 +78,10 @@ class Host:
             CONFIG_PATH: (0o644, json.dumps(dict(self.daemon), indent=2, sort_keys=True) + "\n"),
         }
 
+    def bound_volumes(self) -> list[str]:
+        """The volumes among ``binds``."""
+        return [source for bind in self.binds if not (source := bind.split(":", 1)[0]).startswith("/")]
+
     def container(self, node: Node, image_id: str) -> dict[str, Any]:
         """The body of ``POST /containers/create`` for ``node``, its spec label included."""
         name = self.container_name(node.name)

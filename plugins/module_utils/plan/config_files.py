@@ -114,8 +114,8 @@ def _directories(wanted: ConfigSet, found: Mapping[str, PathState]) -> list[Acti
 def _is_owned(state: PathState, ownership: Ownership) -> bool:
     return (
         state.mode == ownership.mode
-        and ownership.owner in (None, state.owner)
-        and ownership.group in (None, state.group)
+        and ownership.owner in (None, state.owner, state.owner_id)
+        and ownership.group in (None, state.group, state.group_id)
     )
 
 

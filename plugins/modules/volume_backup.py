@@ -1,0 +1,154 @@
+#!/usr/bin/python
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: volume_backup
+short_description: Bring a volume to the controller as an archive
+version_added: 0.1.0
+description:
+  - Writes all that is in a volume into a tar archive in a folder of the controller, with owners, modes and times, and
+    beside it C(<archive>.sha256), as C(sha256sum --check) reads it.
+  - The container that uses the volume is paused while it is read, so the archive is what the disk would hold after a
+    power cut at one moment. It goes on as soon as the archive lies on the docker host; the way to the controller
+    comes after that.
+  - Only complete archives have their name; of those the newest O(keep) stay.
+  - The archive holds every secret that the volume holds. It and its folder are for their owner alone.
+author: The fungap.swarm authors (@fungap)
+requirements:
+  - Docker SDK for Python
+attributes:
+  check_mode:
+    support: full
+    description: Says what it would do.
+  diff_mode:
+    support: none
+    description: There is nothing to show.
+  idempotent:
+    support: none
+    description: Each call makes an archive.
+options:
+  docker_socket:
+    description: Unix socket of the docker host's engine.
+    type: path
+    default: /var/run/docker.sock
+  volume:
+    description: The volume, of the driver C(local).
+    type: str
+    required: true
+  container:
+    description: The container to pause meanwhile. One that isn't there, or doesn't run, is no obstacle.
+    type: str
+    required: true
+  directory:
+    description: The folder on the controller, an absolute path.
+    type: path
+    required: true
+  keep:
+    description: How many archives of this volume stay there. 0 for all.
+    type: int
+    default: 7
+  temporary:
+    description: The archive on the docker host meanwhile. Filled in by the action plugin; not meant to be given.
+    type: path
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Back Jenkins up
+  fungap.swarm.volume_backup:
+    volume: fungap-jenkins-home
+    container: fungap-jenkins
+    directory: /srv/backup/fungap
+"""
+
+RETURN = r"""
+archive:
+  description: Path of the archive on the controller.
+  returned: success
+  type: str
+  sample: /srv/backup/fungap/fungap-jenkins-home-20261124T120000Z.tar
+sha256:
+  description: Its SHA-256.
+  returned: success, not in check mode
+  type: str
+bytes:
+  description: Its size.
+  returned: success, not in check mode
+  type: int
+files:
+  description: How many files and folders are in it.
+  returned: success, not in check mode
+  type: int
+paused_seconds:
+  description: How long the container was paused.
+  returned: success, not in check mode
+  type: float
+removed:
+  description: Archives that were removed.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils import runner, volumes
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.signals import signals_as_exceptions
+
+
+class VolumeBackup:
+    """The docker host's part: the volume into a file there."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.engine = Engine(params["docker_socket"])
+
+    def plan(self) -> runner.Plan:
+        volumes.path_of(self.engine, self.params["volume"])
+        return runner.Plan(actions=[f"back up volume {self.params['volume']}"])
+
+    def apply(self, plan: runner.Plan) -> Mapping[str, Any]:  # noqa: ARG002  there is one thing to do
+        target = self.params["temporary"]
+        with suppress(FileNotFoundError):  # of a run that was killed
+            os.unlink(target)
+        with signals_as_exceptions():
+            try:
+                with self.engine.paused(self.params["container"]):
+                    begun = time.monotonic()
+                    found = volumes.archive(volumes.path_of(self.engine, self.params["volume"]), target)
+                    seconds = time.monotonic() - begun
+                # For the connection's user, who takes it away.
+                status = os.stat(os.path.dirname(target))
+                os.chown(target, status.st_uid, status.st_gid)
+            except BaseException:
+                with suppress(FileNotFoundError):
+                    os.unlink(target)
+                raise
+        return {**found, "paused_seconds": round(seconds, 3)}
+
+
+def main() -> None:
+    """Run the module."""
+    runner.run(
+        VolumeBackup,
+        {
+            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            "volume": {"type": "str", "required": True},
+            "container": {"type": "str", "required": True},
+            "directory": {"type": "path", "required": True},
+            "keep": {"type": "int", "default": 7},
+            "temporary": {"type": "path", "default": ""},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

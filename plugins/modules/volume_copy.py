@@ -1,0 +1,151 @@
+#!/usr/bin/python
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: volume_copy
+short_description: Keep a copy of a container's volume before the container gets another image
+version_added: 0.1.0
+description:
+  - Where a container was made of another image than the wanted one, stops it and copies its volume to another one,
+    whose name ends with C(-before-) and the version that leaves. An older copy of that name is replaced.
+  - Else, and where there is no container, nothing is done. Whoever puts the new container in place starts it.
+  - A run that is killed in between copies anew.
+author: The fungap.swarm authors (@fungap)
+requirements:
+  - Docker SDK for Python
+attributes:
+  check_mode:
+    support: full
+    description: Says what it would copy.
+  diff_mode:
+    support: full
+    description: Shows the image before and after.
+  idempotent:
+    support: full
+    description: With the new container in place nothing is done.
+options:
+  docker_socket:
+    description: Unix socket of the docker host's engine.
+    type: path
+    default: /var/run/docker.sock
+  volume:
+    description: The volume, of the driver C(local).
+    type: str
+    required: true
+  container:
+    description: The container that uses it.
+    type: str
+    required: true
+  image:
+    description: The image that the container is to have, by name or ID.
+    type: str
+    required: true
+  version_variable:
+    description:
+      - The environment variable by which an image tells its version. One without it is told by the first twelve digits
+        of its ID.
+    type: str
+    required: true
+  labels:
+    description: Labels of the copy.
+    type: dict
+    default: {}
+  stop_seconds:
+    description: How long the container may take to stop.
+    type: int
+    default: 60
+"""
+
+EXAMPLES = r"""
+- name: Keep the home of the version that is replaced
+  fungap.swarm.volume_copy:
+    volume: fungap-jenkins-home
+    container: fungap-jenkins
+    image: fungap/jenkins:0d5a8b1e7c3f
+    version_variable: JENKINS_VERSION
+"""
+
+RETURN = r"""
+copy:
+  description: The volume that holds the copy; empty where none was to be made.
+  returned: success
+  type: str
+  sample: fungap-jenkins-home-before-2.555.3
+actions:
+  description: What was done, or would be.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils import runner, volumes
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+
+
+def version_of(image: Mapping[str, Any], variable: str) -> str:
+    """What an image says of its version, fit for a volume's name."""
+    said = dict(line.partition("=")[::2] for line in image["Config"].get("Env") or []).get(variable, "")
+    return re.sub(r"[^a-zA-Z0-9_.-]", "-", said) or str(image["Id"]).partition(":")[2][:12]
+
+
+class VolumeCopy:
+    """One volume of one container."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.engine = Engine(params["docker_socket"])
+
+    def plan(self) -> runner.Plan:
+        container = self.engine.container(self.params["container"])
+        wanted = self.engine.image(self.params["image"])
+        if wanted is None:
+            raise PlatformError(f"there is no image {self.params['image']} on {self.engine.socket}")
+        if container is None or container["Image"] == wanted["Id"] or not self._has_volume():
+            return runner.Plan(result={"copy": ""})
+        # An image that is gone from the engine is still known by its ID.
+        leaves = self.engine.image(container["Image"]) or {"Id": container["Image"], "Config": {}}
+        variable = self.params["version_variable"]
+        copy = f"{self.params['volume']}-before-{version_of(leaves, variable)}"
+        return runner.Plan(
+            actions=[f"stop {self.params['container']}", f"copy volume {self.params['volume']} to {copy}"],
+            before={"version": version_of(leaves, variable)},
+            after={"version": version_of(wanted, variable)},
+            result={"copy": copy},
+        )
+
+    def _has_volume(self) -> bool:
+        return self.engine.volume_path(self.params["volume"]) is not None
+
+    def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
+        self.engine.stop_container(self.params["container"], self.params["stop_seconds"])
+        source = volumes.path_of(self.engine, self.params["volume"])
+        volumes.copy(source, volumes.fresh_volume(self.engine, plan.result["copy"], self.params["labels"]))
+        return {}
+
+
+def main() -> None:
+    """Run the module."""
+    runner.run(
+        VolumeCopy,
+        {
+            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            "volume": {"type": "str", "required": True},
+            "container": {"type": "str", "required": True},
+            "image": {"type": "str", "required": True},
+            "version_variable": {"type": "str", "required": True},
+            "labels": {"type": "dict", "default": {}},
+            "stop_seconds": {"type": "int", "default": 60},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+#!/usr/bin/python
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: volume_restore
+short_description: Put an archive of a volume back
+version_added: 0.1.0
+description:
+  - Takes an archive that M(fungap.swarm.volume_backup) made from the controller, checks it by its SHA-256, stops the
+    container, sets what the volume holds aside in another volume, and puts the archive's content in its place. The
+    container stays stopped; whoever starts it removes what was set aside once all is well.
+  - Where the archive can't be unpacked, the volume gets back what it had.
+author: The fungap.swarm authors (@fungap)
+requirements:
+  - Docker SDK for Python
+attributes:
+  check_mode:
+    support: full
+    description: Checks the archive and says what it would do.
+  diff_mode:
+    support: none
+    description: There is nothing to show.
+  idempotent:
+    support: none
+    description: Each call puts the archive back.
+options:
+  docker_socket:
+    description: Unix socket of the docker host's engine.
+    type: path
+    default: /var/run/docker.sock
+  volume:
+    description: The volume, of the driver C(local). Where there is none it is made.
+    type: str
+    required: true
+  container:
+    description: The container to stop. One that isn't there is no obstacle.
+    type: str
+    required: true
+  archive:
+    description: The archive on the controller; C(<archive>.sha256) lies beside it.
+    type: path
+    required: true
+  labels:
+    description: Labels of volumes that are made.
+    type: dict
+    default: {}
+  stop_seconds:
+    description: How long the container may take to stop.
+    type: int
+    default: 60
+  temporary:
+    description: The archive on the docker host meanwhile. Filled in by the action plugin; not meant to be given.
+    type: path
+    default: ""
+  sha256:
+    description: The archive's SHA-256. Filled in by the action plugin; not meant to be given.
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Put Jenkins' home back
+  fungap.swarm.volume_restore:
+    volume: fungap-jenkins-home
+    container: fungap-jenkins
+    archive: /srv/backup/fungap/fungap-jenkins-home-20261124T120000Z.tar
+"""
+
+RETURN = r"""
+aside:
+  description: The volume that holds what was there before; empty where there was nothing.
+  returned: success
+  type: str
+  sample: fungap-jenkins-home-aside
+files:
+  description: How many files and folders were put back.
+  returned: success
+  type: int
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils import runner, volumes
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+
+
+class VolumeRestore:
+    """The docker host's part: a file there into the volume."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.engine = Engine(params["docker_socket"])
+        self.aside = f"{params['volume']}-aside"
+
+    def plan(self) -> runner.Plan:
+        found = volumes.digest(self.params["temporary"])
+        if found != self.params["sha256"]:
+            raise PlatformError(
+                f"{self.params['archive']} is not what was backed up: its SHA-256 is {found}, and "
+                f"{self.params['sha256']} was written down. Take another archive"
+            )
+        files = volumes.check_archive(self.params["temporary"])
+        if self.engine.volume_path(self.aside) is not None:
+            raise PlatformError(
+                f"volume {self.aside} is there: an earlier restore did not end well, and it holds what was there "
+                f"before. Look at it, and remove it when nobody needs it: docker volume rm {self.aside}"
+            )
+        there = self.engine.volume_path(self.params["volume"]) is not None
+        actions = [f"stop {self.params['container']}"] if self.engine.container(self.params["container"]) else []
+        actions += [f"set volume {self.params['volume']} aside as {self.aside}"] if there else []
+        return runner.Plan(
+            actions=[*actions, f"put {files} files into volume {self.params['volume']}"],
+            result={"aside": self.aside if there else "", "files": files},
+        )
+
+    def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
+        if self.engine.container(self.params["container"]):
+            self.engine.stop_container(self.params["container"], self.params["stop_seconds"])
+        labels = self.params["labels"]
+        self.engine.create_volume(self.params["volume"], labels)
+        root = volumes.path_of(self.engine, self.params["volume"])
+        if not plan.result["aside"]:
+            volumes.unpack(self.params["temporary"], root)
+            return {}
+        aside = volumes.fresh_volume(self.engine, self.aside, labels)
+        volumes.move(root, aside)
+        try:
+            volumes.unpack(self.params["temporary"], root)
+        except PlatformError:
+            volumes.empty(root)
+            volumes.move(aside, root)
+            self.engine.remove_named_volume(self.aside)
+            raise
+        return {}
+
+
+def main() -> None:
+    """Run the module."""
+    runner.run(
+        VolumeRestore,
+        {
+            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            "volume": {"type": "str", "required": True},
+            "container": {"type": "str", "required": True},
+            "archive": {"type": "path", "required": True},
+            "labels": {"type": "dict", "default": {}},
+            "stop_seconds": {"type": "int", "default": 60},
+            "temporary": {"type": "path", "default": ""},
+            "sha256": {"type": "str", "default": ""},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What Jenkins asks of the platform: its host, its addresses, its jobs, and what an inventory may get wrong. Pure."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
+    DOCKER_HOSTS,
+    JENKINS,
+    Inventory,
+    RawInventory,
+    address_of,
+    network_of,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
+
+# Of the image catalog.
+CONTROLLER_IMAGE, AGENT_IMAGE = "jenkins", "jenkins-agent"
+# Offsets in Jenkins' own subnet.
+OFFSETS = {"controller": 2, "agent": 3, "build": 4, "proxy": 5}
+MEMORY_BYTES_MIN = 512 * 1024**2
+# What an app says about its pipeline, and no rollout is about.
+PIPELINE_SETTINGS = ("repository", "branch", "repository_credentials")
+# Jobs that are there whatever the apps are called.
+PLATFORM_JOBS = ("backup", "load-test")
+ALL_HOSTS = "all hosts"
+
+# These texts become part of Groovy and of a shell's words: what they may hold is said here, and nothing else gets in.
+_PATH = r"[A-Za-z0-9_][A-Za-z0-9._~-]*"
+_HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
+WEB_REPOSITORY = re.compile(rf"https?://{_HOST}(:\d{{1,5}})?(/{_PATH})+")
+SSH_REPOSITORY = re.compile(
+    rf"(ssh://([a-z][a-z0-9-]*@)?{_HOST}(:\d{{1,5}})?(/{_PATH})+|[a-z][a-z0-9-]*@{_HOST}:{_PATH}(/{_PATH})*)"
+)
+BRANCH = re.compile(rf"{_PATH}(/{_PATH})*")
+CREDENTIAL_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+
+
+def jenkins_host(inventory: Inventory) -> str:
+    """The host that Jenkins runs on, '' when there is to be none."""
+    return inventory.jenkins_hosts[0] if inventory.jenkins_hosts else ""
+
+
+def platform_of(inventory: Inventory) -> str:
+    """What Jenkins' containers, network and volumes are labelled with, and begin with."""
+    return f"{inventory.name}-jenkins"
+
+
+def is_apart(inventory: Inventory, host: str) -> bool:
+    """Whether a docker host carries Jenkins and nothing else of the platform."""
+    return host in inventory.jenkins_hosts and host not in _carriers(inventory)
+
+
+def _carriers(inventory: Inventory) -> dict[str, str]:
+    """Docker hosts that carry something of the platform, and what."""
+    found = dict.fromkeys(inventory.registry_hosts, "the registry")
+    for node in inventory.nodes:
+        found.setdefault(node.host, f"the node {node.name}")
+    return found
+
+
+def deploy_hosts(inventory: Inventory) -> list[str]:
+    """The hosts that Jenkins' agent gets onto: those of the platform, and Jenkins' own only to back it up."""
+    with_own = bool(inventory.variables["jenkins_backup_dir"])
+    return [host for host in inventory.docker_hosts if with_own or not is_apart(inventory, host)]
+
+
+def jobs(apps: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """(name of a job, what it is for) of every job that is seeded."""
+    found = [(name, "the platform") for name in PLATFORM_JOBS]
+    for name, app in apps.items():
+        if app["repository"]:
+            found.append((name, f"the app {name}"))
+        found += [(f"{name}-{verb}", f"the app {name}") for verb in ("rollback", "scale")]
+    return found
+
+
+def wanted_images(inventory: Inventory) -> tuple[str, ...]:
+    """Names of the images that only Jenkins runs."""
+    return (CONTROLLER_IMAGE, AGENT_IMAGE) if inventory.jenkins_hosts else ()
+
+
+def known_images_of(inventory: Inventory, known: Mapping[str, Any]) -> list[str]:
+    """Those of them that the catalog has."""
+    return [name for name in wanted_images(inventory) if name in known]
+
+
+def shared_images(inventory: Inventory, known: Mapping[str, Any]) -> list[str]:
+    """What the platform's own host has to have of them: all, where Jenkins runs there, else none."""
+    apart = is_apart(inventory, jenkins_host(inventory))
+    return [] if apart else known_images_of(inventory, known)
+
+
+def resolve_jenkins(inventory: Inventory, known_images: Mapping[str, Any]) -> dict[str, Any]:
+    """The part ``jenkins`` of the fact ``platform``; ``host`` is '' when there is to be none."""
+    if not inventory.jenkins_hosts:
+        return {"host": "", "images": []}
+    variables = inventory.variables
+    network = network_of(variables["jenkins_subnet"])
+    return {
+        "host": jenkins_host(inventory),
+        "apart": is_apart(inventory, jenkins_host(inventory)),
+        "platform": platform_of(inventory),
+        "name": variables["jenkins_host"],
+        "subnet": variables["jenkins_subnet"],
+        "addresses": {name: str(network[offset]) for name, offset in OFFSETS.items()} if network else {},
+        "images": known_images_of(inventory, known_images),
+        "deploy_hosts": deploy_hosts(inventory),
+        **{
+            key: variables[f"jenkins_{key}"]
+            for key in ("https_port", "bind_address", "build_memory", "certificate_file", "certificate_key_file")
+        },
+        "apps": {name: {key: app[key] for key in PIPELINE_SETTINGS} for name, app in inventory.apps.items()},
+    }
+
+
+def known_hosts_line(host: Mapping[str, Any]) -> str:
+    """A host's line of a known_hosts file. ``host``: its variables, with what ``deploy_host.yml`` has read there."""
+    kind, key = base64.b64decode(host["jenkins_deploy_host_key"]["content"]).decode().split()[:2]
+    address, port = str(host.get("ansible_host") or host["inventory_hostname"]), int(host.get("ansible_port") or 22)
+    return f"{address if port == 22 else f'[{address}]:{port}'} {kind} {key}"
+
+
+def without_pipeline(app: Mapping[str, Any]) -> dict[str, Any]:
+    """An app's settings as a rollout knows them."""
+    return {key: value for key, value in app.items() if key not in PIPELINE_SETTINGS}
+
+
+# --- what may be wrong ---
+
+
+def check_group(raw: RawInventory, inventory: Inventory) -> Iterator[Problem]:
+    hosts = inventory.jenkins_hosts
+    if len(hosts) > 1:
+        yield Problem("inventory", f"group {JENKINS}", show(list(hosts)), "has more than one host", "leave one")
+    carriers = _carriers(inventory)
+    for host in hosts:
+        if host not in inventory.docker_hosts:
+            cure = f"put it in {DOCKER_HOSTS} too: Jenkins runs in containers"
+            yield Problem(host, f"group {JENKINS}", host, f"is not in {DOCKER_HOSTS}", cure)
+        elif host in carriers and not inventory.variables["jenkins_shares_host"]:
+            problem = f"carries {carriers[host]} too: Jenkins' memory use once took the app down"
+            cure = "a machine of its own, or jenkins_shares_host: true"
+            yield Problem(host, f"group {JENKINS}", host, problem, cure)
+    if not hosts:
+        for name, app in inventory.apps.items():
+            if app["repository"]:
+                cure = f"put a docker host in the group {JENKINS}, or take it away"
+                at = f"apps.{name}.repository"
+                yield Problem(ALL_HOSTS, at, _shown(app["repository"]), "is set, but there is no Jenkins", cure)
+        return
+    for host in deploy_hosts(inventory):
+        if raw.hosts.get(host, {}).get("ansible_connection") == "local":
+            problem = "Jenkins' agent reaches it by SSH only"
+            cure = "ansible_host, ansible_user and an SSH server there, and no ansible_connection"
+            yield Problem(host, "ansible_connection", "local", problem, cure)
+
+
+def check_addresses(inventory: Inventory, facts: Mapping[str, Any] | None) -> Iterator[Problem]:
+    """``facts``: the fact docker_host of the host that carries Jenkins, None where it is not known."""
+    variables = inventory.variables
+    value = str(variables["jenkins_subnet"])
+    network = network_of(value)
+    if network is None:
+        yield Problem(ALL_HOSTS, "jenkins_subnet", value, "is not an IPv4 network", "a network, as 172.31.240.0/24")
+        return
+    if not network.is_private:
+        yield Problem(ALL_HOSTS, "jenkins_subnet", value, "is not private", "a private network, as 172.31.240.0/24")
+    if "/" not in value or network.prefixlen > 28:
+        yield Problem(ALL_HOSTS, "jenkins_subnet", value, "has no room for Jenkins' containers", "as 172.31.240.0/24")
+    for variable in ("platform_subnet", "platform_overlay_pool", "platform_node_pool"):
+        other = network_of(variables[variable])
+        if other and other.overlaps(network):
+            cure = "choose a network apart from it"
+            yield Problem(ALL_HOSTS, "jenkins_subnet", value, f"overlaps {variable} {other}", cure)
+    yield from _check_routes(inventory, network, facts)
+
+
+def _check_routes(
+    inventory: Inventory, network: ipaddress.IPv4Network, facts: Mapping[str, Any] | None
+) -> Iterator[Problem]:
+    if not facts:
+        return
+    ours, value = platform_of(inventory), str(network)
+    owners = {subnet: one for one in facts["docker"]["networks"] for subnet in one["subnets"]}
+    for cidr in sorted({*facts["routes"], *owners}):
+        route, owner = network_of(cidr), owners.get(cidr)
+        if route is None or not network.overlaps(route) or (owner and owner["name"] == ours):
+            continue
+        whose = f"docker network {owner['name']}" if owner else "a route of the machine"
+        problem = f"overlaps {cidr} on {jenkins_host(inventory)} ({whose})"
+        yield Problem(ALL_HOSTS, "jenkins_subnet", value, problem, "choose a network that nothing uses there")
+    for one in facts["docker"]["networks"]:
+        if one["name"] == ours and value not in one["subnets"]:
+            problem = f"is {show(one['subnets'])} on {jenkins_host(inventory)} already"
+            yield Problem(ALL_HOSTS, "jenkins_subnet", value, problem, "set it back, or reset the platform first")
+
+
+def check_settings(inventory: Inventory, facts: Mapping[str, Any] | None) -> Iterator[Problem]:
+    variables = inventory.variables
+    port = variables["jenkins_https_port"]
+    if not 1 <= port <= 65535:
+        yield Problem(ALL_HOSTS, "jenkins_https_port", str(port), "is not a port", "1 to 65535")
+    folder = str(variables["jenkins_backup_dir"])
+    if folder and (not folder.startswith("/") or not folder.strip("/")):
+        cure = "an absolute path, as /var/backups/jenkins"
+        yield Problem(ALL_HOSTS, "jenkins_backup_dir", folder, "is not a folder of its own", cure)
+    bind = str(variables["jenkins_bind_address"])
+    if address_of(bind) is None:
+        yield Problem(ALL_HOSTS, "jenkins_bind_address", bind, "is not an IPv4 address", "0.0.0.0 for every one")
+    total = facts["memory"]["total_bytes"] if facts else 0
+    for variable in ("jenkins_memory", "jenkins_build_memory"):
+        value = str(variables[variable])
+        size = bytes_of(value)
+        if size is None:
+            yield Problem(ALL_HOSTS, variable, value, "is not an amount of memory", "as 2G")
+        elif size < MEMORY_BYTES_MIN:
+            yield Problem(ALL_HOSTS, variable, value, "is less than it starts with", "512M or more, as 2G")
+        elif total and size > total:
+            problem = f"is more than the {total / 1024**3:.1f} GB of {jenkins_host(inventory)}"
+            yield Problem(ALL_HOSTS, variable, value, problem, "less, or a bigger machine")
+    yield from _check_credentials(inventory)
+
+
+def _check_credentials(inventory: Inventory) -> Iterator[Problem]:
+    names: set[str] = set()
+    for index, one in enumerate(inventory.variables["jenkins_git_credentials"]):
+        at, name = f"jenkins_git_credentials[{index}]", str(one["name"])
+        if not CREDENTIAL_NAME.fullmatch(name):
+            yield Problem(ALL_HOSTS, f"{at}.name", name, "is not a name", "lower case letters, digits and hyphens")
+        elif name in names:
+            yield Problem(ALL_HOSTS, f"{at}.name", name, "is there twice", "give each its own")
+        names.add(name)
+        if bool(one.get("password")) == bool(one.get("private_key")):
+            problem = "needs a password (or token) or a private key, and only one of them"
+            yield Problem(ALL_HOSTS, at, name, problem, "leave one of password and private_key")
+
+
+def check_jobs(inventory: Inventory) -> Iterator[Problem]:
+    """What the apps say of their repositories."""
+    known = {str(one["name"]): one for one in inventory.variables["jenkins_git_credentials"]}
+    pinned = {
+        host.strip("[]").split("]:")[0]
+        for line in inventory.variables["jenkins_git_known_hosts"]
+        for host in str(line).split(" ")[0].split(",")
+    }
+    for name, app in inventory.apps.items():
+        at, repository = f"apps.{name}", str(app["repository"])
+        if not repository:
+            for key in ("branch", "repository_credentials"):
+                if app[key] and (key != "branch" or app[key] != "main"):
+                    yield Problem(ALL_HOSTS, f"{at}.{key}", app[key], "is set without repository", "name that too")
+            continue
+        over_ssh = bool(SSH_REPOSITORY.fullmatch(repository))
+        if not over_ssh and not WEB_REPOSITORY.fullmatch(repository):
+            cure = "as https://github.com/team/web.git or git@github.com:team/web.git, without a password in it"
+            yield Problem(ALL_HOSTS, f"{at}.repository", _shown(repository), "is not a repository's address", cure)
+        elif over_ssh and git_host(repository) not in pinned:
+            problem = f"the key of {git_host(repository)} is not known, so anybody could answer in its place"
+            cure = f"add its line to jenkins_git_known_hosts: ssh-keyscan {git_host(repository)}, compared by eye"
+            yield Problem(ALL_HOSTS, f"{at}.repository", repository, problem, cure)
+        if not BRANCH.fullmatch(str(app["branch"])) or ".." in str(app["branch"]):
+            yield Problem(ALL_HOSTS, f"{at}.branch", app["branch"], "is not a branch's name", "as main or release/2")
+        wanted = str(app["repository_credentials"])
+        if wanted and wanted not in known:
+            cure = f"one of: {', '.join(known)}" if known else "add it there, in Ansible Vault"
+            problem = "is not among jenkins_git_credentials"
+            yield Problem(ALL_HOSTS, f"{at}.repository_credentials", wanted, problem, cure)
+        elif wanted and over_ssh != bool(known[wanted].get("private_key")):
+            problem = f"is {'a password' if over_ssh else 'a private key'}, which {repository} does not take"
+            cure = "a private key for SSH, a password or token for https"
+            yield Problem(ALL_HOSTS, f"{at}.repository_credentials", wanted, problem, cure)
+    owners: dict[str, str] = {}
+    for job, owner in jobs(inventory.apps):
+        if owners.setdefault(job, owner) != owner:
+            app_name = owner.removeprefix("the app ")
+            problem = f"one of its jobs would be called {job}, as one of {owners[job]}"
+            yield Problem(ALL_HOSTS, f"apps.{app_name}", app_name, problem, "another name for the app")
+
+
+def git_host(repository: str) -> str:
+    """The host of a repository's address."""
+    if "://" in repository:
+        return urlsplit(repository).hostname or ""
+    return repository.partition("@")[2].partition(":")[0]
+
+
+def _shown(repository: Any) -> str:
+    """An address as it may be shown: not where somebody wrote a password into it."""
+    return HIDDEN if re.search(r"://[^/]*:[^/]*@", str(repository)) else show(repository)

@@ -1,0 +1,221 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Jenkins' home to the controller and back, and another version on it.
+
+A container that writes without a pause stands in for Jenkins, whose image can't be had everywhere; images, volumes,
+archives and the engine are real.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from tests.waiting import wait_for
+
+RunModule = Callable[..., dict[str, Any]]
+# Two files in step with each other, and a third that nobody but its owner may read.
+WRITER = """
+umask 077; echo hunter2 >/home/secret.key; chown 1000:1000 /home/secret.key
+trap 'exit 0' TERM
+i=0; while :; do i=$((i+1)); echo $i >>/home/first; echo $i >>/home/second; sleep 0.01; done
+"""
+
+
+class Home:
+    """A container with a volume, in the place of Jenkins."""
+
+    def __init__(self) -> None:
+        self.client = docker.from_env()
+        self.name = f"lab-{uuid.uuid4().hex[:6]}"
+        self.volume = f"{self.name}-home"
+        base = self.client.images.list(filters={"label": "io.fungap.recipe", "reference": "fungap/base"})
+        if not base:
+            pytest.fail("there is no fungap/base image on this machine: ansible-playbook playbooks/images.yml")
+        self.images = {version: self._image(base[0].tags[0], version) for version in ("1.0", "2.0")}
+
+    def _image(self, base: str, version: str) -> str:
+        context = io.BytesIO()
+        with tarfile.open(fileobj=context, mode="w") as tar:
+            text = f"FROM {base}\nENV JENKINS_VERSION={version}\nLABEL lab={self.name}\n".encode()
+            entry = tarfile.TarInfo("Dockerfile")
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text))
+        context.seek(0)
+        return str(self.client.images.build(fileobj=context, custom_context=True, tag=f"{self.name}:{version}")[0].id)
+
+    def start(self, version: str = "1.0") -> None:
+        for old in self.client.containers.list(all=True, filters={"name": f"^{self.name}$"}):
+            old.remove(force=True)
+        self.client.containers.run(
+            self.images[version],
+            ["sh", "-c", WRITER],
+            name=self.name,
+            detach=True,
+            init=True,
+            network_mode="none",
+            volumes={self.volume: {"bind": "/home", "mode": "rw"}},
+        )
+        wait_for("the stand-in to write", lambda: (self.path() / "second").exists(), 20)
+
+    @property
+    def container(self) -> Any:
+        return self.client.containers.get(self.name)
+
+    def path(self, volume: str | None = None) -> Path:
+        return Path(self.client.volumes.get(volume or self.volume).attrs["Mountpoint"])
+
+    def volumes(self) -> set[str]:
+        return {one.name for one in self.client.volumes.list(filters={"name": self.name})}
+
+    def close(self) -> None:
+        for old in self.client.containers.list(all=True, filters={"name": f"^{self.name}$"}):
+            old.remove(force=True)
+        for volume in self.client.volumes.list(filters={"name": self.name}):
+            volume.remove()
+        for version in self.images:
+            self.client.images.remove(f"{self.name}:{version}")
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Home]:
+    found = Home()
+    try:
+        found.start()
+        yield found
+    finally:
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def backup(home: Home, run_module: RunModule, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One backup, into a folder that holds two older ones already."""
+    folder = tmp_path_factory.mktemp("backup") / "of" / "jenkins"
+    folder.mkdir(parents=True, mode=0o700)
+    for day in (1, 2):
+        (folder / f"{home.volume}-2020010{day}T000000Z.tar").touch()
+        (folder / f"{home.volume}-2020010{day}T000000Z.tar.sha256").touch()
+    args = {"volume": home.volume, "container": home.name, "directory": str(folder), "keep": 2}
+    return run_module("volume_backup", args)
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+def test_a_backup_is_whole_and_for_its_owner_alone(home: Home, backup: dict[str, Any]) -> None:
+    archive = Path(backup["archive"])
+    assert archive.stat().st_mode & 0o777 == 0o600
+    assert Path(f"{archive}.sha256").read_text() == f"{backup['sha256']}  {archive.name}\n"
+    with tarfile.open(archive) as tar:
+        members = {member.name: member for member in tar}
+        assert {"./first", "./second", "./secret.key"} <= {f"./{name.removeprefix('./')}" for name in members}
+        secret = next(member for name, member in members.items() if name.endswith("secret.key"))
+        assert (secret.uid, secret.mode & 0o777) == (1000, 0o600)
+    assert "hunter2" not in json.dumps(backup)
+    assert [Path(path).name for path in backup["removed"]] == [f"{home.volume}-20200101T000000Z.tar"]
+    names = {path.name for path in archive.parent.iterdir()}
+    assert names == {archive.name, f"{archive.name}.sha256"} | {
+        f"{home.volume}-20200102T000000Z.tar{suffix}" for suffix in ("", ".sha256")
+    }
+
+
+def test_it_is_of_one_moment(backup: dict[str, Any]) -> None:
+    """The two files are written in turn, a hundred times a second: whoever reads them one after the other while that
+    goes on gets the second one longer."""
+    with tarfile.open(backup["archive"]) as tar:
+        found = {name: tar.extractfile(name) for name in tar.getnames() if name.endswith(("first", "second"))}
+        first, second = (len(file.read().splitlines()) for _name, file in sorted(found.items()) if file is not None)
+    assert first - second in (0, 1)
+
+
+def test_it_goes_on_afterwards(home: Home, backup: dict[str, Any]) -> None:
+    print(f"backup: {backup['bytes']} bytes in {backup['files']} files, {backup['paused_seconds']} s paused")
+    assert backup["paused_seconds"] < 5
+    assert home.container.status == "running"
+    before = len(lines(home.path() / "first"))
+    wait_for("the container to write again", lambda: len(lines(home.path() / "first")) > before, 10)
+
+
+def test_what_a_killed_run_has_left_paused_goes_on(home: Home, run_module: RunModule, tmp_path: Path) -> None:
+    home.container.pause()
+    args = {"volume": home.volume, "container": home.name, "directory": str(tmp_path)}
+    would = run_module("volume_backup", args, check=True)
+    assert would["changed"]
+    assert list(tmp_path.iterdir()) == []
+    assert run_module("volume_backup", args)["changed"]
+    assert home.container.status == "running"
+
+
+def test_an_archive_that_was_changed_is_refused(
+    home: Home, backup: dict[str, Any], run_module: RunModule, tmp_path: Path
+) -> None:
+    spoilt = tmp_path / "spoilt.tar"
+    content = bytearray(Path(backup["archive"]).read_bytes())
+    content[600] ^= 1
+    spoilt.write_bytes(content)
+    args = {"volume": home.volume, "container": home.name, "archive": str(spoilt)}
+    Path(f"{spoilt}.sha256").write_text(f"{backup['sha256']}  spoilt.tar\n")
+    assert "is not what was backed up" in run_module("volume_restore", args)["msg"]
+    assert home.container.status == "running"
+    assert home.volumes() == {home.volume}
+
+
+def test_a_restore_brings_back_what_was_and_sets_aside_what_is(
+    home: Home, backup: dict[str, Any], run_module: RunModule
+) -> None:
+    (home.path() / "secret.key").write_text("changed since")
+    (home.path() / "new").touch()
+    args = {"volume": home.volume, "container": home.name, "archive": backup["archive"]}
+    would = run_module("volume_restore", args, check=True)
+    assert would["actions"][0] == f"stop {home.name}"
+    assert home.container.status == "running"
+
+    done = run_module("volume_restore", args)
+    assert done["actions"] == would["actions"]
+    assert home.container.status == "exited"
+    secret = home.path() / "secret.key"
+    assert (secret.read_text(), secret.stat().st_uid, secret.stat().st_mode & 0o777) == ("hunter2\n", 1000, 0o600)
+    assert not (home.path() / "new").exists()
+    assert (home.path(done["aside"]) / "secret.key").read_text() == "changed since"
+    assert (home.path(done["aside"]) / "new").exists()
+
+    again = run_module("volume_restore", args)
+    assert f"docker volume rm {done['aside']}" in again["msg"]
+    home.client.volumes.get(done["aside"]).remove()
+    home.start()
+
+
+def test_another_version_leaves_a_copy_of_the_old_home(home: Home, run_module: RunModule) -> None:
+    args = {
+        "volume": home.volume,
+        "container": home.name,
+        "image": home.images["2.0"],
+        "version_variable": "JENKINS_VERSION",
+    }
+    copy = f"{home.volume}-before-1.0"
+    would = run_module("volume_copy", args, check=True)
+    assert would["actions"] == [f"stop {home.name}", f"copy volume {home.volume} to {copy}"]
+    assert home.container.status == "running"
+
+    done = run_module("volume_copy", args)
+    assert done["copy"] == copy
+    assert home.container.status == "exited"
+    assert lines(home.path(copy) / "first") == lines(home.path() / "first")
+    secret = home.path(copy) / "secret.key"
+    assert (secret.read_text(), secret.stat().st_uid, secret.stat().st_mode & 0o777) == ("hunter2\n", 1000, 0o600)
+    (home.path(copy) / "half").touch()  # of a run that was killed: the next one copies anew
+    run_module("volume_copy", args)
+    assert not (home.path(copy) / "half").exists()
+
+    home.start("2.0")
+    assert not run_module("volume_copy", args)["changed"]
+    assert lines(home.path(copy) / "first")[-1] != lines(home.path() / "first")[-1]

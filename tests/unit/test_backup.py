@@ -1,0 +1,121 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Archives of volumes: their names, which stay, and that nothing is lost or let out on the way."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils import volumes
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.modules.volume_copy import version_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.backup import archive_name, surplus
+
+NAMES = [f"p-home-2026112{day}T120000Z.tar" for day in range(1, 5)]
+
+
+def test_an_archive_is_named_by_volume_and_time() -> None:
+    assert archive_name("p-home", datetime(2026, 11, 21, 12, 0, 0, tzinfo=timezone.utc)) == NAMES[0]
+
+
+@pytest.mark.parametrize(("keep", "gone"), [(0, []), (1, NAMES[:3]), (3, NAMES[:1]), (9, [])])
+def test_the_newest_stay(keep: int, gone: list[str]) -> None:
+    others = [
+        "p-home-2-20200101T000000Z.tar",
+        "p-home.tar",
+        f"{NAMES[0]}.sha256",
+        f"{NAMES[0]}.partial",
+        "q-home-20200101T000000Z.tar",
+    ]
+    assert surplus([*reversed(NAMES), *others], "p-home", keep) == gone
+
+
+def a_home(root: Path) -> dict[str, tuple[int, bytes | str]]:
+    """A folder like Jenkins' home; what is in it."""
+    (root / "jobs" / "a b").mkdir(parents=True)
+    (root / "jobs" / "a b" / "config.xml").write_bytes(b"<x/>\xff")
+    (root / "secret.key").write_text("s")
+    (root / "secret.key").chmod(0o600)
+    (root / "empty").mkdir(mode=0o700)
+    (root / "last").symlink_to("jobs/a b")
+    (root / "war").symlink_to("/usr/share/jenkins")
+    return content(root)
+
+
+def content(root: Path) -> dict[str, tuple[int, bytes | str]]:
+    return {
+        str(path.relative_to(root)): (
+            path.lstat().st_mode,
+            os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else b"",
+        )
+        for path in root.rglob("*")
+    }
+
+
+def test_what_goes_in_comes_out(tmp_path: Path) -> None:
+    (source := tmp_path / "source").mkdir()
+    (target := tmp_path / "target").mkdir()
+    before = a_home(source)
+    os.utime(source / "secret.key", (1, 1))
+    made = volumes.archive(str(source), str(tmp_path / "x.tar"))
+    assert (tmp_path / "x.tar").stat().st_mode & 0o777 == 0o600
+    assert made["sha256"] == volumes.digest(str(tmp_path / "x.tar"))
+    assert made["bytes"] == (tmp_path / "x.tar").stat().st_size
+    assert volumes.check_archive(str(tmp_path / "x.tar")) == made["files"]
+    volumes.unpack(str(tmp_path / "x.tar"), str(target))
+    assert content(target) == before
+    assert (target / "secret.key").stat().st_mtime == 1
+
+
+def test_copies_and_moves_are_whole(tmp_path: Path) -> None:
+    for name in ("source", "copy", "moved"):
+        (tmp_path / name).mkdir()
+    before = a_home(tmp_path / "source")
+    volumes.copy(str(tmp_path / "source"), str(tmp_path / "copy"))
+    assert content(tmp_path / "copy") == before
+    volumes.move(str(tmp_path / "copy"), str(tmp_path / "moved"))
+    assert content(tmp_path / "moved") == before
+    assert content(tmp_path / "copy") == {}
+    volumes.empty(str(tmp_path / "moved"))
+    assert content(tmp_path / "moved") == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "link"), [("../x", ""), ("/etc/x", ""), ("a/../../x", ""), ("a", "../../x"), ("dev", "char")]
+)
+def test_an_archive_that_leads_out_is_refused(tmp_path: Path, name: str, link: str) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        entry = tarfile.TarInfo(name)
+        if link == "char":
+            entry.type = tarfile.CHRTYPE
+        elif link:
+            entry.type, entry.linkname = tarfile.SYMTYPE, link
+        tar.addfile(entry, io.BytesIO())
+    with pytest.raises(PlatformError, match="not an archive of ours"):
+        volumes.check_archive(str(tmp_path / "x.tar"))
+
+
+def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.tar").write_text("hello" * 1000)
+    with pytest.raises(PlatformError, match=r"cannot read .*x\.tar"):
+        volumes.check_archive(str(tmp_path / "x.tar"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "version"),
+    [
+        (["JENKINS_VERSION=2.555.3"], "2.555.3"),
+        (["JENKINS_VERSION=2.555/3 x"], "2.555-3-x"),
+        (["OTHER=1"], "0123456789ab"),
+        (None, "0123456789ab"),
+    ],
+)
+def test_a_version_fits_into_a_volumes_name(environment: list[str] | None, version: str) -> None:
+    image = {"Id": "sha256:0123456789abcdef", "Config": {"Env": environment}}
+    assert version_of(image, "JENKINS_VERSION") == version

@@ -1,0 +1,276 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Jenkins' configuration: each key is one that its plugins document, no secret is in it, no text gets out of place."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.casc import (
+    FILES,
+    NOTHING,
+    configuration,
+    groovy_string,
+    secret_files,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.jenkins import known_hosts_line
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLE = ROOT / "roles" / "jenkins"
+SCHEMA = yaml.safe_load((Path(__file__).parent / "casc_schema.yml").read_text())
+PLUGINS = (ROOT / "roles/images/files/jenkins/plugins.txt").read_text()
+TYPES: dict[str, type] = {"str": str, "int": int, "bool": bool, "secret": str}
+HOST_KEY = "ssh-ed25519 AAAA"
+
+TOKEN = {"name": "team", "username": "robot", "password": "geheim"}
+KEY = {"name": "ssh", "private_key": "-----BEGIN geheim\n"}
+HUB = {"registry": "docker.io", "username": "team", "password": "geheim"}
+OWN = {"registry": "Registry.Example:5000", "username": "team", "password": "geheim"}
+BASIC: dict[str, Any] = {"url": "https://j.example/", "agent_address": "172.31.240.3", "agent_host_key": HOST_KEY}
+INVENTORIES: dict[str, dict[str, Any]] = {
+    "nothing": BASIC,
+    "public repositories": {**BASIC, "environment": {"INVENTORY": "/srv/inventory"}},
+    "a token": {**BASIC, "git_credentials": [TOKEN]},
+    "a key": {**BASIC, "git_credentials": [KEY], "git_known_hosts": ["github.com ssh-ed25519 AAAA"]},
+    "Docker Hub": {**BASIC, "registries": [HUB]},
+    "all of it": {
+        **BASIC,
+        "git_credentials": [TOKEN, KEY],
+        "git_known_hosts": ["a ssh-ed25519 A", "b ssh-ed25519 B"],
+        "registries": [HUB, OWN],
+        "environment": {"A": "1", "B": "2"},
+    },
+}
+
+
+def complaints(value: Any, schema: Any, path: str = "") -> list[str]:
+    """What in a configuration the schema does not know."""
+    if isinstance(schema, str):
+        wanted = TYPES[schema]
+        right = isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
+        if schema == "secret" and right:
+            right = bool(re.fullmatch(r"\$\{([a-z0-9.-]+|readFile(Base64)?:/run/secrets/[a-z0-9.-]+)\}", value))
+        return [] if right else [f"{path}: {value!r} is no {schema}"]
+    if isinstance(schema, list) and all(isinstance(choice, str) for choice in schema) and not isinstance(value, list):
+        return [] if value in schema else [f"{path}: {value!r} is none of {schema}"]
+    if isinstance(schema, list):
+        if not isinstance(value, list):
+            return [f"{path}: {value!r} is no list"]
+        return [one for index, item in enumerate(value) for one in complaints(item, schema[0], f"{path}[{index}]")]
+    if not isinstance(value, dict):
+        return [f"{path}: {value!r} is no mapping"]
+    if "one" in schema:
+        if len(value) != 1:
+            return [f"{path}: {sorted(value)} is not one"]
+        schema = schema["one"]
+    found = [f"{path}/{key}: unknown" for key in value if key not in schema]
+    return found + [
+        one for key, item in value.items() if key in schema for one in complaints(item, schema[key], f"{path}/{key}")
+    ]
+
+
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_every_key_is_documented(name: str) -> None:
+    assert complaints(configuration(**INVENTORIES[name]), SCHEMA) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda c: c["jenkins"].update(remotingSecurity={"enabled": True}), "/jenkins/remotingSecurity: unknown"),
+        (lambda c: c["jenkins"].update(numExecutors="0"), "/jenkins/numExecutors: '0' is no int"),
+        (lambda c: c["jenkins"].update(mode="normal"), "/jenkins/mode: 'normal' is none of"),
+        (lambda c: c.update(slack={}), "/slack: unknown"),
+        (lambda c: c["jenkins"]["nodes"][0]["permanent"]["launcher"]["ssh"].update(hst=1), "ssh/hst: unknown"),
+        (lambda c: c["jenkins"]["securityRealm"]["local"]["users"][0].update(password="x"), "'x' is no secret"),
+    ],
+)
+def test_the_check_can_fail(spoil: Any, says: str) -> None:
+    found = configuration(**BASIC)
+    spoil(found)
+    assert [one for one in complaints(found, SCHEMA) if says in one]
+
+
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_no_secret_is_in_it_and_each_has_its_file(name: str) -> None:
+    given = INVENTORIES[name]
+    text = json.dumps(configuration(**given))
+    assert "geheim" not in text
+    files = secret_files(
+        directory="/s",
+        owner="1000",
+        generated=dict.fromkeys(("admin-password", "agent-key", "webhook-secret", "deploy-key"), "x"),
+        git_credentials=given.get("git_credentials", ()),
+        registries=given.get("registries", ()),
+    )
+    names = {file["path"].removeprefix("/s/") for file in files}
+    asked = set(re.findall(r"\$\{(?:readFile(?:Base64)?:/run/secrets/)?([a-z0-9.-]+)\}", text))
+    assert asked == names
+    assert all(file["secret"] and file["mode"] == "0400" for file in files)
+
+
+def test_what_a_pipeline_asks_for_is_always_there() -> None:
+    contents = {
+        file["path"]: file["content"] for file in secret_files("/s", "1000", {"slack-url": "", "deploy-key": "k"})
+    }
+    assert set(contents) == {f"/s/{name}" for name in FILES}
+    assert contents["/s/slack-url"] == contents["/s/registry-password"] == NOTHING
+    assert contents["/s/deploy-key"] == "k"
+    ids = {file["path"]: file["content"] for file in secret_files("/s", "1000", {}, registries=[HUB, OWN])}
+    assert ids["/s/registry-password"] == "geheim"
+    assert "/s/registry-registry.example-5000" in ids
+
+
+def test_the_pipelines_credentials_are_those_of_the_example() -> None:
+    text = (ROOT / "examples/express-app/Jenkinsfile").read_text()
+    assert set(re.findall(r"credentialsId: '([^']+)'", text)) <= set(FILES)
+    label = re.search(r"agent \{ label '([^']+)' \}", text)
+    assert label
+    assert configuration(**BASIC)["jenkins"]["nodes"][0]["permanent"]["labelString"] == label.group(1)
+
+
+def test_a_text_stays_text() -> None:
+    found = configuration(**{**BASIC, "environment": {"A": "${admin-password}"}})
+    assert '"^${admin-password}"' in json.dumps(found)
+
+
+def test_security_is_on() -> None:
+    found = configuration(**BASIC)["jenkins"]
+    assert found["numExecutors"] == 0
+    assert found["slaveAgentPort"] == -1
+    assert found["authorizationStrategy"] == {"loggedInUsersCanDoAnything": {"allowAnonymousRead": False}}
+    assert found["crumbIssuer"]["standard"]
+    # Since 2.326 agent-to-controller security can't be switched off: the pinned version is what keeps it on.
+    base = yaml.safe_load((ROOT / "roles/images/defaults/main.yml").read_text())["images_catalog"]["jenkins-base"][
+        "pull"
+    ]
+    version = re.fullmatch(r"jenkins/jenkins:(\d+)\.(\d+)\.\d+-lts-jdk21", base)
+    assert version
+    assert (int(version[1]), int(version[2])) >= (2, 326)
+
+
+def test_plugins_are_pinned_and_those_that_are_asked_for() -> None:
+    lines = [line for line in PLUGINS.splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9-]+:[A-Za-z0-9._-]+", line) for line in lines)
+    names = [line.split(":")[0] for line in lines]
+    assert names == sorted(set(names))
+    needed = {"configuration-as-code", "credentials", "credentials-binding", "git", "github", "job-dsl"}
+    assert needed | {"plain-credentials", "ssh-credentials", "ssh-slaves", "workflow-aggregator"} <= set(names)
+
+
+# --- jobs ---
+
+NASTY = "it's \\ $(id) ${x} \n new"
+
+
+def render(apps: dict[str, Any], **more: Any) -> str:
+    loader = jinja2.FileSystemLoader(ROLE / "templates")
+    # As Ansible renders a template.
+    environment = jinja2.Environment(
+        loader=loader, trim_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
+    )
+    environment.filters["fungap.swarm.groovy_string"] = groovy_string
+    values = {"jenkins_apps": apps, "jenkins_backup_dir": "", "__jenkins_load_test": False, **more}
+    return environment.get_template("jobs.groovy.j2").render(values)
+
+
+def app(repository: str = "", branch: str = "main", credentials: str = "") -> dict[str, str]:
+    return {"repository": repository, "branch": branch, "repository_credentials": credentials}
+
+
+def job_names(text: str) -> list[str]:
+    return re.findall(r"pipelineJob\('([^']+)'\)", text)
+
+
+def test_each_app_has_its_jobs() -> None:
+    text = render({"web": app("https://g.example/web.git"), "api": app()})
+    assert job_names(text) == ["web", "web-rollback", "web-scale", "api-rollback", "api-scale"]
+    assert "url('https://g.example/web.git')" in text
+    assert "branch('*/main')" in text
+    assert "credentials(" not in text
+    assert "githubPush()" in text
+    assert "pollSCM" in text
+
+
+def test_the_platforms_jobs() -> None:
+    assert job_names(render({}, __jenkins_load_test=True, jenkins_backup_dir="/b")) == ["load-test", "backup"]
+    assert "credentials('git-team')" in render({"web": app("https://g.example/w", credentials="team")})
+
+
+def test_a_job_calls_the_playbook_that_a_person_types() -> None:
+    text = render({"web": app()})
+    for verb in ("rollback", "scale"):
+        assert f"/opt/platform/run-playbook {verb} app=web" in text
+        assert (ROOT / "playbooks" / f"{verb}.yml").exists()
+
+
+def test_nothing_gets_out_of_its_literal() -> None:
+    """The preflight lets none of this in; if it ever did, it would stay text."""
+    text = render({"web": app(repository=NASTY, branch=NASTY, credentials=NASTY)})
+    literals = re.findall(r"'(?:[^'\\\n]|\\.)*'", text)
+    rest = re.sub(r"'(?:[^'\\\n]|\\.)*'", "", text)
+    assert "id" not in re.findall(r"\$\((\w+)\)", rest)
+    assert "'" not in rest
+    assert groovy_string(NASTY) in literals
+
+
+@pytest.mark.parametrize(
+    ("value", "literal"), [("web", "'web'"), ("it's", r"'it\'s'"), ("a\\", r"'a\\'"), ("a\nb", r"'a\nb'")]
+)
+def test_groovy_string(value: str, literal: str) -> None:
+    assert groovy_string(value) == literal
+
+
+def test_a_hosts_key_is_written_down_with_its_port() -> None:
+    key = {"content": "c3NoLWVkMjU1MTkgQUFBQSByb290QHZtMQo="}  # ssh-ed25519 AAAA root@vm1
+    host: dict[str, Any] = {"inventory_hostname": "vm1", "jenkins_deploy_host_key": key}
+    assert known_hosts_line(host) == "vm1 ssh-ed25519 AAAA"
+    assert known_hosts_line({**host, "ansible_host": "192.0.2.1"}) == "192.0.2.1 ssh-ed25519 AAAA"
+    assert known_hosts_line({**host, "ansible_port": 2222}) == "[vm1]:2222 ssh-ed25519 AAAA"
+
+
+# --- run-playbook ---
+
+
+def run_playbook(tmp_path: Path, *arguments: str) -> tuple[int, str, str]:
+    """What ansible-playbook is called with: a stand-in writes it down."""
+    tool = tmp_path / "ansible-playbook"
+    tool.write_text('#!/bin/sh\necho "called $1 $2"\ncat "${3#@}" >"$0.vars"\nexit 7\n')
+    tool.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, str(ROLE / "files/run-playbook"), *arguments],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    variables = Path(f"{tool}.vars")
+    return done.returncode, done.stdout + done.stderr, variables.read_text() if variables.exists() else ""
+
+
+def test_run_playbook_hands_text_over_as_text(tmp_path: Path) -> None:
+    code, said, variables = run_playbook(
+        tmp_path, "rollback", "app=web", "to=", "reason={{ lookup('pipe', 'id') }} = no"
+    )
+    assert code == 7
+    assert "called fungap.swarm.rollback --extra-vars" in said
+    assert variables == "app: !unsafe \"web\"\nreason: !unsafe \"{{ lookup('pipe', 'id') }} = no\"\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["../evil"], ["scale", "app"], ["scale", "A-b=1"], ["scale", "a=x\ny"], ["scale", "a=" + "x" * 301]],
+)
+def test_run_playbook_refuses(tmp_path: Path, arguments: list[str]) -> None:
+    code, said, variables = run_playbook(tmp_path, *arguments)
+    assert (code, variables) == (2, "")
+    assert said.startswith("run-playbook: ")

@@ -1,0 +1,60 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the agent's ping says, and what to do about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.agent_connection import explain, judge, parse_answers
+
+OUTPUT = """[WARNING]: something
+vm1 | SUCCESS =>
+    changed: false
+    ping: pong
+vm2 | UNREACHABLE! =>
+    msg: 'Failed to connect to the host via ssh: Host key verification failed.'
+vm3 | FAILED! => {
+    "msg": "Missing sudo password"
+}
+"""
+
+
+def test_each_host_is_judged_by_its_own_words() -> None:
+    answers = parse_answers(OUTPUT, ["vm1", "vm2", "vm3", "vm4"])
+    assert [(one.host, one.ok) for one in answers] == [("vm1", True), ("vm2", False), ("vm3", False), ("vm4", False)]
+    with pytest.raises(PlatformError) as error:
+        judge(answers)
+    told = error.value.message
+    assert "does not get through to vm2, vm3, vm4" in told
+    assert "vm2: the host shows another SSH key" in told
+    assert "vm3: the user may not become root" in told
+    assert "vm1:" not in told
+    assert told.count("cure:") == 3
+
+
+def test_all_well_is_no_error() -> None:
+    judge(parse_answers(OUTPUT, ["vm1"]))
+
+
+@pytest.mark.parametrize(
+    ("said", "cause", "cure"),
+    [
+        ("Host key verification failed.", "another SSH key", "run site.yml"),
+        ("root@vm1: Permission denied (publickey).", "does not accept the agent's key", "authorized_keys"),
+        ("ssh: Could not resolve hostname vm1: Name or service not known", "not known in the agent's", "ansible_host"),
+        ("ssh: connect to host 192.0.2.1 port 22: Connection timed out", "nothing answers", "firewall"),
+        ("ssh: connect to host 127.0.0.1 port 22: Connection refused", "no SSH server", "127.0.0.1 is the agent's own"),
+        ("Missing sudo password", "become root", "sudo without a password"),
+        ("discovered_interpreter_python: x /bin/sh: 1: sudo: not found", "become root", "sudo without a password"),
+        ("Attempting to decrypt but no vault secrets found", "encrypted", "jenkins_vault_password_file"),
+        ("[WARNING]: No hosts matched, nothing to do", "can't read the inventory", "where"),
+        ("/bin/sh: 1: /usr/bin/python3: not found", "no Python", "install python3"),
+        ("hm", "its own words", "-vvv"),
+    ],
+)
+def test_causes(said: str, cause: str, cure: str) -> None:
+    found = explain(said)
+    assert cause in found[0]
+    assert cure in found[1]
