@@ -144,7 +144,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.load_test impor
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL
 
 NAME_LABEL = "io.fungap.load-test"
-LOCUSTFILE, CA_FILE = "/load/locustfile.py", "/load/ca.crt"
+LOCUSTFILE = "/load/locustfile.py"
+CA_FILE = "/load/ca.crt"
 SAMPLE_SECONDS = 0.25
 # For what comes before the first request and after the last answer.
 GRACE_SECONDS = 30

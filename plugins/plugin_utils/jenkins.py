@@ -250,7 +250,7 @@ def check_jobs(inventory: Inventory) -> Iterator[Problem]:
     pinned = {
         host.strip("[]").split("]:")[0]
         for line in inventory.variables["jenkins_git_known_hosts"]
-        for host in str(line).split(" ")[0].split(",")
+        for host in str(line).split(" ", maxsplit=1)[0].split(",")
     }
     for name, app in inventory.apps.items():
         at, repository = f"apps.{name}", str(app["repository"])

@@ -51,7 +51,7 @@ class Visitor(FastHttpUser):
 
     @task
     def visit(self) -> None:
-        for _ in range(LOOPS):
+        for _loop in range(LOOPS):
             self.client.get(PATH)
         Course.done, Course.end = Course.done + 1, time.time()
         raise StopUser
