@@ -4,7 +4,7 @@
 
 Two lanes run side by side, since what needs an engine mostly waits: one brings the engine and the images up and goes on
 to the molecule scenarios and the platform from end to end, the other lints, runs the quick tests and goes on to the
-integration tests. What is timed, and what is measured under load, comes last, alone. Every step's output is in
+integration tests and the pipeline. What is timed, and what is measured under load, comes last, alone. Every step's output is in
 .cache/test-logs; a failed one's last lines are shown.
 """
 
@@ -409,7 +409,7 @@ def main(chosen: Sequence[str]) -> int:
     was_running = engine_answers()
     runner = Runner()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    lanes = [(engine, molecule, platform), (lint, unit, sanity, install, integration)]
+    lanes = [(engine, molecule, platform), (lint, unit, sanity, install, integration, cicd)]
     if needs_engine:
         chosen = [*chosen, "engine"]
     threads = [threading.Thread(target=run_lane, args=(runner, lane, chosen), daemon=True) for lane in lanes]
@@ -418,7 +418,7 @@ def main(chosen: Sequence[str]) -> int:
             thread.start()
         for thread in threads:
             thread.join()
-        run_lane(runner, [monitoring, cicd, load], chosen)
+        run_lane(runner, [monitoring, load], chosen)
     finally:
         runner.stop()
         if "engine" in chosen and not was_running and engine_answers():
