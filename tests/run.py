@@ -4,8 +4,8 @@
 
 Two lanes run side by side, since what needs an engine mostly waits: one brings the engine and the images up and goes on
 to the molecule scenarios and the platform from end to end, the other lints, runs the quick tests and goes on to the
-integration tests and the pipeline. What is timed, and what is measured under load, comes last, alone. Every step's output is in
-.cache/test-logs; a failed one's last lines are shown.
+integration tests and the pipeline. What is timed, and what is measured under load, comes last, alone. Every step's
+output is in .cache/test-logs; a failed one's last lines are shown.
 """
 
 from __future__ import annotations
