@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ..java import libraries
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -102,7 +102,7 @@ class Harness:
             "-XX:TieredStopAtLevel=1",
             "-XX:+UseSerialGC",
             "-cp",
-            f"{classpath()}/*",
+            f"{libraries(POM)}/*",
             "groovy.ui.GroovyMain",
         ]
         command = [*java, str(PROGRAM), str(folder / "settings")]
@@ -112,31 +112,6 @@ class Harness:
         assert report["result"] in ("SUCCESS", "FAILURE"), done.stdout[-3000:] + done.stderr[-3000:]
         texts = [(folder / name).read_text() for name in ("console", "raw")]
         return Build(report["result"], texts[0], texts[1], report["events"], report["calls"])
-
-
-def classpath() -> Path:
-    """The folder with the harness' libraries, from Maven Central in pom.xml's versions; fetched once."""
-    folder = ROOT / ".cache" / "pipeline-harness" / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
-    if folder.exists():
-        return folder
-    need_programs()
-    unfinished = folder.with_suffix(".new")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    command = ["mvn", "--quiet", "--batch-mode", "--file", str(POM), "dependency:copy-dependencies"]
-    done = subprocess.run([*command, f"-DoutputDirectory={unfinished}"], text=True, capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    unfinished.rename(folder)
-    return folder
-
-
-def need_programs() -> None:
-    """Install what a bare machine lacks: Maven and Java for the harness, an SSH client for the way to the agent."""
-    packages = {"mvn": "maven", "java": "default-jre-headless", "ssh": "openssh-client"}
-    missing = [package for program, package in packages.items() if not shutil.which(program)]
-    if missing:
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for arguments in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
-            subprocess.run(["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *arguments], env=environment, check=True)
 
 
 def sources(folder: Path) -> Path:

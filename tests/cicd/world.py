@@ -30,9 +30,10 @@ from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Host, Network, Node
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
+from ..java import need_programs
 from ..load.live import Live, Settings, platform, tell
 from ..waiting import wait_for
-from .harness import ROOT, Harness, Scm, git, need_programs, sources
+from .harness import ROOT, Harness, Scm, git, sources
 from .slack import slack
 
 HERE = Path(__file__).resolve().parent

@@ -1,20 +1,23 @@
-"""Databases outside the platform: a real MariaDB; in the place of Elasticsearch, which can't be had, an HTTP server."""
+"""Databases outside the platform: a real MariaDB, and a real Elasticsearch, of its own libraries."""
 
 from __future__ import annotations
 
 import io
 import json
-import threading
+import subprocess
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
+from ..java import libraries, need_programs
 from ..load.live import Live, tell
 from ..waiting import wait_for
 from .prometheus import Prometheus
 
+HERE = Path(__file__).resolve().parent
 ADDRESS, PASSWORD = "172.30.20.9", 'say "friend" #1'
 SEARCH_HOST, SEARCH_PORT = "172.30.20.1", 18601
 SERVER = f"""
@@ -25,18 +28,6 @@ RUN printf '%s\\n' "CREATE USER exporter IDENTIFIED BY '{PASSWORD.replace('"', c
     "GRANT PROCESS, REPLICATION CLIENT, SELECT ON *.* TO exporter;" > /init.sql
 CMD ["mariadbd", "--user=mysql", "--bind-address=0.0.0.0", "--init-file=/init.sql"]
 """
-ANSWERS: dict[str, Any] = {
-    "/": {"name": "search", "cluster_name": "search", "version": {"number": "8.15.0", "lucene_version": "9.11.1"}},
-    "/_cluster/health": {
-        "cluster_name": "search",
-        "status": "green",
-        "timed_out": False,
-        "number_of_nodes": 1,
-        "number_of_data_nodes": 1,
-        "active_primary_shards": 3,
-        "active_shards": 3,
-    },
-}
 
 
 @pytest.fixture
@@ -58,28 +49,34 @@ def server(live: Live) -> Iterator[Any]:
 
 
 @pytest.fixture
-def search(live: Live) -> Iterator[None]:  # noqa: ARG001  # its bridge has the address
-    class Elasticsearch(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps(ANSWERS.get(self.path.partition("?")[0], {})).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("X-Elastic-Product", "Elasticsearch")
-            self.end_headers()
-            self.wfile.write(body)
+def search(live: Live, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:  # noqa: ARG001  # its bridge has the address
+    """Elasticsearch on the docker host, with an index that it can't put a copy of anywhere."""
+    need_programs()
+    command = [
+        "java",
+        "-Xmx384m",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        f"{libraries(HERE / 'elasticsearch' / 'pom.xml')}/*",
+    ]
+    command += ["groovy.ui.GroovyMain", str(HERE / "elasticsearch" / "run.groovy")]
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*command, str(tmp_path), SEARCH_HOST, str(SEARCH_PORT)], stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        index = Request(f"http://{SEARCH_HOST}:{SEARCH_PORT}/things", method="PUT")
+        wait_for(f"Elasticsearch ({log})", lambda: urlopen(index, timeout=10).status == 200)
+        yield server
+    finally:
+        server.terminate()
+        server.wait(30)
 
-        def log_message(self, *args: Any) -> None:
-            pass
 
-    listener = ThreadingHTTPServer((SEARCH_HOST, SEARCH_PORT), Elasticsearch)
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
-    yield
-    listener.shutdown()
-    listener.server_close()
-
-
-@pytest.mark.usefixtures("search")
-def test_databases_that_the_inventory_names(live: Live, prometheus: Prometheus, server: Any) -> None:
+def test_databases_that_the_inventory_names(
+    live: Live, prometheus: Prometheus, server: Any, search: subprocess.Popen[bytes]
+) -> None:
     endpoint = {"name": "main", "host": ADDRESS, "username": "exporter", "password": PASSWORD}
     named = {
         "monitoring_mysql_endpoints": [endpoint],
@@ -92,7 +89,12 @@ def test_databases_that_the_inventory_names(live: Live, prometheus: Prometheus, 
 
     wait_for("MySQL's figures", lambda: value('mysql_up{instance="main"}') == ["1"])
     assert float(value("mysql_global_status_uptime")[0]) > 0
-    wait_for("Elasticsearch's", lambda: value('elasticsearch_cluster_health_status{color="green"}') == ["1"])
+    # Yellow: the copy of the index has no second node to be on.
+    wait_for("Elasticsearch's", lambda: value('elasticsearch_cluster_health_status{color="yellow"}') == ["1"])
+    assert value("elasticsearch_cluster_health_unassigned_shards") == ["1"]
+    assert float(value("elasticsearch_jvm_memory_used_bytes")[0]) > 0
+    search.terminate()
+    wait_for("its end", lambda: value('elasticsearch_scrape_success{collector="cluster-info"}') == ["0"])
     server.stop(timeout=10)
     seconds = wait_for("its end to be seen", lambda: value('mysql_up{instance="main"}') == ["0"])
     tell(f"MySQL's end was seen after {seconds:.0f} s")
