@@ -72,6 +72,10 @@ platform: setup-dev ## The platform from end to end
 test-vm: setup-dev ## The platform on a real Debian VM under emulation, from nothing, over SSH, with a reboot
 	@tests/vm/run
 
+.PHONY: test-ipvs
+test-ipvs: setup-dev ## No request lost with IPVS: under load on a kernel that has it (User Mode Linux)
+	@python tests/vm/ipvs.py
+
 .PHONY: bench
 bench: setup-dev ## Measure against the peers, write bench/results.md
 	@bench/run

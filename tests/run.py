@@ -180,7 +180,7 @@ def _causes(lines: Sequence[str]) -> tuple[str, ...]:
 
 def lint(runner: Runner) -> None:
     programs = ["bin/dashboards.py", "bin/docs.py", "bench/run.py"]
-    tools = ["tests/run.py", "tests/load/client.py", "tests/vm/run.py", *programs]
+    tools = ["tests/run.py", "tests/load/client.py", "tests/vm/run.py", "tests/vm/ipvs.py", *programs]
     for step, command in {
         "ruff check": ["ruff", "check", "--quiet", "."],
         "ruff format": ["ruff", "format", "--check", "--quiet", "."],
