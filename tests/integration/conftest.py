@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,22 @@ DAEMON = {
     "bip": "10.199.0.1/24",
     "default-address-pools": [{"base": "10.200.0.0/16", "size": 24}],
 }
+
+
+@cache
+def busybox_program() -> bytes:
+    """A static busybox, from the distribution's package: what the smallest images are made of."""
+    with tempfile.TemporaryDirectory() as folder:
+        # apt downloads as a user of its own.
+        os.chmod(folder, 0o755)
+        subprocess.run(["apt-get", "download", "-qq", "busybox-static"], cwd=folder, check=True)
+        subprocess.run(["dpkg-deb", "-x", str(next(Path(folder).glob("*.deb"))), "root"], cwd=folder, check=True)
+        return next(Path(folder).glob("root/**/bin/busybox")).read_bytes()
+
+
+@pytest.fixture(scope="session")
+def busybox() -> bytes:
+    return busybox_program()
 
 
 def node_image() -> str:

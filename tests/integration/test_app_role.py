@@ -13,9 +13,7 @@ from typing import Any
 import pytest
 
 from .conftest import ROOT, Lab
-from .test_env_volume import Swarm, busybox, events, run_in, volumes, wait_for
-
-__all__ = ["busybox"]
+from .test_env_volume import Swarm, events, run_in, volumes, wait_for
 
 HEALTH = ["CMD", "/bin/busybox", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:3000/"]
 Converge = Callable[..., dict[str, int]]

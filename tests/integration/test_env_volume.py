@@ -26,15 +26,6 @@ MODE = 0o600
 SERVER = ["/bin/busybox", "httpd", "-f", "-p", "3000", "-h", "/usr/src/app/www"]
 
 
-@pytest.fixture(scope="session")
-def busybox(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A static busybox, from the distribution's package."""
-    folder = tmp_path_factory.mktemp("busybox")
-    subprocess.run(["apt-get", "download", "-qq", "busybox-static"], cwd=folder, check=True)
-    subprocess.run(["dpkg-deb", "-x", str(next(folder.glob("*.deb"))), "root"], cwd=folder, check=True)
-    return next(folder.glob("root/**/bin/busybox")).read_bytes()
-
-
 def add_image(node: Node, busybox: bytes, tag: str, files: dict[str, str], user: str = "") -> str:
     """An app image in the shape of the origin's: WORKDIR /usr/src/app, code in it, port 3000."""
     buffer = io.BytesIO()

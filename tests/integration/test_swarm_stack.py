@@ -25,6 +25,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
 from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
 
+from .conftest import busybox_program
+
 IMAGE = "test/box"
 SECRET = "correct-horse-battery-staple"
 Run = Callable[..., dict[str, Any]]
@@ -88,8 +90,10 @@ def _image() -> bytes:
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(entry)
-        binary = shutil.which("busybox") or "/bin/busybox"
-        tar.add(binary, "bin/busybox")
+        program = busybox_program()
+        entry = tarfile.TarInfo("bin/busybox")
+        entry.size, entry.mode = len(program), 0o755
+        tar.addfile(entry, io.BytesIO(program))
         for applet in ("sh", "sleep", "cat", "echo", "false", "true", "test"):
             entry = tarfile.TarInfo(f"bin/{applet}")
             entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
