@@ -16,8 +16,8 @@ Kinds:
 
 What any client may do, this one does too, and counts it: a request that met the end of an idle connection, so that the
 server can't have begun with it, is sent again (`met_close`), a POST only where HTTP/2 says that it was not processed; a
-GET that was being answered when its connection broke, and what broke while it connected, is sent again once (`cut`).
-A run in which nothing breaks has `cut` 0.
+GET that was being answered when its connection broke is sent again once, and what broke while it connected for a second
+long (`cut`). A run in which nothing breaks has `cut` 0.
 
 By SIGINT or after --seconds it sends no more slow requests, and the others until those are answered; then it prints a
 table to stderr and a line of JSON to stdout. The line before, {"ready": true}, is printed once every kind but the slow
@@ -57,6 +57,7 @@ RATES = {"keepalive": 22.0, "http2": 22.0, "new": 12.0, "post": 10.0, "slow": 1.
 ANSWER_SECONDS = 30.0
 RECONNECT_SECONDS = 10.0
 AT_ONCE_SECONDS = 0.5
+CONNECT_SECONDS = 1.0
 SOCKETS = 4
 HTTP2_CONNECTIONS = 3
 SLOW_SECONDS = 5
@@ -427,7 +428,7 @@ class Load:
 
     async def _ask(self, tally: Tally, way: Way, method: str, path: str, body: bytes = b"") -> Answer:
         """Send a request, again where any client may."""
-        cut = False
+        cut, began = False, time.monotonic()
         while True:
             try:
                 return await way.ask(method, path, body)
@@ -442,10 +443,10 @@ class Load:
                     raise
                 self._note(f"{method} {path} again: {broken}")
             except OSError as error:  # as it connected: nothing had been sent
-                if cut:
+                if time.monotonic() - began > CONNECT_SECONDS:
                     raise
-                cut = True
                 tally.cut += 1
+                await asyncio.sleep(0.1)
                 self._note(f"{method} {path} again: {type(error).__name__} while connecting")
 
     async def _keep_sending(self, kind: str, send: Callable[[Tally], Awaitable[str]]) -> None:
