@@ -95,6 +95,7 @@ PYTHON
 # For ci/notify: which step it was that failed.
 end() {
     status=$?
+    # One that has ended by itself meanwhile is no failure of the script's.
     for connection in "$scratch"/ssh/*; do
         [ ! -S "$connection" ] || ssh -o ControlPath="$connection" -O exit deploy-host 2>/dev/null || true
     done
