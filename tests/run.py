@@ -168,11 +168,17 @@ def _result(stage: str, step: str, seconds: float, code: int, junit: Path | None
 
 
 def _causes(lines: Sequence[str]) -> tuple[str, ...]:
-    """The lines that say why, of a tool's output: for the end of the run, which is what one sees of it."""
-    told = [
-        line[:300] for line in lines if re.match(r"FAILED |ERROR |E {2,}\S|fatal: |failed: |CRITICAL|stopped: ", line)
-    ]
-    return tuple(told or [line[:300] for line in lines])[-CAUSE_LINES:]
+    """The lines that say why, of a tool's output: for the end of the run, which is what one sees of it.
+
+    What Ansible gives as its error, then the verdicts on tests, tasks and files, then pytest's own lines.
+    """
+    told = dict.fromkeys(
+        line[:600]
+        for pattern in (r"(E +)?\[ERROR\]: ", r"FAILED |ERROR |fatal: |failed: |CRITICAL|stopped: ", r"E {2,}\S")
+        for line in lines
+        if re.match(pattern, line)
+    )
+    return tuple(told)[:CAUSE_LINES] or tuple(line[:300] for line in lines[-CAUSE_LINES:])
 
 
 # --- the stages ---

@@ -63,6 +63,10 @@ def wait_until(
         interval_seconds = min(interval_seconds * 2, 1.0)
 
 
+def _label_filters(labels: Mapping[str, str] | Mapping[str, None]) -> list[str]:
+    return [key if value is None else f"{key}={value}" for key, value in labels.items()]
+
+
 def answering_manager(sockets: Sequence[str], *, timeout_seconds: int, otherwise: str) -> Engine:
     """The first engine of ``sockets`` that answers as a manager of a swarm; ``otherwise``: what there is none means."""
     for socket in sockets:
@@ -144,12 +148,10 @@ class Engine:
         with self._errors(f"create volume {name}"):
             self.api.create_volume(name, driver="local", labels=dict(labels))
 
-    def containers(self, labels: Mapping[str, str]) -> list[Json]:
-        """``GET /containers/json`` of all containers, stopped ones too, that carry ``labels``."""
+    def containers(self, labels: Mapping[str, str] | Mapping[str, None]) -> list[Json]:
+        """``GET /containers/json`` of all containers, stopped ones too, that carry ``labels``; None: any value."""
         with self._errors("list containers"):
-            found: list[Json] = self.api.containers(
-                all=True, filters={"label": [f"{key}={value}" for key, value in labels.items()]}
-            )
+            found: list[Json] = self.api.containers(all=True, filters={"label": _label_filters(labels)})
             return found
 
     def create_container(self, name: str, body: Json, files: Mapping[str, tuple[int, str]]) -> None:
@@ -192,14 +194,13 @@ class Engine:
     def network_names(self, labels: Mapping[str, str]) -> list[str]:
         """Names of the networks that carry ``labels``."""
         with self._errors("list networks"):
-            filters = {"label": [f"{key}={value}" for key, value in labels.items()]}
-            return [network["Name"] for network in self.api.networks(filters=filters)]
+            return [network["Name"] for network in self.api.networks(filters={"label": _label_filters(labels)})]
 
     def volume_names(self, labels: Mapping[str, str] | Mapping[str, None]) -> list[str]:
         """Names of the volumes that carry ``labels``; None stands for any value."""
         with self._errors("list volumes"):
-            filters = {"label": [key if value is None else f"{key}={value}" for key, value in labels.items()]}
-            return [volume["Name"] for volume in self.api.volumes(filters=filters)["Volumes"] or []]
+            found = self.api.volumes(filters={"label": _label_filters(labels)})["Volumes"] or []
+            return [volume["Name"] for volume in found]
 
     def catalog_images(self) -> list[str]:
         """Tags of the images that carry a recipe of the catalog."""

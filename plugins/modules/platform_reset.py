@@ -54,7 +54,9 @@ options:
     type: bool
     default: false
   leave_swarm:
-    description: Let the docker host's own engine leave the swarm that it is in, whatever its role.
+    description:
+      - Let the docker host's own engine leave the swarm that it is in, whatever its role. A manager ends all services
+        first, and the engine leaves when none of their tasks is left on it, after 60 s at the latest.
     type: bool
     default: false
 """
@@ -79,14 +81,18 @@ import os
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils import runner
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import LABEL_APP
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.reset import Remove, SeenPlatform, plan_reset
+
+TASK_LABEL = "com.docker.swarm.task.id"
+TASKS_END_SECONDS = 60
 
 
 class Reset:
@@ -129,12 +135,29 @@ class Reset:
                 list(pool.map(lambda name: self.engine.remove_container(name, stop_seconds=10), containers))
         for removal in removals:
             if removal.kind == "swarm":
-                self.engine.swarm_leave()
+                self._leave_swarm()
             elif removal.kind == "path":
                 _remove_path(removal.name)
             elif removal.kind != "container":
                 self.engine.remove(removal.kind, removal.name)
         return {}
+
+    def _leave_swarm(self) -> None:
+        """Leave when nothing of the swarm runs here any more.
+
+        An engine that is still ending tasks when it leaves can keep a network of the swarm's, which nothing removes
+        until it starts again. Where no manager can act any more the tasks end with the swarm: no reason to stay.
+        """
+        with suppress(PlatformError):
+            if self.engine.info()["Swarm"]["ControlAvailable"]:
+                for service in self.engine.swarm_services():
+                    self.engine.remove_service(service["ID"])
+            wait_until(
+                lambda: not self.engine.containers({TASK_LABEL: None}),
+                deadline_seconds=TASKS_END_SECONDS,
+                failure=lambda: f"tasks still run after {TASKS_END_SECONDS} s",
+            )
+        self.engine.swarm_leave()
 
 
 def _remove_path(path: str) -> None:

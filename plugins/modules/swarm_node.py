@@ -191,7 +191,7 @@ class Nodes:
 
     def plan(self) -> runner.Plan:
         """Compare the containers' spec labels with the wanted ones."""
-        image_seen = self.engine.image(self.host.image)
+        image_seen = self.engine.image(self.host.image) if self.host.nodes else None
         self.image_id = image_seen["Id"] if image_seen else None
         # Where the image is still to come, nodes would be made of it whatever its ID will be.
         image = self.image_id or self.host.image

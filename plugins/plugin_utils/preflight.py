@@ -1021,6 +1021,8 @@ def resolve(world: World) -> dict[str, Any]:
     addresses = {node["name"]: node["address"] for node in nodes}
     outer = addresses.get(registry_host) or facts.get(registry_host, {}).get("address", "")
     edge_host = next((node.host for node in inventory.nodes if node.driver == "dind"), "")
+    manager = next((node.name for node in inventory.nodes if node.role == "manager"), "")
+    shared_images = jenkins.shared_images(inventory, world.images)
     return {
         "name": inventory.name,
         **{
@@ -1051,6 +1053,7 @@ def resolve(world: World) -> dict[str, Any]:
         "edge": {"host": edge_host, "ip": inventory.offset(EDGE_OFFSET) if edge_host else ""},
         "proxy": {
             **{key: world.variable(f"proxy_{key}") for key in ("http_port", "https_port", "bind_address")},
+            "address": _proxy_address(world, edge_host, str(addresses.get(manager, ""))),
             **{
                 key: file_path(inventory.inventory_dir, name) if (name := str(world.variable(f"proxy_{key}"))) else ""
                 for key in ("certificate_file", "certificate_key_file")
@@ -1064,7 +1067,7 @@ def resolve(world: World) -> dict[str, Any]:
         },
         "jenkins": _resolve_jenkins(world),
         # Of the image catalog, where nodes and registry are.
-        "optional_images": [*monitoring, *jenkins.shared_images(inventory, world.images)],
+        "optional_images": [*(["node"] if inventory.is_nested or shared_images else []), *monitoring, *shared_images],
         "apps": {
             name: {
                 **jenkins.without_pipeline(app),
@@ -1074,6 +1077,21 @@ def resolve(world: World) -> dict[str, Any]:
             for name, app in inventory.apps.items()
         },
     }
+
+
+def _proxy_address(world: World, edge_host: str, manager_address: str) -> str:
+    """Where the controller reaches the proxy: for the operator's first try."""
+    bound = str(world.variable("proxy_bind_address"))
+    if bound not in ("", "0.0.0.0"):
+        return bound
+    if not edge_host:
+        return manager_address
+    variables = world.raw.hosts.get(edge_host, {})
+    if variables.get("ansible_connection") == "local":
+        return "127.0.0.1"
+    given = str(variables.get("ansible_host") or edge_host)
+    facts = world.looks.get(edge_host, Look()).facts or {}
+    return given if address_of(given) else str(facts.get("address", ""))
 
 
 def _resolve_jenkins(world: World) -> dict[str, Any]:

@@ -139,8 +139,6 @@ def platform_notes(
     port = platform["proxy"]["https_port"]
     suffix = "" if port == 443 else f":{port}"
     hosts = [host for app in platform["apps"].values() for host in app["hosts"]]
-    bind = platform["proxy"]["bind_address"]
-    address = "127.0.0.1" if bind in ("", "0.0.0.0") else bind
     lines = [f"{'URL':<12} https://{host}{suffix}/" for host in hosts]
     lines += _monitoring_notes(platform["monitoring"]["hosts"], secrets, suffix, left_out or {})
     lines += _jenkins_notes(platform.get("jenkins") or {}, secrets)
@@ -159,7 +157,7 @@ def platform_notes(
             lines += [
                 "",
                 "Try next:",
-                f"  curl {trust}--resolve {hosts[0]}:{port}:{address} https://{hosts[0]}{suffix}/",
+                f"  curl {trust}--resolve {hosts[0]}:{port}:{platform['proxy']['address']} https://{hosts[0]}{suffix}/",
                 "  make status",
             ]
     for node in platform["nodes"]:

@@ -169,7 +169,8 @@ class Live:
     def output(self, playbook: str, *arguments: str) -> str:
         """What a playbook prints, which has to succeed."""
         done = self._ansible("ansible-playbook", str(ROOT / playbook), *arguments)
-        assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+        run = Run(done.returncode, done.stdout + done.stderr, 0)
+        assert run.code == 0, f"{playbook}: {run.cause}\n{run.output[-6000:]}"
         return done.stdout
 
     def play(self, playbook: str, *arguments: str) -> None:

@@ -729,9 +729,9 @@ def test_the_platform_with_jenkins() -> None:
         "certificate_key_file": "",
         "apps": {"web": {"repository": GITHUB, "branch": "main", "repository_credentials": ""}},
     }
-    assert platform_["optional_images"] == list(BASIC)
+    assert platform_["optional_images"] == ["node", *BASIC]
     scenario.groups["jenkins"] = ["vm1"]
-    assert resolve(scenario.world()[0])["optional_images"] == [*BASIC, "jenkins-agent"]
+    assert resolve(scenario.world()[0])["optional_images"] == ["node", *BASIC, "jenkins-agent"]
     # No part of what is rolled out, and Jenkins' machine says nothing of the nodes' network.
     assert "repository" not in platform_["apps"]["web"]
     assert (platform_["mtu"], platform_["ipvs"]) == (1500, True)
@@ -755,8 +755,28 @@ def test_the_platform_of_a_cluster() -> None:
     assert platform_["registry"]["metrics_port"] == 0
     assert [node["labels"] for node in platform_["nodes"]] == [{"fungap.monitoring.host": "true"}] * 3
     assert platform_["edge"] == {"host": "", "ip": ""}
+    assert platform_["proxy"]["address"] == "192.0.2.11"
+    assert platform_["optional_images"] == list(BASIC)
     assert platform_["mtu"] == 1460
     assert platform_["ipvs"] is False
+
+
+@pytest.mark.parametrize(
+    ("reach", "bound", "address"),
+    [
+        ({"ansible_connection": "local"}, "0.0.0.0", "127.0.0.1"),
+        ({"ansible_connection": "local"}, "198.51.100.4", "198.51.100.4"),
+        ({"ansible_host": "203.0.113.7"}, "0.0.0.0", "203.0.113.7"),
+        # What a name stands for on the controller is not known here; the machine knows its own address.
+        ({"ansible_host": "vm1.example.com"}, "0.0.0.0", FACTS["address"]),
+        ({}, "0.0.0.0", FACTS["address"]),
+    ],
+)
+def test_where_the_proxy_is_reached(reach: dict[str, str], bound: str, address: str) -> None:
+    scenario = Scenario()
+    scenario.hosts["vm1"] = reach
+    scenario.all["proxy_bind_address"] = bound
+    assert resolve(scenario.world()[0])["proxy"]["address"] == address
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_notes_tell_where_the_pages_are_and_what_is_left_out() -> None:
         "apps": {"web": {"hosts": ["web.localhost"]}},
         "monitoring": {"hosts": {"prometheus": "prometheus.localhost", "grafana": "grafana.localhost"}},
         "nodes": [],
-        "proxy": {"https_port": 8443, "bind_address": ""},
+        "proxy": {"https_port": 8443, "address": "127.0.0.1"},
     }
     passwords = {
         "monitoring": {"user": "admin", "file": "/s/monitoring.password"},

@@ -1,0 +1,196 @@
+"""Three machines as one platform: what a client and an operator see of it, and what happens when one is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+import subprocess
+from collections.abc import Mapping
+from http.client import HTTPConnection
+from pathlib import Path
+from socket import create_connection
+from typing import Any
+
+import docker
+
+from tests.waiting import wait_for
+
+ROOT = Path(__file__).resolve().parents[3]
+INVENTORY = ROOT / "molecule" / "cluster" / "inventory"
+CA = Path("/var/tmp/mol-cluster/secrets/ca.crt")
+MACHINES = {f"mol-cluster{number}": f"172.30.29.1{number}" for number in (1, 2, 3)}
+FIRST = "mol-cluster1"
+HOST = "web.localhost"
+ONE_MANAGER = {
+    "swarm_managers": {"hosts": {FIRST: {}}},
+    "swarm_workers": {"hosts": {name: {} for name in MACHINES if name != FIRST}},
+}
+outer = docker.from_env()
+
+
+# --- the operator ---
+
+
+def run(playbook: str = "site.yml", *arguments: str, inventory: Path = INVENTORY) -> str:
+    """A playbook that has to succeed; what it says."""
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(inventory), str(ROOT / playbook), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    return done.stdout
+
+
+def changes(output: str) -> int:
+    return sum(int(number) for number in re.findall(r"\bchanged=(\d+)", output))
+
+
+# --- the engines ---
+
+
+def on(machine: str, *command: str) -> str:
+    """What a command says there. While a machine starts its engine doesn't answer."""
+    code, output = outer.containers.get(machine).exec_run(command)
+    if code:
+        raise ConnectionError(f"{machine}: {' '.join(command)}: {output.decode()}")
+    return str(output.decode())
+
+
+def members(by: str = FIRST) -> dict[str, dict[str, str]]:
+    """The swarm's nodes by name: Status, ManagerStatus, Availability."""
+    rows = map(json.loads, on(by, "docker", "node", "ls", "--format", "{{json .}}").splitlines())
+    return {row["Hostname"]: row for row in rows}
+
+
+def all_ready() -> bool:
+    return [row["Status"] for row in members().values()] == ["Ready"] * 3
+
+
+def replicas(service: str, by: str = FIRST) -> str:
+    listing = on(by, "docker", "service", "ls", "--filter", f"name={service}", "--format", "{{.Replicas}}")
+    return listing.strip()
+
+
+# --- the client ---
+
+
+def get(address: str) -> dict[str, Any]:
+    """What the app answers over HTTPS by one machine's address."""
+    trust = ssl.create_default_context(cafile=str(CA))
+    connection = HTTPConnection(HOST, 443, timeout=5)
+    connection.sock = trust.wrap_socket(create_connection((address, 443), timeout=5), server_hostname=HOST)
+    try:
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        assert response.status == 200, response.status
+        answer: dict[str, Any] = json.loads(response.read())
+        return answer
+    finally:
+        connection.close()
+
+
+def answered(addresses: Mapping[str, str], requests: int = 40) -> int:
+    """How many of that many requests by each address were answered well."""
+    return sum("version" in get(address) for _ in range(requests) for address in addresses.values())
+
+
+# --- as it came up ---
+
+
+def test_every_machine_is_a_manager() -> None:
+    assert {name: row["Status"] for name, row in members().items()} == dict.fromkeys(MACHINES, "Ready")
+    assert sorted(row["ManagerStatus"] for row in members().values()) == ["Leader", "Reachable", "Reachable"]
+
+
+def test_every_machine_answers_for_all_replicas() -> None:
+    for address in MACHINES.values():
+        assert len({get(address)["replica"] for _ in range(60)}) == 3
+        assert get(address)["greeting"] == "Hello from three machines"
+
+
+def test_replicas_are_on_different_machines() -> None:
+    nodes = on(FIRST, "docker", "service", "ps", "web_web", "--format", "{{.Node}}").split()
+    assert sorted(nodes) == sorted(MACHINES)
+
+
+def test_no_machine_carries_more_than_it_needs() -> None:
+    for machine in MACHINES:
+        assert "172.30.0." not in on(machine, "ip", "route") or machine == FIRST
+        repositories = on(machine, "docker", "image", "ls", "--format", "{{.Repository}}").split()
+        assert not any(name.endswith("/node") for name in repositories)
+
+
+def test_check_mode_finds_nothing_to_do() -> None:
+    assert changes(run("site.yml", "--check", "--diff")) == 0
+
+
+# --- what is done to it ---
+
+
+def test_deploy_and_rollback_reach_every_machine(tmp_path: Path) -> None:
+    other = tmp_path / "other.env"
+    other.write_text("GREETING=Hello again\n")
+    run("playbooks/deploy.yml", "-e", "app=web", "-e", f"env_file={other}")
+    assert {get(address)["greeting"] for address in MACHINES.values() for _ in range(12)} == {"Hello again"}
+    run("playbooks/rollback.yml", "-e", "app=web")
+    greetings = {get(address)["greeting"] for address in MACHINES.values() for _ in range(12)}
+    assert greetings == {"Hello from three machines"}
+
+
+def test_roles_follow_the_inventory(tmp_path: Path) -> None:
+    """Three managers become one, and three again; the same members throughout."""
+    before = {name: row["ID"] for name, row in members().items()}
+    for path in ("group_vars", "files"):
+        (tmp_path / path).symlink_to(INVENTORY / path)
+    hosts = (INVENTORY / "hosts.yml").read_text().split("swarm_managers:")[0]
+    (tmp_path / "hosts.yml").write_text(hosts)
+    (tmp_path / "roles.yml").write_text(json.dumps(ONE_MANAGER))
+    run(inventory=tmp_path)
+    assert {name: row["ManagerStatus"] for name, row in members().items()} == {
+        **dict.fromkeys(MACHINES, ""),
+        FIRST: "Leader",
+    }
+    assert answered(MACHINES) == 40 * 3
+    run()
+    assert sorted(row["ManagerStatus"] for row in members().values()) == ["Leader", "Reachable", "Reachable"]
+    assert {name: row["ID"] for name, row in members().items()} == before
+
+
+def test_the_others_go_on_without_one() -> None:
+    """The one that dies is the leader's, the registry's and the monitoring's machine."""
+    others = {name: address for name, address in MACHINES.items() if name != FIRST}
+    by = next(iter(others))
+    before = {name: row["ID"] for name, row in members().items()}
+    machine = outer.containers.get(FIRST)
+    machine.kill()
+    wait_for("another leader", lambda: "Leader" in [row["ManagerStatus"] for row in members(by).values()], 60)
+    wait_for("its end to be known", lambda: members(by)[FIRST]["Status"] == "Down", 60)
+    wait_for("its replica on another machine", lambda: replicas("web_web", by) == "3/3", 90)
+    wait_for("good answers alone", lambda: answered(others) == 40 * 2, 60)
+
+    machine.start()
+    wait_for("its return", all_ready, 120)
+    assert {name: row["ID"] for name, row in members().items()} == before
+    wait_for("the proxy on it", lambda: answered(MACHINES) == 40 * 3, 90)
+    # A container's /etc/hosts, unlike a machine's, is made anew when it starts: the registry's name has to be put back.
+    run()
+    assert changes(run()) == 0
+
+
+def test_reset_takes_all_of_it_away() -> None:
+    run("playbooks/reset.yml", "-e", "reset_confirmed=mol-cluster", "-e", "reset_volumes=true")
+    for machine in MACHINES:
+        assert on(machine, "docker", "info", "--format", "{{.Swarm.LocalNodeState}}").strip() == "inactive"
+        assert on(machine, "docker", "ps", "--all", "--quiet") == ""
+        assert on(machine, "docker", "volume", "ls", "--quiet") == ""
+        networks = on(machine, "docker", "network", "ls", "--filter", "type=custom", "--format", "{{.Name}}").split()
+        assert networks in ([], ["docker_gwbridge"])
+        assert "registry" not in on(machine, "cat", "/etc/hosts")
