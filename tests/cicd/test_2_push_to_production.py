@@ -232,7 +232,7 @@ def test_no_secret_is_found(story: Story) -> None:
     for message in around.messages:
         search("Slack", message.encode(), "messages")
     search("sshd's log", (around.folder / "sshd.log").read_bytes(), "logs")
-    for container in around.outer.containers.list(all=True):
+    for container in around.outer.containers.list(all=True, ignore_removed=True):
         if str(container.name).startswith("pl-"):
             search(f"inspect {container.name}", json.dumps(container.attrs).encode(), "containers")
             search(f"log of {container.name}", container.logs(), "logs")

@@ -114,7 +114,7 @@ def traces() -> list[str]:
     """Whatever the platform of this test would have left on this machine."""
     engine = docker.from_env()
     label = {"label": f"io.fungap.platform={NAME}"}
-    found = [container.name for container in engine.containers.list(all=True, filters=label)]
+    found = [container.name for container in engine.containers.list(all=True, ignore_removed=True, filters=label)]
     found += [network.name for network in engine.networks.list(filters=label)]
     found += [volume.name for volume in engine.volumes.list() if volume.name.startswith(NAME)]
     return found + [path for path in (f"/etc/{NAME}", f"/run/{NAME}") if os.path.exists(path)]

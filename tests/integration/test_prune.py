@@ -163,7 +163,7 @@ class RegistryUnderTest:
         )
 
     def close(self) -> None:
-        for container in self.lab.outer.containers.list(all=True):
+        for container in self.lab.outer.containers.list(all=True, ignore_removed=True):
             if container.name.startswith(self.name):
                 container.remove(force=True, v=True)
         self.lab.outer.volumes.get(self.name).remove()
@@ -661,7 +661,11 @@ def test_a_run_that_was_killed_is_put_right(run_module: Run, swarm: Swarm, regis
         registry.push(swarm.manager.api, "junk", "1", 1000)
         id_ = registry.container.id
         what = ended_run(registry, number, signal.SIGKILL)
-        names = [one.name for one in registry.lab.outer.containers.list(all=True) if one.name.startswith(registry.name)]
+        names = [
+            one.name
+            for one in registry.lab.outer.containers.list(all=True, ignore_removed=True)
+            if one.name.startswith(registry.name)
+        ]
         if what == "finished":
             break
         print(f"{number}: killed before {what}, leaving {sorted(names)}")
@@ -673,7 +677,11 @@ def test_a_run_that_was_killed_is_put_right(run_module: Run, swarm: Swarm, regis
         ok(run_module("registry_prune", arguments(registry)), changed=False)
         assert registry.is_writable()
         assert number % 2 or registry.container.id == id_
-        names = [one.name for one in registry.lab.outer.containers.list(all=True) if one.name.startswith(registry.name)]
+        names = [
+            one.name
+            for one in registry.lab.outer.containers.list(all=True, ignore_removed=True)
+            if one.name.startswith(registry.name)
+        ]
         assert names == [registry.name]
     assert number > 8
 

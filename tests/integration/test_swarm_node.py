@@ -29,7 +29,9 @@ def args() -> Iterator[dict[str, Any]]:
         "daemon": {"hosts": ["unix:///run/node/docker.sock"], "max-concurrent-downloads": 5},
     }
     outer = docker.from_env()
-    for container in outer.containers.list(all=True, filters={"label": f"io.fungap.platform={name}"}):
+    for container in outer.containers.list(
+        all=True, ignore_removed=True, filters={"label": f"io.fungap.platform={name}"}
+    ):
         container.remove(force=True)
     for volume in outer.volumes.list(filters={"label": f"io.fungap.platform={name}"}):
         volume.remove()

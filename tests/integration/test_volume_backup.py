@@ -53,7 +53,7 @@ class Home:
         return str(self.client.images.build(fileobj=context, custom_context=True, tag=f"{self.name}:{version}")[0].id)
 
     def start(self, version: str = "1.0") -> None:
-        for old in self.client.containers.list(all=True, filters={"name": f"^{self.name}$"}):
+        for old in self.client.containers.list(all=True, ignore_removed=True, filters={"name": f"^{self.name}$"}):
             old.remove(force=True)
         self.client.containers.run(
             self.images[version],
@@ -77,7 +77,7 @@ class Home:
         return {one.name for one in self.client.volumes.list(filters={"name": self.name})}
 
     def close(self) -> None:
-        for old in self.client.containers.list(all=True, filters={"name": f"^{self.name}$"}):
+        for old in self.client.containers.list(all=True, ignore_removed=True, filters={"name": f"^{self.name}$"}):
             old.remove(force=True)
         for volume in self.client.volumes.list(filters={"name": self.name}):
             volume.remove()

@@ -42,7 +42,9 @@ def proxied(platform: Platform, path: str) -> int:
 
 
 def nothing_is_left(platform: Platform) -> bool:
-    return not [one for one in platform.outer.containers.list(all=True) if one.name == f"{NAME}-load-test"]
+    return not [
+        one for one in platform.outer.containers.list(all=True, ignore_removed=True) if one.name == f"{NAME}-load-test"
+    ]
 
 
 def test_every_user_is_answered_as_often_as_asked_for(platform: Platform, reports: Path) -> None:

@@ -73,7 +73,7 @@ def test_worker_comes_and_goes_by_inventory_alone(platform: Platform, tmp_path: 
 
     platform.run()
     assert set(platform.members()) == set(NODES)
-    assert platform.outer.containers.list(all=True, filters={"name": f"{NAME}-worker3"}) == []
+    assert platform.outer.containers.list(all=True, ignore_removed=True, filters={"name": f"{NAME}-worker3"}) == []
     settle(platform)
     assert platform.run().changed == 0
 

@@ -20,7 +20,11 @@ def reset(platform: Platform, *, volumes: bool) -> None:
 def traces(platform: Platform) -> list[str]:
     """All that a platform could leave on a docker host."""
     outer = platform.outer
-    found = [f"container {item.name}" for item in outer.containers.list(all=True) if item.name.startswith(NAME)]
+    found = [
+        f"container {item.name}"
+        for item in outer.containers.list(all=True, ignore_removed=True)
+        if item.name.startswith(NAME)
+    ]
     found += [f"volume {item.name}" for item in outer.volumes.list() if item.name.startswith(NAME)]
     found += [f"network {item.name}" for item in outer.networks.list() if item.name.startswith(NAME)]
     found += [str(path) for path in (Path("/etc", NAME), Path("/run", NAME)) if path.exists()]
