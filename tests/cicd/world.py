@@ -232,8 +232,8 @@ class World:
 
     def _forget_images(self) -> None:
         """Take what this machine's engine has from that registry, and the names that a deploy gave it."""
-        for image in self.outer.images.list():
-            names = [*image.attrs["RepoTags"], *image.attrs["RepoDigests"]]
+        for image in self.outer.api.images():
+            names = [*(image["RepoTags"] or []), *(image["RepoDigests"] or [])]
             if any(name.startswith(REGISTRY) for name in names):
                 for name in names:
                     if name.startswith((REGISTRY, "fungap/app-web:", "pl-platform-registry:")):
