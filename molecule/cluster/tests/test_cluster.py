@@ -14,18 +14,28 @@ from socket import create_connection
 from typing import Any
 
 import docker
+import yaml
 
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
-INVENTORY = ROOT / "molecule" / "cluster" / "inventory"
-CA = Path("/var/tmp/mol-cluster/secrets/ca.crt")
+# The agent gets a copy of it: the one that converge used.
+INVENTORY = Path(os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY", ROOT / "molecule" / "cluster")) / "inventory"
+FOLDER = Path("/var/tmp/mol-cluster")
+CA = FOLDER / "secrets/ca.crt"
 MACHINES = {f"mol-cluster{number}": f"172.30.29.1{number}" for number in (1, 2, 3)}
 FIRST = "mol-cluster1"
+CI = "mol-cluster-ci"
+JENKINS = "mol-cluster-jenkins"
+HOME = f"/var/lib/docker/volumes/{JENKINS}-home/_data"
 HOST = "web.localhost"
 ONE_MANAGER = {
     "swarm_managers": {"hosts": {FIRST: {}}},
     "swarm_workers": {"hosts": {name: {} for name in MACHINES if name != FIRST}},
+}
+SSH = {
+    "ANSIBLE_PRIVATE_KEY_FILE": f"{FOLDER}/ssh/key",
+    "ANSIBLE_SSH_COMMON_ARGS": f"-o UserKnownHostsFile={FOLDER}/ssh/known_hosts -o StrictHostKeyChecking=yes",
 }
 outer = docker.from_env()
 
@@ -33,18 +43,22 @@ outer = docker.from_env()
 # --- the operator ---
 
 
-def run(playbook: str = "site.yml", *arguments: str, inventory: Path = INVENTORY) -> str:
-    """A playbook that has to succeed; what it says."""
-    done = subprocess.run(
+def play(playbook: str, *arguments: str, inventory: Path = INVENTORY) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         ["ansible-playbook", "-i", str(inventory), str(ROOT / playbook), *arguments],
         cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        env={**os.environ, **SSH, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         check=False,
     )
+
+
+def run(playbook: str = "site.yml", *arguments: str, inventory: Path = INVENTORY) -> str:
+    """A playbook that has to succeed; what it says."""
+    done = play(playbook, *arguments, inventory=inventory)
     assert done.returncode == 0, done.stdout[-6000:]
     return done.stdout
 
@@ -150,8 +164,10 @@ def test_roles_follow_the_inventory(tmp_path: Path) -> None:
     before = {name: row["ID"] for name, row in members().items()}
     for path in ("group_vars", "files"):
         (tmp_path / path).symlink_to(INVENTORY / path)
-    hosts = (INVENTORY / "hosts.yml").read_text().split("swarm_managers:")[0]
-    (tmp_path / "hosts.yml").write_text(hosts)
+    hosts = yaml.safe_load((INVENTORY / "hosts.yml").read_text())
+    del hosts["swarm_managers"], hosts["swarm_workers"], hosts["jenkins"]
+    del hosts["docker_hosts"]["hosts"][CI]
+    (tmp_path / "hosts.yml").write_text(json.dumps(hosts))
     (tmp_path / "roles.yml").write_text(json.dumps(ONE_MANAGER))
     run(inventory=tmp_path)
     assert {name: row["ManagerStatus"] for name, row in members().items()} == {
@@ -162,6 +178,78 @@ def test_roles_follow_the_inventory(tmp_path: Path) -> None:
     run()
     assert sorted(row["ManagerStatus"] for row in members().values()) == ["Leader", "Reachable", "Reachable"]
     assert {name: row["ID"] for name, row in members().items()} == before
+
+
+# --- Jenkins, on a machine of its own ---
+
+
+def home(name: str) -> list[str]:
+    return on(CI, "cat", f"{HOME}/{name}").split()
+
+
+def test_jenkins_host_carries_nothing_else() -> None:
+    assert on(CI, "docker", "info", "--format", "{{.Swarm.LocalNodeState}}").strip() == "inactive"
+    names = on(CI, "docker", "ps", "--format", "{{.Names}}").split()
+    assert sorted(names) == [JENKINS, f"{JENKINS}-agent", f"{JENKINS}-build", f"{JENKINS}-proxy"]
+    for machine in MACHINES:
+        assert JENKINS not in on(machine, "docker", "ps", "--all", "--format", "{{.Names}}")
+
+
+def test_its_agent_does_what_a_person_types() -> None:
+    """By the key, the inventory and the host keys that site.yml gave it, from its machine to the others."""
+    environment = ["-e", "PATH=/opt/fungap/.venv/bin:/usr/bin:/bin", "-e", "ANSIBLE_INVENTORY=/srv/inventory"]
+    exec_ = ["docker", "exec", "--user", "jenkins", *environment, "-e", "LC_ALL=C.UTF-8", f"{JENKINS}-agent"]
+    said = on(CI, *exec_, "ansible-playbook", "fungap.swarm.status")
+    assert "All nodes are ready, all services run as wanted." in said
+    # The agent has no way onto the machine that it is on.
+    assert "mol-cluster-ci" not in on(CI, *exec_, "sh", "-c", "cut -d' ' -f1 /run/secrets/known-hosts")
+
+
+def test_backup_and_restore() -> None:
+    backups = FOLDER / "backup"
+    on(CI, "sh", "-c", f"echo before >{HOME}/job")
+    run("playbooks/backup.yml", "-e", f"backup_dir={backups}")
+    (archive,) = backups.glob("*.tar")
+    assert archive.stat().st_mode & 0o777 == 0o600
+    on(CI, "sh", "-c", f"echo after >{HOME}/job")
+    which = ["-e", f"backup_dir={backups}", "-e", "backup_name=jenkins", "-e", f"backup_archive={archive.name}"]
+    run("playbooks/restore.yml", *which, "-e", "backup_confirmed=mol-cluster")
+    assert home("job") == ["before"]
+    # It runs on the restored home, and what was there before is gone.
+    assert home("starts") == ["1.0", "1.0"]
+    assert f"{JENKINS}-home" in on(CI, "docker", "volume", "ls", "--quiet").split()
+    assert f"{JENKINS}-home-aside" not in on(CI, "docker", "volume", "ls", "--quiet").split()
+    assert changes(run()) == 0
+
+
+def test_a_restore_without_jenkins_image_stops_nothing() -> None:
+    image = FOLDER / "images/jenkins.tar"
+    image.rename(f"{image}.away")
+    try:
+        backups = FOLDER / "backup"
+        (archive,) = backups.glob("*.tar")
+        which = ["-e", f"backup_dir={backups}", "-e", "backup_name=jenkins", "-e", f"backup_archive={archive.name}"]
+        done = play("playbooks/restore.yml", *which, "-e", "backup_confirmed=mol-cluster")
+    finally:
+        Path(f"{image}.away").rename(image)
+    assert done.returncode != 0
+    assert "There is no image of Jenkins" in done.stdout
+    assert changes(done.stdout) == 0
+    assert JENKINS in on(CI, "docker", "ps", "--format", "{{.Names}}").split()
+
+
+def test_an_upgrade_keeps_the_home_of_the_version_before() -> None:
+    image = FOLDER / "images/jenkins.tar"
+    subprocess.run(["docker", "save", "--output", image, "mol-cluster-jenkins:2.0"], check=True)
+    run()
+    assert home("starts")[-1] == "2.0"
+    kept = f"{JENKINS}-home-before-1.0"
+    assert kept in on(CI, "docker", "volume", "ls", "--quiet").split()
+    assert "2.0" not in on(CI, "cat", f"/var/lib/docker/volumes/{kept}/_data/starts")
+    assert changes(run()) == 0
+
+
+# --- what happens to it ---
 
 
 def test_the_others_go_on_without_one() -> None:
@@ -187,7 +275,7 @@ def test_the_others_go_on_without_one() -> None:
 
 def test_reset_takes_all_of_it_away() -> None:
     run("playbooks/reset.yml", "-e", "reset_confirmed=mol-cluster", "-e", "reset_volumes=true")
-    for machine in MACHINES:
+    for machine in [*MACHINES, CI]:
         assert on(machine, "docker", "info", "--format", "{{.Swarm.LocalNodeState}}").strip() == "inactive"
         assert on(machine, "docker", "ps", "--all", "--quiet") == ""
         assert on(machine, "docker", "volume", "ls", "--quiet") == ""
