@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Run the stages of `make test`: all, or those named as arguments. The last line of output is the sum.
 
-Two lanes run side by side, since what needs an engine mostly waits: one brings the engine and the images up and goes on
-to the molecule scenarios and the platform from end to end, the other lints, runs the quick tests and goes on to the
-integration tests and the pipeline. What is timed, and what is measured under load, comes last, alone. Every step's
-output is in .cache/test-logs; a failed one's last lines are shown.
+Two lanes run side by side, since what needs an engine mostly waits: one brings the engine and the images up, the other
+lints and runs the quick tests; whichever is free takes the next of what needs the engine, the longest first. What is
+timed, and what is measured under load, comes last, alone. Every step's output is in .cache/test-logs; a failed one's
+last lines are shown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -182,6 +184,8 @@ def _causes(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 # --- the stages ---
+
+Stage = Callable[[Runner], None]
 
 
 def lint(runner: Runner) -> None:
@@ -364,7 +368,15 @@ def stop_engine() -> None:
 # --- all together ---
 
 
-def run_lane(runner: Runner, lane: Sequence[Callable[[Runner], None]], chosen: Sequence[str]) -> None:
+def in_turn(lane: Sequence[Stage], shared: deque[Stage]) -> Iterator[Stage]:
+    """A lane's own stages, then what no lane has taken yet."""
+    yield from lane
+    with suppress(IndexError):
+        while True:
+            yield shared.popleft()
+
+
+def run_lane(runner: Runner, lane: Iterable[Stage], chosen: Sequence[str]) -> None:
     for stage in lane:
         name = stage.__name__
         if name not in chosen:
@@ -415,10 +427,13 @@ def main(chosen: Sequence[str]) -> int:
     was_running = engine_answers()
     runner = Runner()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    lanes = [(engine, molecule, platform), (lint, unit, sanity, install, integration, cicd)]
+    lanes = [(engine,), (lint, unit, sanity, install)]
+    shared: deque[Stage] = deque([platform, integration, molecule, cicd])
     if needs_engine:
         chosen = [*chosen, "engine"]
-    threads = [threading.Thread(target=run_lane, args=(runner, lane, chosen), daemon=True) for lane in lanes]
+    threads = [
+        threading.Thread(target=run_lane, args=(runner, in_turn(lane, shared), chosen), daemon=True) for lane in lanes
+    ]
     try:
         for thread in threads:
             thread.start()
