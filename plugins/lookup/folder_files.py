@@ -10,7 +10,7 @@ version_added: 0.1.0
 description:
   - Returns the files of a folder and of those below it, as O(fungap.swarm.config_files#module:files) takes them, all of
     them secret. What Ansible Vault has encrypted stays so.
-  - Folders of version control are left out.
+  - Folders of version control are left out. What is linked is there as if it were no link.
   - A folder that isn't there has no files.
 options:
   _terms:
@@ -69,27 +69,37 @@ class LookupModule(LookupBase):
         return [
             {
                 "path": f"{target}/{name}",
-                "content": _read(os.path.join(folder, name)),
+                "content": content,
                 "mode": "0600",
                 "owner": owner,
                 "group": owner,
                 "secret": True,
             }
             for folder in terms
-            for name in sorted(_names(folder, exclude))
+            for name, content in read_folder(folder, exclude).items()
         ]
+
+
+def read_folder(folder: str, exclude: list[str]) -> dict[str, str]:
+    """Relative path -> content of each file, sorted; AnsibleError for one that can't be a part."""
+    return {name: _read(os.path.join(folder, name)) for name in sorted(_names(folder, exclude))}
 
 
 def _names(folder: str, exclude: list[str]) -> Iterator[str]:
     """Relative paths of the files."""
-    for path, folders, files in os.walk(folder):
+    walked: set[str] = set()
+    for path, folders, files in os.walk(folder, followlinks=True):
+        # A link to a folder above would lead round and round.
+        walked.add(os.path.realpath(path))
         below = os.path.relpath(path, folder)
 
         def kept(name: str, below: str = below) -> bool:
             relative = os.path.normpath(os.path.join(below, name))
             return name not in VERSION_CONTROL and not any(fnmatch.fnmatch(relative, pattern) for pattern in exclude)
 
-        folders[:] = [name for name in folders if kept(name)]
+        folders[:] = [
+            name for name in folders if kept(name) and os.path.realpath(os.path.join(path, name)) not in walked
+        ]
         yield from (os.path.normpath(os.path.join(below, name)) for name in files if kept(name))
 
 
