@@ -315,8 +315,10 @@ def _scenarios() -> list[str]:
 
 
 def _molecule(runner: Runner, stage: str, scenario: str) -> None:
-    # Molecule makes an ansible.cfg of its own.
-    command = [*AS_ROOT, "env", "-u", "ANSIBLE_CONFIG", "molecule", "test", "--scenario-name", scenario]
+    # Molecule makes an ansible.cfg of its own. Its working folder is by default the same for all checkouts of one name,
+    # and a link that another one left, which is there no more, ends it.
+    folder = f"MOLECULE_EPHEMERAL_DIRECTORY={LOGS.parent / 'molecule' / scenario}"
+    command = [*AS_ROOT, "env", "-u", "ANSIBLE_CONFIG", folder, "molecule", "test", "--scenario-name", scenario]
     env = {"ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1", "PY_COLORS": "0"}
     # The platform's scenario brings it up more than twenty times.
     runner.step(stage, scenario, command, env=env, limit_seconds=2700 if scenario == "platform" else 1500)
