@@ -42,6 +42,8 @@ def promtool(*arguments: str) -> str:
             working_dir="/checkout",
             remove=True,
             stderr=True,
+            # Else the volume that the image declares stays: docker-py takes the container alone away.
+            tmpfs={"/prometheus": ""},
             network_mode="none",
         )
     except docker.errors.ContainerError as error:

@@ -141,6 +141,8 @@ def check(image: str, program: str, arguments: list[str], rendered: Rendered, di
         volumes=sorted(set(binds)),
         remove=True,
         network_mode="none",
+        # Else the volumes that images declare stay: docker-py takes the container alone away.
+        tmpfs={"/prometheus": "", "/alertmanager": ""},
         stderr=True,
     )
     return output.decode()
