@@ -68,7 +68,9 @@ class ActionModule(ActionBase):
             "diff": {
                 "before": "".join(describe(name, found[name]) for name in plan.writes),
                 "after": "".join(
-                    describe(name, content).replace("(secret, not shown)", "(secret, not shown, new)")
+                    describe(name, content, is_made=not check).replace(
+                        "(secret, not shown)", "(secret, not shown, new)"
+                    )
                     for name, content in plan.writes.items()
                 ),
             },

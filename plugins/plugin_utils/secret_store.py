@@ -180,15 +180,18 @@ def _plan_ssh_key(name: str, request: SecretsRequest, found: Mapping[str, str], 
     return {"file": path, "public_key": pki.ssh_public_key(key, path)}
 
 
-def describe(name: str, content: str | None) -> str:
-    """One line about a file for a diff: what it is for, never what is in it."""
+def describe(name: str, content: str | None, *, is_made: bool = True) -> str:
+    """One line about a file for a diff: what it is for, never what is in it.
+
+    ``is_made`` false: ``content`` stands for what a run would make, whose fingerprint nobody can know.
+    """
     if content is None:
         return ""
     if name.endswith(".crt"):
         try:
             names = ", ".join(sorted(pki.certificate_names(content)))
-            shown = pki.fingerprint(content)
+            shown = f"SHA-256 {pki.fingerprint(content)}" if is_made else "to be made"
         except PlatformError:
             return f"{name}: unreadable\n"
-        return f"{name}: {names + ', ' if names else ''}until {pki.not_after(content)}, SHA-256 {shown}\n"
+        return f"{name}: {names + ', ' if names else ''}until {pki.not_after(content)}, {shown}\n"
     return f"{name}: (secret, not shown)\n"

@@ -100,6 +100,8 @@ def test_diffs_hold_no_key_and_no_password(first: SecretsPlan) -> None:
     assert describe("registry.crt", first.writes["registry.crt"]).startswith(
         "registry.crt: 172.30.0.2, registry, until"
     )
+    # What only would be made has no fingerprint yet.
+    assert "SHA-256" not in describe("registry.crt", first.writes["registry.crt"], is_made=False)
 
 
 def test_the_certificate_is_what_docker_and_browsers_want(first: SecretsPlan) -> None:
