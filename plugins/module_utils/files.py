@@ -9,6 +9,7 @@ file or the new one, and a run that was killed leaves at most that one temporary
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import os
 import pwd
@@ -127,6 +128,26 @@ def install(temporary: str, path: str) -> None:
     with _errors(f"replace {path}"):
         os.replace(temporary, path)
         sync_directory(os.path.dirname(path))
+
+
+def rewrite(path: str, content: str) -> None:
+    """Replace the content of a file that is there, and keep its mode and owner.
+
+    What is a mount, as a container's own files are, can't be replaced: it is written in its place.
+    """
+    state = read_state(path)
+    temporary = stage(ConfigFile(path, content, Ownership(state.mode, state.owner_id, state.group_id)))
+    try:
+        install(temporary, path)
+    except PlatformError as error:
+        discard(temporary)
+        if not isinstance(error.__cause__, OSError) or error.__cause__.errno != errno.EBUSY:
+            raise
+        with _errors(f"write {path}"), open(path, "r+b") as file:
+            file.write(content.encode())
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def discard(temporary: str) -> None:
