@@ -517,13 +517,21 @@ class Engine:
     def set_service_label(self, service_id: str, key: str, value: str) -> None:
         """Change one label of a service, not of its tasks."""
         with self._errors(f"label service {service_id}"):
-            api: Any = self.api
-            service = api.inspect_service(service_id)
-            spec = service["Spec"]
-            spec["Labels"] = {**(spec.get("Labels") or {}), key: value}
-            params = {"version": service["Version"]["Index"], "registryAuthFrom": "spec"}
-            url = api._url("/services/{0}/update", service_id)
-            api._result(api._post_json(url, data=spec, params=params), json=True)
+            self._write_service(service_id, {key: value})
+
+    def rewrite_service(self, service_id: str) -> None:
+        """Write a service as it is, upon which swarm compares it with its tasks; none that is as wanted is replaced."""
+        with self._errors(f"write service {service_id}"):
+            self._write_service(service_id, {})
+
+    def _write_service(self, service_id: str, labels: Mapping[str, str]) -> None:
+        api: Any = self.api
+        service = api.inspect_service(service_id)
+        spec = service["Spec"]
+        spec["Labels"] = {**(spec.get("Labels") or {}), **labels}
+        params = {"version": service["Version"]["Index"], "registryAuthFrom": "spec"}
+        url = api._url("/services/{0}/update", service_id)
+        api._result(api._post_json(url, data=spec, params=params), json=True)
 
     def task_log(self, task_id: str, *, lines: int, timeout_seconds: float = 5) -> str:
         """The last lines of a task's output, from whichever node it ran on; empty when they can't be had."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,6 +59,7 @@ def watch(
     before: Mapping[str, Service],
     *,
     deadline_seconds: Callable[[Look], float],
+    reconcile: Callable[[Service], None],
     report: Report | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -65,6 +67,7 @@ def watch(
     """Wait for a rollout that was just started.
 
     ``before``: the services as they were ahead of it. ``deadline_seconds``: from the first look to the time allowed.
+    ``reconcile`` makes swarm compare a service with its tasks again, which takes the second task of a slot away.
     ``report`` gets the states at every look. A look that fails (a manager that restarts) is tried again until the
     deadline.
     """
@@ -72,6 +75,7 @@ def watch(
     allowed: float | None = None
     targets: dict[str, Mapping[str, Any]] = {}
     settled: dict[str, tuple[tuple[str, ...], float]] = {}
+    reconciled: dict[str, tuple[str, ...]] = {}
     while True:
         try:
             now = look()
@@ -90,6 +94,11 @@ def watch(
             state = assess(service, now.tasks, now.nodes, stale_update=old.update_started if old else "")
             if state.outcome == DONE and targets.get(name, service.template) != service.template:
                 state = replace(state, outcome=FAILED, detail="an earlier version runs again")
+            if state.is_doubled and reconciled.get(name) != state.key:
+                # A service that was changed meanwhile can't be written: the next look tells.
+                with suppress(PlatformError):
+                    reconcile(service)
+                    reconciled[name] = state.key
             states.append(_settle(state, settle_seconds(service, old), settled, clock()))
         if report:
             report(states)

@@ -344,7 +344,13 @@ class StackOperation:
             counts = {one.spec["Name"]: one.replicas for one in services if one.replicas is not None}
             return deadline_seconds([one.spec for one in services], counts, nodes=len(look.nodes))
 
-        return watch(self._look, before, deadline_seconds=allowed, report=self._report)
+        return watch(
+            self._look,
+            before,
+            deadline_seconds=allowed,
+            reconcile=lambda service: self.engine.rewrite_service(service.id),
+            report=self._report,
+        )
 
     def _roll_back(self, target: Revision, *, swarm_did: bool) -> str:
         """Make an earlier revision run again; returns a sentence for the operator."""

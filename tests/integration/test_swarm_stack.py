@@ -382,8 +382,9 @@ def test_a_first_deploy_that_fails_is_left_to_be_looked_at(swarm: Swarm, deploy:
     assert "no earlier revision" in failed["msg"]
     assert "no luck" in failed["msg"]
     assert swarm.versions(stack).keys() == {"web"}
-    # the cure is a deploy like any other
+    # the cure is a deploy like any other, though swarm has started each task twice where it comes just after a death
     ok(deploy(stack, {"services": {"web": service()}}), changed=True)
+    assert len(swarm.running(stack, "web")) == 2
     ok(deploy(stack), changed=True)
 
 

@@ -78,6 +78,7 @@ ON_WORKERS = {"Constraints": ["node.role == worker"]}
         pytest.param(service(), [task(1), task(2, "starting")], "waiting", 1, 2, id="not healthy yet"),
         pytest.param(service(), [task(1), task(2, "pending")], "waiting", 1, 2, id="not placed"),
         pytest.param(service(), [task(1), task(2), task(3)], "waiting", 3, 2, id="one too many"),
+        pytest.param(service(), [task(1), task(2), task(2, id="twin")], "waiting", 3, 2, id="two in one slot"),
         pytest.param(service(), [task(1), task(2), task(1, "failed")], "converged", 2, 2, id="restarted"),
         pytest.param(service(), [task(1), task(2), task(1, "shutdown", OLD)], "converged", 2, 2, id="replaced"),
         pytest.param(service(), [task(1), task(2, template=OLD)], "waiting", 1, 2, id="old version still runs"),
@@ -119,6 +120,25 @@ ON_WORKERS = {"Constraints": ["node.role == worker"]}
 def test_assess(one: Service, tasks: list[Task], outcome: str, running: int, wanted: int) -> None:
     state = assess(one, tasks, NODES, stale_update="before")
     assert (state.outcome, state.running, state.wanted) == (outcome, running, wanted)
+
+
+@pytest.mark.parametrize(
+    ("one", "tasks", "doubled"),
+    [
+        pytest.param(service(), [task(1), task(2), task(2, id="twin")], True, id="two in one slot"),
+        pytest.param(service(), [task(1), task(2)], False, id="one in each"),
+        pytest.param(service(), [task(1), task(2), task(3)], False, id="a slot too many: scaled down a moment ago"),
+        pytest.param(service(3), [task(1), task(2), task(2, id="twin")], False, id="a slot is still empty"),
+        pytest.param(service(), [task(1), task(1, id="twin"), task(2, "starting")], False, id="still starting"),
+        pytest.param(service(), [task(1), task(2), task(2, template=OLD)], False, id="the other is an old one"),
+        pytest.param(
+            service(update_state="updating"), [task(1), task(2), task(2, id="twin")], False, id="swarm is at work"
+        ),
+        pytest.param(service(None), [task(0, node_id="n1"), task(0, node_id="n2")], False, id="global"),
+    ],
+)
+def test_a_slot_with_two_tasks_is_noticed_when_swarm_is_done(one: Service, tasks: list[Task], doubled: bool) -> None:
+    assert assess(one, tasks, NODES).is_doubled is doubled
 
 
 @pytest.mark.parametrize(
@@ -297,6 +317,10 @@ FRESH = Look({"web": service(has_health_check=False, monitor_seconds=5)}, [task(
 FRESH_DIED = replace(FRESH, tasks=[task(1), task(2, id="next")])
 
 
+def unwanted(service: Service) -> None:
+    raise AssertionError(f"{service.name} has no two tasks in one slot")
+
+
 @pytest.mark.parametrize(
     ("looks", "known", "verdict", "seconds"),
     [
@@ -326,6 +350,7 @@ def test_watch(looks: list[Any], known: bool, verdict: str, seconds: float) -> N
         look,
         {"web": service(template=OLD, update_started="before")} if known else {},
         deadline_seconds=lambda _look: 30,
+        reconcile=unwanted,
         report=reports.append,
         clock=clock,
         sleep=clock.sleep,
@@ -342,5 +367,30 @@ def test_watch_gives_up_on_an_engine_that_is_gone() -> None:
         raise PlatformError("no answer")
 
     with pytest.raises(PlatformError, match="no answer"):
-        watch(look, {}, deadline_seconds=lambda _look: 5, clock=clock, sleep=clock.sleep)
+        watch(look, {}, deadline_seconds=lambda _look: 5, reconcile=unwanted, clock=clock, sleep=clock.sleep)
     assert clock.now == 60
+
+
+def test_watch_lets_swarm_look_again_once_for_what_it_left_twice() -> None:
+    """The first try fails, as it does where somebody else writes the service at that moment."""
+    clock, written = Clock(), []
+    twice = replace(DONE, tasks=[task(1), task(2), task(2, id="twin")])
+
+    def look() -> Look:
+        return DONE if clock.now > 1 and len(written) == 2 else twice
+
+    def reconcile(service: Service) -> None:
+        written.append(service.name)
+        if len(written) == 1:
+            raise PlatformError("update out of sequence")
+
+    outcome = watch(
+        look,
+        {"web": service(template=OLD, update_started="before")},
+        deadline_seconds=lambda _look: 30,
+        reconcile=reconcile,
+        clock=clock,
+        sleep=clock.sleep,
+    )
+    assert outcome.verdict == "converged"
+    assert written == ["web", "web"]

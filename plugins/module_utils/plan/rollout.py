@@ -27,7 +27,10 @@ _ENDED = ("failed", "rejected", "orphaned", "complete", "shutdown", "remove")
 
 @dataclass(frozen=True)
 class ServiceState:
-    """How far one service is. ``key`` is equal for two looks between which nothing happened."""
+    """How far one service is. ``key`` is equal for two looks between which nothing happened.
+
+    ``is_doubled``: swarm is done, and left several tasks of the current version in one slot (see ``assess``).
+    """
 
     service: str
     outcome: str
@@ -35,6 +38,7 @@ class ServiceState:
     wanted: int
     detail: str
     key: tuple[str, ...] = ()
+    is_doubled: bool = False
 
     def __str__(self) -> str:
         return (
@@ -46,6 +50,9 @@ def assess(service: Service, tasks: Iterable[Task], nodes: Sequence[Node], *, st
     """Judge one service by one look.
 
     ``stale_update``: when an update started that was there before this rollout; its status says nothing.
+
+    Where tasks die again and again, and the service is updated between a death and the restart, swarm restarts the task
+    with the new version and replaces it, too: two tasks run in one slot, and stay until something changes.
     """
     own = [task for task in tasks if task.service_id == service.id]
     current = [task for task in own if task.template == service.template]
@@ -70,7 +77,9 @@ def assess(service: Service, tasks: Iterable[Task], nodes: Sequence[Node], *, st
     if enough and not superfluous:
         return ServiceState(service.name, DONE, len(running), wanted, "converged", key)
     states = sorted({task.state for task in superfluous})
-    return ServiceState(service.name, WAITING, len(running), wanted, ", ".join(states) or "no task yet", key)
+    is_doubled = not superfluous and len({task.slot for task in running}) == wanted < len(running)
+    detail = ", ".join(states) or ("too many" if len(running) > wanted else "no task yet")
+    return ServiceState(service.name, WAITING, len(running), wanted, detail, key, is_doubled)
 
 
 def settle_seconds(service: Service, before: Service | None) -> float:
