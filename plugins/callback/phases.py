@@ -27,7 +27,9 @@ options:
     env:
       - name: FUNGAP_PHASES_SLOWEST
   file:
-    description: Where to write every task's time too, as a JSON list of play, phase, task and seconds.
+    description:
+      - Where to write every task's time too, as a JSON list of play, phase, task and seconds.
+      - In a folder, each run writes a file of its own.
     type: path
     ini:
       - section: callback_phases
@@ -37,6 +39,7 @@ options:
 """
 
 import json
+import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -67,6 +70,10 @@ class CallbackModule(CallbackBase):
         role = task._role.get_name() if task._role else ""
         self._stopwatch.start(self._play, role, task.name or task.action)
 
+    def _file(self) -> Path:
+        given = Path(self.get_option("file"))
+        return given / f"{os.getpid()}.json" if given.is_dir() else given
+
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
         self.v2_playbook_on_task_start(task, False)
 
@@ -74,7 +81,7 @@ class CallbackModule(CallbackBase):
         self._stopwatch.stop()
         spans = self._stopwatch.spans
         if self.get_option("file"):
-            Path(self.get_option("file")).write_text(json.dumps([asdict(span) for span in spans], indent=1) + "\n")
+            self._file().write_text(json.dumps([asdict(span) for span in spans], indent=1) + "\n")
         if spans and constants.DEFAULT_STDOUT_CALLBACK in ("default", "ansible.builtin.default"):
             for line in ["", *table(spans, self.get_option("slowest")), ""]:
                 self._display.display(line)

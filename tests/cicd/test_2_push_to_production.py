@@ -24,10 +24,23 @@ from typing import Any
 import pytest
 import requests
 
-from ..load.live import tell
+from ..steps import tell
 from ..waiting import wait_for
 from .harness import Build, Scm
-from .world import AGENT_ENVIRONMENT, HOST, REGISTRY, REPOSITORY, SSH_PORT, USER, WORKSPACE, World, world
+from .world import (
+    AGENT_ENVIRONMENT,
+    AGENT_NAME,
+    CI,
+    HOST,
+    NAME,
+    REGISTRY,
+    REPOSITORY,
+    SSH_PORT,
+    USER,
+    WORKSPACE,
+    World,
+    world,
+)
 
 BROKEN = "console.error('the database does not answer'); process.exit(3);\n"
 
@@ -135,7 +148,7 @@ def test_a_push_is_in_production(story: Story) -> None:
     assert revision["release"]["app"]["image"].startswith(f"{REPOSITORY}:{story.tag}@sha256:")
     # Every node has it from the platform's own registry, by digest, whether it runs there or not.
     image = story.world.live.image()
-    assert image.startswith("pl-platform-registry:5000/app-web@sha256:")
+    assert image.startswith(f"{NAME}-registry:5000/app-web@sha256:")
     for node in story.world.live.nodes:
         assert image in story.world.live.engine(node).inspect_image(image)["RepoDigests"]
     told = story.world.messages[-1]
@@ -233,12 +246,12 @@ def test_no_secret_is_found(story: Story) -> None:
         search("Slack", message.encode(), "messages")
     search("sshd's log", (around.folder / "sshd.log").read_bytes(), "logs")
     for container in around.outer.containers.list(all=True, ignore_removed=True):
-        if str(container.name).startswith("pl-"):
+        if str(container.name).startswith((f"{NAME}-", f"{CI}-")):
             search(f"inspect {container.name}", json.dumps(container.attrs).encode(), "containers")
             search(f"log of {container.name}", container.logs(), "logs")
     for service in around.live.manager.services():  # type: ignore[no-untyped-call]
         search("a service", json.dumps(service).encode(), "services")
-    agent = around.outer.containers.get("pl-agent")
+    agent = around.outer.containers.get(AGENT_NAME)
     for folder in ("/home/jenkins", "/tmp"):
         stream, _ = agent.get_archive(folder)
         with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:

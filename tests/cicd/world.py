@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -30,17 +31,20 @@ from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Host, Network, Node
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
+from .. import checkout
 from ..java import need_programs
-from ..load.live import Live, Settings, platform, tell
+from ..load.live import Live, our_settings, platform
+from ..steps import tell
 from ..waiting import wait_for
 from .harness import ROOT, Harness, Scm, git, sources
 from .slack import slack
 
 HERE = Path(__file__).resolve().parent
-NAME = "pl-platform"
-CI = "pl-ci"
-HOST, HUB, AGENT, BUILD = (f"172.31.211.{number}" for number in (1, 2, 10, 11))
-HUB_PORT, SSH_PORT, SLACK_PORT, GIT_PORT = 5000, 18750, 18751, 18752
+NAME = checkout.name("cicd")
+CI = checkout.name("ci")
+HOST, HUB, AGENT, BUILD = (f"{checkout.subnet('ci')}.{number}" for number in (1, 2, 10, 11))
+HUB_PORT, (SSH_PORT, SLACK_PORT, GIT_PORT) = 5000, (checkout.port("ci", number) for number in range(3))
+AGENT_NAME, BUILD_NAME, HUB_NAME = f"{CI}-agent", f"{CI}-build", f"{CI}-hub"
 REGISTRY = f"{HUB}:{HUB_PORT}"
 REPOSITORY = f"{REGISTRY}/team/web"
 BASE = f"{REGISTRY}/library/node:20"
@@ -221,7 +225,7 @@ class World:
         trusted.mkdir(parents=True)
         (trusted / "ca.crt").write_text(certificate)
         try:
-            self.container("pl-hub", self.images["registry"], HUB, binds=[f"{self.folder}/hub:/etc/docker/registry:ro"])
+            self.container(HUB_NAME, self.images["registry"], HUB, binds=[f"{self.folder}/hub:/etc/docker/registry:ro"])
             self.outer.images.get(node_base(self.outer)).tag(BASE)
             auth = {"username": USER, "password": self.secrets["registry"]}
             wait_for("the registry", lambda: "error" not in self.outer.images.push(BASE, auth_config=auth), 30)
@@ -236,7 +240,7 @@ class World:
             names = [*(image["RepoTags"] or []), *(image["RepoDigests"] or [])]
             if any(name.startswith(REGISTRY) for name in names):
                 for name in names:
-                    if name.startswith((REGISTRY, "fungap/app-web:", "pl-platform-registry:")):
+                    if name.startswith((REGISTRY, "fungap/app-web:", f"{NAME}-registry:")):
                         with suppress(docker.errors.DockerException):
                             self.outer.images.remove(name)
 
@@ -263,9 +267,9 @@ class World:
         (run / "shared").mkdir(parents=True)
         lines = [line.split() for line in Path("/etc/resolv.conf").read_text().splitlines()]
         host = Host(
-            platform="pl",
+            platform=CI,
             image="",
-            network=Network(CI, "172.31.211.0/24", 1500),
+            network=Network(CI, f"{checkout.subnet('ci')}.0/24", 1500),
             run_dir=str(run),
             nodes=(),
             init=(ROOT / "roles/swarm_node/files/node-init").read_text(),
@@ -281,9 +285,9 @@ class World:
         )
         engine = Engine("/var/run/docker.sock")
         body = host.container(Node("build", BUILD), self.images["node"])
-        engine.create_volume("pl-build", {})
-        engine.create_container("pl-build", body, host.files())
-        self.outer.api.start("pl-build")
+        engine.create_volume(BUILD_NAME, {})
+        engine.create_container(BUILD_NAME, body, host.files())
+        self.outer.api.start(BUILD_NAME)
         self.builder = docker.DockerClient(f"unix://{run}/shared/docker.sock", version="1.41", timeout=120)
         wait_for("the build engine", lambda: bool(self.builder.ping()), 60)
 
@@ -312,7 +316,7 @@ class World:
             f"{inventory}:/etc/fungap/inventory:ro",
             f"{known}:/etc/fungap/known_hosts:ro",
         ]
-        self.container("pl-agent", self.images["jenkins-agent"], AGENT, binds=binds, capabilities=AGENT_CAPABILITIES)
+        self.container(AGENT_NAME, self.images["jenkins-agent"], AGENT, binds=binds, capabilities=AGENT_CAPABILITIES)
         pinned = self.file("agent-known", f"{AGENT} {self.public('agent-host')}\n")
         options = ["BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=yes", f"UserKnownHostsFile={pinned}"]
         ssh = ["ssh", "-F", "/dev/null", "-i", f"{self.folder}/launcher", *(f"-o{option}" for option in options)]
@@ -407,11 +411,11 @@ def catalog_images(folder: Path, arguments: list[str]) -> dict[str, str]:
 
 def sweep(engine: docker.DockerClient) -> None:
     """Take away what the tests make beside the platform, also of a run that was killed."""
-    for name in ("pl-agent", "pl-build", "pl-hub"):
+    for name in (AGENT_NAME, BUILD_NAME, HUB_NAME):
         with suppress(docker.errors.NotFound):
             engine.containers.get(name).remove(force=True, v=True)
     with suppress(docker.errors.NotFound):
-        engine.volumes.get("pl-build").remove()
+        engine.volumes.get(BUILD_NAME).remove()
     with suppress(docker.errors.NotFound):
         engine.networks.get(CI).remove()
     shutil.rmtree(Path("/etc/docker/certs.d") / REGISTRY, ignore_errors=True)
@@ -421,12 +425,12 @@ def sweep(engine: docker.DockerClient) -> None:
 def world() -> Iterator[World]:
     """All of it, from its coming up to its going away."""
     need_programs()
-    folder = Path("/run/pl-cicd")
+    folder = Path(f"/run/{CI}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     engine = docker.from_env()
     sweep(engine)
-    pool = docker.types.IPAMPool(subnet="172.31.211.0/24", gateway=HOST)
+    pool = docker.types.IPAMPool(subnet=f"{checkout.subnet('ci')}.0/24", gateway=HOST)
     engine.networks.create(CI, ipam=docker.types.IPAMConfig(pool_configs=[pool]))
     started = time.monotonic()
 
@@ -445,23 +449,23 @@ def world() -> Iterator[World]:
             all_of_it.file(f"secret-{name}", all_of_it.secrets[name] + "\n")
         all_of_it.file("secret-slack-url", url + "\n")
         shutil.copytree(HERE / "inventory", folder / "inventory")
-        vault = {"vault_slack_url": url, "vault_registry_password": all_of_it.secrets["registry"]}
+        vault = {
+            "vault_slack_url": url,
+            "vault_registry_password": all_of_it.secrets["registry"],
+            "vault_hub_address": REGISTRY,
+        }
         encrypted = all_of_it.file("inventory/group_vars/all/vault.yml", json.dumps(vault))
         password = ["--vault-password-file", str(folder / "secret-vault")]
         subprocess.run(
             [ROOT / ".venv/bin/ansible-vault", "encrypt", *password, encrypted], check=True, capture_output=True
         )
-        settings = Settings(
-            name=NAME,
-            inventory=str(folder / "inventory"),
-            address="127.0.0.1:18753",
-            ca=str(folder / "inventory/.secrets/ca.crt"),
-            node_socket=f"/run/{NAME}/{{node}}/docker.sock",
-            registry=f"{NAME}-registry:5000",
-            registry_config=f"/etc/{NAME}/registry-client",
-            ansible_arguments=tuple(password),
-            has_small_disk=False,
-        )
+        ours = our_settings("cicd", folder / "inventory", {"manager1": 11, "worker1": 21})
+        # The agent's copy of the inventory brings its own secrets' folder along.
+        (added,) = ours.ansible_arguments[1:]
+        variables = json.loads(Path(added).read_text())
+        del variables["all"]["vars"]["platform_secrets_dir"]
+        all_of_it.file("inventory/checkout.json", json.dumps(variables))
+        settings = replace(ours, ca=str(folder / "inventory/.secrets/ca.crt"), ansible_arguments=tuple(password))
         all_of_it.images = catalog_images(folder, ["-i", settings.inventory, *password])
         lap("the agent's image, if it wasn't there")
         all_of_it.live = stack.enter_context(platform(settings))

@@ -1,8 +1,8 @@
-"""A whole platform with the load client in front of it: what is done to it, and what that cost.
+"""A whole platform as its operator, its engines and its clients see it: the one way in which tests bring one up.
 
-The tests bring one up by site.yml with the inventory beside this file. Another one, in a virtual machine say, is
-tested by a JSON file that FUNGAP_LIVE_PLATFORM names, with the fields of ``Settings``; its engines' sockets have to be
-within reach of this machine (``ssh -L``).
+Each stage has an inventory; what follows from the checkout (names, subnet, ports) is added to it. Another platform, in
+a virtual machine say, is tested by a JSON file that FUNGAP_LIVE_PLATFORM names, with the fields of ``Settings``; its
+engines' sockets have to be within reach of this machine (``ssh -L``).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import base64
 import io
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -20,7 +21,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ from typing import IO, Any
 
 import docker
 
+from .. import checkout, timeline
+from ..steps import tell
 from ..waiting import wait_for
 from .client import table
 
@@ -38,35 +41,57 @@ SERVICE = f"{APP}_web"
 # How a POST ends that was being answered when a node died, and how many there can be at 10 a second.
 CUT_OFF = ("Broken: ", "ConnectionResetError: ", "status 502")
 IN_FLIGHT_MAX = 4
-# What the tests tell at the end of a run of pytest.
-TOLD: list[str] = []
 
 
 @dataclass(frozen=True)
 class Settings:
     """Where a platform is. ``node_socket``: with {node}; ``address``: where its HTTPS port is reached."""
 
-    name: str = "zl-platform"
-    inventory: str = str(HERE / "inventory")
-    address: str = "127.0.0.1:18553"
+    name: str
+    inventory: str
+    address: str
+    ca: str
+    node_socket: str
+    registry: str
+    registry_config: str
     host: str = "web.localhost"
-    ca: str = "/var/tmp/zl-platform/secrets/ca.crt"
     docker_host_socket: str = "/var/run/docker.sock"
-    node_socket: str = "/run/zl-platform/{node}/docker.sock"
-    registry: str = "zl-platform-registry:5000"
-    registry_config: str = "/etc/zl-platform/registry-client"
     ansible_arguments: tuple[str, ...] = ()
     # Times the client's rates: less for a slow machine.
     factor: float = 1.0
     # Whether the last worker gets a disk that can be filled, and is empty after a restart.
-    has_small_disk: bool = True
+    has_small_disk: bool = False
     # Whether the tests bring it up and take it away.
     is_ours: bool = True
 
 
-def settings() -> Settings:
+NODES = {"manager1": 11, "worker1": 21, "worker2": 22}
+
+
+def our_settings(name: str, inventory: Path, nodes: Mapping[str, int] = NODES, **more: Any) -> Settings:
+    """A platform of the tests' own. ``name``: of checkout.PLATFORMS; ``inventory``: a stage's, which says all else.
+
+    ``more``: further variables for the inventory.
+    """
+    here, secrets = checkout.name(name), f"/var/tmp/{checkout.name(name)}/secrets"
+    file = ROOT / ".cache" / "inventories" / f"{name}.json"
+    added = checkout.write_inventory(name, file, nodes, platform_secrets_dir=secrets, **more)
+    return Settings(
+        name=here,
+        inventory=str(inventory),
+        address=f"127.0.0.1:{checkout.port(name, 1)}",
+        ca=f"{secrets}/ca.crt",
+        node_socket=f"/run/{here}/{{node}}/docker.sock",
+        registry=f"{here}-registry:5000",
+        registry_config=f"/etc/{here}/registry-client",
+        ansible_arguments=("-i", str(added)),
+    )
+
+
+def settings(ours: Callable[[], Settings]) -> Settings:
+    """The platform that FUNGAP_LIVE_PLATFORM describes, or one of the tests' own."""
     file = os.environ.get("FUNGAP_LIVE_PLATFORM")
-    return Settings(**{"is_ours": False, **json.loads(Path(file).read_text())}) if file else Settings()
+    return Settings(**{"is_ours": False, **json.loads(Path(file).read_text())}) if file else ours()
 
 
 @dataclass(frozen=True)
@@ -76,6 +101,10 @@ class Run:
     code: int
     output: str
     seconds: float
+
+    @property
+    def changed(self) -> int:
+        return sum(int(number) for number in re.findall(r"\bchanged=(\d+)", self.output))
 
     @property
     def cause(self) -> str:
@@ -90,9 +119,11 @@ class Running:
     process: subprocess.Popen[str]
     output: IO[str]
     began: float
+    times: timeline.Playbook
 
     def wait(self) -> Run:
-        code = self.process.wait()
+        with self.times.awaited():
+            code = self.process.wait()
         seconds = time.monotonic() - self.began
         with self.output:
             self.output.seek(0)
@@ -133,9 +164,9 @@ class Live:
     def __init__(self, where: Settings) -> None:
         self.where = where
         self.outer = docker.DockerClient(f"unix://{where.docker_host_socket}", timeout=60)
-        self.folder = Path(tempfile.mkdtemp(prefix="zl-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{where.name}-"))
         self.made: set[str] = set()
-        listing = json.loads(self._ansible("ansible-inventory", "--list").stdout)
+        listing = self._listing()
         self.managers: list[str] = listing["swarm_managers"]["hosts"]
         self.workers: list[str] = listing.get("swarm_workers", {}).get("hosts", [])
         self.variables: dict[str, Any] = listing["_meta"]["hostvars"][self.managers[0]]
@@ -147,35 +178,40 @@ class Live:
 
     # --- the operator ---
 
-    def _command(self, program: str, *arguments: str) -> list[str]:
+    def command(self, program: str, *arguments: str) -> list[str]:
         return [program, "-i", self.where.inventory, *self.where.ansible_arguments, *arguments]
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         path = f"{ROOT}/.venv/bin:{os.environ['PATH']}"
         return {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PATH": path}
 
-    def _ansible(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self._command(program, *arguments),
+    def _listing(self) -> Any:
+        """The inventory as Ansible reads it."""
+        command, env = self.command("ansible-inventory", "--list"), self.environment
+        return json.loads(subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=True).stdout)
+
+    def launch(self, playbook: str, *arguments: str) -> Running:
+        """Start a playbook."""
+        times = timeline.Playbook(playbook.rpartition("/")[2])
+        output = (self.folder / f"{uuid.uuid4().hex[:6]}.log").open("w+")
+        began = time.monotonic()
+        process = subprocess.Popen(
+            self.command("ansible-playbook", str(ROOT / playbook), *arguments),
             cwd=ROOT,
-            env=self._environment,
+            env={**self.environment, **times.environment},
             text=True,
-            capture_output=True,
+            stdout=output,
+            stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            check=False,
         )
+        return Running(process, output, began, times)
 
-    def output(self, playbook: str, *arguments: str) -> str:
-        """What a playbook prints, which has to succeed."""
-        done = self._ansible("ansible-playbook", str(ROOT / playbook), *arguments)
-        run = Run(done.returncode, done.stdout + done.stderr, 0)
-        assert run.code == 0, f"{playbook}: {run.cause}\n{run.output[-6000:]}"
-        return done.stdout
-
-    def play(self, playbook: str, *arguments: str) -> None:
+    def play(self, playbook: str, *arguments: str) -> Run:
         """A playbook that has to succeed."""
-        self.output(playbook, *arguments)
+        run = self.launch(playbook, *arguments).wait()
+        assert run.code == 0, f"{playbook}: {run.cause}\n{run.output[-6000:]}"
+        return run
 
     def up(self) -> None:
         if self.where.is_ours:
@@ -205,19 +241,7 @@ class Live:
 
     def start(self, verb: str, **values: Any) -> Running:
         given = {"app": APP, "platform_source_registries": [{"registry": self.where.registry, **self.login}], **values}
-        output = (self.folder / f"{uuid.uuid4().hex[:6]}.log").open("w+")
-        playbook = str(ROOT / "playbooks" / f"{verb}.yml")
-        began = time.monotonic()
-        process = subprocess.Popen(
-            self._command("ansible-playbook", playbook, "-e", json.dumps(given)),
-            cwd=ROOT,
-            env=self._environment,
-            text=True,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
-        return Running(process, output, began)
+        return self.launch(f"playbooks/{verb}.yml", "-e", json.dumps(given))
 
     def env_file(self, content: str) -> str:
         """A file on the controller."""
@@ -393,12 +417,6 @@ def check(load: Load, *, may_cut: bool = False, is_logged: bool = True) -> None:
         assert len(load.executed) == report["kinds"]["post"]["sent"]
     if not may_cut:
         assert load.cut == 0, report["timeline"]
-
-
-def tell(text: str) -> None:
-    """Say something now (pytest -s) and at the end of the test run."""
-    print(text, flush=True)
-    TOLD.append(text)
 
 
 def kill_tree(pid: int) -> None:

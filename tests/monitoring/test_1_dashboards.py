@@ -6,7 +6,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from ..load.live import Live, tell
+from ..load.live import Live
+from ..steps import tell
 from .prometheus import Prometheus
 from .queries import Query, dashboards, queries
 

@@ -21,11 +21,12 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
-from ..load.live import Live, tell, wait_for
+from ..load.live import Live
+from ..steps import tell
+from ..waiting import wait_for
+from .conftest import ADDRESS, SLACK_PORT
 from .prometheus import Prometheus
 
-# Where the inventory sends messages to: the docker host, as the nodes see it.
-ADDRESS, PORT = "172.30.20.1", 18600
 # Promised: from the end of the rule's own "for" to Slack.
 PROMISED_SECONDS = 90
 BURNER = "burner"
@@ -79,7 +80,7 @@ def slack(live: Live) -> Iterator[Slack]:  # noqa: ARG001  # its bridge has the 
         def log_message(self, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer((ADDRESS, PORT), Webhook)
+    server = ThreadingHTTPServer((ADDRESS, SLACK_PORT), Webhook)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield seen
     server.shutdown()

@@ -12,14 +12,18 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from .. import checkout
 from ..java import libraries, need_programs
-from ..load.live import Live, tell
+from ..load.live import Live
+from ..steps import tell
 from ..waiting import wait_for
+from .conftest import ADDRESS as SEARCH_ADDRESS
+from .conftest import SEARCH_PORT
 from .prometheus import Prometheus
 
 HERE = Path(__file__).resolve().parent
-ADDRESS, PASSWORD = "172.30.20.9", 'say "friend" #1'
-SEARCH_HOST, SEARCH_PORT = "172.30.20.1", 18601
+ADDRESS, PASSWORD = f"{checkout.subnet('alerts')}.9", 'say "friend" #1'
+DATABASE = f"{checkout.name('alerts')}-mariadb"
 SERVER = f"""
 FROM BASE
 RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends mariadb-server
@@ -35,17 +39,17 @@ def server(live: Live) -> Iterator[Any]:
     """MariaDB on the platform's bridge: outside the swarm, within its reach."""
     images = live.outer.images.list(filters={"label": "io.fungap.recipe", "reference": "fungap/base"})
     text = SERVER.replace("BASE", images[0].id, 1)
-    image, _ = live.outer.images.build(fileobj=io.BytesIO(text.encode()), rm=True, tag="mo-mariadb:test")
+    image, _ = live.outer.images.build(fileobj=io.BytesIO(text.encode()), rm=True, tag=f"{DATABASE}:test")
     network = {live.where.name: live.outer.api.create_endpoint_config(ipv4_address=ADDRESS)}
     container = live.outer.containers.create(
-        image.id, name="mo-mariadb", networking_config=network, network=live.where.name
+        image.id, name=DATABASE, networking_config=network, network=live.where.name
     )
     try:
         container.start()
         yield container
     finally:
         container.remove(force=True, v=True)
-        live.outer.images.remove("mo-mariadb:test", force=True)
+        live.outer.images.remove(f"{DATABASE}:test", force=True)
 
 
 @pytest.fixture
@@ -63,10 +67,10 @@ def search(live: Live, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:  # 
     log = tmp_path / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [*command, str(tmp_path), SEARCH_HOST, str(SEARCH_PORT)], stdout=output, stderr=subprocess.STDOUT
+            [*command, str(tmp_path), SEARCH_ADDRESS, str(SEARCH_PORT)], stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        index = Request(f"http://{SEARCH_HOST}:{SEARCH_PORT}/things", method="PUT")
+        index = Request(f"http://{SEARCH_ADDRESS}:{SEARCH_PORT}/things", method="PUT")
         wait_for(f"Elasticsearch ({log})", lambda: urlopen(index, timeout=10).status == 200)
         yield server
     finally:
@@ -80,7 +84,7 @@ def test_databases_that_the_inventory_names(
     endpoint = {"name": "main", "host": ADDRESS, "username": "exporter", "password": PASSWORD}
     named = {
         "monitoring_mysql_endpoints": [endpoint],
-        "monitoring_elasticsearch_urls": [f"http://{SEARCH_HOST}:{SEARCH_PORT}"],
+        "monitoring_elasticsearch_urls": [f"http://{SEARCH_ADDRESS}:{SEARCH_PORT}"],
     }
     live.play("site.yml", "-e", json.dumps(named))
 

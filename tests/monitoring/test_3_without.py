@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..load.live import SERVICE, Live, wait_for
+from ..load.live import SERVICE, Live
+from ..waiting import wait_for
 
 
 def names(live: Live) -> set[str]:

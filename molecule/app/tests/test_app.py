@@ -7,7 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-MANAGER = "docker --host unix:///run/mol-app/manager1/docker.sock"
+from tests.checkout import name
+
+PLATFORM = name("app")
+MANAGER = f"docker --host unix:///run/{PLATFORM}/manager1/docker.sock"
 ENV_FILE = Path(__file__).resolve().parents[1] / "files" / "web.env"
 VERSION = hashlib.sha256(ENV_FILE.read_bytes()).hexdigest()[:12]
 
@@ -48,9 +51,9 @@ def test_the_node_says_that_it_holds_the_version(host: Any) -> None:
 
 def test_it_runs_by_digest_within_its_limits(host: Any) -> None:
     task = json.loads(host.check_output(f"{MANAGER} service inspect web_web"))[0]["Spec"]["TaskTemplate"]
-    assert "mol-app:5000/express-app@sha256:" in task["ContainerSpec"]["Image"]
+    assert f"{PLATFORM}:5000/express-app@sha256:" in task["ContainerSpec"]["Image"]
     assert task["Resources"]["Limits"] == {"NanoCPUs": 500_000_000, "MemoryBytes": 128 * 1024 * 1024}
 
 
 def test_what_the_env_file_says_is_in_no_rendered_file(host: Any) -> None:
-    assert host.run("grep --recursive --quiet 'hello from' /etc/mol-app/stacks").rc == 1
+    assert host.run(f"grep --recursive --quiet 'hello from' /etc/{PLATFORM}/stacks").rc == 1

@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests import checkout
+
+PLATFORM = checkout.name("images")
+
 Start = Callable[..., str]
 
 
@@ -31,7 +35,7 @@ def start(host: Any) -> Iterator[Start]:
     started: list[str] = []
 
     def run(image: str, options: str = "") -> str:
-        name = f"mol-images-{len(started)}"
+        name = f"{PLATFORM}-{len(started)}"
         started.append(name)
         host.run(f"docker rm -fv {name}")
         host.check_output(f"docker run -d --name {name} {options} {image}")
@@ -115,6 +119,6 @@ def test_the_app_reads_its_env_and_stops_in_time(
 
 
 def test_versions_differ_by_a_build_argument(host: Any, start: Start) -> None:
-    tags = host.check_output("docker images --format '{{.Repository}}:{{.Tag}}' fungap/mol-images-app").split()
+    tags = host.check_output(f"docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' fungap/{PLATFORM}-app").split()
     said = {json.loads(fetch(host, f"http://{address(host, start(tag))}:3000/"))["version"] for tag in tags}
     assert said == {"1.0.0", "2.0.0"}

@@ -11,12 +11,13 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.agent_connection import judge, parse_answers
+from tests import checkout
 
-PLATFORM = "mol-jenkins"
+PLATFORM = checkout.name("jenkins")
 JENKINS = f"{PLATFORM}-jenkins"
 CONFIG = Path(f"/etc/{PLATFORM}/jenkins")
 SECRETS = Path(f"/etc/{PLATFORM}/secrets")
-PORT = 18723
+PORT = checkout.port("jenkins", 0)
 URL = f"https://jenkins.localhost:{PORT}"
 with_jenkins = pytest.mark.skipif(
     not os.environ.get("FUNGAP_JENKINS_IMAGE"),
@@ -124,9 +125,9 @@ def test_another_machine_is_not_taken_for_the_agent(host: Any, ssh: Any, tmp_pat
 
 def test_builds_run_on_an_engine_of_their_own(host: Any, ssh: Any) -> None:
     assert ssh("docker info --format '{{.Name}}'").stdout.strip() == "build"
-    done = ssh("printf 'FROM scratch\\nLABEL mol=jenkins\\n' | docker build -q -t mol-jenkins-built -")
+    done = ssh("printf 'FROM scratch\\nLABEL mol=jenkins\\n' | docker build -q -t t-jenkins-built -")
     assert done.rc == 0, done.stderr
-    assert host.run("docker image inspect mol-jenkins-built").rc != 0
+    assert host.run("docker image inspect t-jenkins-built").rc != 0
     binds = inspect(host, f"{JENKINS}-agent")["HostConfig"]["Binds"]
     assert not [bind for bind in binds if "docker.sock" in bind]
 

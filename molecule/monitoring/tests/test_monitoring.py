@@ -6,17 +6,20 @@ import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PLATFORM = "mol-monitoring"
+from tests.checkout import name, port
+from tests.waiting import until
+
+PLATFORM = name("monitoring")
 SECRETS = Path(f"/etc/{PLATFORM}/secrets")
 DOCKER = f"docker --host unix:///run/{PLATFORM}/manager1/docker.sock"
-SLACK_PORT = 18099
+HTTPS_PORT, SLACK_PORT = port("monitoring", 1), port("monitoring", 2)
 JOBS = {
     "alertmanager": 1,
     "blackbox-exporter": 1,
@@ -30,22 +33,14 @@ JOBS = {
 }
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 90) -> Any:
-    """What ``what`` returns, once it is true or the time is over."""
-    end = time.monotonic() + seconds
-    while not (found := what()) and time.monotonic() < end:
-        time.sleep(1)
-    return found
-
-
 def curl(host: Any, page: str, path: str, options: str = "", login: bool = True) -> str:
     password = (SECRETS / "monitoring.password").read_text().strip()
     user = f"--user admin:{password}" if login else ""
-    name = f"{page}.localhost"
+    host_name = f"{page}.localhost"
     return str(
         host.check_output(
-            f"curl --noproxy '*' -sS --max-time 10 --cacert {SECRETS}/ca.crt --resolve {name}:18443:127.0.0.1 "
-            f"{user} {options} 'https://{name}:18443{path}'"
+            f"curl --noproxy '*' -sS --max-time 10 --cacert {SECRETS}/ca.crt "
+            f"--resolve {host_name}:{HTTPS_PORT}:127.0.0.1 {user} {options} 'https://{host_name}:{HTTPS_PORT}{path}'"
         )
     )
 
@@ -75,7 +70,7 @@ def test_every_target_is_found_and_scraped(host: Any) -> None:
             target["health"] == "up" for found in now.values() for target in found
         )
 
-    wait_for(all_up, 120)
+    until(all_up, 120)
     assert {job: len(found) for job, found in targets().items()} == JOBS
     assert {
         target["scrapeUrl"]: target["lastError"]
@@ -86,7 +81,7 @@ def test_every_target_is_found_and_scraped(host: Any) -> None:
 
 
 def test_figures_carry_their_place(host: Any) -> None:
-    wait_for(lambda: len(query(host, 'up{job="web"}')) == 2)
+    until(lambda: len(query(host, 'up{job="web"}')) == 2)
     assert {result["metric"]["task"] for result in query(host, "visits_total")} == {"web.1", "web.2"}
     containers = query(host, 'container_memory_usage_bytes{stack="web"}')
     assert {(one["metric"]["service"], one["metric"]["task"]) for one in containers} == {
@@ -99,7 +94,7 @@ def test_figures_carry_their_place(host: Any) -> None:
 
 
 def test_every_route_is_probed_with_its_certificate(host: Any) -> None:
-    wait_for(lambda: [result["value"][1] for result in query(host, "probe_success")] == ["1", "1", "1"])
+    until(lambda: [result["value"][1] for result in query(host, "probe_success")] == ["1", "1", "1"])
     probed = {result["metric"]["host"]: result["value"][1] for result in query(host, "probe_success")}
     assert probed == {"web.localhost": "1", "prometheus.localhost": "1", "alertmanager.localhost": "1"}
     assert all(
@@ -110,7 +105,7 @@ def test_every_route_is_probed_with_its_certificate(host: Any) -> None:
 def test_requests_are_counted_from_the_proxys_log(host: Any) -> None:
     for _ in range(5):
         curl(host, "web", "/", login=False)
-    wait_for(lambda: query(host, 'proxy_requests_total{host="web.localhost", code="200"}'))
+    until(lambda: query(host, 'proxy_requests_total{host="web.localhost", code="200"}'))
     counted = query(host, 'sum by (code) (proxy_requests_total{host="web.localhost"})')
     assert {result["metric"]["code"] for result in counted} >= {"200"}
 
@@ -146,7 +141,7 @@ def slack() -> Iterator[list[dict[str, Any]]]:
 
 
 def test_an_alert_reaches_slack(host: Any, slack: list[dict[str, Any]]) -> None:
-    managers = wait_for(lambda: ask(host, "/api/v1/alertmanagers")["activeAlertmanagers"])
+    managers = until(lambda: ask(host, "/api/v1/alertmanagers")["activeAlertmanagers"])
     assert len(managers) == 1
     alert = {
         "labels": {"alertname": "Rehearsal", "severity": "critical", "stack": "web", "platform": PLATFORM},
@@ -154,7 +149,7 @@ def test_an_alert_reaches_slack(host: Any, slack: list[dict[str, Any]]) -> None:
     }
     begun = time.monotonic()
     curl(host, "alertmanager", "/api/v2/alerts", f"--json '{json.dumps([alert])}'")
-    mine = wait_for(lambda: [one for one in slack if "Rehearsal" in json.dumps(one)], 60)
+    mine = until(lambda: [one for one in slack if "Rehearsal" in json.dumps(one)], 60)
     assert mine, slack
     assert time.monotonic() - begun < 60
     assert mine[0]["path"] == "/services/T0/B0/not-to-be-seen"

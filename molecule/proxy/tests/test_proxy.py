@@ -6,11 +6,14 @@ import json
 import time
 from typing import Any
 
-PLATFORM = "mol-proxy"
-URL = "https://web.localhost:18443"
+from tests.checkout import name, port
+
+PLATFORM = name("proxy")
+HTTP_PORT, HTTPS_PORT = port("proxy", 0), port("proxy", 1)
+URL = f"https://web.localhost:{HTTPS_PORT}"
 CURL = (
     f"curl --noproxy '*' -sS --max-time 10 --cacert /etc/{PLATFORM}/secrets/ca.crt "
-    "--resolve web.localhost:18443:127.0.0.1 --resolve web.localhost:18080:127.0.0.1"
+    f"--resolve web.localhost:{HTTPS_PORT}:127.0.0.1 --resolve web.localhost:{HTTP_PORT}:127.0.0.1"
 )
 DOCKER = f"docker --host unix:///run/{PLATFORM}/manager1/docker.sock"
 
@@ -33,7 +36,9 @@ def test_a_client_keeps_its_replica(host: Any) -> None:
 
 
 def test_plain_http_is_sent_to_https(host: Any) -> None:
-    told = host.check_output(f"{CURL} -o /dev/null -w '%{{http_code}} %{{redirect_url}}' http://web.localhost:18080/x")
+    told = host.check_output(
+        f"{CURL} -o /dev/null -w '%{{http_code}} %{{redirect_url}}' http://web.localhost:{HTTP_PORT}/x"
+    )
     assert told == f"301 {URL}/x"
 
 

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-ADDRESS = "mol-registry:5000"
-CONFIG = "/etc/mol-registry"
+from tests.checkout import name
+
+PLATFORM = name("registry")
+ADDRESS = f"{PLATFORM}:5000"
+CONFIG = f"/etc/{PLATFORM}"
 CA = f"{CONFIG}/certs.d/{ADDRESS}/ca.crt"
 DOCKER = f"DOCKER_CONFIG={CONFIG}/registry-client docker"
 IMAGE = f"{ADDRESS}/mol/empty:1"
@@ -33,7 +36,7 @@ def pushed(host: Any) -> Iterator[str]:
 
 def test_it_says_that_it_is_healthy(host: Any) -> None:
     for _ in range(100):
-        state = host.check_output("docker inspect -f '{{.State.Health.Status}}' mol-registry-registry")
+        state = host.check_output(f"docker inspect -f '{{{{.State.Health.Status}}}}' {PLATFORM}-registry")
         if state == "healthy":
             return
         time.sleep(0.5)
@@ -48,10 +51,10 @@ def test_nobody_gets_in_without_a_login(host: Any) -> None:
 def test_the_certificate_is_by_the_platforms_ca_and_by_nobody_else(host: Any) -> None:
     assert host.run(f"curl --noproxy '*' -sS https://{ADDRESS}/v2/").rc == 60
     issuer = host.check_output(
-        f"openssl s_client -connect {ADDRESS} -CAfile {CA} -verify_hostname mol-registry </dev/null 2>&1"
+        f"openssl s_client -connect {ADDRESS} -CAfile {CA} -verify_hostname {PLATFORM} </dev/null 2>&1"
     )
     assert "Verify return code: 0 (ok)" in issuer
-    assert "issuer=CN = mol-registry platform CA" in issuer
+    assert f"issuer=CN = {PLATFORM} platform CA" in issuer
 
 
 def test_old_tls_is_refused(host: Any) -> None:
@@ -65,7 +68,7 @@ def test_an_image_goes_in_and_comes_out_by_digest(host: Any, pushed: str) -> Non
 
 
 def test_data_outlives_the_container(host: Any, pushed: str) -> None:
-    host.check_output("docker restart mol-registry-registry")
+    host.check_output(f"docker restart {PLATFORM}-registry")
     for _ in range(50):
         if host.run(f"{DOCKER} pull -q {pushed}").rc == 0:
             return
@@ -99,9 +102,9 @@ def test_secrets_are_for_root_alone(host: Any) -> None:
 
 
 def test_the_container_is_limited_labelled_and_not_published(host: Any) -> None:
-    seen = json.loads(host.check_output("docker inspect mol-registry-registry"))[0]
+    seen = json.loads(host.check_output(f"docker inspect {PLATFORM}-registry"))[0]
     assert seen["HostConfig"]["Memory"] == 256 * 1024 * 1024
     assert seen["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
     assert not seen["HostConfig"]["PortBindings"]
-    assert seen["Config"]["Labels"]["io.fungap.platform"] == "mol-registry"
-    assert seen["NetworkSettings"]["Networks"]["mol-registry"]["IPAddress"].endswith(".2")
+    assert seen["Config"]["Labels"]["io.fungap.platform"] == PLATFORM
+    assert seen["NetworkSettings"]["Networks"][PLATFORM]["IPAddress"].endswith(".2")

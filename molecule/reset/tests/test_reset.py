@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-PLATFORM = "mol-reset"
+from tests import checkout
+
+PLATFORM = checkout.name("reset")
 
 
 @pytest.fixture

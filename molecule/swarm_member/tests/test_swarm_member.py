@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-MANAGER = "docker -H unix:///run/mol-swarm_member/manager1/docker.sock"
+from tests.checkout import name as platform_name
+
+MANAGER = f"docker -H unix:///run/{platform_name('swarm_member')}/manager1/docker.sock"
 
 
 def node(host: Any, name: str) -> dict[str, Any]:

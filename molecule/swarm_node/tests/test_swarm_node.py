@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-PLATFORM = "mol-swarm_node"
+from tests.checkout import name
+
+PLATFORM = name("swarm_node")
 NODES = ("manager1", "worker1")
 
 
@@ -39,7 +41,7 @@ def test_it_is_as_big_as_was_said(host: Any) -> None:
 
 @pytest.mark.parametrize("node", NODES)
 def test_it_knows_the_registry_by_name(host: Any, node: str) -> None:
-    found = host.check_output(f"docker exec {PLATFORM}-{node} getent hosts mol-swarm-node")
+    found = host.check_output(f"docker exec {PLATFORM}-{node} getent hosts {PLATFORM.replace('_', '-')}")
     assert found.split()[0].endswith(".2")
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 
-from ..load.live import APP, Live, Load, Run, check, kill_job, kill_tree, tell
+from ..load.live import APP, Live, Load, Run, check, kill_job, kill_tree
+from ..steps import tell
 from ..waiting import wait_for
 
 LIGHT: dict[str, Any] = {"factor": 0.25, "kinds": "keepalive,http2,new,post,websocket"}

@@ -9,7 +9,8 @@ import json
 import time
 from collections import Counter
 
-from ..load.live import Live, Run, check, tell
+from ..load.live import Live, Run, check
+from ..steps import tell
 from ..waiting import wait_for
 
 

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import wait_for
-
-from .conftest import NAME, NODES, REGISTRY, Platform
+from ..waiting import wait_for
+from .conftest import NODES, Platform
 
 WORKER3 = """
 swarm_workers:
   hosts:
     worker3:
-      swarm_node_address: 172.30.9.23
+      swarm_node_address: SUBNET.23
       swarm_node_labels: {zone: attic}
 """
 
@@ -63,7 +62,7 @@ def test_restart_of_all_nodes_at_once(platform: Platform) -> None:
 
 def test_worker_comes_and_goes_by_inventory_alone(platform: Platform, tmp_path: Path) -> None:
     extra = tmp_path / "worker3.yml"
-    extra.write_text(WORKER3)
+    extra.write_text(WORKER3.replace("SUBNET", platform.subnet))
     platform.run(inventories=[extra])
     members = platform.members()
     assert members["worker3"]["Spec"]["Role"] == "worker"
@@ -73,15 +72,18 @@ def test_worker_comes_and_goes_by_inventory_alone(platform: Platform, tmp_path: 
 
     platform.run()
     assert set(platform.members()) == set(NODES)
-    assert platform.outer.containers.list(all=True, ignore_removed=True, filters={"name": f"{NAME}-worker3"}) == []
+    assert (
+        platform.outer.containers.list(all=True, ignore_removed=True, filters={"name": f"{platform.name}-worker3"})
+        == []
+    )
     settle(platform)
     assert platform.run().changed == 0
 
 
 def test_prune_takes_what_nothing_needs_and_leaves_the_rest(platform: Platform) -> None:
-    image = f"mol-platform-registry:{REGISTRY[1]}/abandoned:1"
+    image = f"{platform.name}-registry:5000/abandoned:1"
     push = f"set -e; tar -cf - -T /dev/null | docker import - {image}; docker push -q {image}; docker rmi {image}"
-    config = f"/etc/{NAME}/registry-client"
+    config = f"/etc/{platform.name}/registry-client"
     subprocess.run(["sh", "-c", push], check=True, env={**os.environ, "DOCKER_CONFIG": config})
     settings = {
         "registry_prune_grace_seconds": 0,

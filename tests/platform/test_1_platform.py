@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import NAME, NODES, REGISTRY, ROOT, SECRETS, Platform
+from ..load.live import ROOT
+from .conftest import NODES, Platform
 
 
 def test_https_answers_from_every_replica(platform: Platform) -> None:
@@ -35,7 +36,7 @@ def test_answer_hides_what_is_behind(platform: Platform) -> None:
 
 def test_http_is_sent_to_https(platform: Platform) -> None:
     status, headers = platform.plain_get("/some/where?x=1")
-    assert (status, headers["location"]) == (301, "https://web.localhost:18543/some/where?x=1")
+    assert (status, headers["location"]) == (301, f"https://web.localhost:{platform.https_port}/some/where?x=1")
 
 
 def test_nodes_and_roles(platform: Platform) -> None:
@@ -50,28 +51,28 @@ def test_nodes_and_roles(platform: Platform) -> None:
 
 def test_engines_are_reached_by_their_sockets_only(platform: Platform) -> None:
     for node in NODES:
-        folder = Path("/run", NAME, node)
+        folder = Path("/run", platform.name, node)
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert platform.container(node).attrs["HostConfig"]["PortBindings"] in (None, {})
 
 
-def test_registry_refuses_anonymous() -> None:
-    trust = ssl.create_default_context(cafile=str(SECRETS / "ca.crt"))
+def test_registry_refuses_anonymous(platform: Platform) -> None:
+    trust = ssl.create_default_context(cafile=platform.live.where.ca)
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"https://{REGISTRY[0]}:{REGISTRY[1]}/v2/_catalog", context=trust, timeout=5)
+        urllib.request.urlopen(f"https://{platform.subnet}.2:5000/v2/_catalog", context=trust, timeout=5)
     assert refused.value.code == 401
 
 
 def test_every_service_runs_by_digest_from_the_platforms_registry(platform: Platform) -> None:
     for service in platform.engine("manager1").services():
         image = service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
-        assert image.startswith("mol-platform-registry:5000/")
+        assert image.startswith(f"{platform.name}-registry:5000/")
         assert "@sha256:" in image
 
 
 def test_no_secret_in_any_argv_or_log_of_the_engines(platform: Platform) -> None:
-    secrets = [path.read_text().strip() for path in SECRETS.glob("*.password")]
-    secrets += [(SECRETS / "proxy.key").read_text().splitlines()[1]]
+    secrets = [path.read_text().strip() for path in platform.secrets.glob("*.password")]
+    secrets += [(platform.secrets / "proxy.key").read_text().splitlines()[1]]
     assert len(secrets) >= 2
     commands = b"".join(path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()).decode(
         errors="replace"
@@ -82,9 +83,9 @@ def test_no_secret_in_any_argv_or_log_of_the_engines(platform: Platform) -> None
         assert secret not in specs
 
 
-def test_stacks_are_compose_files_that_a_person_can_read() -> None:
+def test_stacks_are_compose_files_that_a_person_can_read(platform: Platform) -> None:
     for stack in ("proxy", "web"):
-        assert "services:" in Path("/etc", NAME, "stacks", stack, "compose.yml").read_text()
+        assert "services:" in Path("/etc", platform.name, "stacks", stack, "compose.yml").read_text()
 
 
 def test_check_mode_finds_nothing_to_do(platform: Platform) -> None:
@@ -128,4 +129,4 @@ def test_preflight_alone_takes_seconds(platform: Platform) -> None:
 
 
 def test_generated_files_of_the_checkout_are_untouched() -> None:
-    assert not (ROOT / "molecule" / "platform" / "inventory" / ".secrets").exists()
+    assert not (ROOT / "tests" / "platform" / "inventory" / ".secrets").exists()

@@ -18,11 +18,11 @@ import pytest
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.pki import htpasswd_line
-from tests.waiting import wait_for
 
-from .conftest import HOST, NAME, Platform, Run
+from ..load.live import Run
+from ..waiting import wait_for
+from .conftest import HOST, INVENTORY, Platform
 
-HUB = "127.0.0.1:18999"
 USER, PASSWORD = "team", "of-the-hub"
 
 
@@ -64,7 +64,8 @@ def hub(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     outer = platform.outer
     folder = tmp_path_factory.mktemp("hub")
     (folder / "htpasswd").write_text(htpasswd_line(USER, PASSWORD) + "\n")
-    port = HUB.rpartition(":")[2]
+    port = str(platform.hub_port)
+    address = f"127.0.0.1:{port}"
     config = {
         "version": 0.1,
         "storage": {"filesystem": {"rootdirectory": "/var/lib/registry"}},
@@ -72,10 +73,10 @@ def hub(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "auth": {"htpasswd": {"realm": "hub", "path": "/etc/docker/registry/htpasswd"}},
     }
     (folder / "config.yml").write_text(yaml.safe_dump(config))
-    image = outer.containers.get(f"{NAME}-registry").image
+    image = outer.containers.get(f"{platform.name}-registry").image
     container = outer.containers.run(
         image,
-        name=f"{NAME}-hub",
+        name=f"{platform.name}-hub",
         detach=True,
         volumes=[f"{folder}:/etc/docker/registry:ro"],
         ports={f"{port}/tcp": ("127.0.0.1", int(port))},
@@ -87,13 +88,13 @@ def hub(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             "2": f"FROM {app}\nENV APP_VERSION=2.0.0\n",
             "broken": f'FROM {app}\nENV APP_VERSION=3.0.0\nCMD ["sh", "-c", "echo no database; exit 3"]\n',
         }.items():
-            reference = f"{HUB}/team/web:{tag}"
+            reference = f"{address}/team/web:{tag}"
             outer.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=reference, rm=True)
             wait_for(
                 "the hub", lambda reference=reference: "error" not in outer.images.push(reference, auth_config=auth)
             )
             outer.images.remove(reference, force=True)
-        yield HUB
+        yield address
     finally:
         container.remove(force=True, v=True)
 
@@ -106,8 +107,9 @@ def newest(outer: docker.DockerClient, name: str) -> str:
 class Operator:
     """Types playbooks with the credentials and the webhook in the inventory."""
 
-    def __init__(self, platform: Platform, inventory: Path) -> None:
+    def __init__(self, platform: Platform, hub: str, inventory: Path) -> None:
         self.platform = platform
+        self.hub = hub
         self.inventories = [inventory]
 
     def play(self, verb: str, **variables: object) -> Run:
@@ -135,11 +137,11 @@ def operator(platform: Platform, slack: Slack, hub: str, tmp_path_factory: pytes
         "platform_slack_webhook_url": slack.url,
     }
     inventory.write_text(yaml.safe_dump({"all": {"vars": more}}))
-    return Operator(platform, inventory)
+    return Operator(platform, hub, inventory)
 
 
 def test_deploy_of_an_image_from_another_registry(platform: Platform, operator: Operator, slack: Slack) -> None:
-    done = operator.run("deploy", app="web", image=f"{HUB}/team/web:2", reason="the sale")
+    done = operator.run("deploy", app="web", image=f"{operator.hub}/team/web:2", reason="the sale")
     assert "of 3 tasks of its current version run" in done.output, "no progress was shown"
     assert platform.app()["version"] == "2.0.0"
     assert len(slack.texts) == 1
@@ -147,9 +149,9 @@ def test_deploy_of_an_image_from_another_registry(platform: Platform, operator: 
     assert "reason the sale" in slack.texts[0]
     for service in platform.engine("manager1").services(filters={"name": "web_web"}):
         image = service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
-        assert image.startswith(f"{NAME}-registry:5000/app-web@sha256:")
+        assert image.startswith(f"{platform.name}-registry:5000/app-web@sha256:")
     # The same again, and the inventory, which still has version 1: nothing to do.
-    assert operator.run("deploy", app="web", image=f"{HUB}/team/web:2").changed == 0
+    assert operator.run("deploy", app="web", image=f"{operator.hub}/team/web:2").changed == 0
     operator.site_changes_nothing()
     assert platform.app()["version"] == "2.0.0"
     assert len(slack.texts) == 1
@@ -172,7 +174,7 @@ def test_scale(platform: Platform, operator: Operator) -> None:
 
 def test_a_broken_image_changes_nothing(platform: Platform, operator: Operator, slack: Slack) -> None:
     before = len(slack.texts)
-    done = operator.play("deploy", app="web", image=f"{HUB}/team/web:broken")
+    done = operator.play("deploy", app="web", image=f"{operator.hub}/team/web:broken")
     assert done.code != 0
     assert "exit code 3" in done.output
     assert "no database" in done.output
@@ -216,7 +218,7 @@ def test_what_was_changed_by_hand_is_shown_and_repaired(platform: Platform, oper
 
 
 def test_the_inventory_wins_where_it_was_changed(platform: Platform, operator: Operator) -> None:
-    written = Path(__file__).parents[1] / "inventory" / "group_vars" / "all.yml"
+    written = INVENTORY / "group_vars" / "all.yml"
     app = yaml.safe_load(written.read_text())["apps"]["web"]
     platform.run("-e", json.dumps({"apps": {"web": {**app, "replicas": 2}}}))
     assert platform.running("web_web") == 2

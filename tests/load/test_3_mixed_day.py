@@ -9,7 +9,8 @@ import socket
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..load.live import APP, Live, kill_job, kill_tree, tell
+from ..load.live import APP, Live, kill_job, kill_tree
+from ..steps import tell
 from ..waiting import wait_for
 from .test_2_rollout_failures import QUICK, ok, runs
 
@@ -55,7 +56,7 @@ class Day:
 
 def history(live: Live) -> list[list[str]]:
     """The lines of the table that history.yml prints, in its columns."""
-    output = live.output("playbooks/history.yml", "-e", f"app={APP}")
+    output = live.play("playbooks/history.yml", "-e", f"app={APP}").output
     lines = (re.split(r" {2,}", line.strip()) for line in output.splitlines())
     return [line for line in lines if len(line) >= 6 and re.fullmatch(r"\d+( \*)?", line[0])]
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import NAME, Platform, Run
+from ..load.live import Run
+from .conftest import Platform
 
 BOUNDS = {"load_test_deadline_seconds": 20, "load_test_timeout_seconds": 5, "loops": 2, "ramp_seconds": 2}
 
@@ -43,7 +44,9 @@ def proxied(platform: Platform, path: str) -> int:
 
 def nothing_is_left(platform: Platform) -> bool:
     return not [
-        one for one in platform.outer.containers.list(all=True, ignore_removed=True) if one.name == f"{NAME}-load-test"
+        one
+        for one in platform.outer.containers.list(all=True, ignore_removed=True)
+        if one.name == f"{platform.name}-load-test"
     ]
 
 
@@ -101,5 +104,5 @@ def test_its_time_is_up_even_when_nobody_answers(platform: Platform, reports: Pa
 def test_a_protected_platform_wants_its_name(platform: Platform, reports: Path) -> None:
     refused = load_test(platform, reports, users=20, load_test_protected=True)
     assert refused.code != 0
-    assert f"-e load_test_confirmed={NAME}" in " ".join(refused.output.split())
+    assert f"-e load_test_confirmed={platform.name}" in " ".join(refused.output.split())
     assert not reports.exists()

@@ -1,0 +1,234 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How all tests are run: what goes together, in which order, and beside what.
+
+pytest-xdist runs groups of tests side by side in a few processes ("lanes"). Here stands what it can't know: which tests
+share a platform (a group), which groups are long (they start first), which wait for the engine, and which for a quiet
+machine. The process that hands out the tests also keeps the timeline.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import checkout, timeline
+from .engine.service import engine_answers, stop_engine
+from .quiet import Token
+from .steps import LOGS, TOLD
+from .waiting import SPEED, measured_slowness, wait_for
+
+HERE = Path(__file__).resolve().parent
+# The folder in which the processes of one run meet; its name is in the environment.
+RUN = "FUNGAP_TEST_RUN"
+NEED_ENGINE = ("integration", "molecule", "platform", "monitoring", "cicd", "load")
+# What mostly waits needs no token: it runs beside whatever needs a quiet machine.
+IDLE = ("monitoring",)
+QUIET = ("load",)
+# The order in which groups start: what others wait for, then the longest, then all that are not named here.
+FIRST = ("engine", "sanity", "lint", "unit", "platform", "interrupted", "molecule/cluster", "monitoring", "cicd")
+LAST = ("load",)
+# Containers of a group begin with the name of these.
+OWN_PLATFORMS = {
+    "platform": ("site",),
+    "interrupted": ("killed",),
+    "load": ("load",),
+    "monitoring": ("alerts",),
+    "cicd": ("cicd", "ci"),
+}
+
+
+def stage_of(item: pytest.Item) -> str:
+    return item.path.relative_to(HERE).parts[0]
+
+
+def group_of(item: pytest.Item) -> str:
+    """Tests of a group run one after the other in one process, since they share what they bring up."""
+    stage = stage_of(item)
+    if stage == "integration":
+        return f"{stage}/{item.path.stem.removeprefix('test_')}"
+    if stage in ("molecule", "lint"):
+        return f"{stage}/{item.callspec.id}"
+    if item.path.stem == "test_4_interrupted":
+        return "interrupted"
+    return stage
+
+
+def rank(group: str) -> tuple[int, int]:
+    for place, name in enumerate(FIRST):
+        if group == name or group.startswith(f"{name}/"):
+            return 0, place
+    return (2, LAST.index(group)) if group in LAST else (1, 0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    groups = {item.nodeid: group_of(item) for item in items}
+    items.sort(key=lambda item: (rank(groups[item.nodeid]), groups[item.nodeid]))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups[item.nodeid]))
+
+
+# --- in each process that runs tests ---
+
+
+@pytest.fixture(scope="session")
+def run_dir() -> Path:
+    return Path(os.environ[RUN])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    token, stage = _token(item.config), stage_of(item)
+    timeline.take()
+    item.stash[_BEGAN] = (time.time(), timeline.cpu_seconds())
+    if stage not in IDLE and not (stage in QUIET and token.is_quiet):
+        token.take(quiet=False)
+    try:
+        return (yield)
+    finally:
+        if not (stage in QUIET and nextitem and stage_of(nextitem) in QUIET):
+            token.give_back()
+
+
+_BEGAN = pytest.StashKey[tuple[float, float]]()
+_TOKEN = pytest.StashKey[Token]()
+
+
+def _token(config: pytest.Config) -> Token:
+    return config.stash.setdefault(_TOKEN, Token(Path(os.environ[RUN])))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What needs the engine waits until it is there with the images."""
+    if stage_of(item) not in NEED_ENGINE or not any(stage_of(one) == "engine" for one in item.session.items):
+        return
+    state = Path(os.environ[RUN], "engine")
+    wait_for("the engine with its images", state.exists, 1500)
+    assert state.read_text() == "up", "there is no engine, or its images could not be made"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    if stage_of(item) in QUIET:
+        with timeline.span("wait: a quiet machine"):
+            _token(item.config).take(quiet=True)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    if call.when == "teardown":
+        began, cpu = item.stash[_BEGAN]
+        used = timeline.cpu_seconds() - cpu
+        row = {"began": began, "ended": time.time(), "cpu_seconds": round(used, 2), "causes": timeline.take()}
+        item.user_properties += [("timeline", row), ("told", TOLD.copy())]
+        TOLD.clear()
+    return (yield)
+
+
+# --- in the process that hands them out ---
+
+
+class Overseer:
+    """Keeps the slot, the engine and the timeline, and says how it goes."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.started = time.monotonic()
+        self.cpu = timeline.machine_cpu()
+        self.rows: list[timeline.Row] = []
+        self.seconds: dict[str, float] = {}
+        self.told: dict[str, list[str]] = {}
+        self.engines = timeline.Engines()
+        self.engine_ran = engine_answers()
+        self._open = ExitStack()
+        self._open.enter_context(checkout.claimed())
+        os.environ[RUN] = self._open.enter_context(tempfile.TemporaryDirectory(prefix="fungap-tests-"))
+        os.environ[SPEED] = f"{max(1.0, measured_slowness()):.2f}"
+        os.environ.update(checkout.molecule_environment())
+        self._lock = threading.Lock()
+
+    def pytest_sessionstart(self) -> None:
+        LOGS.mkdir(parents=True, exist_ok=True)
+        self.engines.start()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        test = report.nodeid.partition("@")[0].removeprefix("tests/")
+        self.seconds[test] = self.seconds.get(test, 0) + report.duration
+        if report.failed:
+            self._say(f"{test}: FAILED after {self.seconds[test]:.1f} s\n{report.longreprtext[-6000:]}")
+        if report.when != "teardown":
+            return
+        properties = dict(report.user_properties)
+        self.told.setdefault(test.partition("/")[0], []).extend(properties.get("told", ()))
+        if "timeline" not in properties:
+            return
+        worker = getattr(getattr(report, "node", None), "gateway", None)
+        row = timeline.as_row(test, worker.id if worker else "", properties["timeline"])
+        row.seconds = round(self.seconds[test], 1)
+        row.engine_cpu_seconds = round(self.engines.used(_containers(row), row.began, row.ended), 1)
+        self.rows.append(row)
+        if row.seconds >= timeline.SHOWN_SECONDS:
+            self._say(f"{row.seconds:7.1f} s  {test}")
+
+    def _say(self, line: str) -> None:
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        assert reporter
+        with self._lock:
+            reporter.ensure_newline()
+            reporter.write_line(f"{time.monotonic() - self.started:6.0f}  {line}")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Iterator[None]:
+        self.engines.stop()
+        state = Path(os.environ[RUN], "engine")
+        if state.exists() and not self.engine_ran and engine_answers():
+            stop_engine()
+        return (yield)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for stage, lines in self.told.items():
+            if lines:
+                terminalreporter.section(stage)
+                terminalreporter.write("\n".join(lines) + "\n")
+        wall = time.monotonic() - self.started
+        machine = {what: seconds - self.cpu[what] for what, seconds in timeline.machine_cpu().items()}
+        if self.rows:
+            timeline.save(self.rows, LOGS / "timeline.json")
+            terminalreporter.section("where the time went")
+            terminalreporter.write("\n".join(timeline.tables(self.rows, wall, machine)) + "\n")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        self._open.close()
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        stats = reporter.stats if reporter else {}
+        passed, failed, skipped = (
+            sum(len(stats.get(kind, ())) for kind in kinds)
+            for kinds in (("passed", "xpassed"), ("failed", "error"), ("skipped", "xfailed"))
+        )
+        print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
+
+
+def _containers(row: timeline.Row) -> list[str]:
+    """What the names of a test's containers begin with."""
+    stage, _, rest = row.test.partition("/")
+    if stage == "integration":
+        return [f"t{checkout.SLOT}-lab-{row.worker}-"]
+    if stage == "molecule":
+        return [checkout.name(rest.partition("[")[2].rstrip("]"))]
+    group = "interrupted" if "test_4_interrupted" in rest else stage
+    return [checkout.name(platform) for platform in OWN_PLATFORMS.get(group, ())]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Overseer(config), "overseer")

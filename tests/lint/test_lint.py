@@ -1,0 +1,23 @@
+"""What tools say of the code without running it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..steps import run_step
+
+PROGRAMS = ["bin/dashboards.py", "bin/docs.py", "bench/run.py", "tests/run.py", "tests/checkout.py", "tests/vm/run.py"]
+TOOLS = {
+    "ansible-lint": ["ansible-lint", "--offline", "--nocolor"],
+    "mypy": ["mypy"],
+    "mypy tools": ["mypy", *PROGRAMS, "tests/conftest.py", "tests/load/client.py", "tests/vm/ipvs.py"],
+    "yamllint": ["yamllint", "--strict", "."],
+    "changelog": ["antsibull-changelog", "lint"],
+    "ruff check": ["ruff", "check", "--quiet", "."],
+    "ruff format": ["ruff", "format", "--check", "--quiet", "."],
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_lint(tool: str) -> None:
+    run_step(f"lint-{tool.replace(' ', '-')}", TOOLS[tool])

@@ -1,0 +1,91 @@
+"""The collection as its users get it: built, installed elsewhere, checked by ansible-test and used from there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ..steps import ROOT, run_step
+
+INSTALL = "ansible-galaxy collection install --no-deps -p"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where it is installed. With an empty configuration: by the checkout's own, the collection is there already."""
+    folder = tmp_path_factory.mktemp("installed")
+    (folder / "ansible.cfg").touch()
+    run_step("sanity-build", ["ansible-galaxy", "collection", "build", "--output-path", folder])
+    (archive,) = folder.glob("*.tar.gz")
+    install = [*INSTALL.split(), folder, archive]
+    run_step("sanity-install", install, env={"ANSIBLE_CONFIG": f"{folder}/ansible.cfg"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(folder: Path) -> Path:
+    return folder / "ansible_collections" / "fungap" / "swarm"
+
+
+@pytest.fixture(scope="module")
+def elsewhere(folder: Path) -> dict[str, str]:
+    return {"ANSIBLE_COLLECTIONS_PATH": str(folder), "ANSIBLE_CONFIG": f"{folder}/ansible.cfg"}
+
+
+def test_it_ships_nothing_that_git_does_not_know(installed: Path) -> None:
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    shipped = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
+    assert shipped - set(listing.stdout.split("\0")) - {"MANIFEST.json", "FILES.json"} == set()
+
+
+def test_its_readme_is_there(installed: Path) -> None:
+    assert (installed / "README.md").stat().st_size > 0
+
+
+def test_its_modules_are_documented(folder: Path, installed: Path, elsewhere: dict[str, str]) -> None:
+    modules = [f"fungap.swarm.{path.stem}" for path in sorted((installed / "plugins" / "modules").glob("[!_]*.py"))]
+    run_step("sanity-ansible-doc", ["ansible-doc", "--type", "module", *modules], env=elsewhere, cwd=folder)
+
+
+def test_its_playbook_is_understood(folder: Path, installed: Path, elsewhere: dict[str, str]) -> None:
+    inventory = str(installed / "inventories" / "local")
+    command = ["ansible-playbook", "--syntax-check", "-i", inventory, "fungap.swarm.site"]
+    run_step("sanity-syntax-check", command, env=elsewhere, cwd=folder)
+
+
+def test_ansible_test_sanity(installed: Path) -> None:
+    """It refuses a collection behind a link, so it gets what was installed."""
+    _provide_get_pip()
+    (installed / "tests").mkdir()
+    for settings in ("config.yml", "sanity"):
+        if (ROOT / "tests" / settings).is_file():
+            shutil.copy(ROOT / "tests" / settings, installed / "tests")
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    run_step("sanity-ansible-test", ["ansible-test", "sanity", "--python", python, "--color", "no"], cwd=installed)
+
+
+def _provide_get_pip() -> None:
+    """ansible-test would download a script from a place that no package mirror has; Python carries pip itself."""
+    script = Path.home() / ".ansible" / "test" / "cache" / "get_pip_24_2.py"
+    if script.exists():
+        return
+    script.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = script.with_suffix(f".{os.getpid()}")
+    unfinished.write_text(
+        "import subprocess, sys\n"
+        'python = [sys.executable, "-m"]\n'
+        'subprocess.check_call([*python, "ensurepip"])\n'
+        'subprocess.check_call([*python, "pip", "install", "--disable-pip-version-check", "pip==24.2"])\n'
+    )
+    unfinished.rename(script)
