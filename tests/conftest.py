@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from . import checkout, timeline
 from .engine.service import engine_answers, stop_engine
@@ -50,16 +51,18 @@ def stage_of(item: pytest.Item) -> str:
     return item.path.relative_to(HERE).parts[0]
 
 
-def group_of(item: pytest.Item) -> str:
-    """Tests of a group run one after the other in one process, since they share what they bring up."""
-    stage = stage_of(item)
+def group_of(test: str) -> str:
+    """Tests of a group run one after the other in one process, since they share what they bring up.
+
+    ``test``: as pytest names it, for example ``tests/molecule/test_scenarios.py::test_scenario[app]``.
+    """
+    path, _, function = test.partition("::")
+    _, stage, *_, file = path.split("/")
     if stage == "integration":
-        return f"{stage}/{item.path.stem.removeprefix('test_')}"
+        return f"{stage}/{file.removeprefix('test_').removesuffix('.py')}"
     if stage in ("molecule", "lint"):
-        return f"{stage}/{item.callspec.id}"
-    if item.path.stem == "test_4_interrupted":
-        return "interrupted"
-    return stage
+        return f"{stage}/{function.partition('[')[2].rstrip(']')}"
+    return "interrupted" if file == "test_4_interrupted.py" else stage
 
 
 def rank(group: str) -> tuple[int, int]:
@@ -70,10 +73,18 @@ def rank(group: str) -> tuple[int, int]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    groups = {item.nodeid: group_of(item) for item in items}
-    items.sort(key=lambda item: (rank(groups[item.nodeid]), groups[item.nodeid]))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups[item.nodeid]))
+    items.sort(key=lambda item: (rank(group_of(item.nodeid)), group_of(item.nodeid)))
+
+
+class Groups(LoadScopeScheduling):
+    """Gives each process a group at a time, in the order of the tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    return Groups(config, log)
 
 
 # --- in each process that runs tests ---
@@ -112,7 +123,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         return
     state = Path(os.environ[RUN], "engine")
     wait_for("the engine with its images", state.exists, 1500)
-    assert state.read_text() == "up", "there is no engine, or its images could not be made"
+    if state.read_text() != "up":
+        pytest.fail("there is no engine, or its images could not be made", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -161,7 +173,7 @@ class Overseer:
         self.engines.start()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        test = report.nodeid.partition("@")[0].removeprefix("tests/")
+        test = report.nodeid.removeprefix("tests/")
         self.seconds[test] = self.seconds.get(test, 0) + report.duration
         if report.failed:
             self._say(f"{test}: FAILED after {self.seconds[test]:.1f} s\n{report.longreprtext[-6000:]}")

@@ -30,7 +30,7 @@ def command(stages: Sequence[str], lanes: int) -> list[str]:
     folders = [f"tests/{stage}" for stage in STAGES if stage in chosen]
     return [
         *(sys.executable, "-m", "pytest", "-q", "-ra", "--color=no", "--tb=short", "--show-capture=no"),
-        *(f"--numprocesses={lanes}", "--dist=loadgroup", "--no-loadscope-reorder", f"--timeout={LIMIT_SECONDS}"),
+        *(f"--numprocesses={lanes}", "--dist=loadscope", "--no-loadscope-reorder", f"--timeout={LIMIT_SECONDS}"),
         *folders,
     ]
 

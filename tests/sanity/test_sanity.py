@@ -76,16 +76,18 @@ def test_ansible_test_sanity(installed: Path) -> None:
 
 
 def _provide_get_pip() -> None:
-    """ansible-test would download a script from a place that no package mirror has; Python carries pip itself."""
-    script = Path.home() / ".ansible" / "test" / "cache" / "get_pip_24_2.py"
-    if script.exists():
-        return
-    script.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = script.with_suffix(f".{os.getpid()}")
+    """ansible-test would download a script from a place that no package mirror has; pip's own package serves as well.
+
+    It is unpacked into each of ansible-test's environments: a tenth of the time that Python's ensurepip takes.
+    """
+    cache = Path.home() / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    if not (wheel := cache / "pip-24.2-py3-none-any.whl").exists():
+        run_step("sanity-pip", [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", cache, "pip==24.2"])
+    unfinished = cache / f"get_pip_24_2.{os.getpid()}"
     unfinished.write_text(
-        "import subprocess, sys\n"
-        'python = [sys.executable, "-m"]\n'
-        'subprocess.check_call([*python, "ensurepip"])\n'
-        'subprocess.check_call([*python, "pip", "install", "--disable-pip-version-check", "pip==24.2"])\n'
+        "import sys, sysconfig, zipfile\n"
+        f"zipfile.ZipFile({str(wheel)!r}).extractall(sysconfig.get_path('purelib'))\n"
+        "open(sys.prefix + '/pip.conf', 'w').write('[install]\\ncompile = no\\n')\n"
     )
-    unfinished.rename(script)
+    unfinished.rename(cache / "get_pip_24_2.py")

@@ -229,6 +229,19 @@ def test_deadline_seconds(specs: list[dict[str, Any]], count: int, seconds: floa
         pytest.param([task(1, "shutdown")], NEW, [], id="stopped in order"),
         pytest.param([task(1, "complete", exit_code=0)], NEW, ["t1completebox:2"], id="ended, which none should"),
         pytest.param([task(1, "shutdown", exit_code=137)], NEW, ["t1shutdownbox:2"], id="killed"),
+        pytest.param([task(1, "shutdown", exit_code=143)], NEW, [], id="stopped by the signal"),
+        pytest.param(
+            [task(1, "failed", updated="1", exit_code=7), task(1, "shutdown", updated="2", exit_code=137)],
+            NEW,
+            ["t1failedbox:2"],
+            id="its successor, killed by the rollback",
+        ),
+        pytest.param(
+            [task(1, "shutdown", exit_code=137), task(2, "failed")],
+            NEW,
+            ["t2failedbox:2", "t1shutdownbox:2"],
+            id="what died by itself before what was killed",
+        ),
         pytest.param([task(1, "failed", service_id="x")], NEW, [], id="another service's"),
         pytest.param(
             [task(1, "failed", updated="1"), task(1, "starting", updated="2")],

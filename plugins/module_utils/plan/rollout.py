@@ -23,6 +23,9 @@ FAILED = "failed"
 
 _ROLLING_BACK = ("rollback_started", "rollback_completed", "rollback_paused")
 _ENDED = ("failed", "rejected", "orphaned", "complete", "shutdown", "remove")
+_STOPPED = ("shutdown", "remove")
+# Exit codes of a container that swarm stops: of its own, or by the stop signal (SIGTERM).
+_ENDS_OF_A_STOP = (0, 143)
 
 
 @dataclass(frozen=True)
@@ -136,19 +139,22 @@ def failing_tasks(
         ours = task.template == target if target is not None else task.template != service.template
         if task.service_id != service.id or not ours or task.state == "running" or task.id in since:
             continue
-        in_order = ("shutdown", "remove", "complete") if service.mode.endswith("-job") else ("shutdown", "remove")
-        if task.state in in_order and not task.error and not task.exit_code:
+        done = task.state == "complete" and service.mode.endswith("-job")
+        if (done or task.state in _STOPPED) and not task.error and (task.exit_code or 0) in _ENDS_OF_A_STOP:
             continue
         place = (task.slot, "" if task.slot else task.node_id)
-        # What a task of the slot died of says more than its successor, which is not there yet.
-        if place in suspects and _is_dead(suspects[place]) and not _is_dead(task) and not task.error:
+        # What a task of the slot died of says more than its successor, which swarm stopped or has not started yet.
+        if place in suspects and _weight(task) < _weight(suspects[place]):
             continue
         suspects[place] = task
-    return sorted(suspects.values(), key=lambda task: (not _is_dead(task), task.slot))[:limit]
+    return sorted(suspects.values(), key=lambda task: (-_weight(task), task.slot))[:limit]
 
 
-def _is_dead(task: Task) -> bool:
-    return task.state in _ENDED
+def _weight(task: Task) -> int:
+    """How much a task says of a failure: one that died by itself the most, then one that swarm stopped."""
+    if task.error or task.state in _ENDED and task.state not in _STOPPED:
+        return 2
+    return 1 if task.state in _STOPPED else 0
 
 
 def _eligible(service: Service, nodes: Sequence[Node]) -> set[str]:
