@@ -5,6 +5,9 @@
 #   PLATFORM    platform_name of what `make down` takes away; naming it is the confirmation
 #   VOLUMES=1   `make down` removes the data volumes too
 #   STAGES      what `make test` runs, e.g. STAGES="lint unit"; SCENARIOS the molecule scenarios, e.g. SCENARIOS="proxy app"
+#   LANES       how many groups of tests run side by side; default: one more than there are cores
+#   KEEP=1      what a molecule scenario made stays, to look inside
+#   SINCE       `make check`: the commit to compare with; default: what is not committed, or else the last commit
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -15,7 +18,8 @@ VOLUMES ?=
 ARGS ?=
 STAGES ?=
 SCENARIOS ?=
-export SCENARIOS
+SINCE ?=
+export SCENARIOS KEEP LANES
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # The checkout's own settings, wherever it lies; Ansible insists on a UTF-8 locale and this one is always there.
@@ -47,20 +51,23 @@ setup: ## Install what the playbooks need into .venv
 .PHONY: setup-dev
 setup-dev: ## Install what the tests need into .venv
 	@./setup.sh dev
+	@.venv/bin/python -m tests.checkout
 
 .PHONY: test
 test: setup-dev ## Run everything that proves it (STAGES="lint unit" for a part)
 	@python tests/run.py $(STAGES)
 
-.PHONY: lint unit sanity install integration molecule platform
+.PHONY: check
+check: setup-dev ## Lint, unit tests, and the tests of what was changed
+	@python tests/run.py $$(python tests/affected.py $(SINCE))
+
+.PHONY: lint unit sanity integration molecule platform
 lint: setup-dev ## ansible-lint, yamllint, ruff, mypy, changelog fragments
 	@python tests/run.py lint
 unit: setup-dev ## Unit tests
 	@python tests/run.py unit
-sanity: setup-dev ## ansible-test sanity on a real copy
+sanity: setup-dev ## Build the collection, install it elsewhere, use it from there; ansible-test sanity
 	@python tests/run.py sanity
-install: setup-dev ## Build the collection, install it elsewhere, use it from there
-	@python tests/run.py install
 integration: setup-dev ## Modules on real engines
 	@python tests/run.py integration
 molecule: setup-dev ## The roles' scenarios (SCENARIOS="proxy app" for some)

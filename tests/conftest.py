@@ -13,7 +13,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from . import checkout, timeline
+from . import checkout, evidence, timeline
 from .engine.service import engine_answers, stop_engine
 from .quiet import Token
 from .steps import LOGS, TOLD
@@ -137,6 +137,9 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
+    failed = call.excinfo and not call.excinfo.errisinstance(pytest.skip.Exception)
+    if failed and call.when != "teardown" and stage_of(item) in NEED_ENGINE and stage_of(item) != "molecule":
+        evidence.collect(item.nodeid.removeprefix("tests/"), containers_of(item.nodeid, timeline.lane()))
     if call.when == "teardown":
         began, cpu = item.stash[_BEGAN]
         used = timeline.cpu_seconds() - cpu
@@ -162,7 +165,8 @@ class Overseer:
         self.engines = timeline.Engines()
         self.engine_ran = engine_answers()
         self._open = ExitStack()
-        self._open.enter_context(checkout.claimed())
+        if needs_engine(config.args):
+            self._open.enter_context(checkout.claimed())
         os.environ[RUN] = self._open.enter_context(tempfile.TemporaryDirectory(prefix="fungap-tests-"))
         os.environ[SPEED] = f"{max(1.0, measured_slowness()):.2f}"
         os.environ.update(checkout.molecule_environment())
@@ -186,7 +190,8 @@ class Overseer:
         worker = getattr(getattr(report, "node", None), "gateway", None)
         row = timeline.as_row(test, worker.id if worker else "", properties["timeline"])
         row.seconds = round(self.seconds[test], 1)
-        row.engine_cpu_seconds = round(self.engines.used(_containers(row), row.began, row.ended), 1)
+        names = containers_of(report.nodeid, row.worker)
+        row.engine_cpu_seconds = round(self.engines.used(names, row.began, row.ended), 1)
         self.rows.append(row)
         if row.seconds >= timeline.SHOWN_SECONDS:
             self._say(f"{row.seconds:7.1f} s  {test}")
@@ -230,15 +235,19 @@ class Overseer:
         print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
 
 
-def _containers(row: timeline.Row) -> list[str]:
+def containers_of(test: str, worker: str) -> list[str]:
     """What the names of a test's containers begin with."""
-    stage, _, rest = row.test.partition("/")
+    stage, _, part = group_of(test).partition("/")
     if stage == "integration":
-        return [f"t{checkout.SLOT}-lab-{row.worker}-"]
-    if stage == "molecule":
-        return [checkout.name(rest.partition("[")[2].rstrip("]"))]
-    group = "interrupted" if "test_4_interrupted" in rest else stage
-    return [checkout.name(platform) for platform in OWN_PLATFORMS.get(group, ())]
+        return [f"t{checkout.SLOT}-lab-{worker}-"]
+    platforms = (part,) if stage == "molecule" else OWN_PLATFORMS.get(stage, ())
+    return [checkout.name(platform) for platform in platforms]
+
+
+def needs_engine(paths: Sequence[str]) -> bool:
+    """Whether tests in these files and folders make containers."""
+    stages = {part for path in paths for part in Path(path.partition("::")[0]).parts}
+    return bool(stages & {*NEED_ENGINE, "engine"}) or not stages & {"unit", "lint", "sanity"}
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -102,6 +102,11 @@ def playbook(name: str) -> Iterator[dict[str, str]]:
         yield run.environment
 
 
+def lane() -> str:
+    """The name that xdist gives to this process; empty without xdist."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
 def cpu_seconds() -> float:
     """The CPU that this process and its ended children have used."""
     used = os.times()

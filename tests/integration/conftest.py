@@ -23,6 +23,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Hos
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Node as ModelNode
 
 from .. import checkout
+from ..timeline import lane
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE_INIT = (ROOT / "roles" / "swarm_node" / "files" / "node-init").read_text()
@@ -75,8 +76,7 @@ class Lab:
     """Engines on a network of their own; everything carries one prefix and goes away at the end."""
 
     def __init__(self) -> None:
-        lane = os.environ.get("PYTEST_XDIST_WORKER", "")
-        self.prefix = f"t{checkout.SLOT}-lab-{lane}-{uuid.uuid4().hex[:4]}"
+        self.prefix = f"t{checkout.SLOT}-lab-{lane()}-{uuid.uuid4().hex[:4]}"
         self.outer = docker.from_env()
         self.image = node_image()
         self.run_dir = Path(tempfile.mkdtemp(prefix=self.prefix, dir="/run"))

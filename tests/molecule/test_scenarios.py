@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
-from .. import timeline
+from .. import checkout, evidence, timeline
 from ..steps import ROOT, run_step
 
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
@@ -18,10 +17,24 @@ SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/mole
 
 @pytest.mark.parametrize("scenario", os.environ.get("SCENARIOS", "").split() or SCENARIOS)
 def test_scenario(scenario: str) -> None:
+    prefix = checkout.name(scenario)
+    if evidence.left_by([prefix]):  # of a run that was killed
+        molecule("destroy", scenario)
+    try:
+        molecule("test", scenario, "--destroy", "never")
+    except BaseException:
+        evidence.collect(f"molecule-{scenario}", [prefix])
+        raise
+    finally:
+        if not os.environ.get("KEEP"):
+            molecule("destroy", scenario)
+            assert evidence.left_by([prefix]) == []
+
+
+def molecule(action: str, scenario: str, *arguments: str) -> None:
     # Molecule makes an ansible.cfg of its own. Its working folder is by default the same for all checkouts of one name.
     folder = ROOT / ".cache" / "molecule" / scenario
     env = {"ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1", "PY_COLORS": "0", "MOLECULE_EPHEMERAL_DIRECTORY": str(folder)}
-    keep = ["--destroy", "never"] if os.environ.get("KEEP") else []
+    command = ["env", "-u", "ANSIBLE_CONFIG", "molecule", action, "--scenario-name", scenario, *arguments]
     with timeline.playbook(f"molecule {scenario}") as phases:
-        command = ["env", "-u", "ANSIBLE_CONFIG", "molecule", "test", "--scenario-name", scenario, *keep]
-        run_step(f"molecule-{scenario}", command, env={**env, **phases}, cwd=Path(ROOT))
+        run_step(f"molecule-{scenario}" + ("-destroy" if action == "destroy" else ""), command, env={**env, **phases})
