@@ -25,6 +25,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ..images import reference
+
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = f"im-{uuid.uuid4().hex[:6]}"
 USER, PASSWORD = "platform", "a-password-for-one-test"
@@ -363,3 +365,17 @@ def test_pulls_with_the_networks_authorities_for_builds(
     finally:
         subprocess.run(["docker", "logout", registry.address], check=True)
         outer.images.remove(official["ref"], force=True)
+
+
+def test_the_tests_ask_for_the_images_that_a_run_makes(run_module: Run) -> None:
+    """tests/images.py computes the names that the module would give. Jenkins' base is a registry's to know."""
+    catalog = real_catalog()
+    names = [
+        name
+        for name, entry in catalog.items()
+        if entry.get("build", {}).get("base", "jenkins-base") != "jenkins-base" and not entry.get("internal")
+    ]
+    assert len(names) > 10
+    looked = run_module("image_catalog", {"catalog": catalog, "names": names}, check=True)
+    assert {name: one["image"] for name, one in looked["images"].items()} == {name: reference(name) for name in names}
+    assert {reference("base"), reference("nodejs")} < set(looked["tags"])

@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from .. import images
 from ..java import libraries, need_programs
 from ..load.live import Live, tell
 from ..waiting import wait_for
@@ -33,8 +34,7 @@ CMD ["mariadbd", "--user=mysql", "--bind-address=0.0.0.0", "--init-file=/init.sq
 @pytest.fixture
 def server(live: Live) -> Iterator[Any]:
     """MariaDB on the platform's bridge: outside the swarm, within its reach."""
-    images = live.outer.images.list(filters={"label": "io.fungap.recipe", "reference": "fungap/base"})
-    text = SERVER.replace("BASE", images[0].id, 1)
+    text = SERVER.replace("BASE", images.image("base"), 1)
     image, _ = live.outer.images.build(fileobj=io.BytesIO(text.encode()), rm=True, tag="mo-mariadb:test")
     network = {live.where.name: live.outer.api.create_endpoint_config(ipv4_address=ADDRESS)}
     container = live.outer.containers.create(

@@ -10,19 +10,15 @@ from typing import Any
 
 import pytest
 
+from tests import images
+
 Start = Callable[..., str]
 
 
 @pytest.fixture
-def image(host: Any) -> Callable[[str], str]:
-    """The newest image of a name."""
-
-    def newest(name: str) -> str:
-        return str(
-            host.check_output(f"docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' fungap/{name} | head -1")
-        )
-
-    return newest
+def image() -> Callable[[str], str]:
+    """This checkout's image of a name."""
+    return images.image
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import docker
 import pytest
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.pki import htpasswd_line
+from tests import images
 from tests.waiting import wait_for
 
 from .conftest import HOST, NAME, Platform, Run
@@ -81,7 +81,7 @@ def hub(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         ports={f"{port}/tcp": ("127.0.0.1", int(port))},
     )
     try:
-        app = newest(outer, "fungap/express-app")
+        app = images.image("express-app")
         auth = {"username": USER, "password": PASSWORD}
         for tag, dockerfile in {
             "2": f"FROM {app}\nENV APP_VERSION=2.0.0\n",
@@ -96,11 +96,6 @@ def hub(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield HUB
     finally:
         container.remove(force=True, v=True)
-
-
-def newest(outer: docker.DockerClient, name: str) -> str:
-    images = outer.images.list(filters={"label": "io.fungap.recipe", "reference": name})
-    return str(max(images, key=lambda image: image.attrs["Created"]).tags[0])
 
 
 class Operator:
