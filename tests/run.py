@@ -10,6 +10,7 @@ last lines are shown.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -23,11 +24,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".cache" / "test-logs"
+# One for all checkouts, as the engine is.
+ENGINE_LOCK = Path("/run/lock/fungap-tests-engine.lock")
 STAGES = (
     *("lint", "unit", "sanity", "install", "engine"),
     *("integration", "molecule", "platform", "monitoring", "cicd", "load"),
@@ -351,6 +354,27 @@ def engine_answers() -> bool:
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
+def use_engine() -> IO[str]:
+    """Hold a lock that says that this run uses the engine, until the file is closed.
+
+    Waits while another run stops the engine.
+    """
+    if not ENGINE_LOCK.exists():
+        ENGINE_LOCK.touch()
+    lock = ENGINE_LOCK.open()  # for reading: whoever made it, any user can
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
+
+
+def is_only_user(lock: IO[str]) -> bool:
+    """Whether no run of another checkout uses the engine. If so, none can begin to before the file is closed."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def stop_engine() -> None:
     """Stop the engine that the tests started."""
     if Path("/run/systemd/system").is_dir():
@@ -426,6 +450,7 @@ def main(chosen: Sequence[str]) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     chosen = chosen or STAGES
     needs_engine = bool(NEED_ENGINE.intersection(chosen))
+    lock = use_engine() if needs_engine or "engine" in chosen else None
     was_running = engine_answers()
     runner = Runner()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -444,8 +469,11 @@ def main(chosen: Sequence[str]) -> int:
         run_lane(runner, [monitoring, load], chosen)
     finally:
         runner.stop()
-        if "engine" in chosen and not was_running and engine_answers():
-            stop_engine()
+        if lock and not was_running and engine_answers():
+            if is_only_user(lock):
+                stop_engine()
+            else:
+                print("the engine that the tests started is left running: another checkout's tests use it")
     return 1 if summarize(runner, time.monotonic() - start) else 0
 
 
