@@ -243,8 +243,8 @@ def alone() -> Iterator[None]:
 
 
 def wanted_ports(checkout: str) -> tuple[int, int, int]:
-    """The ports for SSH, HTTP and HTTPS that a checkout tries first: below those that the kernel hands out."""
-    first = 20000 + 3 * (int(checkout, 16) % 4000)
+    """The ports for SSH, HTTP and HTTPS that a checkout tries first: below those that kernel and swarm hand out."""
+    first = 20000 + 3 * (int(checkout, 16) % 3000)
     return first, first + 1, first + 2
 
 
