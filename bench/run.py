@@ -32,6 +32,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from tests.images import MissingImageError, image
+
 PEERS = ROOT / "bench" / "peers"
 CACHE = ROOT / ".cache" / "bench"
 RESULTS = ROOT / "bench" / "results.md"
@@ -121,21 +124,6 @@ def changed(output: str) -> int:
 
 
 # --- the contenders
-def newest_images() -> dict[str, str]:
-    """The catalog's images on this machine: name -> newest reference."""
-    command = ["docker", "images", "--filter", "label=io.fungap.recipe", "--format", "{{.Repository}}:{{.Tag}}"]
-    found: dict[str, str] = {}
-    for line in subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines():
-        repository, _, tag = line.rpartition(":")
-        if repository.startswith("fungap/") and tag != "<none>":
-            found.setdefault(repository.removeprefix("fungap/"), line)
-    if missing := [name for name in IMAGES if name not in found]:
-        raise BenchError(
-            f"the engine has no image of {', '.join(missing)}: `ansible-playbook playbooks/images.yml` first"
-        )
-    return found
-
-
 class Own:
     """This collection, by an inventory of its own with any number of nodes."""
 
@@ -505,7 +493,7 @@ def main() -> int:
     arguments = parser.parse_args()
     wanted = arguments.only.split(",")
     try:
-        images = newest_images()
+        images = {name: image(name) for name in IMAGES}
         own = None if arguments.peers_only else Own()
         script, community = Script(images), Community(images)
         head = (
@@ -530,7 +518,7 @@ def main() -> int:
                 own.down()
         if arguments.fresh:
             parts.append(report_fresh(arguments.fresh))
-    except (BenchError, subprocess.SubprocessError) as error:
+    except (BenchError, MissingImageError, subprocess.SubprocessError) as error:
         say(f"failed: {error}")
         return 1
     arguments.output.write_text("\n\n".join(parts) + "\n")

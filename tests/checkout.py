@@ -24,7 +24,20 @@ SLOT = int(os.environ.get("FUNGAP_TEST_SLOT") or int(hashlib.sha256(bytes(ROOT))
 # what these need beside it.
 PLATFORMS = (
     *("app", "cluster", "docker_engine", "images", "jenkins", "monitoring", "preflight", "proxy", "registry", "reset"),
-    *("swarm_member", "swarm_node", "site", "killed", "load", "alerts", "cicd", "ci", "prune", "refused", "node"),
+    *(
+        "swarm_member",
+        "swarm_node",
+        "site",
+        "killed",
+        "load",
+        "alerts",
+        "cicd",
+        "ci",
+        "prune",
+        "refused",
+        "node",
+        "seed",
+    ),
 )
 PORTS = 5
 LOCK = Path(f"/run/lock/fungap-tests-{SLOT}.lock")

@@ -16,13 +16,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from . import checkout, evidence, timeline
-from .engine.service import engine_answers, stop_engine
+from .engine.service import engine_answers, stop_engine, use_engine
 from .quiet import Token
 from .steps import LOGS, TOLD
 from .waiting import SPEED, measured_slowness, wait_for
@@ -30,6 +30,8 @@ from .waiting import SPEED, measured_slowness, wait_for
 HERE = Path(__file__).resolve().parent
 # The folder in which the processes of one run meet; its name is in the environment.
 RUN = "FUNGAP_TEST_RUN"
+# These copy the storage of a registry.
+NEED_SEED = ("monitoring", "cicd", "load", "molecule/app", "molecule/proxy", "molecule/monitoring")
 NEED_ENGINE = ("integration", "molecule", "platform", "monitoring", "cicd", "load")
 # What mostly waits needs no token: it runs beside whatever needs a quiet machine.
 IDLE = ("monitoring",)
@@ -121,10 +123,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """What needs the engine waits until it is there with the images."""
     if stage_of(item) not in NEED_ENGINE or not any(stage_of(one) == "engine" for one in item.session.items):
         return
-    state = Path(os.environ[RUN], "engine")
-    wait_for("the engine with its images", state.exists, 1500)
-    if state.read_text() != "up":
-        pytest.fail("there is no engine, or its images could not be made", pytrace=False)
+    for what in ("engine", "seed") if group_of(item.nodeid) in NEED_SEED else ("engine",):
+        state = Path(os.environ[RUN], what)
+        wait_for(f"what stage engine brings up ({what})", state.exists, 1500)
+        if state.read_text() != "up":
+            pytest.fail("there is no engine, or its images could not be made", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -163,14 +166,16 @@ class Overseer:
         self.seconds: dict[str, float] = {}
         self.told: dict[str, list[str]] = {}
         self.engines = timeline.Engines()
-        self.engine_ran = engine_answers()
         self._open = ExitStack()
+        self._lock = threading.Lock()
+        self._engine: IO[str] | None = None
         if needs_engine(config.args):
             self._open.enter_context(checkout.claimed())
+            self._engine = self._open.enter_context(use_engine())
+        self.engine_ran = engine_answers()
         os.environ[RUN] = self._open.enter_context(tempfile.TemporaryDirectory(prefix="fungap-tests-"))
         os.environ[SPEED] = f"{max(1.0, measured_slowness()):.2f}"
         os.environ.update(checkout.molecule_environment())
-        self._lock = threading.Lock()
 
     def pytest_sessionstart(self) -> None:
         LOGS.mkdir(parents=True, exist_ok=True)
@@ -206,9 +211,8 @@ class Overseer:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self) -> Iterator[None]:
         self.engines.stop()
-        state = Path(os.environ[RUN], "engine")
-        if state.exists() and not self.engine_ran and engine_answers():
-            stop_engine()
+        if self._engine and not self.engine_ran and engine_answers():
+            stop_engine(self._engine)
         return (yield)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

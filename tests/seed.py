@@ -16,7 +16,7 @@ from pathlib import Path
 import docker
 import requests
 
-from . import checkout, timeline
+from . import checkout, images, timeline
 from .steps import ROOT
 from .waiting import wait_for
 
@@ -24,15 +24,19 @@ STORAGE = ROOT / ".cache" / "registry"
 NAME = checkout.name("seed")
 ADDRESS = f"127.0.0.1:{checkout.port('seed', 0)}"
 PUSHES_AT_ONCE = 2
+IMAGES = (
+    *("express-app", "proxy", "node", "registry"),
+    *("prometheus", "alertmanager", "node-exporter", "blackbox-exporter", "swarm-exporter"),
+)
 
 
-def make(images: dict[str, str]) -> None:
-    """Push images (name in the catalog -> reference ``fungap/<name>:<tag>``) into the storage, where they aren't yet."""
+def make() -> None:
+    """Push the images into the storage that it lacks."""
     engine = docker.from_env(timeout=600)
     STORAGE.mkdir(parents=True, exist_ok=True)
     remove()
     engine.containers.run(
-        images["registry"],
+        images.image("registry"),
         name=NAME,
         detach=True,
         volumes=[f"{STORAGE}:/var/lib/registry"],
@@ -41,7 +45,7 @@ def make(images: dict[str, str]) -> None:
     try:
         wait_for("the registry", lambda: requests.get(f"http://{ADDRESS}/v2/", timeout=5).status_code == 200, 30)
         with ThreadPoolExecutor(PUSHES_AT_ONCE) as pool:
-            list(pool.map(lambda one: _push(engine, *one), images.items()))
+            list(pool.map(lambda name: _push(engine, name, images.image(name)), IMAGES))
     finally:
         remove()
 

@@ -53,7 +53,7 @@ class ImageCatalog:
         self.engine = Engine(params["docker_socket"])
         self.entries = model.parse_catalog(params["catalog"])
         self.credentials = {one["registry"]: one for one in params["credentials"] or []}
-        self.authorities = _read_authorities(params["trusted_ca_files"])
+        self.authorities = read_authorities(params["trusted_ca_files"])
         self.contexts: Mapping[str, Mapping[str, str]] = params["contexts"] or {}
         self.targets: dict[str, planning.Target] = {}
         self.problems: dict[str, str] = {}  # name -> why it was left out
@@ -116,10 +116,9 @@ class ImageCatalog:
         return problems
 
     def _circumstances(self) -> planning.Circumstances:
-        trusted = hashlib.sha256(b"".join(self.authorities)).hexdigest() if self.authorities else ""
         return planning.Circumstances(
             contexts={name: context["sha256"] for name, context in self.contexts.items()},
-            trusted_ca=trusted,
+            trusted_ca=authorities_hash(self.authorities),
             archives=_find_archives(self.params["archive_dir"], self.entries),
             generation=self.params["generation"],
         )
@@ -440,7 +439,7 @@ def _authorities_context(base: str, authorities: Iterable[bytes]) -> io.BytesIO:
     return result
 
 
-def _read_authorities(paths: list[str] | None) -> list[bytes]:
+def read_authorities(paths: list[str] | None) -> list[bytes]:
     """The contents of the trusted certificates; every one that can't be read in one failure."""
     contents, problems = [], []
     for path in sorted(glob.glob(TRUSTED_CA_GLOB)) if paths is None else paths:
@@ -452,6 +451,11 @@ def _read_authorities(paths: list[str] | None) -> list[bytes]:
     if problems:
         raise PlatformError("trusted certificates can't be read: " + "; ".join(problems))
     return contents
+
+
+def authorities_hash(authorities: list[bytes]) -> str:
+    """The part of a recipe that trusted certificates are; "" for none."""
+    return hashlib.sha256(b"".join(authorities)).hexdigest() if authorities else ""
 
 
 def _find_archives(folder: str | None, names: Iterable[str]) -> dict[str, model.Archive]:

@@ -31,7 +31,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Host, Network, Node
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
-from .. import checkout
+from .. import checkout, images
 from ..java import need_programs
 from ..load.live import Live, our_settings, platform
 from ..steps import tell
@@ -226,7 +226,7 @@ class World:
         (trusted / "ca.crt").write_text(certificate)
         try:
             self.container(HUB_NAME, self.images["registry"], HUB, binds=[f"{self.folder}/hub:/etc/docker/registry:ro"])
-            self.outer.images.get(node_base(self.outer)).tag(BASE)
+            self.outer.images.get(images.image("nodejs")).tag(BASE)
             auth = {"username": USER, "password": self.secrets["registry"]}
             wait_for("the registry", lambda: "error" not in self.outer.images.push(BASE, auth_config=auth), 30)
             yield
@@ -389,14 +389,6 @@ def sshd(folder: Path) -> tuple[str, dict[str, str], list[str]]:
         subprocess.run(["dpkg-deb", "-x", file, unpacked], check=True)
     libraries = sorted({str(path.parent) for path in unpacked.rglob("libwrap.so.0")})
     return str(unpacked / "usr/sbin/sshd"), {**environment, "LD_LIBRARY_PATH": ":".join(libraries)}, undo
-
-
-def node_base(engine: docker.DockerClient) -> str:
-    """The newest of the images that the catalog's apps are built on."""
-    images = engine.images.list(filters={"label": "io.fungap.recipe", "reference": "fungap/nodejs"})
-    assert images, "there is no fungap/nodejs"
-    image = max(images, key=lambda one: str(one.attrs["Created"]))
-    return next(tag for tag in image.tags if tag.startswith("fungap/nodejs:"))
 
 
 def catalog_images(folder: Path, arguments: list[str]) -> dict[str, str]:

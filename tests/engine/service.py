@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import IO
 
 import docker
 
 from ..waiting import wait_for
+
+# One for all checkouts, as the engine is.
+LOCK = Path("/run/lock/fungap-tests-engine.lock")
 
 
 def engine_answers() -> bool:
@@ -19,7 +24,21 @@ def engine_answers() -> bool:
         return False
 
 
-def stop_engine() -> None:
+def use_engine() -> IO[str]:
+    """Hold a lock that says that this run uses the engine, until the file is closed. Waits while another one stops it."""
+    LOCK.touch(exist_ok=True)
+    lock = LOCK.open()
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
+
+
+def stop_engine(lock: IO[str]) -> None:
+    """Stop the engine that the tests started, unless a run of another checkout uses it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("the engine that the tests started is left running: another checkout's tests use it")
+        return
     if Path("/run/systemd/system").is_dir():
         subprocess.run(["systemctl", "stop", "docker.socket", "docker.service"], check=False)
         return

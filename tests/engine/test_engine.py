@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from .. import timeline
+from .. import seed, timeline
 from ..steps import run_step
 from .service import engine_answers
 
 PLAYBOOK = ("ansible-playbook", "-i", "inventories/local")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def say_so(run_dir: Path) -> Iterator[list[str]]:
-    """Tell all who wait whether the engine is there with the images."""
-    done: list[str] = []
-    yield done
-    (run_dir / "engine.new").write_text("up" if len(done) == 2 else "failed")
-    (run_dir / "engine.new").rename(run_dir / "engine")
+@contextmanager
+def told(file: Path) -> Iterator[None]:
+    """Tell all who wait how it went, as soon as it is known."""
+    unfinished = file.with_suffix(".new")
+    unfinished.write_text("failed")
+    try:
+        yield
+        unfinished.write_text("up")
+    finally:
+        unfinished.rename(file)
 
 
-def test_engine(say_so: list[str]) -> None:
-    if not engine_answers():
-        with timeline.playbook("engine.yml") as environment:
-            run_step("engine-engine", [*PLAYBOOK, "playbooks/engine.yml"], env=environment)
-    assert engine_answers()
-    say_so.append("engine")
+def test_engine_and_images(run_dir: Path) -> None:
+    with told(run_dir / "engine"):
+        if not engine_answers():
+            with timeline.playbook("engine.yml") as environment:
+                run_step("engine-engine", [*PLAYBOOK, "playbooks/engine.yml"], env=environment)
+        with timeline.playbook("images.yml") as environment:
+            run_step("engine-images", [*PLAYBOOK, "playbooks/images.yml"], env=environment, limit_seconds=1500)
 
 
-def test_images(say_so: list[str]) -> None:
-    with timeline.playbook("images.yml") as environment:
-        run_step("engine-images", [*PLAYBOOK, "playbooks/images.yml"], env=environment, limit_seconds=1500)
-    say_so.append("images")
+def test_registry_storage(run_dir: Path) -> None:
+    with told(run_dir / "seed"), timeline.span("pushes into the registry that others copy"):
+        seed.make()

@@ -23,6 +23,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Hos
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Node as ModelNode
 
 from .. import checkout
+from ..images import image
 from ..timeline import lane
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,14 +51,6 @@ def busybox() -> bytes:
     return busybox_program()
 
 
-def node_image() -> str:
-    """The catalog's newest node image on this machine (`make images` builds it)."""
-    images = docker.from_env().images.list(filters={"label": "io.fungap.recipe", "reference": "fungap/node"})
-    if not images:
-        pytest.fail("there is no fungap/node image on this machine: ansible-playbook playbooks/images.yml")
-    return str(max(images, key=lambda image: image.attrs["Created"]).tags[0])
-
-
 @dataclass(frozen=True)
 class Node:
     """One engine under test. ``socket`` as the modules see it, ``address`` on the test network."""
@@ -78,7 +71,7 @@ class Lab:
     def __init__(self) -> None:
         self.prefix = f"t{checkout.SLOT}-lab-{lane()}-{uuid.uuid4().hex[:4]}"
         self.outer = docker.from_env()
-        self.image = node_image()
+        self.image = image("node")
         self.run_dir = Path(tempfile.mkdtemp(prefix=self.prefix, dir="/run"))
         self.run_dir.chmod(0o700)
         self.nodes: dict[str, Node] = {}

@@ -13,6 +13,8 @@ import docker
 import pytest
 import yaml
 
+from ..images import image
+
 ROOT = Path(__file__).resolve().parents[2]
 RULES, TESTS, DOCS = "roles/monitoring/files/rules", "tests/rules", ROOT / "docs" / "monitoring.md"
 FILES = sorted(file.name for file in (ROOT / RULES).glob("*.yml"))
@@ -22,20 +24,12 @@ ALERTS = {rule["alert"]: rule for group in GROUPS for rule in group["rules"] if 
 ALWAYS = "Deadman"
 
 
-def newest_image() -> str:
-    """The newest Prometheus of the catalog on this machine (playbooks/images.yml makes it)."""
-    images = docker.from_env().images.list(filters={"label": "io.fungap.recipe", "reference": "fungap/prometheus"})
-    if not images:
-        pytest.fail("there is no image fungap/prometheus on this machine: ansible-playbook playbooks/images.yml")
-    return str(max(images, key=lambda image: image.attrs["Created"]).tags[0])
-
-
 def promtool(*arguments: str) -> str:
     """Run promtool on the rules and their tests, which lie to each other as in the checkout; what it says."""
     volumes = {str(ROOT / folder): {"bind": f"/checkout/{folder}", "mode": "ro"} for folder in (RULES, TESTS)}
     try:
         output: bytes = docker.from_env().containers.run(
-            newest_image(),
+            image("prometheus"),
             list(arguments),
             entrypoint="promtool",
             volumes=volumes,

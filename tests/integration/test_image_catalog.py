@@ -7,8 +7,10 @@ import datetime
 import gzip
 import ipaddress
 import json
+import re
 import shutil
 import subprocess
+import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -24,6 +26,8 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from ..images import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = f"im-{uuid.uuid4().hex[:6]}"
@@ -363,3 +367,37 @@ def test_pulls_with_the_networks_authorities_for_builds(
     finally:
         subprocess.run(["docker", "logout", registry.address], check=True)
         outer.images.remove(official["ref"], force=True)
+
+
+def test_the_tests_ask_for_the_images_that_a_run_makes(run_module: Run) -> None:
+    """tests/images.py computes the names that the module would give. Jenkins' base is a registry's to know."""
+    catalog = real_catalog()
+    names = [
+        name
+        for name, entry in catalog.items()
+        if entry.get("build", {}).get("base", "jenkins-base") != "jenkins-base" and not entry.get("internal")
+    ]
+    assert len(names) > 10
+    looked = run_module("image_catalog", {"catalog": catalog, "names": names}, check=True)
+    assert {name: one["image"] for name, one in looked["images"].items()} == {name: reference(name) for name in names}
+    assert {reference("base"), reference("nodejs")} < set(looked["tags"])
+
+
+def test_archives_are_of_the_checkouts_own_images(tmp_path: Path) -> None:
+    assert save_registry(tmp_path) == 1
+    with tarfile.open(tmp_path / "registry.tar") as archive:
+        (manifest,) = json.loads(archive.extractfile("manifest.json").read())  # type: ignore[union-attr]
+    assert manifest["RepoTags"] == [reference("registry")]
+    assert save_registry(tmp_path) == 0, "an archive that is right stays as it is"
+
+
+def save_registry(folder: Path) -> int:
+    """Run the playbook; the number of changes."""
+    variables = {"images_names": ["registry"], "images_save_dir": str(folder)}
+    command = ["ansible-playbook", "-i", "inventories/local", "playbooks/images.yml", "--tags", "images"]
+    done = subprocess.run(
+        [*command, "-e", json.dumps(variables)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (changes,) = re.findall(r"changed=(\d+)", done.stdout)
+    return int(changes)

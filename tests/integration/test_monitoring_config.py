@@ -15,6 +15,8 @@ import yaml
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render as render_compose
 
+from .. import images
+
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles" / "monitoring"
 SECRET = "not-to-be-seen"
@@ -122,9 +124,6 @@ def little(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
 def check(image: str, program: str, arguments: list[str], rendered: Rendered, directory: Path) -> str:
     """Run a program of the image over the files, which lie where the compose file puts them; return its output."""
     client = docker.from_env()
-    tags = [tag for found in client.images.list(f"fungap/{image}") for tag in found.tags]
-    if not tags:
-        pytest.fail(f"there is no image fungap/{image} on this machine: ansible-playbook playbooks/images.yml")
     binds = []
     for service in rendered.compose["services"].values():
         for reference in service.get("configs", []):
@@ -135,7 +134,7 @@ def check(image: str, program: str, arguments: list[str], rendered: Rendered, di
         (directory / name).write_text(SECRET)
         binds.append(f"{directory / name}:/run/secrets/{name}:ro")
     output: bytes = client.containers.run(
-        tags[0],
+        images.image(image),
         arguments,
         entrypoint=program,
         volumes=sorted(set(binds)),

@@ -28,6 +28,7 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
+from ..images import image
 from ..waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,14 +61,6 @@ server.on('upgrade', (request, socket) => {
 process.on('SIGTERM', () => process.exit(0));
 server.listen(3000);
 """
-
-
-def newest_image(repository: str) -> str:
-    """The newest local image of the catalog."""
-    tags = [tag for image in docker.from_env().images.list(repository) for tag in image.tags]
-    if not tags:
-        pytest.fail(f"there is no image {repository}: run the images role first")
-    return tags[0]
 
 
 def render(directory: Path, variables: dict[str, Any]) -> None:
@@ -134,8 +127,8 @@ class Site:
         self.client = docker.from_env()
         self.network = self.client.networks.create(self.prefix, driver="bridge")
         self.containers: list[Any] = []
-        self.proxy_image = os.environ.get("FUNGAP_TEST_PROXY_IMAGE") or newest_image("fungap/proxy")
-        self.backend_image = os.environ.get("FUNGAP_TEST_BACKEND_IMAGE") or newest_image("fungap/nodejs")
+        self.proxy_image = os.environ.get("FUNGAP_TEST_PROXY_IMAGE") or image("proxy")
+        self.backend_image = os.environ.get("FUNGAP_TEST_BACKEND_IMAGE") or image("nodejs")
         ca_key, key = pki.new_key(), pki.new_key()
         ca = pki.KeyPair(pki.make_ca("proxy test CA", ca_key, NOW), ca_key)
         (directory / "ca.crt").write_text(ca.certificate)
@@ -177,9 +170,7 @@ class Site:
     def silent(self, name: str, *aliases: str) -> Any:
         """What answers nothing, as a replica whose node has lost its power."""
         command = ["sh", "-c", "iptables -A INPUT -j DROP || iptables-legacy -A INPUT -j DROP; exec sleep 600"]
-        return self._run(
-            newest_image("fungap/node"), command, name, list(aliases), entrypoint=[], cap_add=["NET_ADMIN"]
-        )
+        return self._run(image("node"), command, name, list(aliases), entrypoint=[], cap_add=["NET_ADMIN"])
 
     def _run(self, image: str, command: list[str], name: str, aliases: list[str], **options: Any) -> Any:
         container = self.client.containers.create(

@@ -29,6 +29,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.image_catalog import 
 from ansible_collections.fungap.swarm.plugins.module_utils.registry_prune import RegistryPrune
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
+from ..images import image
 from .conftest import ROOT, Lab
 from .test_swarm_stack import Swarm, _image
 
@@ -64,12 +65,11 @@ class RegistryUnderTest:
 
     def converge(self) -> int:
         """Run the role; the number of changes."""
-        images = self.lab.outer.images.list(filters={"label": "io.fungap.recipe", "reference": "fungap/registry"})
         variables = {
             "ansible_python_interpreter": "{{ ansible_playbook_python }}",
             "platform_name": self.lab.prefix,
             "platform_config_dir": str(self.folder),
-            "registry_image": max(images, key=lambda image: image.attrs["Created"]).tags[0],
+            "registry_image": image("registry"),
             "registry_address": self.address,
             "registry_ip": self.ip,
             "registry_network": self.lab.prefix,

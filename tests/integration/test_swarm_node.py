@@ -11,7 +11,8 @@ from typing import Any
 import docker
 import pytest
 
-from .conftest import NODE_INIT, node_image
+from ..images import image
+from .conftest import NODE_INIT
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def args() -> Iterator[dict[str, Any]]:
     name = f"node-{uuid.uuid4().hex[:6]}"
     yield {
         "platform": name,
-        "image": node_image(),
+        "image": image("node"),
         "subnet": "172.28.77.0/24",
         "mtu": 1400,
         "run_dir": f"/run/{name}",

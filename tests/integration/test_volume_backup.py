@@ -19,6 +19,7 @@ from typing import Any
 import docker
 import pytest
 
+from tests.images import image
 from tests.waiting import wait_for
 
 RunModule = Callable[..., dict[str, Any]]
@@ -37,10 +38,7 @@ class Home:
         self.client = docker.from_env()
         self.name = f"lab-{uuid.uuid4().hex[:6]}"
         self.volume = f"{self.name}-home"
-        base = self.client.images.list(filters={"label": "io.fungap.recipe", "reference": "fungap/base"})
-        if not base:
-            pytest.fail("there is no fungap/base image on this machine: ansible-playbook playbooks/images.yml")
-        self.images = {version: self._image(base[0].tags[0], version) for version in ("1.0", "2.0")}
+        self.images = {version: self._image(image("base"), version) for version in ("1.0", "2.0")}
 
     def _image(self, base: str, version: str) -> str:
         context = io.BytesIO()

@@ -29,7 +29,7 @@ from typing import IO, Any
 
 import docker
 
-from .. import checkout, timeline
+from .. import checkout, seed, timeline
 from ..steps import tell
 from ..waiting import wait_for
 from .client import table
@@ -61,6 +61,8 @@ class Settings:
     factor: float = 1.0
     # Whether the last worker gets a disk that can be filled, and is empty after a restart.
     has_small_disk: bool = False
+    # Whether its registry starts with the catalog's images, instead of being pushed each.
+    has_seed: bool = True
     # Whether the tests bring it up and take it away.
     is_ours: bool = True
 
@@ -217,6 +219,8 @@ class Live:
         if self.where.is_ours:
             if self.where.has_small_disk:
                 self._give_small_disk(self.workers[-1])
+            if self.where.has_seed:
+                seed.plant(self.where.name)
             self.play("site.yml")
         self.settle(self.base["replicas"])
 

@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from .. import checkout
+from .. import checkout, images
 from ..java import libraries, need_programs
 from ..load.live import Live
 from ..steps import tell
@@ -37,8 +37,7 @@ CMD ["mariadbd", "--user=mysql", "--bind-address=0.0.0.0", "--init-file=/init.sq
 @pytest.fixture
 def server(live: Live) -> Iterator[Any]:
     """MariaDB on the platform's bridge: outside the swarm, within its reach."""
-    images = live.outer.images.list(filters={"label": "io.fungap.recipe", "reference": "fungap/base"})
-    text = SERVER.replace("BASE", images[0].id, 1)
+    text = SERVER.replace("BASE", images.image("base"), 1)
     image, _ = live.outer.images.build(fileobj=io.BytesIO(text.encode()), rm=True, tag=f"{DATABASE}:test")
     network = {live.where.name: live.outer.api.create_endpoint_config(ipv4_address=ADDRESS)}
     container = live.outer.containers.create(

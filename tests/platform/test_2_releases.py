@@ -13,12 +13,17 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import docker
 import pytest
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.pki import htpasswd_line
+<<<<<<< HEAD:tests/platform/test_2_releases.py
+=======
+from tests import images
+from tests.waiting import wait_for
+>>>>>>> vm-isolation:molecule/platform/tests/test_2_releases.py
 
+from .. import images
 from ..load.live import Run
 from ..waiting import wait_for
 from .conftest import HOST, INVENTORY, Platform
@@ -82,7 +87,7 @@ def hub(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         ports={f"{port}/tcp": ("127.0.0.1", int(port))},
     )
     try:
-        app = newest(outer, "fungap/express-app")
+        app = images.image("express-app")
         auth = {"username": USER, "password": PASSWORD}
         for tag, dockerfile in {
             "2": f"FROM {app}\nENV APP_VERSION=2.0.0\n",
@@ -97,11 +102,6 @@ def hub(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield address
     finally:
         container.remove(force=True, v=True)
-
-
-def newest(outer: docker.DockerClient, name: str) -> str:
-    images = outer.images.list(filters={"label": "io.fungap.recipe", "reference": name})
-    return str(max(images, key=lambda image: image.attrs["Created"]).tags[0])
 
 
 class Operator:

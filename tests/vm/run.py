@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The platform on a real Debian machine, from nothing, over SSH: systemd, cgroup v2, IPVS, privileged nodes, a reboot.
 
-Images are carried in as archives of the local catalog (built first where they are missing). Asserts only what is
+Images are carried in as archives of this checkout's catalog (built first where they are missing). Asserts only what is
 visible from outside: HTTPS answers, node lists, a reachable port, files' sums. The last good result goes to
 docs/vm-test.md.
 
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from vm import CACHE, IMAGES_DIR, ROOT, USER, Vm, VmError, say, wait_for
+from vm import CACHE, IMAGES_DIR, ROOT, Vm, VmError, alone, say, wait_for
 
 IMAGES = ("node", "registry", "proxy", "express-app")
 RESULT = ROOT / "docs" / "vm-test.md"
@@ -73,34 +73,20 @@ def tool(name: str) -> str:
 
 
 # --- images
-def newest_images() -> dict[str, str]:
-    """The catalog's images on this machine's engine: name -> newest reference."""
-    command = ["docker", "images", "--filter", "label=io.fungap.recipe", "--format", "{{.Repository}}:{{.Tag}}"]
-    found: dict[str, str] = {}
-    for line in subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines():
-        repository, _, tag = line.rpartition(":")
-        if repository.startswith("fungap/") and tag != "<none>":
-            found.setdefault(repository.removeprefix("fungap/"), line)
-    return found
-
-
 def save_images() -> Path:
-    """A folder with <name>.tar of every image, saved anew only where the image is another."""
-    images = newest_images()
-    if missing := [name for name in IMAGES if name not in images]:
-        say(f"building images first: {', '.join(missing)}")
-        command = [tool("ansible-playbook"), "-i", str(ROOT / "inventories/local"), str(ROOT / "playbooks/images.yml")]
-        subprocess.run(command, cwd=ROOT, check=True, timeout=1200)
-        images = newest_images()
-    expect(
-        all(name in images for name in IMAGES), f"the engine has no image of {[n for n in IMAGES if n not in images]}"
-    )
+    """A folder with <name>.tar of each image, as this checkout's catalog makes it; done anew only where needed."""
     ARCHIVES.mkdir(parents=True, exist_ok=True)
-    for name in IMAGES:
-        archive, stamp = ARCHIVES / f"{name}.tar", CACHE / f"{name}.saved"
-        if not (archive.exists() and stamp.exists() and stamp.read_text() == images[name]):
-            subprocess.run(["docker", "save", "--output", str(archive), images[name]], check=True, timeout=600)
-            stamp.write_text(images[name])
+    variables = {
+        "images_names": IMAGES,
+        "images_source": "build",
+        "images_missing": "fail",
+        "images_save_dir": str(ARCHIVES),
+    }
+    command = [tool("ansible-playbook"), "-i", str(ROOT / "inventories/local"), str(ROOT / "playbooks/images.yml")]
+    # Not the engine: it is there, and other checkouts use it.
+    command += ["--tags", "images", "--extra-vars", json.dumps(variables)]
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=1800, stdout=sys.stderr)
     return ARCHIVES
 
 
@@ -133,7 +119,7 @@ class Platform:
         LOGS.mkdir(parents=True, exist_ok=True)
         path = LOGS / f"{log}.log"
         extra = {
-            "ansible_user": USER,
+            **self.vm.ansible_variables(),
             "images_source": "archive",
             "images_archive_dir": IMAGES_DIR,
             "platform_secrets_dir": str(self.secrets),
@@ -379,18 +365,19 @@ def main() -> int:
     steps = Steps()
     try:
         expect(arguments.inventory.exists(), f"there is no inventory {arguments.inventory}")
-        if arguments.resume:
-            vm = Vm.running()
-        else:
-            with steps.step("images saved on this machine"):
-                archives = save_images()
-            with steps.step("a fresh machine booted, SSH answers"):
-                vm = Vm.boot(images=archives)
-        try:
-            facts = test(vm, steps, arguments.inventory.resolve(), resumed=arguments.resume)
-        finally:
-            if not arguments.keep:
-                vm.poweroff()
+        with alone():
+            if arguments.resume:
+                vm = Vm.running()
+            else:
+                with steps.step("images saved on this machine"):
+                    archives = save_images()
+                with steps.step("a fresh machine booted, SSH answers"):
+                    vm = Vm.boot(images=archives)
+            try:
+                facts = test(vm, steps, arguments.inventory.resolve(), resumed=arguments.resume)
+            finally:
+                if not arguments.keep:
+                    vm.poweroff()
     except (VmError, subprocess.SubprocessError, LookupError, OSError) as error:
         say(f"failed: {type(error).__name__}: {error}")
         print(table(steps))

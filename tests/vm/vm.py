@@ -3,7 +3,8 @@
 
 The disk is built from the distribution's packages and cached by its recipe; each machine runs on a copy of its own,
 with a user key and a host key made for it (handed over as systemd credentials): nothing is trusted on first use and
-nothing secret lies in the cache.
+nothing secret lies in the cache. A checkout has one machine, apart from those of other checkouts: its files are in
+.cache/vm, its ports follow from the checkout's path, and others are taken if these are in use.
 
     vm.py build                      the cached disk, made if missing
     vm.py boot [--images DIR]        a fresh machine in the background; prints how to reach it
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import fcntl
 import hashlib
 import json
 import os
@@ -27,13 +29,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "vm"
+# In names that this machine has only once.
+CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
 USER = "admin"
 HOSTNAME = "vm1"
 # Where a disk of images that was handed to `boot` shows up in the machine.
@@ -219,16 +224,42 @@ def build() -> Base:
     return base
 
 
-def free_port(wanted: int) -> int:
-    """The wanted port of 127.0.0.1, or any free one."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise VmError("no free port on 127.0.0.1")
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep other runs away from this checkout's machine and disks; VmError if one is at work."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("a+") as lock:
+        lock.seek(0)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise VmError(
+                f"process {lock.read()} uses this checkout's machine: wait for its end, or use another checkout"
+            ) from None
+        lock.truncate()
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def wanted_ports(checkout: str) -> tuple[int, int, int]:
+    """The ports for SSH, HTTP and HTTPS that a checkout tries first: below those that kernel and swarm hand out."""
+    first = 20000 + 3 * (int(checkout, 16) % 3000)
+    return first, first + 1, first + 2
+
+
+def free_ports(wanted: Sequence[int]) -> list[int]:
+    """A free port of 127.0.0.1 for each of the wanted ones: that one, or any other."""
+    with ExitStack() as probes:
+        return [_free_port(probes.enter_context(socket.socket()), port) for port in wanted]
+
+
+def _free_port(probe: socket.socket, wanted: int) -> int:
+    try:
+        probe.bind(("127.0.0.1", wanted))
+    except OSError:
+        probe.bind(("127.0.0.1", 0))
+    return int(probe.getsockname()[1])
 
 
 def wait_for(what: str, done: Callable[[], bool], *, deadline_seconds: float, every_seconds: float = 2.0) -> float:
@@ -270,14 +301,17 @@ class Vm:
             cls._end_stale(folder)
             shutil.rmtree(folder)
         folder.mkdir(parents=True, mode=0o700)
-        vm = cls(folder, free_port(2222), free_port(8080), free_port(8443))
-        run(["cp", "--sparse=always", str(base.disk), str(vm.disk)], timeout=300, what="copying the disk")
-        vm._make_keys()
-        (folder / "vm.json").write_text(json.dumps({**asdict(vm), "folder": str(folder)}))
-        drives = [f"file={vm.disk},if=virtio,format=raw,cache=unsafe"]
+        disk = folder / "disk.img"
+        run(["cp", "--sparse=always", str(base.disk), str(disk)], timeout=300, what="copying the disk")
+        drives = [f"file={disk},if=virtio,format=raw,cache=unsafe"]
         if images is not None:
             image_disk(images, folder / "images.img")
             drives.append(f"file={folder / 'images.img'},if=virtio,format=raw,cache=unsafe,readonly=on")
+        # Just before QEMU takes them: copying takes long enough for others to take a port.
+        vm = cls(folder, *free_ports(wanted_ports(CHECKOUT)))
+        vm._make_keys()
+        vm._write_ssh_config()
+        (folder / "vm.json").write_text(json.dumps({**asdict(vm), "folder": str(folder)}))
         forwards = "".join(
             f",hostfwd=tcp:127.0.0.1:{outer}-:{inner}"
             for outer, inner in ((vm.ssh_port, 22), (vm.http_port, 80), (vm.https_port, 443))
@@ -285,7 +319,7 @@ class Vm:
         command = [
             "qemu-system-x86_64",
             "-name",
-            "fungap-vm",
+            f"fungap-vm-{CHECKOUT}",
             "-machine",
             "q35",
             "-accel",
@@ -398,8 +432,12 @@ class Vm:
         ).split()
         return state[0] if len(state) == 2 and state[1] in ("running", "degraded") else ""
 
+    def ansible_variables(self) -> dict[str, str | int]:
+        """What makes Ansible reach this machine, whatever address, port and user the inventory has."""
+        return {"ansible_host": "127.0.0.1", "ansible_port": self.ssh_port, "ansible_user": USER}
+
     def ansible_environment(self) -> dict[str, str]:
-        """What makes Ansible reach this machine under any name, whatever address the inventory has."""
+        """What makes Ansible use this machine's keys, under any name."""
         return {
             "ANSIBLE_SSH_COMMON_ARGS": f"-F {shlex.quote(str(self.ssh_config))}",
             "ANSIBLE_HOST_KEY_CHECKING": "true",
@@ -430,7 +468,7 @@ class Vm:
         )
 
     def _make_keys(self) -> None:
-        """Keys of this machine alone, credentials that place them at boot, the ssh configuration for them."""
+        """Keys of this machine alone, and credentials that place them at boot."""
         for key in ("user_key", "host_key"):
             run(
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key, "-f", str(self.folder / key)],
@@ -450,6 +488,8 @@ class Vm:
         credentials.write_text(
             "io.systemd.credential.binary:tmpfiles.extra=" + base64.b64encode(tmpfiles.encode()).decode()
         )
+
+    def _write_ssh_config(self) -> None:
         host_key = (self.folder / "host_key.pub").read_text().split()[:2]
         (self.folder / "known_hosts").write_text(f"{HOSTNAME} {' '.join(host_key)}\n")
         options = {
@@ -520,21 +560,21 @@ def main() -> int:
     verbs.add_parser("poweroff")
     arguments = parser.parse_args()
     try:
-        if arguments.verb == "build":
-            print(build().folder)
-        elif arguments.verb == "boot":
-            vm = Vm.boot(images=arguments.images)
-            print(
-                f"ssh -F {vm.ssh_config} {HOSTNAME}\nhttp://127.0.0.1:{vm.http_port}\nhttps://127.0.0.1:{vm.https_port}"
-            )
-        elif arguments.verb == "ssh":
+        if arguments.verb == "ssh":
             return subprocess.run(
                 ["ssh", "-F", str(Vm.running().ssh_config), HOSTNAME, *arguments.command], check=False
             ).returncode
-        elif arguments.verb == "reboot":
-            print(f"{Vm.running().reboot():.0f} s")
-        else:
-            Vm.running().poweroff()
+        with alone():
+            if arguments.verb == "build":
+                print(build().folder)
+            elif arguments.verb == "boot":
+                vm = Vm.boot(images=arguments.images)
+                print(f"ssh -F {vm.ssh_config} {HOSTNAME}")
+                print(f"http://127.0.0.1:{vm.http_port}\nhttps://127.0.0.1:{vm.https_port}")
+            elif arguments.verb == "reboot":
+                print(f"{Vm.running().reboot():.0f} s")
+            else:
+                Vm.running().poweroff()
     except VmError as error:
         say(str(error))
         return 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests import checkout
+from tests import checkout, images
 
 PLATFORM = checkout.name("images")
 
@@ -18,15 +18,9 @@ Start = Callable[..., str]
 
 
 @pytest.fixture
-def image(host: Any) -> Callable[[str], str]:
-    """The newest image of a name."""
-
-    def newest(name: str) -> str:
-        return str(
-            host.check_output(f"docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' fungap/{name} | head -1")
-        )
-
-    return newest
+def image() -> Callable[[str], str]:
+    """This checkout's image of a name."""
+    return images.image
 
 
 @pytest.fixture
