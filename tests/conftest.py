@@ -78,7 +78,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (rank(group_of(item.nodeid)), group_of(item.nodeid)))
 
 
-class Groups(LoadScopeScheduling):
+class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist carries no types
     """Gives each process a group at a time, in the order of the tests."""
 
     def _split_scope(self, nodeid: str) -> str:
@@ -188,7 +188,7 @@ class Overseer:
             self._say(f"{test}: FAILED after {self.seconds[test]:.1f} s\n{report.longreprtext[-6000:]}")
         if report.when != "teardown":
             return
-        properties = dict(report.user_properties)
+        properties: dict[str, Any] = dict(report.user_properties)
         self.told.setdefault(test.partition("/")[0], []).extend(properties.get("told", ()))
         if "timeline" not in properties:
             return

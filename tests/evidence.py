@@ -26,12 +26,9 @@ Unreachable = (OSError, docker.errors.DockerException)
 def left_by(prefixes: Iterable[str]) -> list[str]:
     """Containers, volumes and networks of this machine whose names begin so."""
     wanted, engine = tuple(prefixes), docker.from_env()
-    objects = [
-        *engine.containers.list(all=True, ignore_removed=True),
-        *engine.volumes.list(),
-        *engine.networks.list(),
-    ]
-    return [item.name for item in objects if item.name.startswith(wanted)]
+    names = [str(one.name) for one in engine.containers.list(all=True, ignore_removed=True)]
+    names += [str(one.name) for one in engine.volumes.list()] + [str(one.name) for one in engine.networks.list()]
+    return [name for name in names if name.startswith(wanted)]
 
 
 def collect(test: str, prefixes: Iterable[str]) -> Path:

@@ -25,7 +25,7 @@ def engine_answers() -> bool:
 
 
 def use_engine() -> IO[str]:
-    """Hold a lock that says that this run uses the engine, until the file is closed. Waits while another one stops it."""
+    """Hold a lock that says that this run uses the engine, until it is closed. Waits while another run stops it."""
     LOCK.touch(exist_ok=True)
     lock = LOCK.open()
     fcntl.flock(lock, fcntl.LOCK_SH)
@@ -39,6 +39,10 @@ def stop_engine(lock: IO[str]) -> None:
     except BlockingIOError:
         print("the engine that the tests started is left running: another checkout's tests use it")
         return
+    _stop()
+
+
+def _stop() -> None:
     if Path("/run/systemd/system").is_dir():
         subprocess.run(["systemctl", "stop", "docker.socket", "docker.service"], check=False)
         return

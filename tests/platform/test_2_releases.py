@@ -17,11 +17,6 @@ import pytest
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.pki import htpasswd_line
-<<<<<<< HEAD:tests/platform/test_2_releases.py
-=======
-from tests import images
-from tests.waiting import wait_for
->>>>>>> vm-isolation:molecule/platform/tests/test_2_releases.py
 
 from .. import images
 from ..load.live import Run
