@@ -25,6 +25,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Nod
 from .. import checkout
 from ..images import image
 from ..timeline import lane
+from ..warm_ansible import WarmAnsible
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE_INIT = (ROOT / "roles" / "swarm_node" / "files" / "node-init").read_text()
@@ -173,7 +174,15 @@ def shared_engines() -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def run_module() -> Callable[..., dict[str, Any]]:
+def ansible() -> Iterator[WarmAnsible]:
+    path = f"{ROOT}/.venv/bin:{os.environ['PATH']}"
+    ansible = WarmAnsible({"PATH": path, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"})
+    yield ansible
+    ansible.close()
+
+
+@pytest.fixture(scope="session")
+def run_module(ansible: WarmAnsible) -> Callable[..., dict[str, Any]]:
     """Run one task of this collection on this machine as Ansible would; return the task's result, failed or not."""
 
     def run(name: str, args: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
@@ -186,28 +195,17 @@ def run_module() -> Callable[..., dict[str, Any]]:
                 "tasks": [{"fungap.swarm." + name: args, "register": "result", "ignore_errors": True}],
             }
         ]
-        environment = {
-            **os.environ,
-            "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        }
         with tempfile.NamedTemporaryFile("w", suffix=".yml") as playbook:
             json.dump(play, playbook)
             playbook.flush()
-            done = subprocess.run(
-                ["ansible-playbook", "-i", "localhost,", "--diff", playbook.name, *(["--check"] if check else [])],
-                cwd=ROOT,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            options = ["--diff", *(["--check"] if check else [])]
+            done = ansible.run("-i", "localhost,", *options, playbook.name)
         try:
             # A rollout's progress is told before the callback writes its JSON.
-            report = done.stdout[done.stdout.index("{\n") :]
-            task = json.loads(report)["plays"][0]["tasks"][0]
+            report, _ = json.JSONDecoder().raw_decode(done.output[done.output.index("{\n") :])
+            task = report["plays"][0]["tasks"][0]
         except (ValueError, LookupError):
-            raise AssertionError(f"ansible-playbook failed:\n{done.stdout}\n{done.stderr}") from None
+            raise AssertionError(f"ansible-playbook failed:\n{done.output}") from None
         result: dict[str, Any] = task["hosts"]["localhost"]
         return result
 

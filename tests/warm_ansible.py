@@ -1,0 +1,126 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""ansible-playbook for tests that start it a hundred times: the same program, whose code is loaded once.
+
+A server imports Ansible and forks a process for each call, which runs ``ansible-playbook`` from its command line on, as
+its own program would. What that saves is half of a short run: Ansible's imports, and the packing of each module, which
+Ansible keeps for as long as one process of its lives.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+END_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Done:
+    """A call that has ended. ``code``: as a shell says it; -9 if it was killed. ``output``: both of its streams."""
+
+    code: int
+    output: str
+
+
+class WarmAnsible:
+    """The server's client. Several threads can use it at once. ``environment``: of all calls."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="warm-ansible-")
+        self._address = f"{self._folder.name}/socket"
+        log = Path(self._folder.name, "log")
+        with log.open("wb") as output:
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "tests.warm_ansible", self._address],
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+            )
+        assert self._server.stdout
+        if not self._server.stdout.readline():
+            raise RuntimeError(log.read_text())
+
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Done:
+        """Run ``ansible-playbook`` with arguments, in the checkout."""
+        call = json.dumps({"arguments": arguments, "environment": environment or {}}).encode()
+        with socket.socket(socket.AF_UNIX) as connection, tempfile.TemporaryFile() as output:
+            connection.connect(self._address)
+            socket.send_fds(connection, [len(call).to_bytes(4, "big")], [output.fileno()])
+            connection.sendall(call)
+            code = int(connection.recv(16) or b"-9")
+            output.seek(0)
+            return Done(code, output.read().decode(errors="replace"))
+
+    def close(self) -> None:
+        """End the server with all that it runs, and remove the folder in which Ansible keeps its packed modules."""
+        assert self._server.stdin
+        self._server.stdin.close()
+        self._server.wait(END_SECONDS)
+        self._folder.cleanup()
+
+
+def serve(address: str) -> None:
+    """Answer calls until standard input is closed."""
+    from ansible.cli.playbook import PlaybookCLI
+
+    running: set[int] = set()
+    with socket.socket(socket.AF_UNIX) as server, selectors.DefaultSelector() as waiting:
+        server.bind(address)
+        server.listen(16)
+        waiting.register(server, selectors.EVENT_READ)
+        waiting.register(sys.stdin, selectors.EVENT_READ)
+        print("ready", flush=True)
+        while sys.stdin not in [key.fileobj for key, _ in waiting.select()]:
+            connection, _ = server.accept()
+            running = {pid for pid in running if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+            if (child := os.fork()) == 0:
+                server.close()
+                _answer(connection, PlaybookCLI)
+            running.add(child)
+            connection.close()
+    for pid in running:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _answer(connection: socket.socket, cli: Any) -> None:
+    """One call, in a process of its own, which ends here."""
+    code = 250
+    try:
+        os.setsid()
+        size, (output,), *_ = socket.recv_fds(connection, 4, 1)
+        call = json.loads(connection.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))
+        arguments: Sequence[str] = call["arguments"]
+        os.environ.update(call["environment"])
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        try:
+            cli.cli_executor(["ansible-playbook", *arguments])
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        connection.sendall(str(code).encode())
+        # Not by sys.exit: that would run what the server has registered for its own end.
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
