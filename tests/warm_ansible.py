@@ -9,6 +9,7 @@ Ansible keeps for as long as one process of its lives.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import selectors
@@ -20,6 +21,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,16 @@ class WarmAnsible:
         self._server.stdin.close()
         self._server.wait(END_SECONDS)
         self._folder.cleanup()
+
+
+@cache
+def ansible_playbook(stdout_callback: str = "default") -> WarmAnsible:
+    """This process' own server, with plain output. It ends with the process."""
+    path = f"{ROOT}/.venv/bin:{os.environ['PATH']}"
+    settings = {"PATH": path, "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_STDOUT_CALLBACK": stdout_callback}
+    server = WarmAnsible(settings)
+    atexit.register(server.close)
+    return server
 
 
 def serve(address: str) -> None:

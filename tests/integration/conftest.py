@@ -25,7 +25,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Nod
 from .. import checkout
 from ..images import image
 from ..timeline import lane
-from ..warm_ansible import WarmAnsible
+from ..warm_ansible import ansible_playbook
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE_INIT = (ROOT / "roles" / "swarm_node" / "files" / "node-init").read_text()
@@ -174,15 +174,7 @@ def shared_engines() -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def ansible() -> Iterator[WarmAnsible]:
-    path = f"{ROOT}/.venv/bin:{os.environ['PATH']}"
-    ansible = WarmAnsible({"PATH": path, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"})
-    yield ansible
-    ansible.close()
-
-
-@pytest.fixture(scope="session")
-def run_module(ansible: WarmAnsible) -> Callable[..., dict[str, Any]]:
+def run_module() -> Callable[..., dict[str, Any]]:
     """Run one task of this collection on this machine as Ansible would; return the task's result, failed or not."""
 
     def run(name: str, args: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
@@ -199,7 +191,7 @@ def run_module(ansible: WarmAnsible) -> Callable[..., dict[str, Any]]:
             json.dump(play, playbook)
             playbook.flush()
             options = ["--diff", *(["--check"] if check else [])]
-            done = ansible.run("-i", "localhost,", *options, playbook.name)
+            done = ansible_playbook("ansible.posix.json").run("-i", "localhost,", *options, playbook.name)
         try:
             # A rollout's progress is told before the callback writes its JSON.
             report, _ = json.JSONDecoder().raw_decode(done.output[done.output.index("{\n") :])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import ROOT, Lab
+from ..warm_ansible import ansible_playbook
+from .conftest import Lab
 from .test_env_volume import Swarm, events, run_in, volumes, wait_for
 
 HEALTH = ["CMD", "/bin/busybox", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:3000/"]
@@ -52,17 +51,10 @@ def converge(swarm: Swarm, tmp_path: Path) -> Converge:
         }
         play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables}
         (tmp_path / "play.yml").write_text(json.dumps([{**play, "roles": ["fungap.swarm.app"]}]))
-        done = subprocess.run(
-            ["ansible-playbook", "-i", "localhost,", "--diff", str(tmp_path / "play.yml")],
-            cwd=ROOT,
-            env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "hunter" not in done.stdout + done.stderr
-        assert done.returncode == 0, done.stdout + done.stderr
-        recap = next(line for line in done.stdout.splitlines() if line.startswith("localhost ") and "ok=" in line)
+        done = ansible_playbook().run("-i", "localhost,", "--diff", str(tmp_path / "play.yml"))
+        assert "hunter" not in done.output
+        assert done.code == 0, done.output
+        recap = next(line for line in done.output.splitlines() if line.startswith("localhost ") and "ok=" in line)
         return {key: int(value) for key, value in (word.split("=") for word in recap.split() if "=" in word)}
 
     return run

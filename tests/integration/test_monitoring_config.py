@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import yaml
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render as render_compose
 
 from .. import images
+from ..warm_ansible import ansible_playbook
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles" / "monitoring"
@@ -96,16 +95,9 @@ def render(directory: Path, variables: dict[str, Any], *, own_ca: bool = True) -
             }
         )
     )
-    command = ["ansible-playbook", "-i", "localhost,", "-c", "local", f"-e@{directory}/variables.json"]
-    done = subprocess.run(
-        [*command, f"{directory}/play.yml"],
-        cwd=ROOT,
-        env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    options = ["-i", "localhost,", "-c", "local", f"-e@{directory}/variables.json"]
+    done = ansible_playbook().run(*options, f"{directory}/play.yml")
+    assert done.code == 0, done.output
     text, configs, contents = (json.loads((directory / f"{name}.json").read_text()) for name in wanted)
     return Rendered(render_compose("monitoring", text, configs, contents).compose, configs, contents)
 

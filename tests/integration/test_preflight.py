@@ -18,6 +18,8 @@ import docker
 import pytest
 import yaml
 
+from ..warm_ansible import ansible_playbook
+
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "pf-refused"
 SECONDS_MAX = 30  # two or three on an idle machine
@@ -86,15 +88,8 @@ class Inventory:
 
     def play(self, playbook: Path, *arguments: str) -> Run:
         begin = time.monotonic()
-        done = subprocess.run(
-            ["ansible-playbook", "-i", str(self.folder), str(playbook), *arguments],
-            cwd=ROOT,
-            env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "NO_COLOR": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return Run(done.returncode, done.stdout + done.stderr, time.monotonic() - begin)
+        done = ansible_playbook().run("-i", str(self.folder), str(playbook), *arguments)
+        return Run(done.code, done.output, time.monotonic() - begin)
 
 
 @pytest.fixture

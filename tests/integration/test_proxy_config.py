@@ -10,7 +10,6 @@ import os
 import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 import uuid
@@ -30,6 +29,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
 from ..images import image
 from ..waiting import wait_for
+from ..warm_ansible import ansible_playbook
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime.datetime.now(datetime.timezone.utc)
@@ -88,23 +88,9 @@ def render(directory: Path, variables: dict[str, Any]) -> None:
     }
     (directory / "play.yml").write_text(json.dumps([play]))
     (directory / "variables.json").write_text(json.dumps(variables))
-    done = subprocess.run(
-        [
-            "ansible-playbook",
-            "-i",
-            "localhost,",
-            "-c",
-            "local",
-            f"-e@{directory}/variables.json",
-            f"{directory}/play.yml",
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    options = ["-i", "localhost,", "-c", "local", f"-e@{directory}/variables.json"]
+    done = ansible_playbook().run(*options, f"{directory}/play.yml")
+    assert done.code == 0, done.output
 
 
 @dataclass

@@ -30,6 +30,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.registry_prune import
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
 from ..images import image
+from ..warm_ansible import ansible_playbook
 from .conftest import ROOT, Lab
 from .test_swarm_stack import Swarm, _image
 
@@ -94,16 +95,9 @@ class RegistryUnderTest:
             "roles": ["fungap.swarm.registry"],
         }
         (self.folder / "registry.yml").write_text(json.dumps([play]))
-        done = subprocess.run(
-            ["ansible-playbook", "-i", "localhost,", str(self.folder / "registry.yml")],
-            cwd=ROOT,
-            env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        recap = next(line for line in done.stdout.splitlines() if line.startswith("localhost ") and "ok=" in line)
+        done = ansible_playbook().run("-i", "localhost,", str(self.folder / "registry.yml"))
+        assert done.code == 0, done.output
+        recap = next(line for line in done.output.splitlines() if line.startswith("localhost ") and "ok=" in line)
         return int(dict(word.split("=") for word in recap.split() if "=" in word)["changed"])
 
     def trust(self, *names: str) -> None:
@@ -415,18 +409,11 @@ def test_the_playbook(swarm: Swarm, registry: RegistryUnderTest, tmp_path: Path)
 
     def prune(*options: str) -> tuple[int, str]:
         started = time.monotonic()
-        done = subprocess.run(
-            ["ansible-playbook", "-i", str(tmp_path), *options, "playbooks/prune.yml"],
-            cwd=ROOT,
-            env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        changed = sum(int(number) for number in re.findall(r"\bchanged=(\d+)", done.stdout))
+        done = ansible_playbook().run("-i", str(tmp_path), *options, "playbooks/prune.yml")
+        assert done.code == 0, done.output
+        changed = sum(int(number) for number in re.findall(r"\bchanged=(\d+)", done.output))
         print(f"prune.yml {' '.join(options)}: {time.monotonic() - started:.1f} s, changed={changed}")
-        return changed, done.stdout
+        return changed, done.output
 
     junk = registry.push(swarm.manager.api, "junk", "1")
     changed, output = prune("--check", "--diff")

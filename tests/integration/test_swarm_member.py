@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +13,8 @@ import docker
 import pytest
 import requests
 
-from .conftest import ROOT, Lab, Node
+from ..warm_ansible import ansible_playbook
+from .conftest import Lab, Node
 
 RunModule = Callable[..., dict[str, Any]]
 
@@ -387,21 +386,12 @@ def play_role(tmp_path: Path, nodes: list[dict[str, Any]], *args: str, **variabl
     host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     (tmp_path / "play.yml").write_text(json.dumps(play))
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"a": host, "b": host}}}))
-    done = subprocess.run(
-        ["ansible-playbook", "-i", f"{tmp_path}/hosts.json", f"{tmp_path}/play.yml", "--diff", "-v", *args],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    stats = json.loads(done.stdout[done.stdout.index("{") :])["stats"]
-    return done.stdout, {name: stats[name]["changed"] for name in ("a", "b")}
+    options = ["-i", f"{tmp_path}/hosts.json", f"{tmp_path}/play.yml", "--diff", "-v", *args]
+    done = ansible_playbook("ansible.posix.json").run(*options)
+    assert done.code == 0, done.output
+    report, _ = json.JSONDecoder().raw_decode(done.output[done.output.index("{\n") :])
+    stats = report["stats"]
+    return done.output, {name: stats[name]["changed"] for name in ("a", "b")}
 
 
 def test_role_on_several_docker_hosts_and_on_one(lab: Lab, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,6 +33,7 @@ import docker
 from .. import checkout, seed, timeline
 from ..steps import tell
 from ..waiting import wait_for
+from ..warm_ansible import WarmAnsible
 from .client import table
 
 HERE = Path(__file__).resolve().parent
@@ -209,9 +211,21 @@ class Live:
         )
         return Running(process, output, began, times)
 
+    def run(self, playbook: str, *arguments: str) -> Run:
+        """A playbook from its beginning to its end, whatever that is."""
+        times, began = timeline.Playbook(playbook.rpartition("/")[2]), time.monotonic()
+        _, *options = self.command("ansible-playbook", str(ROOT / playbook), *arguments)
+        with times.awaited():
+            done = self.ansible.run(*options, environment=times.environment)
+        return Run(done.code, done.output, time.monotonic() - began)
+
+    @cached_property
+    def ansible(self) -> WarmAnsible:
+        return WarmAnsible(self.environment)
+
     def play(self, playbook: str, *arguments: str) -> Run:
         """A playbook that has to succeed."""
-        run = self.launch(playbook, *arguments).wait()
+        run = self.run(playbook, *arguments)
         assert run.code == 0, f"{playbook}: {run.cause}\n{run.output[-6000:]}"
         return run
 
@@ -231,21 +245,26 @@ class Live:
         self.outer.volumes.create(f"{self.where.name}-{node}", driver="local", driver_opts=options, labels=labels)
 
     def down(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
         for image in self.made:
             with suppress(docker.errors.DockerException):
                 self.outer.images.remove(image, force=True)
         if self.where.is_ours:
             confirmed = {"reset_confirmed": self.where.name, "reset_volumes": True}
             self.play("playbooks/reset.yml", "-e", json.dumps(confirmed))
+        self.ansible.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def operate(self, verb: str, **values: Any) -> Run:
         """deploy.yml, rollback.yml or scale.yml for the app, with what an operator gives by ``-e``."""
-        return self.start(verb, **values).wait()
+        return self.run(f"playbooks/{verb}.yml", "-e", self._given(values))
 
     def start(self, verb: str, **values: Any) -> Running:
-        given = {"app": APP, "platform_source_registries": [{"registry": self.where.registry, **self.login}], **values}
-        return self.launch(f"playbooks/{verb}.yml", "-e", json.dumps(given))
+        """The same as a program of its own, which can be killed."""
+        return self.launch(f"playbooks/{verb}.yml", "-e", self._given(values))
+
+    def _given(self, values: Mapping[str, Any]) -> str:
+        login = {"registry": self.where.registry, **self.login}
+        return json.dumps({"app": APP, "platform_source_registries": [login], **values})
 
     def env_file(self, content: str) -> str:
         """A file on the controller."""

@@ -43,7 +43,7 @@ class Platform:
 
     def play(self, *arguments: str, playbook: str = "site.yml", inventories: Sequence[Path] = ()) -> Run:
         more = [argument for inventory in inventories for argument in ("-i", str(inventory))]
-        return self.live.launch(playbook, *more, *arguments).wait()
+        return self.live.run(playbook, *more, *arguments)
 
     def run(self, *arguments: str, playbook: str = "site.yml", inventories: Sequence[Path] = ()) -> Run:
         """A run that has to succeed."""
