@@ -3,7 +3,7 @@
 """Names, subnets and ports of the tests of this checkout. Another checkout on the same machine uses other ones.
 
 They follow from a slot, a number that follows from the checkout's path. ``FUNGAP_TEST_SLOT`` sets another one.
-Run as a program, it writes ``.env.yml``, from which molecule knows the same values.
+Run as a program, it writes them to ``.env.yml`` and the inventory of its scenario cluster, for molecule.
 """
 
 from __future__ import annotations
@@ -106,6 +106,23 @@ def claimed() -> Iterator[None]:
         yield
 
 
+def write_cluster(file: Path) -> None:
+    """Write the inventory of molecule's scenario cluster: three managers, and a machine for Jenkins."""
+    machines = {"cluster1": 11, "cluster2": 12, "cluster3": 13, "cluster-ci": 14}
+    hosts = {machine: {"ansible_host": f"{subnet('cluster')}.{last}"} for machine, last in machines.items()}
+    reached = {"ansible_user": "root", "ansible_python_interpreter": "/usr/bin/python3"}
+    groups = {
+        "all": {"vars": {"platform_secrets_dir": f"/var/tmp/{name('cluster')}/secrets"}},
+        "docker_hosts": {"hosts": hosts, "vars": reached},
+        "registry": {"hosts": {"cluster1": {}}},
+        "swarm_managers": {"hosts": {"cluster1": {}, "cluster2": {}, "cluster3": {}}},
+        "swarm_workers": {"hosts": {}},
+        "jenkins": {"hosts": {"cluster-ci": {}}},
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(groups, indent=1))
+
+
 def molecule_environment() -> dict[str, str]:
     """What molecule's configuration takes from the environment."""
     found = {"FUNGAP_TEST_SLOT": str(SLOT)}
@@ -113,9 +130,11 @@ def molecule_environment() -> dict[str, str]:
         key = f"FUNGAP_{platform.upper()}"
         found[f"{key}_SUBNET"] = subnet(platform)
         found[f"{key}_PORT"] = str(port(platform, 0))
+        found[f"{key}_NAME"] = name(platform)
     return found
 
 
 if __name__ == "__main__":
     content = "".join(f'{key}: "{value}"\n' for key, value in molecule_environment().items())
     (ROOT / ".env.yml").write_text(content)
+    write_cluster(ROOT / ".cache" / "inventories" / "cluster.yml")

@@ -16,17 +16,19 @@ from typing import Any
 import docker
 import yaml
 
+from tests import checkout
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
 # The agent gets a copy of it: the one that converge used.
 INVENTORY = Path(os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY", ROOT / "molecule" / "cluster")) / "inventory"
-FOLDER = Path("/var/tmp/mol-cluster")
+PREFIX = f"t{checkout.SLOT}-"
+FOLDER = Path("/var/tmp", checkout.name("cluster"))
 CA = FOLDER / "secrets/ca.crt"
-MACHINES = {f"mol-cluster{number}": f"172.30.29.1{number}" for number in (1, 2, 3)}
-FIRST = "mol-cluster1"
-CI = "mol-cluster-ci"
-JENKINS = "mol-cluster-jenkins"
+MACHINES = {f"cluster{number}": f"{checkout.subnet('cluster')}.1{number}" for number in (1, 2, 3)}
+FIRST = "cluster1"
+CI = "cluster-ci"
+JENKINS = "cluster-jenkins"
 HOME = f"/var/lib/docker/volumes/{JENKINS}-home/_data"
 HOST = "web.localhost"
 ONE_MANAGER = {
@@ -72,7 +74,7 @@ def changes(output: str) -> int:
 
 def on(machine: str, *command: str) -> str:
     """What a command says there. While a machine starts its engine doesn't answer."""
-    code, output = outer.containers.get(machine).exec_run(command)
+    code, output = outer.containers.get(PREFIX + machine).exec_run(command)
     if code:
         raise ConnectionError(f"{machine}: {' '.join(command)}: {output.decode()}")
     return str(output.decode())
@@ -164,7 +166,7 @@ def test_roles_follow_the_inventory(tmp_path: Path) -> None:
     before = {name: row["ID"] for name, row in members().items()}
     for path in ("group_vars", "files"):
         (tmp_path / path).symlink_to(INVENTORY / path)
-    hosts = yaml.safe_load((ROOT / "molecule/cluster/inventory/hosts.yml").read_text())
+    hosts = yaml.safe_load((ROOT / ".cache/inventories/cluster.yml").read_text())
     del hosts["swarm_managers"], hosts["swarm_workers"]
     (tmp_path / "hosts.yml").write_text(json.dumps(hosts))
     (tmp_path / "roles.yml").write_text(json.dumps(ONE_MANAGER))
@@ -201,7 +203,7 @@ def test_its_agent_does_what_a_person_types() -> None:
     said = on(CI, *exec_, "ansible-playbook", "fungap.swarm.status")
     assert "All nodes are ready, all services run as wanted." in said
     # The agent has no way onto the machine that it is on.
-    assert "mol-cluster-ci" not in on(CI, *exec_, "sh", "-c", "cut -d' ' -f1 /run/secrets/known-hosts")
+    assert CI not in on(CI, *exec_, "sh", "-c", "cut -d' ' -f1 /run/secrets/known-hosts")
 
 
 def test_backup_and_restore() -> None:
@@ -212,7 +214,7 @@ def test_backup_and_restore() -> None:
     assert archive.stat().st_mode & 0o777 == 0o600
     on(CI, "sh", "-c", f"echo after >{HOME}/job")
     which = ["-e", f"backup_dir={backups}", "-e", "backup_name=jenkins", "-e", f"backup_archive={archive.name}"]
-    run("playbooks/restore.yml", *which, "-e", "backup_confirmed=mol-cluster")
+    run("playbooks/restore.yml", *which, "-e", "backup_confirmed=cluster")
     assert home("job") == ["before"]
     # It runs on the restored home, and what was there before is gone.
     assert home("starts") == ["1.0", "1.0"]
@@ -228,7 +230,7 @@ def test_a_restore_without_jenkins_image_stops_nothing() -> None:
         backups = FOLDER / "backup"
         (archive,) = backups.glob("*.tar")
         which = ["-e", f"backup_dir={backups}", "-e", "backup_name=jenkins", "-e", f"backup_archive={archive.name}"]
-        done = play("playbooks/restore.yml", *which, "-e", "backup_confirmed=mol-cluster")
+        done = play("playbooks/restore.yml", *which, "-e", "backup_confirmed=cluster")
     finally:
         Path(f"{image}.away").rename(image)
     assert done.returncode != 0
@@ -239,7 +241,7 @@ def test_a_restore_without_jenkins_image_stops_nothing() -> None:
 
 def test_an_upgrade_keeps_the_home_of_the_version_before() -> None:
     image = FOLDER / "images/jenkins.tar"
-    subprocess.run(["docker", "save", "--output", image, "mol-cluster-jenkins:2.0"], check=True)
+    subprocess.run(["docker", "save", "--output", image, f"{checkout.name('cluster')}-jenkins:2.0"], check=True)
     run()
     assert home("starts")[-1] == "2.0"
     kept = f"{JENKINS}-home-before-1.0"
@@ -256,7 +258,7 @@ def test_the_others_go_on_without_one() -> None:
     others = {name: address for name, address in MACHINES.items() if name != FIRST}
     by = next(iter(others))
     before = {name: row["ID"] for name, row in members().items()}
-    machine = outer.containers.get(FIRST)
+    machine = outer.containers.get(PREFIX + FIRST)
     machine.kill()
     wait_for("another leader", lambda: "Leader" in [row["ManagerStatus"] for row in members(by).values()], 60)
     wait_for("its end to be known", lambda: members(by)[FIRST]["Status"] == "Down", 60)
@@ -273,7 +275,7 @@ def test_the_others_go_on_without_one() -> None:
 
 
 def test_reset_takes_all_of_it_away() -> None:
-    run("playbooks/reset.yml", "-e", "reset_confirmed=mol-cluster", "-e", "reset_volumes=true")
+    run("playbooks/reset.yml", "-e", "reset_confirmed=cluster", "-e", "reset_volumes=true")
     for machine in [*MACHINES, CI]:
         assert on(machine, "docker", "info", "--format", "{{.Swarm.LocalNodeState}}").strip() == "inactive"
         assert on(machine, "docker", "ps", "--all", "--quiet") == ""
