@@ -29,9 +29,11 @@ from pathlib import Path
 
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
 from run import save_images, tool
 from vm import CACHE, CHECKOUT, IMAGES_DIR, ROOT, VmError, alone, as_root, recipe, run, say, wait_for
+
+from tests import checkout
 
 TAP = f"fungap-{CHECKOUT}"
 PACKAGES = (
@@ -216,9 +218,11 @@ def inventory(folder: Path, vm: Machine) -> Path:
     hosts["docker_hosts"]["hosts"] = {
         "vm1": {"ansible_host": vm.address, "ansible_user": "root", "ansible_ssh_common_args": shlex.join(vm.ssh)}
     }
+    for group, node, last in (("managers", "manager1", 11), ("workers", "worker1", 21), ("workers", "worker2", 22)):
+        hosts[f"swarm_{group}"]["hosts"][node] = {"swarm_node_address": f"{checkout.subnet('load')}.{last}"}
     (target / "hosts.yml").write_text(yaml.safe_dump(hosts))
     variables = yaml.safe_load((source / "group_vars" / "all.yml").read_text())
-    variables |= {
+    variables |= checkout.variables("load") | {
         "platform_secrets_dir": str(folder / "secrets"),
         "proxy_bind_address": "0.0.0.0",  # of the machine, which this one alone can reach
         "images_source": "archive",
@@ -277,6 +281,8 @@ def prove(folder: Path, tests: list[str], factor: float) -> int:
         nodes = ["manager1", "worker1", "worker2"]
         with sockets(folder, vm, nodes, variables["platform_run_dir"]) as reached:
             settings = {
+                "name": variables["platform_name"],
+                "registry": variables["registry_address"],
                 "inventory": str(where),
                 "address": f"{vm.address}:{variables['proxy_https_port']}",
                 "ca": str(folder / "secrets" / "ca.crt"),
@@ -295,7 +301,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="The tests under load, with IPVS")
     parser.add_argument("--factor", type=float, default=0.1, help="times the client's rates")
     arguments, chosen = parser.parse_known_args()
-    tests = chosen or ["tests/platform/test_1_zero_loss.py", "-k", "not vanishes"]
+    tests = chosen or ["tests/load/test_1_zero_loss.py", "-k", "not vanishes"]
     (CACHE / "ipvs").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=CACHE / "ipvs"))
     try:
