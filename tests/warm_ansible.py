@@ -10,6 +10,7 @@ Ansible keeps for as long as one process of its lives.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import json
 import os
 import selectors
@@ -18,12 +19,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[1]
 END_SECONDS = 30
@@ -41,6 +42,7 @@ class WarmAnsible:
     """The server's client. Several threads can use it at once. ``environment``: of all calls."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
         self._folder = tempfile.TemporaryDirectory(prefix="warm-ansible-")
         self._address = f"{self._folder.name}/socket"
         log = Path(self._folder.name, "log")
@@ -59,12 +61,8 @@ class WarmAnsible:
 
     def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Done:
         """Run ``ansible-playbook`` with arguments, in the checkout."""
-        call = json.dumps({"arguments": arguments, "environment": environment or {}}).encode()
-        with socket.socket(socket.AF_UNIX) as connection, tempfile.TemporaryFile() as output:
-            connection.connect(self._address)
-            socket.send_fds(connection, [len(call).to_bytes(4, "big")], [output.fileno()])
-            connection.sendall(call)
-            code = int(connection.recv(16) or b"-9")
+        with tempfile.TemporaryFile() as output:
+            code = ask(self._address, arguments, {**os.environ, **self._environment, **(environment or {})}, output)
             output.seek(0)
             return Done(code, output.read().decode(errors="replace"))
 
@@ -74,6 +72,60 @@ class WarmAnsible:
         self._server.stdin.close()
         self._server.wait(END_SECONDS)
         self._folder.cleanup()
+
+
+def ask(address: str, arguments: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> int:
+    """One call of the server at ``address``, from this folder; the program's exit code."""
+    call = json.dumps({"arguments": arguments, "environment": dict(environment), "folder": os.getcwd()}).encode()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        socket.send_fds(connection, [len(call).to_bytes(4, "big")], [output.fileno()])
+        connection.sendall(call)
+        return int(connection.recv(16) or b"-9")
+
+
+@contextmanager
+def stand_in() -> Iterator[str]:
+    """A folder for the PATH of what starts ``ansible-playbook`` many times with the same settings, as molecule does.
+
+    Its ``ansible-playbook`` starts the server with the settings that it is called with first.
+    """
+    with tempfile.TemporaryDirectory(prefix="warm-ansible-") as folder:
+        os.mkfifo(f"{folder}/keep")
+        program = Path(folder, "ansible-playbook")
+        program.write_text(f"#!{sys.executable} -E\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n" + STAND_IN)
+        program.chmod(0o755)
+        # The server's standard input: it ends when this is closed.
+        keep = os.open(f"{folder}/keep", os.O_RDWR)
+        try:
+            yield folder
+        finally:
+            os.close(keep)
+
+
+STAND_IN = """
+from tests.warm_ansible import pass_on
+sys.exit(pass_on(__file__))
+"""
+
+
+def pass_on(program: str) -> int:
+    """What the stand-in does: start the server if it is not there, and call it."""
+    folder = os.path.dirname(program)
+    address = f"{folder}/socket"
+    with open(f"{folder}/lock", "w") as lock, open(f"{folder}/log", "ab") as log, open(f"{folder}/keep", "rb") as keep:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(address):
+            command = [sys.executable, "-m", "tests.warm_ansible", address]
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+            with subprocess.Popen(
+                command, env=environment, stdin=keep, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            ) as server:
+                assert server.stdout
+                if not server.stdout.readline():
+                    return 250
+                server.returncode = 0  # it goes on without this process
+    return ask(address, sys.argv[1:], os.environ, sys.stdout.buffer)
 
 
 @cache
@@ -118,7 +170,9 @@ def _answer(connection: socket.socket, cli: Any) -> None:
         size, (output,), *_ = socket.recv_fds(connection, 4, 1)
         call = json.loads(connection.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))
         arguments: Sequence[str] = call["arguments"]
+        os.environ.clear()
         os.environ.update(call["environment"])
+        os.chdir(call["folder"])
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)

@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from .. import checkout, evidence, seed, timeline
+from .. import checkout, evidence, seed, timeline, warm_ansible
 from ..steps import ROOT, run_step
 
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
@@ -20,25 +20,27 @@ SEEDED = ("app", "monitoring", "proxy")
 @pytest.mark.parametrize("scenario", os.environ.get("SCENARIOS", "").split() or SCENARIOS)
 def test_scenario(scenario: str) -> None:
     prefix = checkout.name(scenario)
-    if evidence.left_by([prefix]):  # of a run that was killed
-        molecule("destroy", scenario)
-    if scenario in SEEDED:
-        seed.plant(prefix)
-    try:
-        molecule("test", scenario, "--destroy", "never")
-    except BaseException:
-        evidence.collect(f"molecule-{scenario}", [prefix])
-        raise
-    finally:
-        if not os.environ.get("KEEP"):
-            molecule("destroy", scenario)
-            assert evidence.left_by([prefix]) == []
+    with warm_ansible.stand_in() as programs:
+        if evidence.left_by([prefix]):  # of a run that was killed
+            molecule(programs, "destroy", scenario)
+        if scenario in SEEDED:
+            seed.plant(prefix)
+        try:
+            molecule(programs, "test", scenario, "--destroy", "never")
+        except BaseException:
+            evidence.collect(f"molecule-{scenario}", [prefix])
+            raise
+        finally:
+            if not os.environ.get("KEEP"):
+                molecule(programs, "destroy", scenario)
+                assert evidence.left_by([prefix]) == []
 
 
-def molecule(action: str, scenario: str, *arguments: str) -> None:
+def molecule(programs: str, action: str, scenario: str, *arguments: str) -> None:
     # Molecule makes an ansible.cfg of its own. Its working folder is by default the same for all checkouts of one name.
     folder = ROOT / ".cache" / "molecule" / scenario
     env = {"ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1", "PY_COLORS": "0", "MOLECULE_EPHEMERAL_DIRECTORY": str(folder)}
+    env["PATH"] = f"{programs}:{os.environ['PATH']}"
     command = ["env", "-u", "ANSIBLE_CONFIG", "molecule", action, "--scenario-name", scenario, *arguments]
     with timeline.playbook(f"molecule {scenario}") as phases:
         run_step(f"molecule-{scenario}" + ("-destroy" if action == "destroy" else ""), command, env={**env, **phases})
