@@ -6,11 +6,15 @@ import pytest
 
 from ..steps import run_step
 
-PROGRAMS = ["bin/dashboards.py", "bin/docs.py", "bench/run.py", "tests/run.py", "tests/checkout.py", "tests/vm/run.py"]
+PROGRAMS = [
+    *("bin/dashboards.py", "bin/docs.py", "bench/run.py"),
+    *("tests/run.py", "tests/conftest.py", "tests/affected.py", "tests/warm_ansible.py", "tests/images.py"),
+    *("tests/load/client.py", "tests/vm/run.py", "tests/vm/ipvs.py"),
+]
 TOOLS = {
     "ansible-lint": ["ansible-lint", "--offline", "--nocolor"],
     "mypy": ["mypy"],
-    "mypy tools": ["mypy", *PROGRAMS, "tests/conftest.py", "tests/load/client.py", "tests/vm/ipvs.py"],
+    "mypy tools": ["mypy", *PROGRAMS],
     "yamllint": ["yamllint", "--strict", "."],
     "changelog": ["antsibull-changelog", "lint"],
     "ruff check": ["ruff", "check", "--quiet", "."],

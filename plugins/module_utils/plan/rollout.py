@@ -152,7 +152,7 @@ def failing_tasks(
 
 def _weight(task: Task) -> int:
     """How much a task says of a failure: one that died by itself the most, then one that swarm stopped."""
-    if task.error or task.state in _ENDED and task.state not in _STOPPED:
+    if task.error or (task.state in _ENDED and task.state not in _STOPPED):
         return 2
     return 1 if task.state in _STOPPED else 0
 
