@@ -25,6 +25,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
 from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
 
+from ..waiting import patience, wait_for
 from .conftest import busybox_program
 
 IMAGE = "test/box"
@@ -51,10 +52,7 @@ class Swarm:
             listen_addr=f"{self.worker.address}:2377",
             advertise_addr=self.worker.address,
         )
-        end = time.monotonic() + 20
-        while len([node for node in api.nodes() if node["Status"]["State"] == "ready"]) < 2:
-            assert time.monotonic() < end
-            time.sleep(0.2)
+        wait_for("both nodes are ready", lambda: [one["Status"]["State"] for one in api.nodes()] == ["ready"] * 2, 20)
 
     def services(self, stack: str) -> dict[str, Any]:
         found = self.manager.api.services(filters={"label": f"com.docker.stack.namespace={stack}"})
@@ -153,13 +151,15 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def deploy(run_module: Run, swarm: Swarm, folder: Path) -> Run:
-    def run(stack: str, compose: Any = None, *, check: bool = False, **more: Any) -> dict[str, Any]:
+    def run(
+        stack: str, compose: Any = None, *, check: bool = False, deadline_seconds: float = 25, **more: Any
+    ) -> dict[str, Any]:
         args = {
             "name": stack,
             "socket": swarm.manager.socket,
             "path": str(folder),
             "resolve_image": "never",
-            "deadline_seconds": 25,
+            "deadline_seconds": deadline_seconds * patience(),
             "node_sockets": {"worker1": swarm.worker.socket},
             **({"compose": compose} if compose else {"state": "absent"}),
             **more,
@@ -345,7 +345,7 @@ def test_a_rollout_that_fails_ends_with_the_old_revision(swarm: Swarm, deploy: R
     nowhere["services"]["web"]["environment"] = {"V": "3"}
     started = time.monotonic()
     unplaced = deploy(stack, nowhere, deadline_seconds=5)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 20 * patience()
     assert unplaced["failed"]
     assert "no suitable node" in unplaced["msg"]
     spec_is_back()
@@ -536,7 +536,7 @@ def test_logs_of_all_tasks_on_all_nodes_in_order_of_time(deploy: Run, run_module
     ok(deploy("talk", {"services": {"web": service(talk), "other": quiet}}), changed=True)
     sockets = {"manager_sockets": [swarm.manager.socket]}
     lines: list[dict[str, str]] = []
-    end = time.monotonic() + 20
+    end = time.monotonic() + 20 * patience()
     while len(lines) < 12 and time.monotonic() < end:
         lines = ok(run_module("stack_logs", {"stack": "talk", "since": "10m", **sockets}), changed=False)["lines"]
     assert [line["when"] for line in lines] == sorted(line["when"] for line in lines)

@@ -79,6 +79,17 @@ ON_WORKERS = {"Constraints": ["node.role == worker"]}
         pytest.param(service(), [task(1), task(2, "pending")], "waiting", 1, 2, id="not placed"),
         pytest.param(service(), [task(1), task(2), task(3)], "waiting", 3, 2, id="one too many"),
         pytest.param(service(), [task(1), task(2), task(2, id="twin")], "waiting", 3, 2, id="two in one slot"),
+        pytest.param(
+            service(update_state="completed"),
+            [task(slot, **twin) for slot in (1, 2) for twin in ({"desired": "shutdown"}, {"state": "starting"})],
+            "waiting",
+            0,
+            2,
+            id="two in each slot: swarm stops the ones that run",
+        ),
+        pytest.param(
+            service(), [task(1), task(2), task(2, "starting", id="twin")], "waiting", 2, 2, id="the second still starts"
+        ),
         pytest.param(service(), [task(1), task(2), task(1, "failed")], "converged", 2, 2, id="restarted"),
         pytest.param(service(), [task(1), task(2), task(1, "shutdown", OLD)], "converged", 2, 2, id="replaced"),
         pytest.param(service(), [task(1), task(2, template=OLD)], "waiting", 1, 2, id="old version still runs"),

@@ -54,8 +54,10 @@ def assess(service: Service, tasks: Iterable[Task], nodes: Sequence[Node], *, st
 
     ``stale_update``: when an update started that was there before this rollout; its status says nothing.
 
-    Where tasks die again and again, and the service is updated between a death and the restart, swarm restarts the task
-    with the new version and replaces it, too: two tasks run in one slot, and stay until something changes.
+    If tasks die again and again, swarm restarts a task that dies during an update with the new version, although the
+    update replaces it, too: its slot has two tasks. At the end of the update, swarm stops one of them, or neither. It
+    keeps the one with the lower id, even if that one is still starting and the other one runs: fewer run than before.
+    If both stay, they stay until something changes.
     """
     own = [task for task in tasks if task.service_id == service.id]
     current = [task for task in own if task.template == service.template]
