@@ -1,0 +1,64 @@
+"""The warm ansible-playbook says and returns what the program itself does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.steps import ROOT
+from tests.warm_ansible import WarmAnsible, stand_in
+
+SAY = {"ansible.builtin.debug": {"msg": "{{ lookup('ansible.builtin.env', 'WHO') }} in here"}}
+FAIL = {"ansible.builtin.fail": {"msg": "no luck"}}
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[WarmAnsible]:
+    warm = WarmAnsible({"ANSIBLE_CONFIG": f"{ROOT}/ansible.cfg", "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"})
+    yield warm
+    warm.close()
+
+
+@pytest.fixture
+def playbook(tmp_path: Path) -> Path:
+    path = tmp_path / "play.yml"
+    path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [SAY]}]))
+    return path
+
+
+@pytest.mark.parametrize(("task", "code", "words"), [(SAY, 0, "me in "), (FAIL, 2, "no luck")])
+def test_code_and_output(warm: WarmAnsible, tmp_path: Path, task: object, code: int, words: str) -> None:
+    play = tmp_path / "play.yml"
+    play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
+    done = warm.run("-i", "localhost,", str(play), environment={"WHO": "me"})
+    assert done.code == code, done.output
+    assert words in done.output
+
+
+def test_calls_share_nothing(warm: WarmAnsible, playbook: Path) -> None:
+    first = warm.run("-i", "localhost,", str(playbook), environment={"WHO": "the first"})
+    second = warm.run("-i", "localhost,", str(playbook))
+    assert "the first" in first.output
+    assert "the first" not in second.output
+
+
+def test_what_ansible_refuses(warm: WarmAnsible) -> None:
+    done = warm.run("-i", "localhost,", "/nowhere.yml")
+    assert done.code == 1
+    assert "could not be found" in done.output
+
+
+def test_the_stand_in_is_the_program(playbook: Path, tmp_path: Path) -> None:
+    with stand_in() as programs:
+        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "WHO": "you", "LC_ALL": "C.UTF-8"}
+        environment["ANSIBLE_CONFIG"] = f"{ROOT}/ansible.cfg"
+        for _ in range(2):
+            command = ["ansible-playbook", "-i", "localhost,", str(playbook)]
+            done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "you in" in done.stdout
