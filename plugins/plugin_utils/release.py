@@ -122,6 +122,14 @@ def _numbers(rows: Iterable[Json]) -> str:
     return ", ".join(str(row["number"]) for row in rows) or "none"
 
 
+def env_source(release: Json, path: str, digest: str) -> str:
+    """``path`` if the file holds the env of the release, else "": then the nodes hold its version.
+
+    ``digest``: of the file's content.
+    """
+    return path if path and digest == release["env"]["digest"] else ""
+
+
 def notes(name: str, release: Json, row: Json | None) -> list[str]:
     """Where what runs is not what the inventory says, and since when. ``row``: of the revision in force."""
     inventory = release["inventory"]

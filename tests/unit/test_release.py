@@ -11,6 +11,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.message import rollou
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (
     change,
     eligible_nodes,
+    env_source,
     notes,
     of_inventory,
     resolve,
@@ -102,8 +103,9 @@ def test_change_is_refused(given: dict[str, Any], settings: dict[str, Any], said
         change("web", given, settings)
 
 
-def row(number: int, verdict: str = "converged", image: str = R1) -> dict[str, Any]:
-    return {"number": number, "verdict": verdict, "release": release(image=image), "who": "me@here", "kind": "deploy"}
+def row(number: int, verdict: str = "converged", image: str = R1, **more: Any) -> dict[str, Any]:
+    recorded = release(image=image, **more)
+    return {"number": number, "verdict": verdict, "release": recorded, "who": "me@here", "kind": "deploy"}
 
 
 def stack(*rows: dict[str, Any], in_force: int) -> dict[str, Any]:
@@ -120,6 +122,23 @@ def stack(*rows: dict[str, Any], in_force: int) -> dict[str, Any]:
         ),
         pytest.param(stack(row(1), row(2, "stuck", R2), row(3, image=R3), in_force=3), None, 1, id="past a failed one"),
         pytest.param(stack(row(1), row(2), row(3, image=R2), in_force=3), 1, 1, id="by number"),
+        pytest.param(stack(row(1), row(2, env="e2"), in_force=2), None, 1, id="one whose env alone differs"),
+        pytest.param(stack(row(1), row(2, replicas=6), in_force=2), None, 1, id="one whose settings alone differ"),
+        pytest.param(
+            stack(row(1, image=R3), row(2, "unverified"), row(3, image=R2), in_force=3),
+            None,
+            1,
+            id="past an unverified one",
+        ),
+        pytest.param(
+            stack(row(1), row(2, "unverified", R2), row(3, image=R3), in_force=3),
+            2,
+            2,
+            id="an unverified one by number",
+        ),
+        pytest.param(
+            stack(row(1), row(2, image=R2), row(3, "stuck", R3), in_force=2), 1, 1, id="by number after a failed one"
+        ),
     ],
 )
 def test_rollback_target(found: dict[str, Any], to: int | None, number: int) -> None:
@@ -146,6 +165,43 @@ def test_rollback_target(found: dict[str, Any], to: int | None, number: int) -> 
 def test_rollback_is_refused(found: Any, to: int | None, said: str) -> None:
     with pytest.raises(PlatformError, match=said):
         rollback_target("web", found, to)
+
+
+@pytest.mark.parametrize(
+    ("image", "env", "replicas"),
+    [
+        pytest.param(R2, "e1", 3, id="image"),
+        pytest.param(R1, "e2", 3, id="env"),
+        pytest.param(R1, "", 3, id="an env where there is none now"),
+        pytest.param(R1, "e1", 6, id="replicas"),
+        pytest.param(R2, "e2", 6, id="all of it"),
+    ],
+)
+def test_a_rollback_brings_all_of_a_release_back(image: str, env: str, replicas: int) -> None:
+    """What is deployed meanwhile differs from revision 1, which the inventory describes."""
+    now = inventory()
+    deployed = row(2, image=image, env=env, replicas=replicas)
+    back = rollback("web", stack(row(1), deployed, in_force=2), now)
+    assert (back["image"], back["env"], back["app"]) == (R1, {"digest": "e1", "version": "v-e1"}, now["app"])
+    assert back["inventory"] == now
+    again = rollback("web", stack(row(1), deployed, row(3), in_force=3), now)
+    assert {key: again[key] for key in ("app", "image", "env")} == {
+        key: deployed["release"][key] for key in ("app", "image", "env")
+    }
+
+
+@pytest.mark.parametrize(
+    ("env", "path", "digest", "source"),
+    [
+        pytest.param("e1", "/files/web.env", "e1", "/files/web.env", id="the file of the release"),
+        pytest.param("e1", "/files/web.env", "e2", "", id="changed since: a rollback takes what the nodes hold"),
+        pytest.param("e1", "", "", "", id="taken out of the inventory"),
+        pytest.param("", "/files/web.env", "e1", "", id="a release without env"),
+        pytest.param("", "", "", "", id="no env at all"),
+    ],
+)
+def test_env_source(env: str, path: str, digest: str, source: str) -> None:
+    assert env_source(release(env=env), path, digest) == source
 
 
 def test_a_rollback_outlives_the_next_run_of_site() -> None:
