@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import (
     Mirrors,
+    by_digest,
     local_tag,
     parse_apt_sources,
     parse_catalog,
@@ -116,6 +117,20 @@ Suites:
 )
 def test_the_hosts_own_mirror_is_found(text: str, expected: Mirrors) -> None:
     assert parse_apt_sources([text], "bookworm") == expected
+
+
+@pytest.mark.parametrize(
+    ("reference", "pinned"),
+    [
+        ("web", "web@sha256:1"),
+        ("web:42", "web@sha256:1"),
+        ("hub:5000/team/web", "hub:5000/team/web@sha256:1"),
+        ("hub:5000/team/web:42", "hub:5000/team/web@sha256:1"),
+        ("hub:5000/web:42@sha256:0", "hub:5000/web@sha256:1"),
+    ],
+)
+def test_by_digest(reference: str, pinned: str) -> None:
+    assert by_digest(reference, "sha256:1") == pinned
 
 
 def test_credentials_are_read_for_their_registry_only() -> None:

@@ -11,6 +11,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.image import Ar
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.image import (
     Circumstances,
     plan_images,
+    remote_reference,
     remote_tag,
     resolve,
     wanted_names,
@@ -82,6 +83,10 @@ def test_only_what_is_lacking_is_done(
     found, _ = targets("build", "proxy", "app")
     plan = plan_images(found, present, registry_address="r:5000" if push else "", in_registry=in_registry)
     assert [f"{type(action).__name__.lower()} {action.target.name}" for action in plan] == actions
+
+
+def test_nodes_pull_by_digest() -> None:
+    assert remote_reference("web", "sha256:1", "registry:5000") == "registry:5000/web@sha256:1"
 
 
 def test_an_image_that_stays_out_of_the_registry_is_not_pushed() -> None:

@@ -111,6 +111,13 @@ def test_node_listens_on_no_port_and_keeps_its_data_on_a_named_volume() -> None:
     assert body["HostConfig"]["Binds"] == ["/run/fungap/manager1:/run/node", "fungap-manager1:/var/lib/docker"]
 
 
+def test_node_has_its_address_and_comes_back_after_a_reboot() -> None:
+    body = host().container(Node("manager1", "172.30.0.11"), "sha256:1")
+    assert body["NetworkingConfig"] == {"EndpointsConfig": {"fungap": {"IPAMConfig": {"IPv4Address": "172.30.0.11"}}}}
+    assert body["HostConfig"]["RestartPolicy"] == {"Name": "unless-stopped"}
+    assert body["Hostname"] == "manager1", "by which the swarm knows it"
+
+
 @pytest.mark.parametrize(
     ("changes", "same"),
     [
