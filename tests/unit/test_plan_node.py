@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Host, Network, Node, parse_bytes
+from ansible_collections.fungap.swarm.plugins.module_utils.model.node import (
+    CAPABILITIES,
+    Host,
+    Network,
+    Node,
+    parse_bytes,
+    parse_nodes,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.node import SeenContainer, SeenHost, plan_nodes
 
 UP = SeenContainer("manager1", "spec-1", "running")
@@ -111,11 +118,64 @@ def test_node_listens_on_no_port_and_keeps_its_data_on_a_named_volume() -> None:
     assert body["HostConfig"]["Binds"] == ["/run/fungap/manager1:/run/node", "fungap-manager1:/var/lib/docker"]
 
 
-def test_node_has_its_address_and_comes_back_after_a_reboot() -> None:
-    body = host().container(Node("manager1", "172.30.0.11"), "sha256:1")
-    assert body["NetworkingConfig"] == {"EndpointsConfig": {"fungap": {"IPAMConfig": {"IPv4Address": "172.30.0.11"}}}}
-    assert body["HostConfig"]["RestartPolicy"] == {"Name": "unless-stopped"}
-    assert body["Hostname"] == "manager1", "by which the swarm knows it"
+@pytest.mark.parametrize(
+    ("privileged", "given"),
+    [
+        (True, {"Privileged": True}),
+        (
+            False,
+            {
+                "CapAdd": list(CAPABILITIES),
+                "SecurityOpt": ["seccomp=unconfined", "apparmor=unconfined"],
+                "MaskedPaths": [],
+                "ReadonlyPaths": [],
+            },
+        ),
+    ],
+)
+def test_body_of_a_node(privileged: bool, given: dict[str, Any]) -> None:
+    wanted = host(privileged=privileged, extra_hosts={"registry": "172.30.0.2"}, binds=("certs:/certs:ro",))
+    body = wanted.container(Node("worker1", "172.30.0.21", cpus=1.5, memory_bytes=1024), "sha256:1")
+    labels = body.pop("Labels")
+    assert {**labels, "io.fungap.spec": ""} == {
+        "io.fungap.platform": "fungap",
+        "io.fungap.node": "worker1",
+        "io.fungap.spec": "",
+    }
+    assert body == {
+        "Image": "sha256:1",
+        "Hostname": "worker1",
+        "Entrypoint": ["/usr/local/bin/node-init"],
+        "Cmd": [],
+        "StopSignal": "SIGTERM",
+        "StopTimeout": 90,
+        "NetworkingConfig": {"EndpointsConfig": {"fungap": {"IPAMConfig": {"IPv4Address": "172.30.0.21"}}}},
+        "HostConfig": {
+            "Binds": ["/run/fungap/worker1:/run/node", "fungap-worker1:/var/lib/docker", "certs:/certs:ro"],
+            "CgroupnsMode": "private",
+            "ExtraHosts": ["registry:172.30.0.2"],
+            "NetworkMode": "fungap",
+            "RestartPolicy": {"Name": "unless-stopped"},
+            "NanoCpus": 1_500_000_000,
+            "Memory": 1024,
+            **given,
+        },
+    }
+    assert wanted.socket("worker1") == "/run/fungap/worker1/docker.sock"
+
+
+def test_files_and_volumes_of_a_node() -> None:
+    wanted = host(daemon={"b": 1, "a": 2}, binds=("/etc/x:/x:ro", "certs:/certs"))
+    assert wanted.files() == {
+        "/usr/local/bin/node-init": (0o755, "#!/bin/sh\n"),
+        "/etc/docker/daemon.json": (0o644, '{\n  "a": 2,\n  "b": 1\n}\n'),
+    }
+    assert wanted.bound_volumes() == ["certs"]
+
+
+def test_parse_nodes() -> None:
+    given = [{"name": "a", "address": "1"}, {"name": "b", "address": "2", "cpus": "1.5", "memory": "1g"}]
+    assert parse_nodes(given) == (Node("a", "1", 0, 0), Node("b", "2", 1.5, 1024**3))
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,13 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     Observed,
     Revision,
     Service,
+    Task,
     dump_revision,
     normalise,
     parse_revision,
     parse_service,
+    parse_stack,
+    parse_task,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
     before_and_after,
@@ -421,8 +424,137 @@ def test_parse_service(mode: dict[str, Any], name: str, replicas: int | None) ->
     assert (found.name, found.mode, found.replicas, found.monitor_seconds) == ("web", name, replicas, 2.0)
 
 
+@pytest.mark.parametrize(
+    ("test", "has_one"),
+    [(None, False), ([], False), (["NONE"], False), (["CMD", "true"], True), (["CMD-SHELL", "true"], True)],
+)
+def test_a_service_has_a_health_check_unless_it_is_off(test: list[str] | None, has_one: bool) -> None:
+    live: dict[str, Any] = {"ID": "i", "Version": {"Index": 7}, "Spec": spec()}
+    live["Spec"]["TaskTemplate"]["ContainerSpec"]["Healthcheck"] = {"Test": test}
+    assert parse_service(live, "app", {}).has_health_check is has_one
+
+
+def test_parse_service_reads_its_update_its_label_and_its_job() -> None:
+    live: dict[str, Any] = {
+        "ID": "i",
+        "Version": {"Index": 7},
+        "Spec": {
+            **spec(),
+            "Labels": {"com.docker.stack.image": "box:1"},
+            "Mode": {"ReplicatedJob": {"TotalCompletions": 2}},
+        },
+        "UpdateStatus": {"State": "paused", "Message": "update paused", "StartedAt": "2026-01-01"},
+        "JobStatus": {"JobIteration": {"Index": 9}},
+    }
+    found = parse_service(live, "app", {})
+    assert (found.id, found.version, found.image_label) == ("i", 7, "box:1")
+    assert (found.update_state, found.update_message, found.update_started) == (
+        "paused",
+        "update paused",
+        "2026-01-01",
+    )
+    assert (found.total_completions, found.job_iteration) == (2, 9)
+    assert found.template == live["Spec"]["TaskTemplate"]
+    bare = parse_service({"ID": "i", "Version": {"Index": 7}, "Spec": spec()}, "app", {})
+    assert (bare.update_state, bare.update_message, bare.update_started, bare.image_label) == ("", "", "", "")
+    assert (bare.total_completions, bare.job_iteration, bare.monitor_seconds) == (1, 0, 5.0)
+
+
+def test_parse_task() -> None:
+    found = parse_task(
+        {
+            "ID": "t1",
+            "ServiceID": "s1",
+            "Slot": 2,
+            "NodeID": "n1",
+            "DesiredState": "shutdown",
+            "Spec": {"ContainerSpec": {"Image": "box:1"}, "ForceUpdate": 0, "Placement": {"x": 1}},
+            "JobIteration": {"Index": 9},
+            "Status": {
+                "State": "failed",
+                "Message": "started",
+                "Err": "task: non-zero exit (3)",
+                "Timestamp": "2026-01-01",
+                "ContainerStatus": {"ContainerID": "c1", "ExitCode": 3},
+            },
+        }
+    )
+    assert found == Task(
+        id="t1",
+        service_id="s1",
+        slot=2,
+        node_id="n1",
+        state="failed",
+        desired="shutdown",
+        message="started",
+        error="task: non-zero exit (3)",
+        exit_code=3,
+        container_id="c1",
+        template={"ContainerSpec": {"Image": "box:1"}},
+        job_iteration=9,
+        updated="2026-01-01",
+    )
+    assert parse_task({"ID": "t2"}) == Task("t2", "", 0, "", "", "", "", "", None, "", {})
+
+
+def test_parse_stack_takes_what_is_the_stacks() -> None:
+    def item(name: str, **labels: str) -> dict[str, Any]:
+        return {"ID": f"id-{name}", "Spec": {"Name": name, "Labels": labels, "Data": base64.b64encode(b"x").decode()}}
+
+    def live(name: str, stack: str) -> dict[str, Any]:
+        labels = {"com.docker.stack.namespace": stack}
+        return {
+            "ID": name,
+            "Version": {"Index": 1},
+            "Spec": {**spec(), "Name": f"{stack}_{name}", "Labels": labels},
+        }
+
+    def network(name: str, stack: str) -> dict[str, Any]:
+        return {"Id": f"id-{name}", "Name": name, "Labels": {"com.docker.stack.namespace": stack}}
+
+    def record(number: int) -> dict[str, Any]:
+        data = base64.b64encode(dump_revision("app", revision(number)).encode()).decode()
+        labels = {"io.fungap.stack": "app", "io.fungap.revision": str(number)}
+        return {"ID": f"record-{number}", "Spec": {"Name": f"fungap.app.{number}", "Labels": labels, "Data": data}}
+
+    ours = {"io.fungap.stack": "app"}
+    found = parse_stack(
+        "app",
+        configs=[
+            item("b", **ours),
+            item("a", **ours),
+            record(2),
+            record(1),
+            item("theirs", **{"io.fungap.stack": "x"}),
+        ],
+        secrets=[item("key", **ours), item("theirs", **{"io.fungap.stack": "x"}), item("nobodys")],
+        services=[live("web", "app"), live("web", "x")],
+        networks=[network("app_default", "app"), network("x_default", "x")],
+        file_text="text",
+    )
+    assert [(one.kind, one.id, one.name, one.data) for one in found.items] == [
+        ("config", "id-a", "a", "x"),
+        ("config", "id-b", "b", "x"),
+        ("secret", "id-key", "key", ""),
+    ]
+    assert [one.number for one in found.revisions] == [1, 2]
+    assert {name: one.id for name, one in found.services.items()} == {"web": "web"}
+    assert (found.networks, found.file_text) == ({"app_default": "id-app_default"}, "text")
+
+
+def test_images_of_a_revision() -> None:
+    assert revision(wanted={"services": {"web": {"image": "box:1"}, "job": {}}}).images == {"web": "box:1", "job": ""}
+
+
 def test_a_record_survives_the_swarm() -> None:
-    wanted = replace(revision(3, ROLLED_BACK), cause="web.1: exit code 3")
+    wanted = replace(
+        revision(3, ROLLED_BACK),
+        cause="web.1: exit code 3",
+        who="me@here",
+        why="evening",
+        kind="deploy",
+        release={"image": "box:1", "env": {"digest": "e1", "version": "v1"}},
+    )
     data = base64.b64encode(dump_revision("app", wanted).encode()).decode()
     assert parse_revision({"ID": "record-3", "Spec": {"Data": data}}) == wanted
     assert json.loads(base64.b64decode(data))["format"] == 1
@@ -464,7 +596,7 @@ def test_settled_is_what_may_be_wanted_without_anything_to_do(observed: Observed
     in_force = observed.in_force
     assert found == (fingerprint(in_force.compose, "one\n") if nothing_left and in_force else "")
     if nothing_left and in_force:
-        assert plan_present(observed, desired(in_force.compose)) == []
+        assert plan_present(observed, desired(dict(in_force.compose))) == []
 
 
 def test_a_file_that_is_not_as_written_settles_another_wish() -> None:
