@@ -276,6 +276,13 @@ PROMISES = (
         "test_runner.py",
     ),
     Promise(
+        "--check writes nothing: no secret on the controller",
+        "plugins/action/platform_secrets.py",
+        "            if not check:\n",
+        "            if True:\n",
+        "test_platform_secrets.py",
+    ),
+    Promise(
         "--check says what would change",
         "plugins/module_utils/runner.py",
         "changed=bool(plan.actions),",
@@ -365,7 +372,9 @@ def run_tests(copy: Path, tests: Iterable[str]) -> int:
             silence = os.open(os.devnull, os.O_WRONLY)
             os.dup2(silence, 1)
             os.dup2(silence, 2)
-            os._exit(pytest.main(["-x", "-q", "--tb=no", "-p", "no:cacheprovider", *(f"{UNIT}/{test}" for test in tests)]))
+            os._exit(
+                pytest.main(["-x", "-q", "--tb=no", "-p", "no:cacheprovider", *(f"{UNIT}/{test}" for test in tests)])
+            )
         finally:
             os._exit(70)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

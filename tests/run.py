@@ -189,7 +189,7 @@ Stage = Callable[[Runner], None]
 
 
 def lint(runner: Runner) -> None:
-    programs = ["bin/dashboards.py", "bin/docs.py", "bench/run.py"]
+    programs = ["bin/dashboards.py", "bin/docs.py", "bin/promises.py", "bench/run.py"]
     tools = ["tests/run.py", "tests/load/client.py", "tests/vm/run.py", "tests/vm/ipvs.py", *programs]
     for step, command in {
         "ruff check": ["ruff", "check", "--quiet", "."],
