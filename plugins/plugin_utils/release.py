@@ -163,7 +163,7 @@ def eligible_nodes(nodes: Iterable[Json], constraints: Sequence[str]) -> list[Js
 def taken_images(references: Mapping[str, str]) -> dict[str, Any]:
     """Entries of the image catalog for images that come from other registries, by the name that each gets here."""
     for name, reference in references.items():
-        if "@sha256:" not in reference and ":" not in reference.rpartition("/")[2]:
+        if ":" not in reference.rpartition("/")[2]:  # of a tag or of a digest
             raise PlatformError(
                 f"{name}: image {reference!r} names no version: add a tag or a digest, as in {reference}:42"
             )

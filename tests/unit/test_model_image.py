@@ -127,6 +127,7 @@ def test_the_hosts_own_mirror_is_found(text: str, expected: Mirrors) -> None:
         ("hub:5000/team/web", "hub:5000/team/web@sha256:1"),
         ("hub:5000/team/web:42", "hub:5000/team/web@sha256:1"),
         ("hub:5000/web:42@sha256:0", "hub:5000/web@sha256:1"),
+        ("web@sha256:0", "web@sha256:1"),
     ],
 )
 def test_by_digest(reference: str, pinned: str) -> None:

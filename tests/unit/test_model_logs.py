@@ -63,6 +63,10 @@ def test_names_of_tasks(task: dict[str, Any], name: str) -> None:
     assert task_names([service], [task, {"ID": "t2", "ServiceID": "other"}], NODES) == {"t1": name}
 
 
+def test_a_service_without_a_stack_keeps_its_name() -> None:
+    assert task_names([{"ID": "s1", "Spec": {"Name": "web"}}], [{"ID": "t1", "ServiceID": "s1"}], {}) == {"t1": "web.?"}
+
+
 def test_the_latest_lines_of_all_tasks_in_order() -> None:
     lines = [LogLine(f"2026-11-22T15:00:0{second}Z", "web.1", "a", str(second)) for second in (3, 1, 4, 2)]
     assert [line.text for line in latest(lines, 3)] == ["2", "3", "4"]

@@ -164,6 +164,8 @@ def test_the_busy_share_is_that_between_two_times() -> None:
     assert busy_share(samples, 7, 9) is None
     assert busy_share(samples, 13, 15) is None
     assert busy_share([], 1, 2) is None
+    assert busy_share(samples, 11, 11) is None
+    assert busy_share([CpuSample(8, 1, 1), CpuSample(8, 2, 3), CpuSample(9, 3, 5)], 8, 9) == 0.5
 
 
 def test_the_kernels_counters_are_read() -> None:
@@ -172,7 +174,7 @@ def test_the_kernels_counters_are_read() -> None:
 
 
 def test_the_last_report_of_a_log_counts() -> None:
-    assert parse_report('noise\nload-step: {"a": 1}\nload-step: {"a": 2}\n') == {"a": 2}
+    assert parse_report('noise\nload-step: {"a": 1}\nload-step: {"a": 2}\nload-step: {"a": 3}\nend') == {"a": 3}
     assert parse_report("noise") is None
 
 

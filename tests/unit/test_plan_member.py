@@ -74,6 +74,7 @@ def phrases(plan: MembersPlan) -> list[str]:
 
 
 GHOST = {"id": "id-old", "state": "down", "created": "2025-01-01"}
+READY = {"state": "ready", "role": "worker", "availability": "active", "labels": {}}
 THREE = (row("m1"), row("m2"), row("m3"))
 ONE_MANAGER = {"m1": member("m1")}
 ONE_AND_ONE = {"m1": member("m1"), "w1": member("w1")}
@@ -668,11 +669,95 @@ def test_before_and_after() -> None:
     assert after["w2"] == {"state": "absent"}
 
 
+@pytest.mark.parametrize(
+    ("node", "engine", "seen", "was", "becomes"),
+    [
+        pytest.param(want("w1"), FRESH, swarm(row("m1")), {"state": "absent"}, READY, id="joins"),
+        pytest.param(
+            want("w1"),
+            member("w1", node_id="id-foreign"),
+            swarm(row("m1")),
+            {"state": "in another swarm"},
+            READY,
+            id="another swarm's",
+        ),
+        pytest.param(
+            want("w1"), EngineMembership("pending"), swarm(row("m1")), {"state": "pending"}, READY, id="half-way"
+        ),
+        pytest.param(
+            want("w1"),
+            member("w1", state="pending"),
+            swarm(row("m1"), row("w1", state="down", labels={"a": "1"}, availability="pause")),
+            {**READY, "state": "down", "labels": {"a": "1"}, "availability": "pause"},
+            {**READY, "labels": {"a": "1"}, "availability": "pause"},
+            id="joins again, and keeps what it had",
+        ),
+        pytest.param(
+            replace(want("w1", labels={"b": ""}), socket=None),
+            None,
+            swarm(row("m1"), row("w1", labels={"a": "1"})),
+            {**READY, "labels": {"a": "1"}},
+            {**READY, "labels": {"b": ""}},
+            id="from the managers' machine",
+        ),
+        pytest.param(
+            want("w1"),
+            FRESH,
+            swarm(row("m1"), row("w1", **GHOST)),
+            {"state": "absent"},
+            READY,
+            id="a ghost is not the node",
+        ),
+        pytest.param(want("w1"), member("w1"), swarm(row("m1"), row("w1")), READY, READY, id="stays"),
+    ],
+)
+def test_what_the_diff_says_of_a_node(
+    node: WantedNode, engine: EngineMembership | None, seen: Swarm, was: dict[str, Any], becomes: dict[str, Any]
+) -> None:
+    engines = {"m1": member("m1"), **({"w1": engine} if engine else {})}
+    before, after = describe([want("m1"), node], engines, seen, plan_members([want("m1"), node], engines, seen))
+    assert (before["w1"], after["w1"]) == (was, becomes)
+
+
+def test_the_diff_says_what_prune_removes() -> None:
+    seen = swarm(row("m1"), row("w1"))
+    plan = plan_members([want("m1")], ONE_MANAGER, seen, Circumstances(prune=True))
+    before, after = describe([want("m1")], ONE_MANAGER, seen, plan)
+    assert (before["w1"], after["w1"]) == (READY, {"state": "absent"})
+
+
+def test_the_diff_of_what_comes_first_says_no_more_than_that() -> None:
+    seen = swarm(*THREE)
+    engines = {"m1": member("m1"), "m2": member("m2"), "m3": member("m3", state="locked", node_id="")}
+    wanted = [want("m1", labels={"a": ""}), want("m2"), want("m3")]
+    plan = plan_members(wanted, engines, seen, Circumstances(can_unlock=True))
+    before, after = describe(wanted, engines, seen, plan)
+    assert before["m1"] == after["m1"] == {**READY, "role": "manager"}
+    assert (before["m3"], after["m3"]) == ({"state": "locked"}, {"state": "ready"})
+
+
 def test_wanted_labels_are_text_and_not_env_volumes() -> None:
     node = WantedNode.parse({"name": "w1", "state": "worker", "labels": {"a": 1, "b": None, "c": ""}})
     assert node.labels == {"a": "1", "b": "", "c": ""}
     with pytest.raises(PlatformError, match=r"w1: label fungap\.env\.web\.1 can't be set here"):
         WantedNode.parse({"name": "w1", "state": "worker", "labels": {"fungap.env.web.1": "ready"}})
+
+
+def test_a_wanted_node_is_read() -> None:
+    given = {
+        "name": "w1",
+        "state": "manager",
+        "hostname": "host1",
+        "socket": "/w1.sock",
+        "address": "10.0.0.21",
+        "data_path_address": "10.1.0.21",
+        "availability": "drain",
+        "bootstrap": True,
+    }
+    assert WantedNode.parse(given) == WantedNode(**given)
+    assert WantedNode.parse(given).swarm_name == "host1"
+    assert WantedNode.parse({"name": "w1", "state": "worker"}) == WantedNode("w1")
+    assert WantedNode("w1").swarm_name == "w1"
 
 
 def test_rows_travel_through_a_playbook() -> None:
@@ -694,8 +779,32 @@ def test_settings() -> None:
     assert settings.differences({"Spec": changed}) == {}
     assert changed["Name"] == "default"
     assert SwarmSettings.parse({}).differences({"Spec": spec}) == {}
+    locked = SwarmSettings.parse({"autolock": True})
+    assert locked.differences({"Spec": spec}) == {"autolock": (False, True)}
+    assert locked.differences({"Spec": locked.spec(spec)}) == {}
+    assert settings.spec({"CAConfig": {"NodeCertExpiry": 1, "ExternalCAs": None}})["CAConfig"] == {
+        "NodeCertExpiry": 2592000000000000,
+        "ExternalCAs": None,
+    }
     swarm_now = {"DefaultAddrPool": ["10.0.0.0/8"], "SubnetSize": 24, "DataPathPort": 4789}
     assert settings.fixed_differences(swarm_now) == ["default_addr_pool is ['10.0.0.0/8'], wanted ['10.100.0.0/16']"]
+    others = {"DefaultAddrPool": ["10.100.0.0/16"], "SubnetSize": 25, "DataPathPort": 4790}
+    assert settings.fixed_differences(others) == ["subnet_size is 25, wanted 24", "data_path_port is 4790, wanted 4789"]
+    assert settings.fixed_differences({}) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "can"),
+    [
+        ({}, False),
+        ({"subnet_size": 25}, False),
+        ({"task_history_limit": 0}, True),
+        ({"cert_expiry_days": 30}, True),
+        ({"autolock": False}, True),
+    ],
+)
+def test_settings_that_can_change(given: dict[str, Any], can: bool) -> None:
+    assert SwarmSettings.parse(given).can_differ() is can
 
 
 def test_engine_and_manager_json_are_read() -> None:
@@ -715,3 +824,23 @@ def test_engine_and_manager_json_are_read() -> None:
     )
     inactive = {"Name": "m1", "Swarm": {"NodeID": "", "LocalNodeState": "inactive", "RemoteManagers": None}}
     assert EngineMembership.parse(inactive) == EngineMembership(hostname="m1")
+    failed = {"Swarm": {"LocalNodeState": "error", "Error": "x509: expired"}}
+    assert EngineMembership.parse(failed) == EngineMembership("error", error="x509: expired")
+    assert EngineMembership.parse({}) == EngineMembership()
+
+
+def test_a_row_of_the_managers_list_is_read() -> None:
+    node = {
+        "ID": "abc",
+        "CreatedAt": "2026-01-01",
+        "Spec": {"Role": "manager", "Availability": "drain", "Labels": {"a": "1"}},
+        "Description": {"Hostname": "m1"},
+        "Status": {"State": "down", "Addr": "10.0.0.1"},
+        "ManagerStatus": {"Leader": True, "Reachability": "reachable", "Addr": "10.0.0.1:2377"},
+    }
+    assert Entry.parse(node) == Entry(
+        "abc", "m1", "manager", "drain", "down", "10.0.0.1", {"a": "1"}, "10.0.0.1:2377", True, True, "2026-01-01"
+    )
+    assert Entry.parse({"ID": "abc"}) == Entry("abc", "", state="unknown")
+    unreachable = {"ID": "abc", "ManagerStatus": {"Reachability": "unreachable"}}
+    assert not Entry.parse(unreachable).reachable

@@ -165,7 +165,7 @@ def test_body_of_a_node(privileged: bool, given: dict[str, Any]) -> None:
 
 
 def test_files_and_volumes_of_a_node() -> None:
-    wanted = host(daemon={"b": 1, "a": 2}, binds=("/etc/x:/x:ro", "certs:/certs"))
+    wanted = host(daemon={"b": 1, "a": 2}, binds=("/etc/x:/x:ro", "certs:/certs:ro"))
     assert wanted.files() == {
         "/usr/local/bin/node-init": (0o755, "#!/bin/sh\n"),
         "/etc/docker/daemon.json": (0o644, '{\n  "a": 2,\n  "b": 1\n}\n'),

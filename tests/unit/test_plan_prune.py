@@ -385,20 +385,28 @@ def test_an_engines_answer_is_read() -> None:
     images = [
         {"Id": "i1", "RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"], "Size": 1, "Created": 2},
         {"Id": "i2", "RepoTags": None, "RepoDigests": [WANTED], "Size": 3, "Created": 4},
+        {"Id": "i3", "RepoTags": ["web:1"], "RepoDigests": None, "Size": 5, "Created": 6},
     ]
     containers = [{"ImageID": "i2", "Names": ["/web.2"]}, {"ImageID": "i2", "Names": ["/web.1"]}]
     assert parse_images(images, containers) == [
         LocalImage("i1", (), 1, 2),
         LocalImage("i2", (WANTED,), 3, 4, ("web.1", "web.2")),
+        LocalImage("i3", ("web:1",), 5, 6),
     ]
 
 
 def test_an_action_says_what_it_does() -> None:
     removals, _ = plan_images(
-        "worker1", [local(SPARE), local()], [], registry=REGISTRY, catalog=[], now=NOW, grace_seconds=0
+        "worker1",
+        [local(SPARE, f"{REGISTRY}/web:7"), local()],
+        [],
+        registry=REGISTRY,
+        catalog=[],
+        now=NOW,
+        grace_seconds=0,
     )
     assert [str(removal) for removal in removals] == [
-        f"remove {REGISTRY}/web@sha256:{'b' * 12} from worker1 (1.0 kB)",
+        f"remove {REGISTRY}/web@sha256:{'b' * 12}, {REGISTRY}/web:7 from worker1 (1.0 kB)",
         f"remove sha256:{'1' * 12}, which has no name from worker1 (1.0 kB)",
     ]
 

@@ -31,6 +31,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     parse_task,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
+    RemoveNetwork,
+    RemoveService,
     before_and_after,
     differences,
     drift,
@@ -383,6 +385,14 @@ def test_plan_absent_takes_services_first_and_nothing_of_nothing() -> None:
         "remove /s/app/compose.yml",
     ]
     assert plan_absent(Observed(), desired()) == []
+
+
+def test_plan_absent_removes_by_id() -> None:
+    services, networks = {"web": service()}, {"app_default": "n1"}
+    assert plan_absent(Observed(services=services, networks=networks), desired()) == [
+        RemoveService("id-web", "app_web"),
+        RemoveNetwork("n1", "app_default"),
+    ]
 
 
 def test_normalise_drops_what_a_deploy_keeps_and_ids() -> None:

@@ -212,6 +212,26 @@ def test_a_rollback_outlives_the_next_run_of_site() -> None:
     assert resolve(now, back) == back
 
 
+@pytest.mark.parametrize(
+    ("who", "kind", "origin"),
+    [
+        ("me@here", "rollback", "rollback by me@here, 2026-01-01"),
+        ("", "site", "site, 2026-01-01"),
+        ("", "", "deploy, 2026-01-01"),
+    ],
+)
+def test_notes_tell_where_a_difference_comes_from(who: str, kind: str, origin: str) -> None:
+    at = {"number": 7, "who": who, "kind": kind, "when": "2026-01-01"}
+    assert f" of revision 7 ({origin}), " in notes("web", release(replicas=6), at)[0]
+
+
+def test_notes_name_an_image_once() -> None:
+    at = {"number": 7, "who": "", "kind": "", "when": ""}
+    deployed = release(image=R2)
+    deployed["app"] = {**deployed["app"], "image": "team/web:42"}
+    assert notes("web", deployed, at)[0].startswith("App web keeps image of revision 7 ")
+
+
 def test_notes() -> None:
     at = {"number": 7, "who": "me@here", "kind": "deploy", "when": "2026-01-01T00:00:00Z"}
     assert notes("web", release(), at) == []
@@ -245,6 +265,8 @@ def test_taken_images() -> None:
     assert taken_images({"app-web": "hub:5000/team/web:42"}) == {
         "app-web": {"pull": "hub:5000/team/web:42", "source": "pull", "follow": True}
     }
+    by_digest = f"hub:5000/team/web@sha256:{'1' * 64}"
+    assert taken_images({"app-web": by_digest})["app-web"]["pull"] == by_digest
     with pytest.raises(PlatformError, match="names no version"):
         taken_images({"app-web": "hub:5000/team/web"})
 

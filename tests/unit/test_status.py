@@ -164,13 +164,15 @@ def test_service_row_names_the_service_its_image_and_where_it_runs() -> None:
     ],
 )
 def test_node_row(manager: dict[str, Any] | None, leader: bool, reachability: str) -> None:
-    node = {
+    node: dict[str, Any] = {
         "Description": {"Hostname": "manager1", "Engine": {"EngineVersion": "26.1.5"}},
         "Spec": {"Role": "manager", "Availability": "active"},
         "Status": {"State": "ready", "Addr": "172.30.0.11"},
         "ManagerStatus": manager,
     }
     assert node_row(node) == {**NODE, "leader": leader, "reachability": reachability}
+    node["Status"] = {"State": "down"}
+    assert node_row(node)["address"] == ""
 
 
 def test_revision_row() -> None:
