@@ -79,8 +79,9 @@ def change(
         )
     changed = dict(app)
     for key, value in settings.items():
-        both = isinstance(value, Mapping) and isinstance(app[key], Mapping)
-        changed[key] = {**app[key], **value} if both else value
+        if isinstance(app[key], Mapping) and not isinstance(value, Mapping):
+            raise PlatformError(f"settings: {key} is {value!r}: it must be a dictionary, as in apps.{name}.{key}")
+        changed[key] = {**app[key], **value} if isinstance(app[key], Mapping) else value
     env = release["env"]
     if env_file:
         changed["env_file"], env = basename(env_file), {"digest": digest, "version": ""}

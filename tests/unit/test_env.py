@@ -88,6 +88,11 @@ def test_owner_of_a_user_the_image_does_not_know(user: str) -> None:
         env.owner_of_user(user, PASSWD)
 
 
+@pytest.mark.parametrize(("text", "owner"), [("1000", (1000, 0)), ("1000:50", (1000, 50)), ("0:0", (0, 0))])
+def test_owner(text: str, owner: tuple[int, int]) -> None:
+    assert env.Owner.parse(text) == env.Owner(*owner)
+
+
 @pytest.mark.parametrize("owner", ["node", "1000:node", "", "-1", "1:2:3"])
 def test_owner_must_be_numeric(owner: str) -> None:
     with pytest.raises(PlatformError, match="numeric"):

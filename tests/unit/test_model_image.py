@@ -139,6 +139,7 @@ def test_credentials_are_read_for_their_registry_only() -> None:
     text = json.dumps({"auths": {"registry:5000": {"auth": auth}}})
     assert parse_registry_auth(text, "registry:5000") == ("platform", "a:b")
     assert parse_registry_auth(text, "other:5000") is None
+    assert parse_registry_auth("{}", "registry:5000") is None
 
 
 @pytest.mark.parametrize("text", ["no json", "[]", '{"auths": {"r": {"auth": "***"}}}'])

@@ -42,6 +42,8 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
             f"{WHEN} {DETAILS.replace('t1', 'abcdefghijklmnop').replace('n1', 'gone')} x",
             LogLine(WHEN, "abcdefghijkl", "gone", "x"),
         ),
+        (f"{WHEN} {DETAILS} a  ", LogLine(WHEN, "web.1", "worker1", "a  ")),
+        (f"{WHEN} com.docker.swarm.node.id=n1 x", LogLine(WHEN, "", "worker1", "x")),
         ("what is this", None),
         ("", None),
     ],

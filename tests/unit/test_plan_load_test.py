@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -141,6 +142,22 @@ def test_some_errors_may_be_allowed() -> None:
         ),
         pytest.param(
             CAPACITY, [measured(10), measured(20, failed=5)], "at 20 users 5 of 20", False, 10, id="errors' limit"
+        ),
+        pytest.param(
+            CAPACITY,
+            [measured(100, loops=2)],
+            "limit: not reached with 100 users (10 users/s arriving, 20 requests/s), CPU 50%",
+            False,
+            100,
+            id="several loops: more requests than users",
+        ),
+        pytest.param(
+            CAPACITY,
+            [replace(measured(100, cpu=0), step=Step(100, 0, 1))],
+            "with 100 users (10 users/s arriving, 10 requests/s), CPU 0%",
+            False,
+            100,
+            id="all at once",
         ),
         pytest.param(CAPACITY, [measured(10)], "limit: not reached with 10 users", False, 10, id="not reached"),
         pytest.param(CAPACITY, [measured(10, cpu=0.9)], "limit: below 10 users", False, None, id="below the first"),

@@ -374,6 +374,14 @@ def test_the_diff_shows_file_contents_and_drift() -> None:
     assert after == f'two\n\n# config settings\ncolour=blue\n\n{title}\n{field}: "1"\n'
 
 
+def test_the_diff_shows_a_service_that_is_gone_and_no_secret() -> None:
+    secret = Item("secret", "i9", "app_settings_a", data="hidden")
+    observed = Observed(items=[secret, replace(A, data="a\n")], revisions=[revision(wanted=compose(config=A.name))])
+    before, after = before_and_after(observed, desired(compose(config=A.name)), {A.name: "a\n"})
+    title = "\n# as it runs, where that is not as it was deployed\n"
+    assert (before, after) == (f"one\n{title}web: (absent)\n", f"one\n{title}web: as deployed\n")
+
+
 def test_plan_absent_takes_services_first_and_nothing_of_nothing() -> None:
     observed = replace(RUNS, items=[A, S], networks={"app_default": "n1"})
     assert [str(action) for action in plan_absent(observed, desired())] == [

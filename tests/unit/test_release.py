@@ -82,6 +82,7 @@ def test_change() -> None:
     assert changed["app"]["route"] == {"sticky": False, "upload_size": "1m"}
     assert (changed["app"]["replicas"], changed["app"]["image"], changed["image"]) == (5, "t:2", R2)
     assert changed["env"] == {"digest": "e1", "version": "v-e1"}
+    assert change("web", release(), {"replicas": 5})["image"] == R1
     changed = change("web", release(), {}, digest="e9", env_file="/elsewhere/other.env")
     assert (changed["env"], changed["app"]["env_file"]) == ({"digest": "e9", "version": ""}, "other.env")
 
@@ -94,7 +95,12 @@ def test_another_controller_has_the_env_file_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("given", "settings", "said"),
     [
-        (release(), {"replica": 5}, "replica is no setting of an app"),
+        (
+            release(),
+            {"replica": 5, "rout": 1},
+            "settings: replica, rout is no setting of an app; there are: env_file, image, pinned, replicas, route$",
+        ),
+        (release(), {"route": "1m"}, "settings: route is '1m': it must be a dictionary, as in apps.web.route"),
         (release(pinned=True), {"replicas": 5}, "apps.web.pinned is true"),
     ],
 )
