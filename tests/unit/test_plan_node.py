@@ -197,7 +197,16 @@ def test_spec_label_changes_with_what_the_node_is_made_of(changes: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("0", 0), (1024, 1024), ("512M", 512 * 1024**2), ("2g", 2 * 1024**3), ("1.5GiB", 1610612736)]
+    ("text", "size"),
+    [
+        ("0", 0),
+        (1024, 1024),
+        ("512M", 512 * 1024**2),
+        ("2g", 2 * 1024**3),
+        ("5b", 5),
+        ("3KB", 3072),
+        ("1.5GiB", 1610612736),
+    ],
 )
 def test_parse_bytes(text: str | int, size: int) -> None:
     assert parse_bytes(text) == size

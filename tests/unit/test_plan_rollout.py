@@ -209,12 +209,25 @@ HEALTH = {"Test": ["CMD", "x"], "Interval": 5 * SECOND, "Retries": 3, "StartPeri
         pytest.param([a_spec({"Order": "start-first", "Monitor": 30 * SECOND, "Parallelism": 2})], 3, 120, id="pairs"),
         pytest.param([a_spec({"Order": "start-first", "Delay": 10 * SECOND, "Parallelism": 1})], 2, 90, id="delay"),
         pytest.param([a_spec({"Order": "start-first"}, HEALTH)], 1, 100, id="health check"),
+        pytest.param(
+            [a_spec({"Order": "start-first"}, {**HEALTH, "Retries": 6})], 1, 115, id="health check, more retries"
+        ),
+        pytest.param([a_spec({"Order": "start-first"}, {"Test": ["CMD"]})], 1, 155, id="health check by default"),
+        pytest.param([a_spec({}, HEALTH)], 1, 110, id="health check, after the old task has stopped"),
         pytest.param([a_spec({"Order": "start-first"}, {"Test": ["NONE"]})], 1, 65, id="health check off"),
+        pytest.param([a_spec({})], 0, 60, id="no task"),
         pytest.param([a_spec({}), a_spec({"Order": "start-first"})], 1, 75, id="the slowest"),
     ],
 )
 def test_deadline_seconds(specs: list[dict[str, Any]], count: int, seconds: float) -> None:
     assert deadline_seconds(specs, {"web": count}) == seconds
+
+
+def test_a_global_service_has_a_task_on_each_node() -> None:
+    one_by_one = a_spec({"Order": "start-first", "Parallelism": 1})
+    assert deadline_seconds([one_by_one], {}, nodes=4) == 80
+    assert deadline_seconds([one_by_one], {}) == 65
+    assert deadline_seconds([one_by_one], {"web": 2}, nodes=4) == 70
 
 
 @pytest.mark.parametrize(
