@@ -229,6 +229,30 @@ ROWS: list[tuple[str, list[WantedNode], dict[str, EngineMembership], Swarm, list
             "join m2 as manager",
         ],
     ),
+    (
+        "a manager's ghost, seen from the managers' machine",
+        [replace(want("m3"), socket=None)],
+        {},
+        swarm(*THREE, row("m3", reachable=False, **GHOST)),
+        [
+            "demote the old entry id-old of m3 (left by a former engine)",
+            "remove the entry id-old of m3 (left by a former engine)",
+        ],
+    ),
+    (
+        "not listed yet, seen from the managers' machine",
+        [replace(want("w1", labels={"a": "1"}), socket=None)],
+        {},
+        swarm(row("m1")),
+        ["set labels a=1 of w1"],
+    ),
+    (
+        "as wanted, seen from the managers' machine",
+        [replace(want("w1", labels={"a": "1"}, availability="drain"), socket=None)],
+        {},
+        swarm(row("m1"), row("w1", labels={"a": "1"}, availability="drain")),
+        [],
+    ),
     # --- addresses ---
     (
         "a worker moved",
