@@ -136,6 +136,7 @@ def test_target_refused(target: str) -> None:
         ([("uploads", True)], ["uploads/"]),
         ([("a", True), ("a/b", True)], ["a/b/"]),
         ([("sub", True), ("sub/.env", False)], ["sub/.env"]),
+        ([("/", True), ("./www/", True), ("/www/a", False)], ["./www/", "www/a"]),
     ],
 )
 def test_hidden_by_mount(entries: list[tuple[str, bool]], hidden: list[str]) -> None:

@@ -113,6 +113,14 @@ Suites:
         ("deb cdrom:[Debian 12]/ bookworm main\ndeb file:/srv/debian bookworm main", Mirrors()),
         ("deb http://vendor.example/apt sdk-bookworm main", Mirrors()),
         ("Types: deb\nURIs: http://m.example/d\nSuites: bookworm\nEnabled: no\n", Mirrors()),
+        ("deb cdrom:/x/ bookworm main\ndeb http://m.example/d/ bookworm", Mirrors("http://m.example/d")),
+        (
+            "Types: deb-src\nURIs: http://src.example\nSuites: bookworm\n\n"
+            "# Ours: of the mirror\nTypes: deb\nURIs:\n http://m.example/d/\nSuites: sid\n bookworm\n",
+            Mirrors("http://m.example/d"),
+        ),
+        ("Types: deb\n", Mirrors()),
+        (" lost\n", Mirrors()),
     ],
 )
 def test_the_hosts_own_mirror_is_found(text: str, expected: Mirrors) -> None:

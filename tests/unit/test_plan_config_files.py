@@ -131,6 +131,18 @@ def test_diff_shows_content_and_mode() -> None:
     assert changed == ["/etc/x/a"]
 
 
+def test_diff_shows_owner_and_group_where_they_are_asked_for() -> None:
+    params = {"files": [{"path": "/etc/x/a", "content": "one\n", "owner": "app", "group": "adm"}]}
+    _, before, after, _ = plan(params, {"/etc/x": DIRECTORY, "/etc/x/a": FILE})
+    assert before == "# /etc/x/a: mode 0644, owner root, group root\n"
+    assert after == "# /etc/x/a: mode 0644, owner app, group adm\n"
+
+
+def test_diff_of_what_is_no_text() -> None:
+    _, before, _, _ = plan(OPEN, {"/etc/x": DIRECTORY, "/etc/x/a": replace(FILE, content=None)})
+    assert before == "# /etc/x/a: mode 0644\n(binary)\n"
+
+
 def test_diff_never_shows_a_secret() -> None:
     _, before, after, changed = plan(SECRET, {"/etc/x": DIRECTORY, "/etc/x/a": replace(FILE, content="old secret")})
     assert before == "# /etc/x/a: mode 0644\n(secret, not shown)\n"

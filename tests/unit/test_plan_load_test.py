@@ -112,6 +112,12 @@ def test_a_protected_platform_wants_its_name(protected: bool, confirmed: str, pa
             id="failed",
         ),
         pytest.param(
+            LOAD,
+            measured(failed=7, causes={"a": 1, "b": 2, "d": 1, "c": 3}),
+            "7 of 10 requests failed (3 x c; 2 x b; 1 x a)",
+            id="the three most frequent causes",
+        ),
+        pytest.param(
             LOAD, measured(answered=6), "4 of 10 requests failed (4 not answered in time)", id="not all answered"
         ),
     ],

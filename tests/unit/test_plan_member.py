@@ -656,6 +656,7 @@ def test_refusals(wanted: list[WantedNode], engines: dict[str, EngineMembership]
         ("w1", member("w1", state="locked"), Swarm(), False),
         ("w1", member("w1"), Swarm(), False),
         ("m1", member("m1"), Swarm(), True),
+        ("m1", member("m1", state="locked"), Swarm(), False),
         ("m1", member("m1", state="pending", is_manager=False), Swarm(), True),
         ("w1", None, swarm(row("m1"), row("w1"), row("w1", id="id-other")), True),
         ("w1", None, swarm(row("m1"), row("w1"), row("w1", **GHOST)), False),
@@ -664,6 +665,7 @@ def test_refusals(wanted: list[WantedNode], engines: dict[str, EngineMembership]
 def test_what_may_come_right_by_itself(node: str, engine: EngineMembership | None, seen: Swarm, waits: bool) -> None:
     engines = {node: engine} if engine else {}
     assert unsettled([want(node)], engines, seen) == ([node] if waits else [])
+    assert unsettled([want(node, "absent")], engines, seen) == []
 
 
 def test_choice_among_swarms() -> None:

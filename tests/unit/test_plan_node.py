@@ -59,6 +59,13 @@ UP = SeenContainer("manager1", "spec-1", "running")
         pytest.param((UP,), {}, True, ["remove node manager1 (its volume is kept)"], id="surplus is removed by prune"),
         pytest.param(
             (UP,),
+            {"worker1": "spec-1"},
+            True,
+            ["create node worker1", "remove node manager1 (its volume is kept)"],
+            id="one comes, another goes",
+        ),
+        pytest.param(
+            (UP,),
             {"manager1": "spec-1", "worker1": "spec-1"},
             False,
             ["create node worker1"],

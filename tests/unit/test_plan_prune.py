@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,12 @@ WEB = {"ID": "s1", "Spec": spec("web_web", "a")}
             {"web": [revision(1, "b"), revision(2, "a")]},
             {"a": ["service web_web", "revision 2 of web"], "b": ["revision 1 of web"]},
         ),
+        (
+            [],
+            [],
+            {"web": [replace(revision(1, "a"), compose={"services": {"web": {"build": "."}}})]},
+            {"a": ["revision 1 of web"]},
+        ),
         # The spec has the digest that the file's tag stood for then; what the file says counts too.
         (
             [],
@@ -179,6 +186,7 @@ def storage(
 
 
 A, B, C = image("a"), image("b", tags=("2",)), image("c")
+TAGGED = image("d", tags=("3", "4"))
 NEEDED = {f"{REGISTRY}/web@{digest('a')}": ["service web_web"]}
 
 
@@ -192,6 +200,12 @@ NEEDED = {f"{REGISTRY}/web@{digest('a')}": ["service web_web"]}
             NEEDED,
             [f"delete web@sha256:{'b' * 12} (2)", "free 200 B (2 blobs)"],
             id="the other goes, the layer they share stays",
+        ),
+        pytest.param(
+            storage(A, TAGGED),
+            NEEDED,
+            [f"delete web@sha256:{'d' * 12} (3, 4)", "free 200 B (2 blobs)"],
+            id="one that has two tags",
         ),
         pytest.param(
             storage(A, B, C),
@@ -344,8 +358,9 @@ SPARE = f"{REGISTRY}/web@{digest('b')}"
     [
         pytest.param(local(WANTED), None, "needed", id="needed"),
         pytest.param(local(SPARE), (SPARE,), None, id="not needed"),
-        pytest.param(local(SPARE, used_by=("web.1",)), None, "used by web.1", id="a container uses it"),
-        pytest.param(local(SPARE, created=NOW - 120), None, "made 2 min ago", id="young"),
+        pytest.param(local(SPARE, used_by=("web.1", "web.2")), None, "used by web.1, web.2", id="containers use it"),
+        pytest.param(local(SPARE, created=NOW - HOUR + 60), None, "made 59 min ago", id="young"),
+        pytest.param(local(SPARE, created=NOW - HOUR), (SPARE,), None, id="just old enough"),
         pytest.param(local(f"{REGISTRY}/web:7", WANTED), None, "needed", id="one of its names is needed"),
         pytest.param(local(f"{REGISTRY}/tagged:1"), None, "needed", id="needed by tag"),
         pytest.param(
@@ -370,7 +385,7 @@ SPARE = f"{REGISTRY}/web@{digest('b')}"
 def test_what_goes_from_an_engine(seen: LocalImage, gone: tuple[str, ...] | None, kept: str | None) -> None:
     removals, stays = plan_images(
         "worker1",
-        [seen],
+        [local("someone/elses:1"), seen],
         [f"{REGISTRY}/web:7@{digest('a')}", f"{REGISTRY}/tagged:1"],
         registry=REGISTRY,
         catalog=["fungap/proxy:new", "fungap/base:new"],

@@ -607,6 +607,14 @@ def test_diff_shows_what_is_recorded_with_a_revision() -> None:
             True,
             id="there",
         ),
+        pytest.param(
+            replace(RUNS, revisions=[revision(wanted=compose(secrets={"key": {"external": True, "name": S.name}}))]),
+            False,
+            id="a secret is gone",
+        ),
+        pytest.param(
+            replace(RUNS, revisions=[revision(number) for number in range(1, 7)]), False, id="a revision to forget"
+        ),
     ],
 )
 def test_settled_is_what_may_be_wanted_without_anything_to_do(observed: Observed, nothing_left: bool) -> None:

@@ -60,6 +60,10 @@ def test_resolve(now: dict[str, Any], recorded: Any, image: str, env: str, repli
     assert found["inventory"] == now
 
 
+def test_another_env_file_has_no_version_yet() -> None:
+    assert resolve(inventory(env="e3"), DEPLOYED)["env"] == {"digest": "e3", "version": ""}
+
+
 def test_what_is_in_force_is_resolved_to_itself() -> None:
     assert resolve(inventory(), DEPLOYED) == DEPLOYED
 
@@ -208,6 +212,14 @@ def test_a_rollback_brings_all_of_a_release_back(image: str, env: str, replicas:
 )
 def test_env_source(env: str, path: str, digest: str, source: str) -> None:
     assert env_source(release(env=env), path, digest) == source
+
+
+def test_a_rollback_goes_where_it_is_told() -> None:
+    found = stack(row(1, image=R3), row(2), row(3, image=R2), in_force=3)
+    assert rollback("web", found, inventory(), 1)["image"] == R3
+    assert rollback("web", found, inventory())["image"] == R1
+    with pytest.raises(PlatformError, match="app web"):
+        rollback("web", None, inventory())
 
 
 def test_a_rollback_outlives_the_next_run_of_site() -> None:

@@ -126,6 +126,8 @@ def task(state: str, desired: str = "running", **more: Any) -> dict[str, Any]:
         ({"Replicated": {"Replicas": 1}}, [task("running", "shutdown")], 0, 1, ""),
         ({"Replicated": {"Replicas": 1}}, [task("rejected", "shutdown", Err="No such image")], 0, 1, "No such image"),
         ({"Replicated": {"Replicas": 1}}, [task("running"), task("failed", "shutdown", Err="old")], 1, 1, ""),
+        ({"Replicated": {"Replicas": 1}}, [task("failed", "shutdown", Err="it died")], 0, 1, "it died"),
+        ({"Replicated": {"Replicas": 1}}, [task("failed", "shutdown")], 0, 1, ""),
         ({"Global": {}}, [task("running"), task("starting")], 1, 2, ""),
     ],
 )
@@ -133,6 +135,8 @@ def test_service_row(mode: dict[str, Any], tasks: list[dict[str, Any]], running:
     spec = {"Name": "web_web", "Mode": mode, "TaskTemplate": {"ContainerSpec": {"Image": "web"}}}
     row = service_row({"ID": "s1", "Spec": spec}, tasks, {"n1": "manager1"})
     assert (row["running"], row["wanted"], row["error"]) == (running, wanted, error)
+    assert row["mode"] == next(iter(mode)).lower()
+    assert row["update"] == ""
 
 
 def test_service_row_names_the_service_its_image_and_where_it_runs() -> None:
