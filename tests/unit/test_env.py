@@ -48,7 +48,8 @@ def test_parse_env(text: str, expected: dict[str, str]) -> None:
         ("A=1\nB=2\nA=hunter2", 3, "first on line 1"),
         ("A=hunter2\0", 1, "NUL"),
         ("# hunter2\0", 1, "NUL"),
-        ("\ufeffA=hunter2", 1, "byte order mark"),
+        ("\ufeffA=hunter2", 1, r"blank \(it starts with a byte order mark: save it as UTF-8 without one\)$"),
+        ("A\ufeff", 1, "nor a comment nor blank$"),
         ("-----BEGIN hunter2", 1, "line 1"),
     ],
 )

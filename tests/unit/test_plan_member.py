@@ -330,6 +330,27 @@ ROWS: list[tuple[str, list[WantedNode], dict[str, EngineMembership], Swarm, list
             "join m3 as manager",
         ],
     ),
+    (
+        "one of three managers moved, and has a ghost",
+        [want("m1"), want("m2"), want("m3")],
+        {"m1": member("m1"), "m2": member("m2"), "m3": member("m3", address="10.0.0.99")},
+        swarm(row("m1"), row("m2"), row("m3", manager_address="10.0.0.99:2377"), row("m3", reachable=False, **GHOST)),
+        [
+            "demote m3 to worker",
+            "m3 leaves its swarm (its address changed from 10.0.0.99 to 10.0.0.3)",
+            "remove the entry id-m3 of m3",
+            "demote the old entry id-old of m3 (left by a former engine)",
+            "remove the entry id-old of m3 (left by a former engine)",
+            "join m3 as manager",
+        ],
+    ),
+    (
+        "a moved manager that can't be demoted from here: joins as a worker, to be promoted later",
+        [want("m3")],
+        {"m3": member("m3", address="10.0.0.99")},
+        swarm(*THREE, manageable=False),
+        ["m3 leaves its swarm (its address changed from 10.0.0.99 to 10.0.0.3)", "join m3 as worker"],
+    ),
     # --- roles ---
     (
         "promote",
@@ -461,6 +482,20 @@ ROWS: list[tuple[str, list[WantedNode], dict[str, EngineMembership], Swarm, list
         ["w1 leaves its swarm"],
     ),
     (
+        "absent, listed under another name",
+        [want("m1"), want("w1", "absent")],
+        ONE_AND_ONE,
+        swarm(row("m1"), row("w1", hostname="renamed")),
+        ["drain w1", "w1 leaves its swarm", "remove the entry id-w1 of w1"],
+    ),
+    (
+        "absent, and no manager can be asked to remove it",
+        [want("w1", "absent")],
+        {"w1": member("w1")},
+        swarm(row("m1"), row("w1"), manageable=False),
+        ["w1 leaves its swarm"],
+    ),
+    (
         "a manager takes over before the other goes",
         [want("m1", "absent"), want("m2")],
         {"m1": member("m1"), "m2": FRESH},
@@ -481,6 +516,50 @@ ROWS: list[tuple[str, list[WantedNode], dict[str, EngineMembership], Swarm, list
 )
 def test_plan(wanted: list[WantedNode], engines: dict[str, EngineMembership], seen: Swarm, expected: list[str]) -> None:
     assert phrases(plan_members(wanted, engines, seen)) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "engine", "steps"),
+    [
+        pytest.param(
+            want("m3"),
+            member("m3", address="10.0.0.99"),
+            [
+                ("demote", "manager", "id-m3"),
+                ("leave", "node", "id-m3"),
+                ("remove", "manager", "id-m3"),
+                ("join", "node", ""),
+            ],
+            id="moved",
+        ),
+        pytest.param(
+            want("m3", "absent"),
+            member("m3"),
+            [
+                ("drain", "manager", "id-m3"),
+                ("demote", "manager", "id-m3"),
+                ("leave", "node", "id-m3"),
+                ("remove", "manager", "id-m3"),
+            ],
+            id="absent",
+        ),
+        pytest.param(want("m3", "worker"), member("m3"), [("demote", "manager", "id-m3")], id="demoted"),
+        pytest.param(want("m3", labels={"a": ""}), member("m3"), [("update", "manager", "id-m3")], id="labelled"),
+        pytest.param(
+            want("m3"),
+            FRESH,
+            [("demote", "manager", "id-m3"), ("remove", "manager", "id-m3"), ("join", "node", "")],
+            id="re-created",
+        ),
+    ],
+)
+def test_on_whose_engine_and_for_which_row(
+    wanted: WantedNode, engine: EngineMembership, steps: list[tuple[str, str, str]]
+) -> None:
+    engines = {"m1": member("m1"), "m2": member("m2"), "m3": engine}
+    third = row("m3", manager_address=f"{engine.address}:2377")
+    actions = plan_members([want("m1"), want("m2"), wanted], engines, swarm(row("m1"), row("m2"), third)).actions
+    assert [(action.kind, action.side, action.node_id) for action in actions] == steps
 
 
 LOCKED = {"m1": member("m1", state="locked")}
@@ -547,6 +626,14 @@ LEADERLESS = {"m1": member("m1", knows=("m1", "m2", "m3"), error="no leader")}
             id="dissolve",
         ),
         pytest.param(
+            [want("m1", "absent")],
+            ONE_MANAGER,
+            swarm(row("m1"), row("m1", manager=False, **GHOST)),
+            Circumstances(dissolve=True),
+            ["m1 leaves its swarm", "remove the entry id-old of m1"],
+            id="dissolve, with a ghost",
+        ),
+        pytest.param(
             [want("w1")],
             {"w1": FRESH},
             Swarm(exists=True),
@@ -593,7 +680,7 @@ def test_plan_with_circumstances(
             [want("m2")],
             {"m2": member("m2", is_manager=False, address="10.0.0.99")},
             swarm(row("m1"), row("m2"), manageable=False),
-            "lose its quorum, 1 of 2",
+            r"can't let m2 leave and join again \(its address changed .*lose its quorum, 1 of 2",
             id="a manager that can't be demoted from here",
         ),
         pytest.param([want("m1")], {"m1": FRESH}, Swarm(), "no node may start one", id="no bootstrap"),

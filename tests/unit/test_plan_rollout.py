@@ -29,7 +29,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.rollout import Look, 
 OLD, NEW = {"Image": "box:1"}, {"Image": "box:2"}
 NODES = [
     Node("n1", "manager1", True, True, {"node.role": "manager", "node.hostname": "manager1"}),
-    Node("n2", "worker1", True, True, {"node.role": "worker", "node.labels.disk": "fast"}),
+    Node("n2", "worker1", True, True, {"node.role": "worker", "node.labels.disk": "fast", "node.id": "n2"}),
 ]
 
 
@@ -164,6 +164,8 @@ def test_a_global_service_needs_no_task_where_none_can_be(down: dict[str, bool],
         (["node.labels.none != x"], True),
         (["node.role == worker", "node.labels.disk == slow"], False),
         (["nonsense"], False),
+        (["node.id == n2"], True),
+        (["node.id == N2"], False),
     ],
 )
 def test_satisfies(constraints: list[str], fits: bool) -> None:
