@@ -231,6 +231,7 @@ NEEDED = {f"{REGISTRY}/web@{digest('a')}": ["service web_web"]}
             [f"delete web@sha256:{'a' * 12}", "remove repository web", "free 300 B (3 blobs)"],
             id="another registry's image",
         ),
+        pytest.param(storage(A), {"docker.io/x:1": ["another's"], **NEEDED}, [], id="needed, after another registry's"),
         pytest.param(storage(A, image("b", pushed=NOW - HOUR + 1)), NEEDED, [], id="young"),
         pytest.param(
             storage(A, image("b", pushed=NOW - HOUR)),

@@ -283,6 +283,7 @@ def test_taken_images() -> None:
     assert taken_images({"app-web": "hub:5000/team/web:42"}) == {
         "app-web": {"pull": "hub:5000/team/web:42", "source": "pull", "follow": True}
     }
+    assert taken_images({"app-web": "nginx:1.26"})["app-web"]["pull"] == "nginx:1.26"
     by_digest = f"hub:5000/team/web@sha256:{'1' * 64}"
     assert taken_images({"app-web": by_digest})["app-web"]["pull"] == by_digest
     with pytest.raises(PlatformError, match="names no version"):
