@@ -123,6 +123,60 @@ def test_assess(one: Service, tasks: list[Task], outcome: str, running: int, wan
 
 
 @pytest.mark.parametrize(
+    ("one", "tasks", "said"),
+    [
+        (service(), [], "service web: no task yet, 0 of 2 tasks of its current version run"),
+        (service(), [task(1)], "service web: no task yet, 1 of 2 tasks of its current version run"),
+        (
+            service(),
+            [task(1, "starting"), task(2, "pending")],
+            "service web: pending, starting, 0 of 2 tasks of its current version run",
+        ),
+        (
+            service(),
+            [task(1), task(2), task(3)],
+            "service web: too many, 3 of 2 tasks of its current version run",
+        ),
+        (service(), [task(1), task(2)], "service web: converged, 2 of 2 tasks of its current version run"),
+        (
+            service(update_state="rollback_started"),
+            [task(1)],
+            "service web: rollback started, 1 of 2 tasks of its current version run",
+        ),
+        (
+            service(update_state="paused", update_message="update paused due to failure"),
+            [task(1)],
+            "service web: update paused due to failure, 1 of 2 tasks of its current version run",
+        ),
+        (service(update_state="paused"), [], "service web: paused, 0 of 2 tasks of its current version run"),
+        (
+            service(None, mode="replicated-job", total_completions=2),
+            [task(1, "complete")],
+            "service web: tasks of the job complete, 1 of 2 tasks of its current version run",
+        ),
+        (
+            service(None, mode="global-job", total_completions=7, placement=ON_WORKERS),
+            [task(0, "complete")],
+            "service web: tasks of the job complete, 1 of 1 tasks of its current version run",
+        ),
+    ],
+)
+def test_what_a_state_says(one: Service, tasks: list[Task], said: str) -> None:
+    assert str(assess(one, tasks, NODES)) == said
+
+
+@pytest.mark.parametrize("state", ["", "updating", "rollback_started", "completed", "paused"])
+def test_two_looks_are_equal_while_nothing_happens(state: str) -> None:
+    def key(*tasks: Task, update_state: str = state) -> tuple[str, ...]:
+        return assess(service(update_state=update_state), tasks, NODES).key
+
+    assert key(task(1), task(2)) == key(task(2), task(1)) == (state, "t1runningbox:2", "t2runningbox:2")
+    assert key(task(1), task(2)) != key(task(1), task(2, id="next"))
+    assert key(task(1)) != key(task(1), update_state="other")
+    assert assess(service(update_state="paused", update_started="x"), [], NODES, stale_update="x").key == ("",)
+
+
+@pytest.mark.parametrize(
     ("one", "tasks", "doubled"),
     [
         pytest.param(service(), [task(1), task(2), task(2, id="twin")], True, id="two in one slot"),
