@@ -312,6 +312,34 @@ def test_a_global_service_has_a_task_on_each_node() -> None:
             id="the newest",
         ),
         pytest.param(
+            [
+                task(1, "failed", updated="1", node_id="n1", id="a"),
+                task(1, "failed", updated="2", node_id="n2", id="b"),
+            ],
+            NEW,
+            ["b"],
+            id="the newest of a slot, on whatever node",
+        ),
+        pytest.param(
+            [task(0, "failed", node_id="n1", id="a"), task(0, "failed", node_id="n2", id="b")],
+            NEW,
+            ["a", "b"],
+            id="a global service's, of each node",
+        ),
+        pytest.param([task(1, "remove")], NEW, [], id="removed in order"),
+        pytest.param(
+            [task(1, "shutdown", updated="1"), task(2, "failed", updated="2")],
+            NEW,
+            ["t2failedbox:2"],
+            id="stopped in order, then one fails",
+        ),
+        pytest.param(
+            [task(1, "failed", updated="1"), task(1, "starting", updated="2"), task(2, "failed", updated="3")],
+            NEW,
+            ["t1failedbox:2", "t2failedbox:2"],
+            id="its successor, then another one",
+        ),
+        pytest.param(
             [task(1, "pending"), task(2, "failed")], NEW, ["t2failedbox:2", "t1pendingbox:2"], id="the dead first"
         ),
         pytest.param(
@@ -327,7 +355,9 @@ def test_failing_tasks(tasks: list[Task], target: dict[str, Any] | None, found: 
 
 
 def test_a_job_s_task_ends_well() -> None:
-    assert failing_tasks(service(mode="replicated-job"), NEW, [task(1, "complete", exit_code=0)]) == []
+    for state in ("complete", "shutdown", "remove"):
+        assert failing_tasks(service(mode="replicated-job"), NEW, [task(1, state, exit_code=0)]) == []
+    assert failing_tasks(service(mode="replicated-job"), NEW, [task(1, "complete", exit_code=1)])
 
 
 def test_failing_tasks_leaves_out_what_was_there_before() -> None:
