@@ -178,6 +178,30 @@ def seen(volumes_of: dict[str, dict[str, EnvVolume]], labels: dict[str, str] | N
             id="absent",
         ),
         pytest.param(seen({"n1": {}}, {"n1": ""}), Desired(None, absent=True), [], id="absent already"),
+        pytest.param(
+            seen({"n1": volumes("v1")}, {"n1": ""}, in_use={"n1": frozenset({"v1"})}),
+            Desired(None, absent=True),
+            [],
+            id="absent, and a container holds it",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1", "v2"), "n2": volumes("v1?", "v2")}, {"n1": "v1 v2", "n2": "v2"}),
+            Desired("v1", content=False),
+            [Copy("n2", "v1", "n1", anew=True), Label("n2", "v1")],
+            id="back to a version that an engine made an empty volume of",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1"), "n2": {}}, {"n1": "v1", "n2": ""}),
+            Desired(None, keep=None),
+            [],
+            id="only labels: nothing is copied",
+        ),
+        pytest.param(
+            seen({}, {}),
+            Desired(None, keep=None, ready={"n3": frozenset({"v1"})}),
+            [Label("n3", "v1")],
+            id="only labels, of a node without any",
+        ),
     ],
 )
 def test_plan(observed: Observed, desired: Desired, expected: list[Any]) -> None:

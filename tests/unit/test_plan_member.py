@@ -16,6 +16,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.member import (
     WantedNode,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.member import (
+    Action,
     Circumstances,
     MembersPlan,
     Quorum,
@@ -767,6 +768,68 @@ def test_choice_among_swarms() -> None:
 
 def test_quorum_counts_both_kinds() -> None:
     assert Quorum.of(swarm(row("m1"), row("m2", reachable=False), row("w1"))) == Quorum(2, 1)
+
+
+@pytest.mark.parametrize(
+    ("actions", "managers", "reachable"),
+    [
+        ([], 3, 2),
+        ([Action("init", "m4", "node")], 4, 3),
+        ([Action("promote", "w1", "manager")], 4, 3),
+        ([Action("join", "m4", "node", role="manager")], 4, 3),
+        ([Action("join", "w2", "node", role="worker")], 3, 2),
+        ([Action("force_new_cluster", "m1", "node")], 1, 1),
+        ([Action("demote", "m1", "manager", node_id="id-m1")], 2, 1),
+        ([Action("demote", "m3", "manager", node_id="id-m3")], 2, 2),
+        ([Action("demote", "w1", "manager", node_id="id-w1")], 3, 2),
+        ([Action("leave", "m1", "node", node_id="id-m1")], 3, 1),
+        ([Action("leave", "w1", "node", node_id="id-w1")], 3, 2),
+        (
+            [Action("demote", "m1", "manager", node_id="id-m1"), Action("leave", "m1", "node", node_id="id-m1")],
+            2,
+            1,
+        ),
+        ([Action("drain", "m1", "manager", node_id="id-m1")], 3, 2),
+    ],
+)
+def test_quorum_after_what_is_done(actions: list[Action], managers: int, reachable: int) -> None:
+    seen = swarm(row("m1"), row("m2"), row("m3", reachable=False), row("w1"))
+    assert Quorum.of(seen).after(actions, seen) == Quorum(managers, reachable)
+
+
+def test_stages() -> None:
+    names = ("m1", "m2", "m3", "w1", "w2")
+    labelled = [want(name, labels={"a": ""}) for name in ("w2", "m1", "m2")]
+    wanted = [want("w1", "absent"), want("m3", "worker"), *labelled]
+    seen = swarm(*THREE, row("w1"), row("w2"))
+    plan = plan_members(wanted, {name: member(name) for name in names}, seen)
+    assert [(one.name, one.stage) for one in plan.nodes] == [("m1", 0), ("m2", 0), ("w2", 1), ("w1", 2), ("m3", 2)]
+
+
+@pytest.mark.parametrize(
+    ("ghost", "address", "gone"),
+    [
+        ({"state": "down", "address": "10.0.0.9"}, "10.0.0.21", True),
+        ({"state": "ready", "address": "10.0.0.21"}, "10.0.0.21", True),
+        ({"state": "ready", "address": "10.0.0.9"}, "10.0.0.21", False),
+        ({"state": "ready", "address": "10.0.0.9"}, None, False),
+        ({"state": "down", "address": "10.0.0.9"}, None, True),
+    ],
+)
+def test_an_engine_that_may_still_use_its_row_is_waited_for(
+    ghost: dict[str, str], address: str | None, gone: bool
+) -> None:
+    seen = swarm(row("m1"), row("w1"), row("w1", id="id-old", created="2025-01-01", **ghost))
+    plan = plan_members([want("m1"), replace(want("w1"), address=address)], ONE_AND_ONE, seen)
+    assert [(action.kind, action.node_id, action.gone) for action in plan.actions] == [("remove", "id-old", gone)]
+
+
+def test_a_manager_that_the_raft_data_has_elsewhere_is_warned_of() -> None:
+    seen = swarm(row("m1", manager_address="10.0.0.99:2377"))
+    warnings = plan_members([want("m1")], ONE_MANAGER, seen).warnings
+    assert len(warnings) == 1
+    assert warnings[0].startswith("m1 moved to 10.0.0.1, but the swarm's raft data keeps 10.0.0.99:2377: ")
+    assert plan_members([want("m1")], ONE_MANAGER, swarm(row("m1"))).warnings == []
 
 
 def test_before_and_after() -> None:

@@ -382,7 +382,20 @@ def test_parse_node() -> None:
             "Status": {"State": "ready", "Addr": "10.0.0.9"},
         }
     )
-    assert (node.name, node.ready, node.active) == ("worker9", True, False)
+    assert (node.id, node.name, node.ready, node.active) == ("n9", "worker9", True, False)
+    assert node.facts == {
+        "node.id": "n9",
+        "node.hostname": "worker9",
+        "node.ip": "10.0.0.9",
+        "node.role": "worker",
+        "node.platform.os": "linux",
+        "node.platform.arch": "x86_64",
+        "node.labels.disk": "fast",
+        "engine.labels.zone": "a",
+    }
+    bare = parse_node({"ID": "n9", "Spec": {"Availability": "active"}})
+    assert (bare.name, bare.ready, bare.active) == ("n9", False, True)
+    assert set(bare.facts.values()) == {"n9", ""}
     assert satisfies(node, ["node.labels.disk == fast", "engine.labels.zone == a", "node.platform.os == linux"])
 
 

@@ -96,6 +96,12 @@ def desired(wanted: dict[str, Any] | None = None, text: str = "one\n", **more: A
     )
 
 
+def with_secret(name: str) -> dict[str, Any]:
+    found = spec()
+    found["TaskTemplate"]["ContainerSpec"]["Secrets"] = [{"SecretName": name}]
+    return found
+
+
 RUNS = Observed(services={"web": service()}, revisions=[revision()], file_text="one\n")
 A, B = Item("config", "i1", "app_settings_a"), Item("config", "i2", "app_settings_b")
 S = Item("secret", "i3", "app_key_s")
@@ -128,6 +134,12 @@ S = Item("secret", "i3", "app_key_s")
             desired(release={"app": {"hosts": ["b"]}}),
             ["record a revision of stack app: its services stay as they are"],
             id="only what is known of it changed",
+        ),
+        pytest.param(
+            replace(RUNS, revisions=[replace(revision(), release={"app": {}})]),
+            desired(),
+            [],
+            id="the caller describes nothing",
         ),
         pytest.param(replace(RUNS, file_text=None), desired(), ["write /s/app/compose.yml"], id="file missing"),
         pytest.param(replace(RUNS, file_text="x"), desired(), ["write /s/app/compose.yml"], id="file edited"),
@@ -212,6 +224,8 @@ def test_plan_present(observed: Observed, wanted: Desired, actions: list[str]) -
         ([revision(wanted=compose(config="app_settings_a"))], [A, B], {}, 5, ["remove config app_settings_b"]),
         ([revision()], [A], {"web": service(live=spec(config="app_settings_a"))}, 5, []),
         ([revision()], [S], {}, 5, ["remove secret app_key_s"]),
+        ([revision(wanted=compose(secrets={"key": {"external": True, "name": S.name}}))], [S], {}, 5, []),
+        ([revision()], [S], {"web": service(live=with_secret(S.name))}, 5, []),
         (
             [
                 revision(1, wanted=compose(config="app_settings_a")),
@@ -273,6 +287,13 @@ def test_kept_counts(recorded: int | None, wanted: int | None, live: int | None,
     assert kept_counts(desired(compose(wanted)), observed) == counts
 
 
+def test_kept_counts_of_each_service() -> None:
+    wanted = {"services": {name: {"deploy": {"replicas": 1}} for name in ("a", "b", "c")}}
+    live = {name: service(name, replicas=count) for name, count in (("a", 1), ("b", 3), ("c", 4), ("gone", 5))}
+    observed = Observed(services=live, revisions=[revision(wanted=wanted)])
+    assert kept_counts(desired(wanted), observed) == {"b": 3, "c": 4}
+
+
 def test_kept_counts_without_a_record() -> None:
     assert kept_counts(desired(), Observed(services={"web": service(replicas=7)})) == {}
 
@@ -288,6 +309,16 @@ def test_kept_counts_without_a_record() -> None:
         pytest.param([revision(1, UNVERIFIED, compose(9))], 1, id="in force unverified"),
         pytest.param([revision(1, wanted=compose(9)), revision(2, UNVERIFIED)], 1, id="the same, unverified"),
         pytest.param([revision(1, UNVERIFIED)], None, id="the same, unverified and alone"),
+        pytest.param(
+            [revision(1, wanted=compose(9)), revision(2, wanted=compose(8)), revision(3, UNVERIFIED)],
+            2,
+            id="the same, unverified: the newest that converged",
+        ),
+        pytest.param(
+            [revision(1, UNVERIFIED, compose(9)), revision(2, STUCK, compose(8)), revision(3, UNVERIFIED)],
+            None,
+            id="the same, unverified: none that converged",
+        ),
     ],
 )
 def test_rollback_target(revisions: list[Revision], target: int | None) -> None:
@@ -308,6 +339,8 @@ def test_rollback_target(revisions: list[Revision], target: int | None) -> None:
         ({"a": {}}, {"a": None}, []),
         ({"a": 0}, {}, []),
         ({"a": False}, {"a": True}, [("a", "false", "true")]),
+        ({"a": False}, {}, [("a", "false", "(absent)")]),
+        ({"a": ["x", {"c": 1, "b": 2}]}, {}, [("a", '["x", {"b": 2, "c": 1}]', "(absent)")]),
         ({"Env": ["A=1"]}, {"Env": ["A=1"]}, []),
         ({"Env": ["A=1", "B=2"]}, {"Env": ["B=2", "A=1"]}, []),
         ({"Env": ["A=1"]}, {"Env": ["A=1", "B=2"]}, [("Env.B", "(absent)", '"2"')]),
@@ -409,17 +442,21 @@ def test_normalise_drops_what_a_deploy_keeps_and_ids() -> None:
         "Mode": {"Replicated": {"Replicas": 4}},
         "TaskTemplate": {
             "ForceUpdate": 3,
-            "ContainerSpec": {"Secrets": [{"SecretID": "x", "SecretName": "app_key_s"}]},
+            "ContainerSpec": {
+                "Secrets": [{"SecretID": "x", "SecretName": "app_key_s"}],
+                "Configs": [{"ConfigID": "x", "ConfigName": "app_c"}],
+            },
             "Networks": [{"Target": "n1"}, {"Target": "n2"}],
         },
     }
     found = normalise(live, {"n1": "public"})
     assert found["Mode"] == {"Replicated": {}}
     assert found["TaskTemplate"] == {
-        "ContainerSpec": {"Secrets": [{"SecretName": "app_key_s"}]},
+        "ContainerSpec": {"Secrets": [{"SecretName": "app_key_s"}], "Configs": [{"ConfigName": "app_c"}]},
         "Networks": [{"Target": "public"}, {"Target": "n2"}],
     }
     assert live["Mode"] == {"Replicated": {"Replicas": 4}}
+    assert parse_service({"ID": "i", "Version": {"Index": 1}, "Spec": live}, "app", {"n1": "public"}).spec == found
 
 
 @pytest.mark.parametrize(
@@ -576,6 +613,13 @@ def test_a_record_survives_the_swarm() -> None:
     data = base64.b64encode(dump_revision("app", wanted).encode()).decode()
     assert parse_revision({"ID": "record-3", "Spec": {"Data": data}}) == wanted
     assert json.loads(base64.b64decode(data))["format"] == 1
+
+
+def test_diff_of_what_was_never_deployed() -> None:
+    wanted = desired(compose(config=A.name), release={"b": 1, "a": 2})
+    before, after = before_and_after(Observed(), wanted, {A.name: "colour=red"})
+    assert before == ""
+    assert after == 'one\n\n# config settings\ncolour=red\n\n# recorded with it\n{\n  "a": 2,\n  "b": 1\n}\n'
 
 
 def test_diff_shows_what_is_recorded_with_a_revision() -> None:

@@ -94,6 +94,7 @@ def test_change() -> None:
 def test_another_controller_has_the_env_file_elsewhere() -> None:
     there, here = inventory(env_file="/there/files/web.env"), inventory(env_file="/here/files/web.env")
     assert resolve(here, resolve(there, None)) == resolve(there, None)
+    assert here["app"]["env_file"] == "web.env"
 
 
 @pytest.mark.parametrize(
