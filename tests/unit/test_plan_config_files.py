@@ -138,6 +138,11 @@ def test_diff_shows_owner_and_group_where_they_are_asked_for() -> None:
     assert after == "# /etc/x/a: mode 0644, owner app, group adm\n"
 
 
+def test_diff_of_a_new_directory_and_its_file() -> None:
+    _, before, after, _ = plan(OPEN, {})
+    assert (before, after) == ("", "# /etc/x/: mode 0755\n# /etc/x/a: mode 0644\none\n")
+
+
 def test_diff_of_what_is_no_text() -> None:
     _, before, _, _ = plan(OPEN, {"/etc/x": DIRECTORY, "/etc/x/a": replace(FILE, content=None)})
     assert before == "# /etc/x/a: mode 0644\n(binary)\n"

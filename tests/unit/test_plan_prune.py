@@ -214,6 +214,18 @@ NEEDED = {f"{REGISTRY}/web@{digest('a')}": ["service web_web"]}
             id="needed by tag",
         ),
         pytest.param(
+            storage(A, image("b", tags=("latest",))),
+            {**NEEDED, f"{REGISTRY}/web": ["revision 1 of web"]},
+            [],
+            id="needed by the tag that goes without saying",
+        ),
+        pytest.param(
+            storage(A, loose={digest("f"): Blob(7, NOW - HOUR)}, repositories={"gone": NOW - HOUR}),
+            NEEDED,
+            ["remove repository gone", "free 7 B (1 blob)"],
+            id="left just long enough ago",
+        ),
+        pytest.param(
             storage(A, B),
             {**NEEDED, f"{REGISTRY}/web:1@{digest('b')}": ["x"]},
             [],
