@@ -10,6 +10,8 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import (
+    Build,
+    Entry,
     Mirrors,
     by_digest,
     local_tag,
@@ -72,6 +74,31 @@ def test_a_wrong_catalog_is_refused(catalog: dict[str, Any], said: str) -> None:
     with pytest.raises(PlatformError) as caught:
         parse_catalog(catalog)
     assert said in caught.value.message
+
+
+def test_an_entry_is_read_whole() -> None:
+    given = {
+        "pull": "app:1",
+        "source": "pull",
+        "missing": "skip",
+        "internal": True,
+        "optional": True,
+        "push": False,
+        "follow": True,
+        "build": {"context": "/a", "base": "app0", "include": {"inner/x": "/x"}, "args": {"V": 2}},
+    }
+    build = Build(context="/a", base="app0", include={"inner/x": "/x"}, args={"V": "2"})
+    entries = parse_catalog({"app": given, "app0": {"build": {"bootstrap": "trixie", "packages": ["a"]}}})
+    assert entries["app"] == Entry("app", "app:1", build, "pull", True, True, "skip", push=False, follow=True)
+    assert entries["app0"] == Entry("app0", build=Build(bootstrap="trixie", packages=("a",)))
+
+
+@pytest.mark.parametrize("key", ["internal", "optional", "push", "follow"])
+def test_a_switch_is_true_or_false(key: str) -> None:
+    with pytest.raises(
+        PlatformError, match=f"^the image catalog is wrong: app: {key} must be true or false, not 'yes'$"
+    ):
+        parse_catalog({"app": {"pull": "app:1", key: "yes"}})
 
 
 def test_all_mistakes_are_told_at_once() -> None:

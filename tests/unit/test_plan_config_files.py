@@ -9,6 +9,9 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import (
+    ConfigDirectory,
+    ConfigFile,
+    Ownership,
     PathState,
     digested,
     parse_config_set,
@@ -91,6 +94,29 @@ def test_actions(params: dict[str, Any], found: dict[str, PathState], actions: l
     # An earlier look, which brought digests only, says the same.
     trees = {"/etc": {path: digested(state) for path, state in found.items()}}
     assert nothing_to_do(params, trees) == (not actions)
+
+
+def test_a_set_is_read_whole() -> None:
+    wanted = parse_config_set(
+        {
+            "files": [{"path": "/etc/x/a", "content": "one", "validate": "check %s", "owner": "app", "mode": "0640"}],
+            "directories": [{"path": "/etc/x"}],
+            "absent": ["/etc/x/b"],
+            **AFTER,
+        }
+    )
+    assert wanted.files == (ConfigFile("/etc/x/a", "one", Ownership(0o640, "app"), "check %s"),)
+    assert wanted.directories == (ConfigDirectory("/etc/x", Ownership(0o755)),)
+    assert wanted.paths == ("/etc/x", "/etc/x/a", "/etc/x/b", "/etc/x/.pending")
+
+
+@pytest.mark.parametrize("owner", ["app", "1000"])
+def test_an_earlier_look_tells_owners_by_name_and_number(owner: str) -> None:
+    wanted = {"files": [{"path": "/etc/x/a", "content": "one\n", "owner": owner, "group": owner}]}
+    state = replace(FILE, owner="app", group="app", owner_id="1000", group_id="1000")
+    for seen, as_wanted in ((state, True), (FILE, False)):
+        trees = {"/etc/": {"/etc/x": digested(DIRECTORY), "/etc/x/a": digested(seen)}}
+        assert nothing_to_do(wanted, trees) is as_wanted
 
 
 def test_what_was_not_looked_at_is_left_to_the_module() -> None:

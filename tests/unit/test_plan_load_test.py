@@ -58,6 +58,13 @@ def test_the_steps_of_a_profile(profile: str, changes: dict[str, Any], users: li
     assert [step.requests for step in steps] == requests
 
 
+def test_bounds_are_allowed() -> None:
+    profile = Profile((1,), 2, 5, users_step=1, users_max=100)
+    steps = check_bounds(profile, requests_max=500, deadline_seconds=3)
+    assert (len(steps), steps[-1]) == (100, Step(100, 2, 5))
+    assert choose_profile("a", {"a": {"users": 1, "ramp_seconds": 0, "users_step": 0}}, {}) == Profile((1,), 0)
+
+
 def test_the_capacity_profile_is_the_origins() -> None:
     profile = choose_profile("capacity", PROFILES, {})
     assert [step.users for step in profile.steps()][:14:12] == [1000, 2200]
