@@ -77,6 +77,14 @@ molecule: setup-dev ## The roles' scenarios (SCENARIOS="proxy app" for some)
 platform: setup-dev ## The platform from end to end
 	@python tests/run.py platform
 
+.PHONY: promises
+promises: setup-dev ## Break each promise of the README by one line, see a unit test fail
+	@python bin/promises.py
+
+.PHONY: mutants
+mutants: setup-dev ## Mutation testing of what decides (plan, model, release): which changes no unit test notices
+	@bin/mutants.sh run
+
 .PHONY: test-vm
 test-vm: setup-dev ## The platform on a real Debian VM under emulation, from nothing, over SSH, with a reboot
 	@tests/vm/run

@@ -76,28 +76,26 @@ class ActionModule(ActionBase):
         app = self.apps[name]
         stack = stack or {"in_force": 0, "revisions": []}
         row = next((row for row in stack["revisions"] if row["number"] == stack["in_force"]), None)
-        env_file = os.path.join(args["env_dir"], app["env_file"]) if app["env_file"] else ""
-        inventory = releases.of_inventory(app, self._image(app["image"], args), self._digest(env_file))
+        path = os.path.join(args["env_dir"], app["env_file"]) if app["env_file"] else ""
+        inventory = releases.of_inventory(app, self._image(app["image"], args), self._digest(path))
         release = releases.resolve(inventory, row["release"] if row else None)
         if name == args.get("app"):
             if args.get("rollback"):
                 release = releases.rollback(name, stack, inventory, args.get("to"))
             else:
                 if args.get("env_file"):
-                    env_file = os.path.join(args["env_dir"], args["env_file"])
+                    path = os.path.join(args["env_dir"], args["env_file"])
                 release = releases.change(
                     name,
                     release,
                     args.get("settings") or {},
                     image=self._image((args.get("settings") or {}).get("image"), args),
-                    digest=self._digest(env_file),
+                    digest=self._digest(path),
                     env_file=args.get("env_file") or "",
                 )
-        by_content = bool(env_file) and self._digest(env_file) == release["env"]["digest"]
         return {
             "release": release,
-            # Where no file has the content any more, the nodes have its version.
-            "env_file": env_file if by_content else "",
+            "env_file": releases.env_source(release, path, self._digest(path)),
             "env_versions": sorted({v for row in stack["revisions"] if (v := _env_version(row["release"]))}),
             "base_revision": stack["in_force"],
             "notes": releases.notes(name, release, row),

@@ -180,10 +180,11 @@ class ImageCatalog:
         if not address:
             return {}
         try:
-            return {name: f"{address}/{name}@{digest}" for name, digest in self._registry().digests(tags).items()}
+            digests = self._registry().digests(tags)
         except PlatformError as error:
             self.registry_problem = error
             return {}
+        return {name: planning.remote_reference(name, digest, address) for name, digest in digests.items()}
 
     def _registry(self) -> Registry:
         address = self.params["registry_address"]

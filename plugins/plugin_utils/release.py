@@ -79,8 +79,9 @@ def change(
         )
     changed = dict(app)
     for key, value in settings.items():
-        both = isinstance(value, Mapping) and isinstance(app[key], Mapping)
-        changed[key] = {**app[key], **value} if both else value
+        if isinstance(app[key], Mapping) and not isinstance(value, Mapping):
+            raise PlatformError(f"settings: {key} is {value!r}: it must be a dictionary, as in apps.{name}.{key}")
+        changed[key] = {**app[key], **value} if isinstance(app[key], Mapping) else value
     env = release["env"]
     if env_file:
         changed["env_file"], env = basename(env_file), {"digest": digest, "version": ""}
@@ -122,6 +123,14 @@ def _numbers(rows: Iterable[Json]) -> str:
     return ", ".join(str(row["number"]) for row in rows) or "none"
 
 
+def env_source(release: Json, path: str, digest: str) -> str:
+    """``path`` if the file holds the env of the release, else "": then the nodes hold its version.
+
+    ``digest``: of the file's content.
+    """
+    return path if path and digest == release["env"]["digest"] else ""
+
+
 def notes(name: str, release: Json, row: Json | None) -> list[str]:
     """Where what runs is not what the inventory says, and since when. ``row``: of the revision in force."""
     inventory = release["inventory"]
@@ -155,7 +164,7 @@ def eligible_nodes(nodes: Iterable[Json], constraints: Sequence[str]) -> list[Js
 def taken_images(references: Mapping[str, str]) -> dict[str, Any]:
     """Entries of the image catalog for images that come from other registries, by the name that each gets here."""
     for name, reference in references.items():
-        if "@sha256:" not in reference and ":" not in reference.rpartition("/")[2]:
+        if ":" not in reference.rpartition("/")[2]:  # of a tag or of a digest
             raise PlatformError(
                 f"{name}: image {reference!r} names no version: add a tag or a digest, as in {reference}:42"
             )

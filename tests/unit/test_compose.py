@@ -11,7 +11,12 @@ import pytest
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import named_items, replicas, with_replicas
+from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import (
+    named_items,
+    own_networks,
+    replicas,
+    with_replicas,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import fingerprint
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import as_wanted, render
 
@@ -157,6 +162,12 @@ def test_named_items() -> None:
     }
     assert named_items(compose, "config") == {"app_a_1", "b"}
     assert named_items(compose, "secret") == frozenset()
+
+
+def test_own_networks() -> None:
+    networks = {"in": None, "out": {"external": True}, "own": {"driver": "overlay"}}
+    assert own_networks({"networks": networks}) == {"in": {}, "own": {"driver": "overlay"}}
+    assert own_networks({}) == {}
 
 
 RENDERED = render("app", SHORT, {}, {})

@@ -48,7 +48,8 @@ def test_parse_env(text: str, expected: dict[str, str]) -> None:
         ("A=1\nB=2\nA=hunter2", 3, "first on line 1"),
         ("A=hunter2\0", 1, "NUL"),
         ("# hunter2\0", 1, "NUL"),
-        ("\ufeffA=hunter2", 1, "byte order mark"),
+        ("\ufeffA=hunter2", 1, r"blank \(it starts with a byte order mark: save it as UTF-8 without one\)$"),
+        ("A\ufeff", 1, "nor a comment nor blank$"),
         ("-----BEGIN hunter2", 1, "line 1"),
     ],
 )
@@ -86,6 +87,11 @@ def test_owner_of_user(user: str, passwd: str | None, expected: str | None) -> N
 def test_owner_of_a_user_the_image_does_not_know(user: str) -> None:
     with pytest.raises(PlatformError, match=user):
         env.owner_of_user(user, PASSWD)
+
+
+@pytest.mark.parametrize(("text", "owner"), [("1000", (1000, 0)), ("1000:50", (1000, 50)), ("0:0", (0, 0))])
+def test_owner(text: str, owner: tuple[int, int]) -> None:
+    assert env.Owner.parse(text) == env.Owner(*owner)
 
 
 @pytest.mark.parametrize("owner", ["node", "1000:node", "", "-1", "1:2:3"])
@@ -131,6 +137,7 @@ def test_target_refused(target: str) -> None:
         ([("uploads", True)], ["uploads/"]),
         ([("a", True), ("a/b", True)], ["a/b/"]),
         ([("sub", True), ("sub/.env", False)], ["sub/.env"]),
+        ([("/", True), ("./www/", True), ("/www/a", False)], ["./www/", "www/a"]),
     ],
 )
 def test_hidden_by_mount(entries: list[tuple[str, bool]], hidden: list[str]) -> None:
@@ -143,7 +150,11 @@ def test_refusal_names_ten_and_counts_all() -> None:
         assert words in error.message
     assert "f10" not in error.message
     assert error.details["hidden_count"] == 12
+    assert "more than 12" not in error.message
+    assert error.details["hidden"] == [f"f{i}" for i in range(10)]
     assert "more than 12" in env.refusal("/a", "web:1", [f"f{i}" for i in range(12)], complete=False).message
+    assert ": f0, f1. Those" in env.refusal("/a", "web:1", ["f0", "f1"], complete=True).message
+    assert "f9. Those" in env.refusal("/a", "web:1", [f"f{i}" for i in range(10)], complete=True).message
 
 
 @pytest.mark.parametrize("app", ["", "Web", "1web", "web_env", "a" * 41, "web/x"])
@@ -158,7 +169,7 @@ def test_file_name_refused(name: str) -> None:
         env.check_names("web", name)
 
 
-V1, V2 = "0" * 12, "1" * 12
+V1, V2, V3, V4 = ("0" * 12, "1" * 12, "2" * 12, "3" * 12)
 
 
 def test_labelled_versions() -> None:
@@ -181,14 +192,22 @@ def test_volumes_of_an_app() -> None:
             {"Name": f"web_env_{V2}", "Labels": None, "CreatedAt": "2026-01-02"},
             {"Name": f"my-web_env_{V2}", "Labels": None},
             {"Name": "web_env_data", "Labels": None},
+            {"Name": f"web_env_{V3}", "Labels": {"io.fungap.app": "web", "io.fungap.env.version": V1}},
+            {"Name": f"web_env_{V4}", "Labels": {"io.fungap.app": "other", "io.fungap.env.version": V4}},
         ],
     )
-    assert found == {V1: volume, V2: env.EnvVolume(V2, "2026-01-02", managed=False)}
+    assert found == {
+        V1: volume,
+        V2: env.EnvVolume(V2, "2026-01-02", managed=False),
+        V3: env.EnvVolume(V3, managed=False),
+        V4: env.EnvVolume(V4, managed=False),
+    }
 
 
 def test_services_that_mount_an_env_volume() -> None:
     def spec(version: str) -> dict[str, Any]:
-        mounts = [{"Source": f"web_env_{version}", "Target": "/env"}, {"Source": "other", "Target": "/x"}]
+        sources = {f"web_env_{version}": "/env", "other": "/x", f"web2_env{version}": "/x", "web_env_data": "/x"}
+        mounts = [{"Source": source, "Target": target} for source, target in sources.items()]
         return {"Name": "web_web", "TaskTemplate": {"ContainerSpec": {"Image": "web:1", "Mounts": mounts}}}
 
     found = env.env_mounts("web", [{"Spec": spec(V2), "PreviousSpec": spec(V1)}, {"Spec": {"Name": "x"}}])

@@ -53,3 +53,7 @@ def test_an_inventory_is_data(name: str) -> None:
 
 def test_there_are_four() -> None:
     assert {"cluster", "local", "prod", "test"} <= set(INVENTORIES)
+
+
+def test_the_local_one_needs_no_registry_of_the_internet() -> None:
+    assert documents("local")["group_vars/all.yml"]["images_source"] == "build"

@@ -10,7 +10,10 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import (
+    Build,
+    Entry,
     Mirrors,
+    by_digest,
     local_tag,
     parse_apt_sources,
     parse_catalog,
@@ -73,6 +76,31 @@ def test_a_wrong_catalog_is_refused(catalog: dict[str, Any], said: str) -> None:
     assert said in caught.value.message
 
 
+def test_an_entry_is_read_whole() -> None:
+    given = {
+        "pull": "app:1",
+        "source": "pull",
+        "missing": "skip",
+        "internal": True,
+        "optional": True,
+        "push": False,
+        "follow": True,
+        "build": {"context": "/a", "base": "app0", "include": {"inner/x": "/x"}, "args": {"V": 2}},
+    }
+    build = Build(context="/a", base="app0", include={"inner/x": "/x"}, args={"V": "2"})
+    entries = parse_catalog({"app": given, "app0": {"build": {"bootstrap": "trixie", "packages": ["a"]}}})
+    assert entries["app"] == Entry("app", "app:1", build, "pull", True, True, "skip", push=False, follow=True)
+    assert entries["app0"] == Entry("app0", build=Build(bootstrap="trixie", packages=("a",)))
+
+
+@pytest.mark.parametrize("key", ["internal", "optional", "push", "follow"])
+def test_a_switch_is_true_or_false(key: str) -> None:
+    with pytest.raises(
+        PlatformError, match=f"^the image catalog is wrong: app: {key} must be true or false, not 'yes'$"
+    ):
+        parse_catalog({"app": {"pull": "app:1", key: "yes"}})
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(PlatformError) as caught:
         parse_catalog({"a": {"x": 1}, "b": {"y": 1}})
@@ -112,10 +140,33 @@ Suites:
         ("deb cdrom:[Debian 12]/ bookworm main\ndeb file:/srv/debian bookworm main", Mirrors()),
         ("deb http://vendor.example/apt sdk-bookworm main", Mirrors()),
         ("Types: deb\nURIs: http://m.example/d\nSuites: bookworm\nEnabled: no\n", Mirrors()),
+        ("deb cdrom:/x/ bookworm main\ndeb http://m.example/d/ bookworm", Mirrors("http://m.example/d")),
+        (
+            "Types: deb-src\nURIs: http://src.example\nSuites: bookworm\n\n"
+            "# Ours: of the mirror\nTypes: deb\nURIs:\n http://m.example/d/\nSuites: sid\n bookworm\n",
+            Mirrors("http://m.example/d"),
+        ),
+        ("Types: deb\n", Mirrors()),
+        (" lost\n", Mirrors()),
     ],
 )
 def test_the_hosts_own_mirror_is_found(text: str, expected: Mirrors) -> None:
     assert parse_apt_sources([text], "bookworm") == expected
+
+
+@pytest.mark.parametrize(
+    ("reference", "pinned"),
+    [
+        ("web", "web@sha256:1"),
+        ("web:42", "web@sha256:1"),
+        ("hub:5000/team/web", "hub:5000/team/web@sha256:1"),
+        ("hub:5000/team/web:42", "hub:5000/team/web@sha256:1"),
+        ("hub:5000/web:42@sha256:0", "hub:5000/web@sha256:1"),
+        ("web@sha256:0", "web@sha256:1"),
+    ],
+)
+def test_by_digest(reference: str, pinned: str) -> None:
+    assert by_digest(reference, "sha256:1") == pinned
 
 
 def test_credentials_are_read_for_their_registry_only() -> None:
@@ -123,6 +174,7 @@ def test_credentials_are_read_for_their_registry_only() -> None:
     text = json.dumps({"auths": {"registry:5000": {"auth": auth}}})
     assert parse_registry_auth(text, "registry:5000") == ("platform", "a:b")
     assert parse_registry_auth(text, "other:5000") is None
+    assert parse_registry_auth("{}", "registry:5000") is None
 
 
 @pytest.mark.parametrize("text", ["no json", "[]", '{"auths": {"r": {"auth": "***"}}}'])

@@ -42,6 +42,8 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
             f"{WHEN} {DETAILS.replace('t1', 'abcdefghijklmnop').replace('n1', 'gone')} x",
             LogLine(WHEN, "abcdefghijkl", "gone", "x"),
         ),
+        (f"{WHEN} {DETAILS} a  ", LogLine(WHEN, "web.1", "worker1", "a  ")),
+        (f"{WHEN} com.docker.swarm.node.id=n1 x", LogLine(WHEN, "", "worker1", "x")),
         ("what is this", None),
         ("", None),
     ],
@@ -61,6 +63,10 @@ def test_a_line(line: str, parsed: LogLine | None) -> None:
 def test_names_of_tasks(task: dict[str, Any], name: str) -> None:
     service = {"ID": "s1", "Spec": {"Name": "shop_web", "Labels": {"com.docker.stack.namespace": "shop"}}}
     assert task_names([service], [task, {"ID": "t2", "ServiceID": "other"}], NODES) == {"t1": name}
+
+
+def test_a_service_without_a_stack_keeps_its_name() -> None:
+    assert task_names([{"ID": "s1", "Spec": {"Name": "web"}}], [{"ID": "t1", "ServiceID": "s1"}], {}) == {"t1": "web.?"}
 
 
 def test_the_latest_lines_of_all_tasks_in_order() -> None:

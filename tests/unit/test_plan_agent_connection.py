@@ -7,7 +7,12 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.agent_connection import explain, judge, parse_answers
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.agent_connection import (
+    Answer,
+    explain,
+    judge,
+    parse_answers,
+)
 
 OUTPUT = """[WARNING]: something
 vm1 | SUCCESS =>
@@ -32,6 +37,36 @@ def test_each_host_is_judged_by_its_own_words() -> None:
     assert "vm3: the user may not become root" in told
     assert "vm1:" not in told
     assert told.count("cure:") == 3
+
+
+def test_the_error_tells_each_host_on_three_lines() -> None:
+    with pytest.raises(PlatformError) as error:
+        judge([Answer("vm1", ok=True), Answer("vm2", ok=False, said="Connection refused,\\r\\nit said\\n  so\nhere")])
+    assert error.value.message.splitlines() == [
+        "Jenkins' agent does not get through to vm2, so no build could deploy:",
+        "vm2: no SSH server listens there",
+        "    said: Connection refused, it said so here",
+        "    cure: correct ansible_host and ansible_port; 127.0.0.1 is the agent's own container",
+    ]
+
+
+def test_of_a_long_answer_the_end_is_told() -> None:
+    with pytest.raises(PlatformError) as error:
+        judge([Answer("vm2", ok=False, said="x" + "y" * 399 + "z")])
+    assert f"said: {'y' * 399}z\n" in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("output", "ok", "said"),
+    [
+        ("vm1 | CHANGED => rc=0", True, "rc=0"),
+        ("vm1 | FAILED | rc=1 >>\nno", False, "| rc=1 >>\nno"),
+        ("something else", False, "something else"),
+        ("", False, "it said nothing"),
+    ],
+)
+def test_one_answer(output: str, ok: bool, said: str) -> None:
+    assert parse_answers(output, ["vm1"]) == [Answer("vm1", ok=ok, said=said)]
 
 
 def test_all_well_is_no_error() -> None:

@@ -9,6 +9,9 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import (
+    ConfigDirectory,
+    ConfigFile,
+    Ownership,
     PathState,
     digested,
     parse_config_set,
@@ -93,6 +96,29 @@ def test_actions(params: dict[str, Any], found: dict[str, PathState], actions: l
     assert nothing_to_do(params, trees) == (not actions)
 
 
+def test_a_set_is_read_whole() -> None:
+    wanted = parse_config_set(
+        {
+            "files": [{"path": "/etc/x/a", "content": "one", "validate": "check %s", "owner": "app", "mode": "0640"}],
+            "directories": [{"path": "/etc/x"}],
+            "absent": ["/etc/x/b"],
+            **AFTER,
+        }
+    )
+    assert wanted.files == (ConfigFile("/etc/x/a", "one", Ownership(0o640, "app"), "check %s"),)
+    assert wanted.directories == (ConfigDirectory("/etc/x", Ownership(0o755)),)
+    assert wanted.paths == ("/etc/x", "/etc/x/a", "/etc/x/b", "/etc/x/.pending")
+
+
+@pytest.mark.parametrize("owner", ["app", "1000"])
+def test_an_earlier_look_tells_owners_by_name_and_number(owner: str) -> None:
+    wanted = {"files": [{"path": "/etc/x/a", "content": "one\n", "owner": owner, "group": owner}]}
+    state = replace(FILE, owner="app", group="app", owner_id="1000", group_id="1000")
+    for seen, as_wanted in ((state, True), (FILE, False)):
+        trees = {"/etc/": {"/etc/x": digested(DIRECTORY), "/etc/x/a": digested(seen)}}
+        assert nothing_to_do(wanted, trees) is as_wanted
+
+
 def test_what_was_not_looked_at_is_left_to_the_module() -> None:
     trees = {"/etc": {"/etc/x": digested(DIRECTORY), "/etc/x/a": digested(FILE)}}
     assert nothing_to_do(OPEN, trees)
@@ -129,6 +155,23 @@ def test_diff_shows_content_and_mode() -> None:
     assert before == "# /etc/x/a: mode 0640\ntwo\n"
     assert after == "# /etc/x/a: mode 0644\none\n"
     assert changed == ["/etc/x/a"]
+
+
+def test_diff_shows_owner_and_group_where_they_are_asked_for() -> None:
+    params = {"files": [{"path": "/etc/x/a", "content": "one\n", "owner": "app", "group": "adm"}]}
+    _, before, after, _ = plan(params, {"/etc/x": DIRECTORY, "/etc/x/a": FILE})
+    assert before == "# /etc/x/a: mode 0644, owner root, group root\n"
+    assert after == "# /etc/x/a: mode 0644, owner app, group adm\n"
+
+
+def test_diff_of_a_new_directory_and_its_file() -> None:
+    _, before, after, _ = plan(OPEN, {})
+    assert (before, after) == ("", "# /etc/x/: mode 0755\n# /etc/x/a: mode 0644\none\n")
+
+
+def test_diff_of_what_is_no_text() -> None:
+    _, before, _, _ = plan(OPEN, {"/etc/x": DIRECTORY, "/etc/x/a": replace(FILE, content=None)})
+    assert before == "# /etc/x/a: mode 0644\n(binary)\n"
 
 
 def test_diff_never_shows_a_secret() -> None:

@@ -19,6 +19,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.env_volume impor
     RemoveHelper,
     Unlabel,
     Write,
+    age_order,
     labels_after,
     plan_env_volume,
 )
@@ -60,6 +61,12 @@ def seen(volumes_of: dict[str, dict[str, EnvVolume]], labels: dict[str, str] | N
             Desired("v1"),
             [Write("n1", "v1"), Label("n1", "v1")],
             id="interrupted: volume without its label",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1")}, {}),
+            Desired("v1"),
+            [Write("n1", "v1"), Label("n1", "v1")],
+            id="nothing is known of the node's labels",
         ),
         pytest.param(
             seen({"n1": {}}, {"n1": "v1"}),
@@ -171,12 +178,51 @@ def seen(volumes_of: dict[str, dict[str, EnvVolume]], labels: dict[str, str] | N
             id="absent",
         ),
         pytest.param(seen({"n1": {}}, {"n1": ""}), Desired(None, absent=True), [], id="absent already"),
+        pytest.param(
+            seen({"n1": volumes("v1")}, {"n1": ""}, in_use={"n1": frozenset({"v1"})}),
+            Desired(None, absent=True),
+            [],
+            id="absent, and a container holds it",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1", "v2"), "n2": volumes("v1?", "v2")}, {"n1": "v1 v2", "n2": "v2"}),
+            Desired("v1", content=False),
+            [Copy("n2", "v1", "n1", anew=True), Label("n2", "v1")],
+            id="back to a version that an engine made an empty volume of",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1"), "n2": {}}, {"n1": "v1", "n2": ""}),
+            Desired(None, keep=None),
+            [],
+            id="only labels: nothing is copied",
+        ),
+        pytest.param(
+            seen({}, {}),
+            Desired(None, keep=None, ready={"n3": frozenset({"v1"})}),
+            [Label("n3", "v1")],
+            id="only labels, of a node without any",
+        ),
     ],
 )
 def test_plan(observed: Observed, desired: Desired, expected: list[Any]) -> None:
     actions = plan_env_volume(observed, desired)
     assert actions == expected
     assert all(str(action) for action in actions)
+
+
+def test_the_newest_version_is_the_one_that_was_made_last() -> None:
+    def made(version: str, created: str) -> dict[str, EnvVolume]:
+        return {version: EnvVolume(version, created=created)}
+
+    observed = seen(
+        {
+            "n1": {**made("v1", "2026-03"), **made("v2", "2026-01"), **made("v3", "")},
+            "n2": {**made("v1", "2026-02"), **made("v2", "2026-04"), "v5": EnvVolume("v5", "2026-09", managed=False)},
+        },
+        {"n1": "v4"},
+    )
+    # Of a version that several nodes have the first copy counts; one of unknown age is the oldest.
+    assert age_order(observed) == ["v1", "v2", "v4", "v3"]
 
 
 def test_labels_after() -> None:

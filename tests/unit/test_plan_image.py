@@ -10,7 +10,9 @@ import pytest
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import Archive, parse_catalog
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.image import (
     Circumstances,
+    listing,
     plan_images,
+    remote_reference,
     remote_tag,
     resolve,
     wanted_names,
@@ -84,6 +86,10 @@ def test_only_what_is_lacking_is_done(
     assert [f"{type(action).__name__.lower()} {action.target.name}" for action in plan] == actions
 
 
+def test_nodes_pull_by_digest() -> None:
+    assert remote_reference("web", "sha256:1", "registry:5000") == "registry:5000/web@sha256:1"
+
+
 def test_an_image_that_stays_out_of_the_registry_is_not_pushed() -> None:
     found, _ = targets("pull", "tool")
     assert plan_images(found, ["tool"], registry_address="r:5000") == []
@@ -103,6 +109,83 @@ def test_a_recipe_changes_with_what_it_is_made_of(change: dict[str, Any], touche
     before, _ = targets("build", "proxy", "app")
     after, _ = targets("build", "proxy", "app", seen=replace(SEEN, **change))
     assert sorted(name for name in before if before[name].recipe != after[name].recipe) == touched
+
+
+FULL: dict[str, Any] = {
+    "base": {"internal": True, "build": {"bootstrap": "trixie", "packages": ["ca-certificates"]}},
+    "app": {"build": {"context": "/app", "base": "base", "args": {"VERSION": "1"}}},
+    "bare": {"build": {"context": "/bare"}},
+    "tool": {"pull": "tool:1"},
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "change", "touched"),
+    [
+        ("build", {}, []),
+        ("build", {"base": {"internal": True, "build": {"bootstrap": "bookworm"}}}, ["app", "base"]),
+        (
+            "build",
+            {"base": {"internal": True, "build": {"bootstrap": "trixie", "packages": ["curl"]}}},
+            ["app", "base"],
+        ),
+        ("build", {"app": {"build": {"context": "/app", "base": "base", "args": {"VERSION": "2"}}}}, ["app"]),
+        ("build", {"app": {"build": {"context": "/app", "args": {"VERSION": "1"}}}}, ["app"]),
+        ("pull", {"tool": {"pull": "tool:2"}}, ["tool"]),
+    ],
+)
+def test_a_recipe_changes_with_its_entry(source: str, change: dict[str, Any], touched: list[str]) -> None:
+    names = ["base", "app", "bare"] if source == "build" else ["tool"]
+    before, _ = targets(source, *names, catalog=FULL)
+    after, _ = targets(source, *names, catalog={**FULL, **change})
+    assert sorted(name for name in before if before[name].recipe != after[name].recipe) == touched
+
+
+def test_an_image_without_a_base_is_built_anew_when_asked() -> None:
+    before, after = (
+        targets("build", "bare", seen=Circumstances(generation=word), catalog=FULL)[0]["bare"] for word in ("", "2")
+    )
+    assert before.recipe != after.recipe
+
+
+def test_kinds_of_recipes_differ() -> None:
+    """What is asked for is hashed with its kind and its name."""
+    archives = {name: Archive(f"/{name}.tar", 1, 1) for name in ("tool", "bare")}
+    loaded, _ = targets("archive", "tool", "bare", seen=Circumstances(archives=archives), catalog=FULL)
+    smaller = {"tool": Archive("/tool.tar", 2, 1)}
+    changed, _ = targets("archive", "tool", seen=Circumstances(archives=smaller), catalog=FULL)
+    recipes = [loaded["tool"].recipe, loaded["bare"].recipe, changed["tool"].recipe]
+    assert len(set(recipes)) == 3
+
+
+def test_what_a_target_is_made_from() -> None:
+    catalog = parse_catalog(FULL)
+    found, _ = targets("build", "app", "bare", catalog=FULL)
+    assert {name: (one.how, one.base, one.build) for name, one in found.items()} == {
+        "base": ("bootstrap", "", catalog["base"].build),
+        "app": ("build", "base", catalog["app"].build),
+        "bare": ("build", "", catalog["bare"].build),
+    }
+    loaded, _ = targets("archive", "proxy")
+    assert (loaded["proxy"].how, loaded["proxy"].archive) == ("load", "/archive/proxy.tar")
+    short = loaded["proxy"].recipe[:12]
+    assert str(plan_images(loaded, [])[0]) == f"load proxy from /archive/proxy.tar as fungap/proxy:{short}"
+    assert str(plan_images(found, ["base", "bare"])[0]) == f"build app as fungap/app:{found['app'].recipe[:12]}"
+    assert remote_tag(loaded["proxy"], "r:5000") == f"r:5000/proxy:{short}"
+    assert listing(found, ["bare"]) == [f"bare: {found['bare'].image} (build)"]
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "why"),
+    [
+        ("build", "none", "it is not in the catalog"),
+        ("archive", "app", "there is no archive of it"),
+        ("build", "tool", "the catalog doesn't say how to build it"),
+        ("pull", "empty", "the catalog doesn't say how to build it nor where to pull it"),
+    ],
+)
+def test_why_an_image_cannot_be_had(source: str, name: str, why: str) -> None:
+    assert targets(source, name, catalog={**CATALOG, "empty": {}})[1] == {name: why}
 
 
 def test_authorities_only_touch_official_images_that_others_are_built_on() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,6 +56,13 @@ def test_the_steps_of_a_profile(profile: str, changes: dict[str, Any], users: li
     steps = check_bounds(choose_profile(profile, PROFILES, changes), requests_max=20000, deadline_seconds=300)
     assert [step.users for step in steps] == users
     assert [step.requests for step in steps] == requests
+
+
+def test_bounds_are_allowed() -> None:
+    profile = Profile((1,), 2, 5, users_step=1, users_max=100)
+    steps = check_bounds(profile, requests_max=500, deadline_seconds=3)
+    assert (len(steps), steps[-1]) == (100, Step(100, 2, 5))
+    assert choose_profile("a", {"a": {"users": 1, "ramp_seconds": 0, "users_step": 0}}, {}) == Profile((1,), 0)
 
 
 def test_the_capacity_profile_is_the_origins() -> None:
@@ -111,6 +119,12 @@ def test_a_protected_platform_wants_its_name(protected: bool, confirmed: str, pa
             id="failed",
         ),
         pytest.param(
+            LOAD,
+            measured(failed=7, causes={"a": 1, "b": 2, "d": 1, "c": 3}),
+            "7 of 10 requests failed (3 x c; 2 x b; 1 x a)",
+            id="the three most frequent causes",
+        ),
+        pytest.param(
             LOAD, measured(answered=6), "4 of 10 requests failed (4 not answered in time)", id="not all answered"
         ),
     ],
@@ -142,6 +156,22 @@ def test_some_errors_may_be_allowed() -> None:
         pytest.param(
             CAPACITY, [measured(10), measured(20, failed=5)], "at 20 users 5 of 20", False, 10, id="errors' limit"
         ),
+        pytest.param(
+            CAPACITY,
+            [measured(100, loops=2)],
+            "limit: not reached with 100 users (10 users/s arriving, 20 requests/s), CPU 50%",
+            False,
+            100,
+            id="several loops: more requests than users",
+        ),
+        pytest.param(
+            CAPACITY,
+            [replace(measured(100, cpu=0), step=Step(100, 0, 1))],
+            "with 100 users (10 users/s arriving, 10 requests/s), CPU 0%",
+            False,
+            100,
+            id="all at once",
+        ),
         pytest.param(CAPACITY, [measured(10)], "limit: not reached with 10 users", False, 10, id="not reached"),
         pytest.param(CAPACITY, [measured(10, cpu=0.9)], "limit: below 10 users", False, None, id="below the first"),
         pytest.param(CAPACITY, [measured(10, failed=10)], "limit: below 10 users", True, None, id="nothing works"),
@@ -164,6 +194,8 @@ def test_the_busy_share_is_that_between_two_times() -> None:
     assert busy_share(samples, 7, 9) is None
     assert busy_share(samples, 13, 15) is None
     assert busy_share([], 1, 2) is None
+    assert busy_share(samples, 11, 11) is None
+    assert busy_share([CpuSample(8, 1, 1), CpuSample(8, 2, 3), CpuSample(9, 3, 5)], 8, 9) == 0.5
 
 
 def test_the_kernels_counters_are_read() -> None:
@@ -172,7 +204,7 @@ def test_the_kernels_counters_are_read() -> None:
 
 
 def test_the_last_report_of_a_log_counts() -> None:
-    assert parse_report('noise\nload-step: {"a": 1}\nload-step: {"a": 2}\n') == {"a": 2}
+    assert parse_report('noise\nload-step: {"a": 1}\nload-step: {"a": 2}\nload-step: {"a": 3}\nend') == {"a": 3}
     assert parse_report("noise") is None
 
 

@@ -16,6 +16,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.member import (
     WantedNode,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.member import (
+    Action,
     Circumstances,
     MembersPlan,
     Quorum,
@@ -74,6 +75,7 @@ def phrases(plan: MembersPlan) -> list[str]:
 
 
 GHOST = {"id": "id-old", "state": "down", "created": "2025-01-01"}
+READY = {"state": "ready", "role": "worker", "availability": "active", "labels": {}}
 THREE = (row("m1"), row("m2"), row("m3"))
 ONE_MANAGER = {"m1": member("m1")}
 ONE_AND_ONE = {"m1": member("m1"), "w1": member("w1")}
@@ -228,6 +230,30 @@ ROWS: list[tuple[str, list[WantedNode], dict[str, EngineMembership], Swarm, list
             "join m2 as manager",
         ],
     ),
+    (
+        "a manager's ghost, seen from the managers' machine",
+        [replace(want("m3"), socket=None)],
+        {},
+        swarm(*THREE, row("m3", reachable=False, **GHOST)),
+        [
+            "demote the old entry id-old of m3 (left by a former engine)",
+            "remove the entry id-old of m3 (left by a former engine)",
+        ],
+    ),
+    (
+        "not listed yet, seen from the managers' machine",
+        [replace(want("w1", labels={"a": "1"}), socket=None)],
+        {},
+        swarm(row("m1")),
+        ["set labels a=1 of w1"],
+    ),
+    (
+        "as wanted, seen from the managers' machine",
+        [replace(want("w1", labels={"a": "1"}, availability="drain"), socket=None)],
+        {},
+        swarm(row("m1"), row("w1", labels={"a": "1"}, availability="drain")),
+        [],
+    ),
     # --- addresses ---
     (
         "a worker moved",
@@ -304,6 +330,27 @@ ROWS: list[tuple[str, list[WantedNode], dict[str, EngineMembership], Swarm, list
             "remove the entry id-m3 of m3",
             "join m3 as manager",
         ],
+    ),
+    (
+        "one of three managers moved, and has a ghost",
+        [want("m1"), want("m2"), want("m3")],
+        {"m1": member("m1"), "m2": member("m2"), "m3": member("m3", address="10.0.0.99")},
+        swarm(row("m1"), row("m2"), row("m3", manager_address="10.0.0.99:2377"), row("m3", reachable=False, **GHOST)),
+        [
+            "demote m3 to worker",
+            "m3 leaves its swarm (its address changed from 10.0.0.99 to 10.0.0.3)",
+            "remove the entry id-m3 of m3",
+            "demote the old entry id-old of m3 (left by a former engine)",
+            "remove the entry id-old of m3 (left by a former engine)",
+            "join m3 as manager",
+        ],
+    ),
+    (
+        "a moved manager that can't be demoted from here: joins as a worker, to be promoted later",
+        [want("m3")],
+        {"m3": member("m3", address="10.0.0.99")},
+        swarm(*THREE, manageable=False),
+        ["m3 leaves its swarm (its address changed from 10.0.0.99 to 10.0.0.3)", "join m3 as worker"],
     ),
     # --- roles ---
     (
@@ -436,6 +483,20 @@ ROWS: list[tuple[str, list[WantedNode], dict[str, EngineMembership], Swarm, list
         ["w1 leaves its swarm"],
     ),
     (
+        "absent, listed under another name",
+        [want("m1"), want("w1", "absent")],
+        ONE_AND_ONE,
+        swarm(row("m1"), row("w1", hostname="renamed")),
+        ["drain w1", "w1 leaves its swarm", "remove the entry id-w1 of w1"],
+    ),
+    (
+        "absent, and no manager can be asked to remove it",
+        [want("w1", "absent")],
+        {"w1": member("w1")},
+        swarm(row("m1"), row("w1"), manageable=False),
+        ["w1 leaves its swarm"],
+    ),
+    (
         "a manager takes over before the other goes",
         [want("m1", "absent"), want("m2")],
         {"m1": member("m1"), "m2": FRESH},
@@ -456,6 +517,50 @@ ROWS: list[tuple[str, list[WantedNode], dict[str, EngineMembership], Swarm, list
 )
 def test_plan(wanted: list[WantedNode], engines: dict[str, EngineMembership], seen: Swarm, expected: list[str]) -> None:
     assert phrases(plan_members(wanted, engines, seen)) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "engine", "steps"),
+    [
+        pytest.param(
+            want("m3"),
+            member("m3", address="10.0.0.99"),
+            [
+                ("demote", "manager", "id-m3"),
+                ("leave", "node", "id-m3"),
+                ("remove", "manager", "id-m3"),
+                ("join", "node", ""),
+            ],
+            id="moved",
+        ),
+        pytest.param(
+            want("m3", "absent"),
+            member("m3"),
+            [
+                ("drain", "manager", "id-m3"),
+                ("demote", "manager", "id-m3"),
+                ("leave", "node", "id-m3"),
+                ("remove", "manager", "id-m3"),
+            ],
+            id="absent",
+        ),
+        pytest.param(want("m3", "worker"), member("m3"), [("demote", "manager", "id-m3")], id="demoted"),
+        pytest.param(want("m3", labels={"a": ""}), member("m3"), [("update", "manager", "id-m3")], id="labelled"),
+        pytest.param(
+            want("m3"),
+            FRESH,
+            [("demote", "manager", "id-m3"), ("remove", "manager", "id-m3"), ("join", "node", "")],
+            id="re-created",
+        ),
+    ],
+)
+def test_on_whose_engine_and_for_which_row(
+    wanted: WantedNode, engine: EngineMembership, steps: list[tuple[str, str, str]]
+) -> None:
+    engines = {"m1": member("m1"), "m2": member("m2"), "m3": engine}
+    third = row("m3", manager_address=f"{engine.address}:2377")
+    actions = plan_members([want("m1"), want("m2"), wanted], engines, swarm(row("m1"), row("m2"), third)).actions
+    assert [(action.kind, action.side, action.node_id) for action in actions] == steps
 
 
 LOCKED = {"m1": member("m1", state="locked")}
@@ -522,6 +627,14 @@ LEADERLESS = {"m1": member("m1", knows=("m1", "m2", "m3"), error="no leader")}
             id="dissolve",
         ),
         pytest.param(
+            [want("m1", "absent")],
+            ONE_MANAGER,
+            swarm(row("m1"), row("m1", manager=False, **GHOST)),
+            Circumstances(dissolve=True),
+            ["m1 leaves its swarm", "remove the entry id-old of m1"],
+            id="dissolve, with a ghost",
+        ),
+        pytest.param(
             [want("w1")],
             {"w1": FRESH},
             Swarm(exists=True),
@@ -568,7 +681,7 @@ def test_plan_with_circumstances(
             [want("m2")],
             {"m2": member("m2", is_manager=False, address="10.0.0.99")},
             swarm(row("m1"), row("m2"), manageable=False),
-            "lose its quorum, 1 of 2",
+            r"can't let m2 leave and join again \(its address changed .*lose its quorum, 1 of 2",
             id="a manager that can't be demoted from here",
         ),
         pytest.param([want("m1")], {"m1": FRESH}, Swarm(), "no node may start one", id="no bootstrap"),
@@ -631,6 +744,7 @@ def test_refusals(wanted: list[WantedNode], engines: dict[str, EngineMembership]
         ("w1", member("w1", state="locked"), Swarm(), False),
         ("w1", member("w1"), Swarm(), False),
         ("m1", member("m1"), Swarm(), True),
+        ("m1", member("m1", state="locked"), Swarm(), False),
         ("m1", member("m1", state="pending", is_manager=False), Swarm(), True),
         ("w1", None, swarm(row("m1"), row("w1"), row("w1", id="id-other")), True),
         ("w1", None, swarm(row("m1"), row("w1"), row("w1", **GHOST)), False),
@@ -639,6 +753,7 @@ def test_refusals(wanted: list[WantedNode], engines: dict[str, EngineMembership]
 def test_what_may_come_right_by_itself(node: str, engine: EngineMembership | None, seen: Swarm, waits: bool) -> None:
     engines = {node: engine} if engine else {}
     assert unsettled([want(node)], engines, seen) == ([node] if waits else [])
+    assert unsettled([want(node, "absent")], engines, seen) == []
 
 
 def test_choice_among_swarms() -> None:
@@ -655,6 +770,68 @@ def test_quorum_counts_both_kinds() -> None:
     assert Quorum.of(swarm(row("m1"), row("m2", reachable=False), row("w1"))) == Quorum(2, 1)
 
 
+@pytest.mark.parametrize(
+    ("actions", "managers", "reachable"),
+    [
+        ([], 3, 2),
+        ([Action("init", "m4", "node")], 4, 3),
+        ([Action("promote", "w1", "manager")], 4, 3),
+        ([Action("join", "m4", "node", role="manager")], 4, 3),
+        ([Action("join", "w2", "node", role="worker")], 3, 2),
+        ([Action("force_new_cluster", "m1", "node")], 1, 1),
+        ([Action("demote", "m1", "manager", node_id="id-m1")], 2, 1),
+        ([Action("demote", "m3", "manager", node_id="id-m3")], 2, 2),
+        ([Action("demote", "w1", "manager", node_id="id-w1")], 3, 2),
+        ([Action("leave", "m1", "node", node_id="id-m1")], 3, 1),
+        ([Action("leave", "w1", "node", node_id="id-w1")], 3, 2),
+        (
+            [Action("demote", "m1", "manager", node_id="id-m1"), Action("leave", "m1", "node", node_id="id-m1")],
+            2,
+            1,
+        ),
+        ([Action("drain", "m1", "manager", node_id="id-m1")], 3, 2),
+    ],
+)
+def test_quorum_after_what_is_done(actions: list[Action], managers: int, reachable: int) -> None:
+    seen = swarm(row("m1"), row("m2"), row("m3", reachable=False), row("w1"))
+    assert Quorum.of(seen).after(actions, seen) == Quorum(managers, reachable)
+
+
+def test_stages() -> None:
+    names = ("m1", "m2", "m3", "w1", "w2")
+    labelled = [want(name, labels={"a": ""}) for name in ("w2", "m1", "m2")]
+    wanted = [want("w1", "absent"), want("m3", "worker"), *labelled]
+    seen = swarm(*THREE, row("w1"), row("w2"))
+    plan = plan_members(wanted, {name: member(name) for name in names}, seen)
+    assert [(one.name, one.stage) for one in plan.nodes] == [("m1", 0), ("m2", 0), ("w2", 1), ("w1", 2), ("m3", 2)]
+
+
+@pytest.mark.parametrize(
+    ("ghost", "address", "gone"),
+    [
+        ({"state": "down", "address": "10.0.0.9"}, "10.0.0.21", True),
+        ({"state": "ready", "address": "10.0.0.21"}, "10.0.0.21", True),
+        ({"state": "ready", "address": "10.0.0.9"}, "10.0.0.21", False),
+        ({"state": "ready", "address": "10.0.0.9"}, None, False),
+        ({"state": "down", "address": "10.0.0.9"}, None, True),
+    ],
+)
+def test_an_engine_that_may_still_use_its_row_is_waited_for(
+    ghost: dict[str, str], address: str | None, gone: bool
+) -> None:
+    seen = swarm(row("m1"), row("w1"), row("w1", id="id-old", created="2025-01-01", **ghost))
+    plan = plan_members([want("m1"), replace(want("w1"), address=address)], ONE_AND_ONE, seen)
+    assert [(action.kind, action.node_id, action.gone) for action in plan.actions] == [("remove", "id-old", gone)]
+
+
+def test_a_manager_that_the_raft_data_has_elsewhere_is_warned_of() -> None:
+    seen = swarm(row("m1", manager_address="10.0.0.99:2377"))
+    warnings = plan_members([want("m1")], ONE_MANAGER, seen).warnings
+    assert len(warnings) == 1
+    assert warnings[0].startswith("m1 moved to 10.0.0.1, but the swarm's raft data keeps 10.0.0.99:2377: ")
+    assert plan_members([want("m1")], ONE_MANAGER, swarm(row("m1"))).warnings == []
+
+
 def test_before_and_after() -> None:
     wanted = [want("m1"), want("w1", labels={"a": ""}, availability="drain"), want("w2", "absent")]
     engines = {"m1": member("m1"), "w1": FRESH, "w2": member("w2")}
@@ -668,11 +845,95 @@ def test_before_and_after() -> None:
     assert after["w2"] == {"state": "absent"}
 
 
+@pytest.mark.parametrize(
+    ("node", "engine", "seen", "was", "becomes"),
+    [
+        pytest.param(want("w1"), FRESH, swarm(row("m1")), {"state": "absent"}, READY, id="joins"),
+        pytest.param(
+            want("w1"),
+            member("w1", node_id="id-foreign"),
+            swarm(row("m1")),
+            {"state": "in another swarm"},
+            READY,
+            id="another swarm's",
+        ),
+        pytest.param(
+            want("w1"), EngineMembership("pending"), swarm(row("m1")), {"state": "pending"}, READY, id="half-way"
+        ),
+        pytest.param(
+            want("w1"),
+            member("w1", state="pending"),
+            swarm(row("m1"), row("w1", state="down", labels={"a": "1"}, availability="pause")),
+            {**READY, "state": "down", "labels": {"a": "1"}, "availability": "pause"},
+            {**READY, "labels": {"a": "1"}, "availability": "pause"},
+            id="joins again, and keeps what it had",
+        ),
+        pytest.param(
+            replace(want("w1", labels={"b": ""}), socket=None),
+            None,
+            swarm(row("m1"), row("w1", labels={"a": "1"})),
+            {**READY, "labels": {"a": "1"}},
+            {**READY, "labels": {"b": ""}},
+            id="from the managers' machine",
+        ),
+        pytest.param(
+            want("w1"),
+            FRESH,
+            swarm(row("m1"), row("w1", **GHOST)),
+            {"state": "absent"},
+            READY,
+            id="a ghost is not the node",
+        ),
+        pytest.param(want("w1"), member("w1"), swarm(row("m1"), row("w1")), READY, READY, id="stays"),
+    ],
+)
+def test_what_the_diff_says_of_a_node(
+    node: WantedNode, engine: EngineMembership | None, seen: Swarm, was: dict[str, Any], becomes: dict[str, Any]
+) -> None:
+    engines = {"m1": member("m1"), **({"w1": engine} if engine else {})}
+    before, after = describe([want("m1"), node], engines, seen, plan_members([want("m1"), node], engines, seen))
+    assert (before["w1"], after["w1"]) == (was, becomes)
+
+
+def test_the_diff_says_what_prune_removes() -> None:
+    seen = swarm(row("m1"), row("w1"))
+    plan = plan_members([want("m1")], ONE_MANAGER, seen, Circumstances(prune=True))
+    before, after = describe([want("m1")], ONE_MANAGER, seen, plan)
+    assert (before["w1"], after["w1"]) == (READY, {"state": "absent"})
+
+
+def test_the_diff_of_what_comes_first_says_no_more_than_that() -> None:
+    seen = swarm(*THREE)
+    engines = {"m1": member("m1"), "m2": member("m2"), "m3": member("m3", state="locked", node_id="")}
+    wanted = [want("m1", labels={"a": ""}), want("m2"), want("m3")]
+    plan = plan_members(wanted, engines, seen, Circumstances(can_unlock=True))
+    before, after = describe(wanted, engines, seen, plan)
+    assert before["m1"] == after["m1"] == {**READY, "role": "manager"}
+    assert (before["m3"], after["m3"]) == ({"state": "locked"}, {"state": "ready"})
+
+
 def test_wanted_labels_are_text_and_not_env_volumes() -> None:
     node = WantedNode.parse({"name": "w1", "state": "worker", "labels": {"a": 1, "b": None, "c": ""}})
     assert node.labels == {"a": "1", "b": "", "c": ""}
     with pytest.raises(PlatformError, match=r"w1: label fungap\.env\.web\.1 can't be set here"):
         WantedNode.parse({"name": "w1", "state": "worker", "labels": {"fungap.env.web.1": "ready"}})
+
+
+def test_a_wanted_node_is_read() -> None:
+    given = {
+        "name": "w1",
+        "state": "manager",
+        "hostname": "host1",
+        "socket": "/w1.sock",
+        "address": "10.0.0.21",
+        "data_path_address": "10.1.0.21",
+        "availability": "drain",
+        "bootstrap": True,
+    }
+    assert WantedNode.parse(given) == WantedNode(**given)
+    assert WantedNode.parse(given).swarm_name == "host1"
+    assert WantedNode.parse({"name": "w1", "state": "worker"}) == WantedNode("w1")
+    assert WantedNode("w1").swarm_name == "w1"
 
 
 def test_rows_travel_through_a_playbook() -> None:
@@ -694,8 +955,32 @@ def test_settings() -> None:
     assert settings.differences({"Spec": changed}) == {}
     assert changed["Name"] == "default"
     assert SwarmSettings.parse({}).differences({"Spec": spec}) == {}
+    locked = SwarmSettings.parse({"autolock": True})
+    assert locked.differences({"Spec": spec}) == {"autolock": (False, True)}
+    assert locked.differences({"Spec": locked.spec(spec)}) == {}
+    assert settings.spec({"CAConfig": {"NodeCertExpiry": 1, "ExternalCAs": None}})["CAConfig"] == {
+        "NodeCertExpiry": 2592000000000000,
+        "ExternalCAs": None,
+    }
     swarm_now = {"DefaultAddrPool": ["10.0.0.0/8"], "SubnetSize": 24, "DataPathPort": 4789}
     assert settings.fixed_differences(swarm_now) == ["default_addr_pool is ['10.0.0.0/8'], wanted ['10.100.0.0/16']"]
+    others = {"DefaultAddrPool": ["10.100.0.0/16"], "SubnetSize": 25, "DataPathPort": 4790}
+    assert settings.fixed_differences(others) == ["subnet_size is 25, wanted 24", "data_path_port is 4790, wanted 4789"]
+    assert settings.fixed_differences({}) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "can"),
+    [
+        ({}, False),
+        ({"subnet_size": 25}, False),
+        ({"task_history_limit": 0}, True),
+        ({"cert_expiry_days": 30}, True),
+        ({"autolock": False}, True),
+    ],
+)
+def test_settings_that_can_change(given: dict[str, Any], can: bool) -> None:
+    assert SwarmSettings.parse(given).can_differ() is can
 
 
 def test_engine_and_manager_json_are_read() -> None:
@@ -715,3 +1000,23 @@ def test_engine_and_manager_json_are_read() -> None:
     )
     inactive = {"Name": "m1", "Swarm": {"NodeID": "", "LocalNodeState": "inactive", "RemoteManagers": None}}
     assert EngineMembership.parse(inactive) == EngineMembership(hostname="m1")
+    failed = {"Swarm": {"LocalNodeState": "error", "Error": "x509: expired"}}
+    assert EngineMembership.parse(failed) == EngineMembership("error", error="x509: expired")
+    assert EngineMembership.parse({}) == EngineMembership()
+
+
+def test_a_row_of_the_managers_list_is_read() -> None:
+    node = {
+        "ID": "abc",
+        "CreatedAt": "2026-01-01",
+        "Spec": {"Role": "manager", "Availability": "drain", "Labels": {"a": "1"}},
+        "Description": {"Hostname": "m1"},
+        "Status": {"State": "down", "Addr": "10.0.0.1"},
+        "ManagerStatus": {"Leader": True, "Reachability": "reachable", "Addr": "10.0.0.1:2377"},
+    }
+    assert Entry.parse(node) == Entry(
+        "abc", "m1", "manager", "drain", "down", "10.0.0.1", {"a": "1"}, "10.0.0.1:2377", True, True, "2026-01-01"
+    )
+    assert Entry.parse({"ID": "abc"}) == Entry("abc", "", state="unknown")
+    unreachable = {"ID": "abc", "ManagerStatus": {"Reachability": "unreachable"}}
+    assert not Entry.parse(unreachable).reachable

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Host, Network, Node, parse_bytes
+from ansible_collections.fungap.swarm.plugins.module_utils.model.node import (
+    CAPABILITIES,
+    Host,
+    Network,
+    Node,
+    parse_bytes,
+    parse_nodes,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.node import SeenContainer, SeenHost, plan_nodes
 
 UP = SeenContainer("manager1", "spec-1", "running")
@@ -50,6 +57,13 @@ UP = SeenContainer("manager1", "spec-1", "running")
         ),
         pytest.param((UP,), {}, False, [], id="surplus is kept without prune"),
         pytest.param((UP,), {}, True, ["remove node manager1 (its volume is kept)"], id="surplus is removed by prune"),
+        pytest.param(
+            (UP,),
+            {"worker1": "spec-1"},
+            True,
+            ["create node worker1", "remove node manager1 (its volume is kept)"],
+            id="one comes, another goes",
+        ),
         pytest.param(
             (UP,),
             {"manager1": "spec-1", "worker1": "spec-1"},
@@ -112,6 +126,66 @@ def test_node_listens_on_no_port_and_keeps_its_data_on_a_named_volume() -> None:
 
 
 @pytest.mark.parametrize(
+    ("privileged", "given"),
+    [
+        (True, {"Privileged": True}),
+        (
+            False,
+            {
+                "CapAdd": list(CAPABILITIES),
+                "SecurityOpt": ["seccomp=unconfined", "apparmor=unconfined"],
+                "MaskedPaths": [],
+                "ReadonlyPaths": [],
+            },
+        ),
+    ],
+)
+def test_body_of_a_node(privileged: bool, given: dict[str, Any]) -> None:
+    wanted = host(privileged=privileged, extra_hosts={"registry": "172.30.0.2"}, binds=("certs:/certs:ro",))
+    body = wanted.container(Node("worker1", "172.30.0.21", cpus=1.5, memory_bytes=1024), "sha256:1")
+    labels = body.pop("Labels")
+    assert {**labels, "io.fungap.spec": ""} == {
+        "io.fungap.platform": "fungap",
+        "io.fungap.node": "worker1",
+        "io.fungap.spec": "",
+    }
+    assert body == {
+        "Image": "sha256:1",
+        "Hostname": "worker1",
+        "Entrypoint": ["/usr/local/bin/node-init"],
+        "Cmd": [],
+        "StopSignal": "SIGTERM",
+        "StopTimeout": 90,
+        "NetworkingConfig": {"EndpointsConfig": {"fungap": {"IPAMConfig": {"IPv4Address": "172.30.0.21"}}}},
+        "HostConfig": {
+            "Binds": ["/run/fungap/worker1:/run/node", "fungap-worker1:/var/lib/docker", "certs:/certs:ro"],
+            "CgroupnsMode": "private",
+            "ExtraHosts": ["registry:172.30.0.2"],
+            "NetworkMode": "fungap",
+            "RestartPolicy": {"Name": "unless-stopped"},
+            "NanoCpus": 1_500_000_000,
+            "Memory": 1024,
+            **given,
+        },
+    }
+    assert wanted.socket("worker1") == "/run/fungap/worker1/docker.sock"
+
+
+def test_files_and_volumes_of_a_node() -> None:
+    wanted = host(daemon={"b": 1, "a": 2}, binds=("/etc/x:/x:ro", "certs:/certs:ro"))
+    assert wanted.files() == {
+        "/usr/local/bin/node-init": (0o755, "#!/bin/sh\n"),
+        "/etc/docker/daemon.json": (0o644, '{\n  "a": 2,\n  "b": 1\n}\n'),
+    }
+    assert wanted.bound_volumes() == ["certs"]
+
+
+def test_parse_nodes() -> None:
+    given = [{"name": "a", "address": "1"}, {"name": "b", "address": "2", "cpus": "1.5", "memory": "1g"}]
+    assert parse_nodes(given) == (Node("a", "1", 0, 0), Node("b", "2", 1.5, 1024**3))
+
+
+@pytest.mark.parametrize(
     ("changes", "same"),
     [
         ({}, True),
@@ -130,7 +204,16 @@ def test_spec_label_changes_with_what_the_node_is_made_of(changes: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("0", 0), (1024, 1024), ("512M", 512 * 1024**2), ("2g", 2 * 1024**3), ("1.5GiB", 1610612736)]
+    ("text", "size"),
+    [
+        ("0", 0),
+        (1024, 1024),
+        ("512M", 512 * 1024**2),
+        ("2g", 2 * 1024**3),
+        ("5b", 5),
+        ("3KB", 3072),
+        ("1.5GiB", 1610612736),
+    ],
 )
 def test_parse_bytes(text: str | int, size: int) -> None:
     assert parse_bytes(text) == size

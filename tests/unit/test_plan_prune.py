@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,12 @@ WEB = {"ID": "s1", "Spec": spec("web_web", "a")}
             {"web": [revision(1, "b"), revision(2, "a")]},
             {"a": ["service web_web", "revision 2 of web"], "b": ["revision 1 of web"]},
         ),
+        (
+            [],
+            [],
+            {"web": [replace(revision(1, "a"), compose={"services": {"web": {"build": "."}}})]},
+            {"a": ["revision 1 of web"]},
+        ),
         # The spec has the digest that the file's tag stood for then; what the file says counts too.
         (
             [],
@@ -179,6 +186,7 @@ def storage(
 
 
 A, B, C = image("a"), image("b", tags=("2",)), image("c")
+TAGGED = image("d", tags=("3", "4"))
 NEEDED = {f"{REGISTRY}/web@{digest('a')}": ["service web_web"]}
 
 
@@ -194,10 +202,28 @@ NEEDED = {f"{REGISTRY}/web@{digest('a')}": ["service web_web"]}
             id="the other goes, the layer they share stays",
         ),
         pytest.param(
+            storage(A, TAGGED),
+            NEEDED,
+            [f"delete web@sha256:{'d' * 12} (3, 4)", "free 200 B (2 blobs)"],
+            id="one that has two tags",
+        ),
+        pytest.param(
             storage(A, B, C),
             {**NEEDED, f"{REGISTRY}/web:2": ["revision 1 of web"]},
             [f"delete web@sha256:{'c' * 12}", "free 200 B (2 blobs)"],
             id="needed by tag",
+        ),
+        pytest.param(
+            storage(A, image("b", tags=("latest",))),
+            {**NEEDED, f"{REGISTRY}/web": ["revision 1 of web"]},
+            [],
+            id="needed by the tag that goes without saying",
+        ),
+        pytest.param(
+            storage(A, loose={digest("f"): Blob(7, NOW - HOUR)}, repositories={"gone": NOW - HOUR}),
+            NEEDED,
+            ["remove repository gone", "free 7 B (1 blob)"],
+            id="left just long enough ago",
         ),
         pytest.param(
             storage(A, B),
@@ -217,6 +243,7 @@ NEEDED = {f"{REGISTRY}/web@{digest('a')}": ["service web_web"]}
             [f"delete web@sha256:{'a' * 12}", "remove repository web", "free 300 B (3 blobs)"],
             id="another registry's image",
         ),
+        pytest.param(storage(A), {"docker.io/x:1": ["another's"], **NEEDED}, [], id="needed, after another registry's"),
         pytest.param(storage(A, image("b", pushed=NOW - HOUR + 1)), NEEDED, [], id="young"),
         pytest.param(
             storage(A, image("b", pushed=NOW - HOUR)),
@@ -344,8 +371,9 @@ SPARE = f"{REGISTRY}/web@{digest('b')}"
     [
         pytest.param(local(WANTED), None, "needed", id="needed"),
         pytest.param(local(SPARE), (SPARE,), None, id="not needed"),
-        pytest.param(local(SPARE, used_by=("web.1",)), None, "used by web.1", id="a container uses it"),
-        pytest.param(local(SPARE, created=NOW - 120), None, "made 2 min ago", id="young"),
+        pytest.param(local(SPARE, used_by=("web.1", "web.2")), None, "used by web.1, web.2", id="containers use it"),
+        pytest.param(local(SPARE, created=NOW - HOUR + 60), None, "made 59 min ago", id="young"),
+        pytest.param(local(SPARE, created=NOW - HOUR), (SPARE,), None, id="just old enough"),
         pytest.param(local(f"{REGISTRY}/web:7", WANTED), None, "needed", id="one of its names is needed"),
         pytest.param(local(f"{REGISTRY}/tagged:1"), None, "needed", id="needed by tag"),
         pytest.param(
@@ -370,7 +398,7 @@ SPARE = f"{REGISTRY}/web@{digest('b')}"
 def test_what_goes_from_an_engine(seen: LocalImage, gone: tuple[str, ...] | None, kept: str | None) -> None:
     removals, stays = plan_images(
         "worker1",
-        [seen],
+        [local("someone/elses:1"), seen],
         [f"{REGISTRY}/web:7@{digest('a')}", f"{REGISTRY}/tagged:1"],
         registry=REGISTRY,
         catalog=["fungap/proxy:new", "fungap/base:new"],
@@ -385,20 +413,28 @@ def test_an_engines_answer_is_read() -> None:
     images = [
         {"Id": "i1", "RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"], "Size": 1, "Created": 2},
         {"Id": "i2", "RepoTags": None, "RepoDigests": [WANTED], "Size": 3, "Created": 4},
+        {"Id": "i3", "RepoTags": ["web:1"], "RepoDigests": None, "Size": 5, "Created": 6},
     ]
     containers = [{"ImageID": "i2", "Names": ["/web.2"]}, {"ImageID": "i2", "Names": ["/web.1"]}]
     assert parse_images(images, containers) == [
         LocalImage("i1", (), 1, 2),
         LocalImage("i2", (WANTED,), 3, 4, ("web.1", "web.2")),
+        LocalImage("i3", ("web:1",), 5, 6),
     ]
 
 
 def test_an_action_says_what_it_does() -> None:
     removals, _ = plan_images(
-        "worker1", [local(SPARE), local()], [], registry=REGISTRY, catalog=[], now=NOW, grace_seconds=0
+        "worker1",
+        [local(SPARE, f"{REGISTRY}/web:7"), local()],
+        [],
+        registry=REGISTRY,
+        catalog=[],
+        now=NOW,
+        grace_seconds=0,
     )
     assert [str(removal) for removal in removals] == [
-        f"remove {REGISTRY}/web@sha256:{'b' * 12} from worker1 (1.0 kB)",
+        f"remove {REGISTRY}/web@sha256:{'b' * 12}, {REGISTRY}/web:7 from worker1 (1.0 kB)",
         f"remove sha256:{'1' * 12}, which has no name from worker1 (1.0 kB)",
     ]
 

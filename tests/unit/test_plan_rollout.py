@@ -29,7 +29,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.rollout import Look, 
 OLD, NEW = {"Image": "box:1"}, {"Image": "box:2"}
 NODES = [
     Node("n1", "manager1", True, True, {"node.role": "manager", "node.hostname": "manager1"}),
-    Node("n2", "worker1", True, True, {"node.role": "worker", "node.labels.disk": "fast"}),
+    Node("n2", "worker1", True, True, {"node.role": "worker", "node.labels.disk": "fast", "node.id": "n2"}),
 ]
 
 
@@ -134,6 +134,60 @@ def test_assess(one: Service, tasks: list[Task], outcome: str, running: int, wan
 
 
 @pytest.mark.parametrize(
+    ("one", "tasks", "said"),
+    [
+        (service(), [], "service web: no task yet, 0 of 2 tasks of its current version run"),
+        (service(), [task(1)], "service web: no task yet, 1 of 2 tasks of its current version run"),
+        (
+            service(),
+            [task(1, "starting"), task(2, "pending")],
+            "service web: pending, starting, 0 of 2 tasks of its current version run",
+        ),
+        (
+            service(),
+            [task(1), task(2), task(3)],
+            "service web: too many, 3 of 2 tasks of its current version run",
+        ),
+        (service(), [task(1), task(2)], "service web: converged, 2 of 2 tasks of its current version run"),
+        (
+            service(update_state="rollback_started"),
+            [task(1)],
+            "service web: rollback started, 1 of 2 tasks of its current version run",
+        ),
+        (
+            service(update_state="paused", update_message="update paused due to failure"),
+            [task(1)],
+            "service web: update paused due to failure, 1 of 2 tasks of its current version run",
+        ),
+        (service(update_state="paused"), [], "service web: paused, 0 of 2 tasks of its current version run"),
+        (
+            service(None, mode="replicated-job", total_completions=2),
+            [task(1, "complete")],
+            "service web: tasks of the job complete, 1 of 2 tasks of its current version run",
+        ),
+        (
+            service(None, mode="global-job", total_completions=7, placement=ON_WORKERS),
+            [task(0, "complete")],
+            "service web: tasks of the job complete, 1 of 1 tasks of its current version run",
+        ),
+    ],
+)
+def test_what_a_state_says(one: Service, tasks: list[Task], said: str) -> None:
+    assert str(assess(one, tasks, NODES)) == said
+
+
+@pytest.mark.parametrize("state", ["", "updating", "rollback_started", "completed", "paused"])
+def test_two_looks_are_equal_while_nothing_happens(state: str) -> None:
+    def key(*tasks: Task, update_state: str = state) -> tuple[str, ...]:
+        return assess(service(update_state=update_state), tasks, NODES).key
+
+    assert key(task(1), task(2)) == key(task(2), task(1)) == (state, "t1runningbox:2", "t2runningbox:2")
+    assert key(task(1), task(2)) != key(task(1), task(2, id="next"))
+    assert key(task(1)) != key(task(1), update_state="other")
+    assert assess(service(update_state="paused", update_started="x"), [], NODES, stale_update="x").key == ("",)
+
+
+@pytest.mark.parametrize(
     ("one", "tasks", "doubled"),
     [
         pytest.param(service(), [task(1), task(2), task(2, id="twin")], True, id="two in one slot"),
@@ -175,6 +229,8 @@ def test_a_global_service_needs_no_task_where_none_can_be(down: dict[str, bool],
         (["node.labels.none != x"], True),
         (["node.role == worker", "node.labels.disk == slow"], False),
         (["nonsense"], False),
+        (["node.id == n2"], True),
+        (["node.id == N2"], False),
     ],
 )
 def test_satisfies(constraints: list[str], fits: bool) -> None:
@@ -220,12 +276,25 @@ HEALTH = {"Test": ["CMD", "x"], "Interval": 5 * SECOND, "Retries": 3, "StartPeri
         pytest.param([a_spec({"Order": "start-first", "Monitor": 30 * SECOND, "Parallelism": 2})], 3, 120, id="pairs"),
         pytest.param([a_spec({"Order": "start-first", "Delay": 10 * SECOND, "Parallelism": 1})], 2, 90, id="delay"),
         pytest.param([a_spec({"Order": "start-first"}, HEALTH)], 1, 100, id="health check"),
+        pytest.param(
+            [a_spec({"Order": "start-first"}, {**HEALTH, "Retries": 6})], 1, 115, id="health check, more retries"
+        ),
+        pytest.param([a_spec({"Order": "start-first"}, {"Test": ["CMD"]})], 1, 155, id="health check by default"),
+        pytest.param([a_spec({}, HEALTH)], 1, 110, id="health check, after the old task has stopped"),
         pytest.param([a_spec({"Order": "start-first"}, {"Test": ["NONE"]})], 1, 65, id="health check off"),
+        pytest.param([a_spec({})], 0, 60, id="no task"),
         pytest.param([a_spec({}), a_spec({"Order": "start-first"})], 1, 75, id="the slowest"),
     ],
 )
 def test_deadline_seconds(specs: list[dict[str, Any]], count: int, seconds: float) -> None:
     assert deadline_seconds(specs, {"web": count}) == seconds
+
+
+def test_a_global_service_has_a_task_on_each_node() -> None:
+    one_by_one = a_spec({"Order": "start-first", "Parallelism": 1})
+    assert deadline_seconds([one_by_one], {}, nodes=4) == 80
+    assert deadline_seconds([one_by_one], {}) == 65
+    assert deadline_seconds([one_by_one], {"web": 2}, nodes=4) == 70
 
 
 @pytest.mark.parametrize(
@@ -267,6 +336,34 @@ def test_deadline_seconds(specs: list[dict[str, Any]], count: int, seconds: floa
             id="the newest",
         ),
         pytest.param(
+            [
+                task(1, "failed", updated="1", node_id="n1", id="a"),
+                task(1, "failed", updated="2", node_id="n2", id="b"),
+            ],
+            NEW,
+            ["b"],
+            id="the newest of a slot, on whatever node",
+        ),
+        pytest.param(
+            [task(0, "failed", node_id="n1", id="a"), task(0, "failed", node_id="n2", id="b")],
+            NEW,
+            ["a", "b"],
+            id="a global service's, of each node",
+        ),
+        pytest.param([task(1, "remove")], NEW, [], id="removed in order"),
+        pytest.param(
+            [task(1, "shutdown", updated="1"), task(2, "failed", updated="2")],
+            NEW,
+            ["t2failedbox:2"],
+            id="stopped in order, then one fails",
+        ),
+        pytest.param(
+            [task(1, "failed", updated="1"), task(1, "starting", updated="2"), task(2, "failed", updated="3")],
+            NEW,
+            ["t1failedbox:2", "t2failedbox:2"],
+            id="its successor, then another one",
+        ),
+        pytest.param(
             [task(1, "pending"), task(2, "failed")], NEW, ["t2failedbox:2", "t1pendingbox:2"], id="the dead first"
         ),
         pytest.param(
@@ -282,7 +379,9 @@ def test_failing_tasks(tasks: list[Task], target: dict[str, Any] | None, found: 
 
 
 def test_a_job_s_task_ends_well() -> None:
-    assert failing_tasks(service(mode="replicated-job"), NEW, [task(1, "complete", exit_code=0)]) == []
+    for state in ("complete", "shutdown", "remove"):
+        assert failing_tasks(service(mode="replicated-job"), NEW, [task(1, state, exit_code=0)]) == []
+    assert failing_tasks(service(mode="replicated-job"), NEW, [task(1, "complete", exit_code=1)])
 
 
 def test_failing_tasks_leaves_out_what_was_there_before() -> None:
@@ -307,7 +406,20 @@ def test_parse_node() -> None:
             "Status": {"State": "ready", "Addr": "10.0.0.9"},
         }
     )
-    assert (node.name, node.ready, node.active) == ("worker9", True, False)
+    assert (node.id, node.name, node.ready, node.active) == ("n9", "worker9", True, False)
+    assert node.facts == {
+        "node.id": "n9",
+        "node.hostname": "worker9",
+        "node.ip": "10.0.0.9",
+        "node.role": "worker",
+        "node.platform.os": "linux",
+        "node.platform.arch": "x86_64",
+        "node.labels.disk": "fast",
+        "engine.labels.zone": "a",
+    }
+    bare = parse_node({"ID": "n9", "Spec": {"Availability": "active"}})
+    assert (bare.name, bare.ready, bare.active) == ("n9", False, True)
+    assert set(bare.facts.values()) == {"n9", ""}
     assert satisfies(node, ["node.labels.disk == fast", "engine.labels.zone == a", "node.platform.os == linux"])
 
 

@@ -22,12 +22,17 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     Observed,
     Revision,
     Service,
+    Task,
     dump_revision,
     normalise,
     parse_revision,
     parse_service,
+    parse_stack,
+    parse_task,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
+    RemoveNetwork,
+    RemoveService,
     before_and_after,
     differences,
     drift,
@@ -91,6 +96,12 @@ def desired(wanted: dict[str, Any] | None = None, text: str = "one\n", **more: A
     )
 
 
+def with_secret(name: str) -> dict[str, Any]:
+    found = spec()
+    found["TaskTemplate"]["ContainerSpec"]["Secrets"] = [{"SecretName": name}]
+    return found
+
+
 RUNS = Observed(services={"web": service()}, revisions=[revision()], file_text="one\n")
 A, B = Item("config", "i1", "app_settings_a"), Item("config", "i2", "app_settings_b")
 S = Item("secret", "i3", "app_key_s")
@@ -123,6 +134,12 @@ S = Item("secret", "i3", "app_key_s")
             desired(release={"app": {"hosts": ["b"]}}),
             ["record a revision of stack app: its services stay as they are"],
             id="only what is known of it changed",
+        ),
+        pytest.param(
+            replace(RUNS, revisions=[replace(revision(), release={"app": {}})]),
+            desired(),
+            [],
+            id="the caller describes nothing",
         ),
         pytest.param(replace(RUNS, file_text=None), desired(), ["write /s/app/compose.yml"], id="file missing"),
         pytest.param(replace(RUNS, file_text="x"), desired(), ["write /s/app/compose.yml"], id="file edited"),
@@ -207,6 +224,8 @@ def test_plan_present(observed: Observed, wanted: Desired, actions: list[str]) -
         ([revision(wanted=compose(config="app_settings_a"))], [A, B], {}, 5, ["remove config app_settings_b"]),
         ([revision()], [A], {"web": service(live=spec(config="app_settings_a"))}, 5, []),
         ([revision()], [S], {}, 5, ["remove secret app_key_s"]),
+        ([revision(wanted=compose(secrets={"key": {"external": True, "name": S.name}}))], [S], {}, 5, []),
+        ([revision()], [S], {"web": service(live=with_secret(S.name))}, 5, []),
         (
             [
                 revision(1, wanted=compose(config="app_settings_a")),
@@ -268,6 +287,13 @@ def test_kept_counts(recorded: int | None, wanted: int | None, live: int | None,
     assert kept_counts(desired(compose(wanted)), observed) == counts
 
 
+def test_kept_counts_of_each_service() -> None:
+    wanted = {"services": {name: {"deploy": {"replicas": 1}} for name in ("a", "b", "c")}}
+    live = {name: service(name, replicas=count) for name, count in (("a", 1), ("b", 3), ("c", 4), ("gone", 5))}
+    observed = Observed(services=live, revisions=[revision(wanted=wanted)])
+    assert kept_counts(desired(wanted), observed) == {"b": 3, "c": 4}
+
+
 def test_kept_counts_without_a_record() -> None:
     assert kept_counts(desired(), Observed(services={"web": service(replicas=7)})) == {}
 
@@ -283,6 +309,16 @@ def test_kept_counts_without_a_record() -> None:
         pytest.param([revision(1, UNVERIFIED, compose(9))], 1, id="in force unverified"),
         pytest.param([revision(1, wanted=compose(9)), revision(2, UNVERIFIED)], 1, id="the same, unverified"),
         pytest.param([revision(1, UNVERIFIED)], None, id="the same, unverified and alone"),
+        pytest.param(
+            [revision(1, wanted=compose(9)), revision(2, wanted=compose(8)), revision(3, UNVERIFIED)],
+            2,
+            id="the same, unverified: the newest that converged",
+        ),
+        pytest.param(
+            [revision(1, UNVERIFIED, compose(9)), revision(2, STUCK, compose(8)), revision(3, UNVERIFIED)],
+            None,
+            id="the same, unverified: none that converged",
+        ),
     ],
 )
 def test_rollback_target(revisions: list[Revision], target: int | None) -> None:
@@ -303,6 +339,8 @@ def test_rollback_target(revisions: list[Revision], target: int | None) -> None:
         ({"a": {}}, {"a": None}, []),
         ({"a": 0}, {}, []),
         ({"a": False}, {"a": True}, [("a", "false", "true")]),
+        ({"a": False}, {}, [("a", "false", "(absent)")]),
+        ({"a": ["x", {"c": 1, "b": 2}]}, {}, [("a", '["x", {"b": 2, "c": 1}]', "(absent)")]),
         ({"Env": ["A=1"]}, {"Env": ["A=1"]}, []),
         ({"Env": ["A=1", "B=2"]}, {"Env": ["B=2", "A=1"]}, []),
         ({"Env": ["A=1"]}, {"Env": ["A=1", "B=2"]}, [("Env.B", "(absent)", '"2"')]),
@@ -369,6 +407,14 @@ def test_the_diff_shows_file_contents_and_drift() -> None:
     assert after == f'two\n\n# config settings\ncolour=blue\n\n{title}\n{field}: "1"\n'
 
 
+def test_the_diff_shows_a_service_that_is_gone_and_no_secret() -> None:
+    secret = Item("secret", "i9", "app_settings_a", data="hidden")
+    observed = Observed(items=[secret, replace(A, data="a\n")], revisions=[revision(wanted=compose(config=A.name))])
+    before, after = before_and_after(observed, desired(compose(config=A.name)), {A.name: "a\n"})
+    title = "\n# as it runs, where that is not as it was deployed\n"
+    assert (before, after) == (f"one\n{title}web: (absent)\n", f"one\n{title}web: as deployed\n")
+
+
 def test_plan_absent_takes_services_first_and_nothing_of_nothing() -> None:
     observed = replace(RUNS, items=[A, S], networks={"app_default": "n1"})
     assert [str(action) for action in plan_absent(observed, desired())] == [
@@ -382,23 +428,35 @@ def test_plan_absent_takes_services_first_and_nothing_of_nothing() -> None:
     assert plan_absent(Observed(), desired()) == []
 
 
+def test_plan_absent_removes_by_id() -> None:
+    services, networks = {"web": service()}, {"app_default": "n1"}
+    assert plan_absent(Observed(services=services, networks=networks), desired()) == [
+        RemoveService("id-web", "app_web"),
+        RemoveNetwork("n1", "app_default"),
+    ]
+
+
 def test_normalise_drops_what_a_deploy_keeps_and_ids() -> None:
     live = {
         "Name": "app_web",
         "Mode": {"Replicated": {"Replicas": 4}},
         "TaskTemplate": {
             "ForceUpdate": 3,
-            "ContainerSpec": {"Secrets": [{"SecretID": "x", "SecretName": "app_key_s"}]},
+            "ContainerSpec": {
+                "Secrets": [{"SecretID": "x", "SecretName": "app_key_s"}],
+                "Configs": [{"ConfigID": "x", "ConfigName": "app_c"}],
+            },
             "Networks": [{"Target": "n1"}, {"Target": "n2"}],
         },
     }
     found = normalise(live, {"n1": "public"})
     assert found["Mode"] == {"Replicated": {}}
     assert found["TaskTemplate"] == {
-        "ContainerSpec": {"Secrets": [{"SecretName": "app_key_s"}]},
+        "ContainerSpec": {"Secrets": [{"SecretName": "app_key_s"}], "Configs": [{"ConfigName": "app_c"}]},
         "Networks": [{"Target": "public"}, {"Target": "n2"}],
     }
     assert live["Mode"] == {"Replicated": {"Replicas": 4}}
+    assert parse_service({"ID": "i", "Version": {"Index": 1}, "Spec": live}, "app", {"n1": "public"}).spec == found
 
 
 @pytest.mark.parametrize(
@@ -421,11 +479,147 @@ def test_parse_service(mode: dict[str, Any], name: str, replicas: int | None) ->
     assert (found.name, found.mode, found.replicas, found.monitor_seconds) == ("web", name, replicas, 2.0)
 
 
+@pytest.mark.parametrize(
+    ("test", "has_one"),
+    [(None, False), ([], False), (["NONE"], False), (["CMD", "true"], True), (["CMD-SHELL", "true"], True)],
+)
+def test_a_service_has_a_health_check_unless_it_is_off(test: list[str] | None, has_one: bool) -> None:
+    live: dict[str, Any] = {"ID": "i", "Version": {"Index": 7}, "Spec": spec()}
+    live["Spec"]["TaskTemplate"]["ContainerSpec"]["Healthcheck"] = {"Test": test}
+    assert parse_service(live, "app", {}).has_health_check is has_one
+
+
+def test_parse_service_reads_its_update_its_label_and_its_job() -> None:
+    live: dict[str, Any] = {
+        "ID": "i",
+        "Version": {"Index": 7},
+        "Spec": {
+            **spec(),
+            "Labels": {"com.docker.stack.image": "box:1"},
+            "Mode": {"ReplicatedJob": {"TotalCompletions": 2}},
+        },
+        "UpdateStatus": {"State": "paused", "Message": "update paused", "StartedAt": "2026-01-01"},
+        "JobStatus": {"JobIteration": {"Index": 9}},
+    }
+    found = parse_service(live, "app", {})
+    assert (found.id, found.version, found.image_label) == ("i", 7, "box:1")
+    assert (found.update_state, found.update_message, found.update_started) == (
+        "paused",
+        "update paused",
+        "2026-01-01",
+    )
+    assert (found.total_completions, found.job_iteration) == (2, 9)
+    assert found.template == live["Spec"]["TaskTemplate"]
+    bare = parse_service({"ID": "i", "Version": {"Index": 7}, "Spec": spec()}, "app", {})
+    assert (bare.update_state, bare.update_message, bare.update_started, bare.image_label) == ("", "", "", "")
+    assert (bare.total_completions, bare.job_iteration, bare.monitor_seconds) == (1, 0, 5.0)
+
+
+def test_parse_task() -> None:
+    found = parse_task(
+        {
+            "ID": "t1",
+            "ServiceID": "s1",
+            "Slot": 2,
+            "NodeID": "n1",
+            "DesiredState": "shutdown",
+            "Spec": {"ContainerSpec": {"Image": "box:1"}, "ForceUpdate": 0, "Placement": {"x": 1}},
+            "JobIteration": {"Index": 9},
+            "Status": {
+                "State": "failed",
+                "Message": "started",
+                "Err": "task: non-zero exit (3)",
+                "Timestamp": "2026-01-01",
+                "ContainerStatus": {"ContainerID": "c1", "ExitCode": 3},
+            },
+        }
+    )
+    assert found == Task(
+        id="t1",
+        service_id="s1",
+        slot=2,
+        node_id="n1",
+        state="failed",
+        desired="shutdown",
+        message="started",
+        error="task: non-zero exit (3)",
+        exit_code=3,
+        container_id="c1",
+        template={"ContainerSpec": {"Image": "box:1"}},
+        job_iteration=9,
+        updated="2026-01-01",
+    )
+    assert parse_task({"ID": "t2"}) == Task("t2", "", 0, "", "", "", "", "", None, "", {})
+
+
+def test_parse_stack_takes_what_is_the_stacks() -> None:
+    def item(name: str, **labels: str) -> dict[str, Any]:
+        return {"ID": f"id-{name}", "Spec": {"Name": name, "Labels": labels, "Data": base64.b64encode(b"x").decode()}}
+
+    def live(name: str, stack: str) -> dict[str, Any]:
+        labels = {"com.docker.stack.namespace": stack}
+        return {
+            "ID": name,
+            "Version": {"Index": 1},
+            "Spec": {**spec(), "Name": f"{stack}_{name}", "Labels": labels},
+        }
+
+    def network(name: str, stack: str) -> dict[str, Any]:
+        return {"Id": f"id-{name}", "Name": name, "Labels": {"com.docker.stack.namespace": stack}}
+
+    def record(number: int) -> dict[str, Any]:
+        data = base64.b64encode(dump_revision("app", revision(number)).encode()).decode()
+        labels = {"io.fungap.stack": "app", "io.fungap.revision": str(number)}
+        return {"ID": f"record-{number}", "Spec": {"Name": f"fungap.app.{number}", "Labels": labels, "Data": data}}
+
+    ours = {"io.fungap.stack": "app"}
+    found = parse_stack(
+        "app",
+        configs=[
+            item("b", **ours),
+            item("a", **ours),
+            record(2),
+            record(1),
+            item("theirs", **{"io.fungap.stack": "x"}),
+        ],
+        secrets=[item("key", **ours), item("theirs", **{"io.fungap.stack": "x"}), item("nobodys")],
+        services=[live("web", "app"), live("web", "x")],
+        networks=[network("app_default", "app"), network("x_default", "x")],
+        file_text="text",
+    )
+    assert [(one.kind, one.id, one.name, one.data) for one in found.items] == [
+        ("config", "id-a", "a", "x"),
+        ("config", "id-b", "b", "x"),
+        ("secret", "id-key", "key", ""),
+    ]
+    assert [one.number for one in found.revisions] == [1, 2]
+    assert {name: one.id for name, one in found.services.items()} == {"web": "web"}
+    assert (found.networks, found.file_text) == ({"app_default": "id-app_default"}, "text")
+
+
+def test_images_of_a_revision() -> None:
+    assert revision(wanted={"services": {"web": {"image": "box:1"}, "job": {}}}).images == {"web": "box:1", "job": ""}
+
+
 def test_a_record_survives_the_swarm() -> None:
-    wanted = replace(revision(3, ROLLED_BACK), cause="web.1: exit code 3")
+    wanted = replace(
+        revision(3, ROLLED_BACK),
+        cause="web.1: exit code 3",
+        who="me@here",
+        why="evening",
+        kind="deploy",
+        release={"image": "box:1", "env": {"digest": "e1", "version": "v1"}},
+    )
     data = base64.b64encode(dump_revision("app", wanted).encode()).decode()
     assert parse_revision({"ID": "record-3", "Spec": {"Data": data}}) == wanted
     assert json.loads(base64.b64decode(data))["format"] == 1
+
+
+def test_diff_of_what_was_never_deployed() -> None:
+    wanted = desired(compose(config=A.name), release={"b": 1, "a": 2})
+    before, after = before_and_after(Observed(), wanted, {A.name: "colour=red"})
+    assert before == ""
+    assert after == 'one\n\n# config settings\ncolour=red\n\n# recorded with it\n{\n  "a": 2,\n  "b": 1\n}\n'
 
 
 def test_diff_shows_what_is_recorded_with_a_revision() -> None:
@@ -457,6 +651,14 @@ def test_diff_shows_what_is_recorded_with_a_revision() -> None:
             True,
             id="there",
         ),
+        pytest.param(
+            replace(RUNS, revisions=[revision(wanted=compose(secrets={"key": {"external": True, "name": S.name}}))]),
+            False,
+            id="a secret is gone",
+        ),
+        pytest.param(
+            replace(RUNS, revisions=[revision(number) for number in range(1, 7)]), False, id="a revision to forget"
+        ),
     ],
 )
 def test_settled_is_what_may_be_wanted_without_anything_to_do(observed: Observed, nothing_left: bool) -> None:
@@ -464,7 +666,7 @@ def test_settled_is_what_may_be_wanted_without_anything_to_do(observed: Observed
     in_force = observed.in_force
     assert found == (fingerprint(in_force.compose, "one\n") if nothing_left and in_force else "")
     if nothing_left and in_force:
-        assert plan_present(observed, desired(in_force.compose)) == []
+        assert plan_present(observed, desired(dict(in_force.compose))) == []
 
 
 def test_a_file_that_is_not_as_written_settles_another_wish() -> None:

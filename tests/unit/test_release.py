@@ -11,6 +11,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.message import rollou
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (
     change,
     eligible_nodes,
+    env_source,
     notes,
     of_inventory,
     resolve,
@@ -59,6 +60,10 @@ def test_resolve(now: dict[str, Any], recorded: Any, image: str, env: str, repli
     assert found["inventory"] == now
 
 
+def test_another_env_file_has_no_version_yet() -> None:
+    assert resolve(inventory(env="e3"), DEPLOYED)["env"] == {"digest": "e3", "version": ""}
+
+
 def test_what_is_in_force_is_resolved_to_itself() -> None:
     assert resolve(inventory(), DEPLOYED) == DEPLOYED
 
@@ -81,6 +86,7 @@ def test_change() -> None:
     assert changed["app"]["route"] == {"sticky": False, "upload_size": "1m"}
     assert (changed["app"]["replicas"], changed["app"]["image"], changed["image"]) == (5, "t:2", R2)
     assert changed["env"] == {"digest": "e1", "version": "v-e1"}
+    assert change("web", release(), {"replicas": 5})["image"] == R1
     changed = change("web", release(), {}, digest="e9", env_file="/elsewhere/other.env")
     assert (changed["env"], changed["app"]["env_file"]) == ({"digest": "e9", "version": ""}, "other.env")
 
@@ -88,12 +94,18 @@ def test_change() -> None:
 def test_another_controller_has_the_env_file_elsewhere() -> None:
     there, here = inventory(env_file="/there/files/web.env"), inventory(env_file="/here/files/web.env")
     assert resolve(here, resolve(there, None)) == resolve(there, None)
+    assert here["app"]["env_file"] == "web.env"
 
 
 @pytest.mark.parametrize(
     ("given", "settings", "said"),
     [
-        (release(), {"replica": 5}, "replica is no setting of an app"),
+        (
+            release(),
+            {"replica": 5, "rout": 1},
+            "settings: replica, rout is no setting of an app; there are: env_file, image, pinned, replicas, route$",
+        ),
+        (release(), {"route": "1m"}, "settings: route is '1m': it must be a dictionary, as in apps.web.route"),
         (release(pinned=True), {"replicas": 5}, "apps.web.pinned is true"),
     ],
 )
@@ -102,8 +114,9 @@ def test_change_is_refused(given: dict[str, Any], settings: dict[str, Any], said
         change("web", given, settings)
 
 
-def row(number: int, verdict: str = "converged", image: str = R1) -> dict[str, Any]:
-    return {"number": number, "verdict": verdict, "release": release(image=image), "who": "me@here", "kind": "deploy"}
+def row(number: int, verdict: str = "converged", image: str = R1, **more: Any) -> dict[str, Any]:
+    recorded = release(image=image, **more)
+    return {"number": number, "verdict": verdict, "release": recorded, "who": "me@here", "kind": "deploy"}
 
 
 def stack(*rows: dict[str, Any], in_force: int) -> dict[str, Any]:
@@ -120,6 +133,23 @@ def stack(*rows: dict[str, Any], in_force: int) -> dict[str, Any]:
         ),
         pytest.param(stack(row(1), row(2, "stuck", R2), row(3, image=R3), in_force=3), None, 1, id="past a failed one"),
         pytest.param(stack(row(1), row(2), row(3, image=R2), in_force=3), 1, 1, id="by number"),
+        pytest.param(stack(row(1), row(2, env="e2"), in_force=2), None, 1, id="one whose env alone differs"),
+        pytest.param(stack(row(1), row(2, replicas=6), in_force=2), None, 1, id="one whose settings alone differ"),
+        pytest.param(
+            stack(row(1, image=R3), row(2, "unverified"), row(3, image=R2), in_force=3),
+            None,
+            1,
+            id="past an unverified one",
+        ),
+        pytest.param(
+            stack(row(1), row(2, "unverified", R2), row(3, image=R3), in_force=3),
+            2,
+            2,
+            id="an unverified one by number",
+        ),
+        pytest.param(
+            stack(row(1), row(2, image=R2), row(3, "stuck", R3), in_force=2), 1, 1, id="by number after a failed one"
+        ),
     ],
 )
 def test_rollback_target(found: dict[str, Any], to: int | None, number: int) -> None:
@@ -148,12 +178,77 @@ def test_rollback_is_refused(found: Any, to: int | None, said: str) -> None:
         rollback_target("web", found, to)
 
 
+@pytest.mark.parametrize(
+    ("image", "env", "replicas"),
+    [
+        pytest.param(R2, "e1", 3, id="image"),
+        pytest.param(R1, "e2", 3, id="env"),
+        pytest.param(R1, "", 3, id="an env where there is none now"),
+        pytest.param(R1, "e1", 6, id="replicas"),
+        pytest.param(R2, "e2", 6, id="all of it"),
+    ],
+)
+def test_a_rollback_brings_all_of_a_release_back(image: str, env: str, replicas: int) -> None:
+    """What is deployed meanwhile differs from revision 1, which the inventory describes."""
+    now = inventory()
+    deployed = row(2, image=image, env=env, replicas=replicas)
+    back = rollback("web", stack(row(1), deployed, in_force=2), now)
+    assert (back["image"], back["env"], back["app"]) == (R1, {"digest": "e1", "version": "v-e1"}, now["app"])
+    assert back["inventory"] == now
+    again = rollback("web", stack(row(1), deployed, row(3), in_force=3), now)
+    assert {key: again[key] for key in ("app", "image", "env")} == {
+        key: deployed["release"][key] for key in ("app", "image", "env")
+    }
+
+
+@pytest.mark.parametrize(
+    ("env", "path", "digest", "source"),
+    [
+        pytest.param("e1", "/files/web.env", "e1", "/files/web.env", id="the file of the release"),
+        pytest.param("e1", "/files/web.env", "e2", "", id="changed since: a rollback takes what the nodes hold"),
+        pytest.param("e1", "", "", "", id="taken out of the inventory"),
+        pytest.param("", "/files/web.env", "e1", "", id="a release without env"),
+        pytest.param("", "", "", "", id="no env at all"),
+    ],
+)
+def test_env_source(env: str, path: str, digest: str, source: str) -> None:
+    assert env_source(release(env=env), path, digest) == source
+
+
+def test_a_rollback_goes_where_it_is_told() -> None:
+    found = stack(row(1, image=R3), row(2), row(3, image=R2), in_force=3)
+    assert rollback("web", found, inventory(), 1)["image"] == R3
+    assert rollback("web", found, inventory())["image"] == R1
+    with pytest.raises(PlatformError, match="app web"):
+        rollback("web", None, inventory())
+
+
 def test_a_rollback_outlives_the_next_run_of_site() -> None:
     """The inventory, as it is, was the operator's to overrule."""
     now = inventory(image=R2)
     back = rollback("web", stack(row(1), row(2, image=R2), in_force=2), now)
     assert back["image"] == R1
     assert resolve(now, back) == back
+
+
+@pytest.mark.parametrize(
+    ("who", "kind", "origin"),
+    [
+        ("me@here", "rollback", "rollback by me@here, 2026-01-01"),
+        ("", "site", "site, 2026-01-01"),
+        ("", "", "deploy, 2026-01-01"),
+    ],
+)
+def test_notes_tell_where_a_difference_comes_from(who: str, kind: str, origin: str) -> None:
+    at = {"number": 7, "who": who, "kind": kind, "when": "2026-01-01"}
+    assert f" of revision 7 ({origin}), " in notes("web", release(replicas=6), at)[0]
+
+
+def test_notes_name_an_image_once() -> None:
+    at = {"number": 7, "who": "", "kind": "", "when": ""}
+    deployed = release(image=R2)
+    deployed["app"] = {**deployed["app"], "image": "team/web:42"}
+    assert notes("web", deployed, at)[0].startswith("App web keeps image of revision 7 ")
 
 
 def test_notes() -> None:
@@ -189,6 +284,9 @@ def test_taken_images() -> None:
     assert taken_images({"app-web": "hub:5000/team/web:42"}) == {
         "app-web": {"pull": "hub:5000/team/web:42", "source": "pull", "follow": True}
     }
+    assert taken_images({"app-web": "nginx:1.26"})["app-web"]["pull"] == "nginx:1.26"
+    by_digest = f"hub:5000/team/web@sha256:{'1' * 64}"
+    assert taken_images({"app-web": by_digest})["app-web"]["pull"] == by_digest
     with pytest.raises(PlatformError, match="names no version"):
         taken_images({"app-web": "hub:5000/team/web"})
 

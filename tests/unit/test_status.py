@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.status import service_row
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Revision
+from ansible_collections.fungap.swarm.plugins.module_utils.model.status import node_row, revision_row, service_row
 from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (
     history_lines,
     platform_notes,
@@ -125,6 +126,8 @@ def task(state: str, desired: str = "running", **more: Any) -> dict[str, Any]:
         ({"Replicated": {"Replicas": 1}}, [task("running", "shutdown")], 0, 1, ""),
         ({"Replicated": {"Replicas": 1}}, [task("rejected", "shutdown", Err="No such image")], 0, 1, "No such image"),
         ({"Replicated": {"Replicas": 1}}, [task("running"), task("failed", "shutdown", Err="old")], 1, 1, ""),
+        ({"Replicated": {"Replicas": 1}}, [task("failed", "shutdown", Err="it died")], 0, 1, "it died"),
+        ({"Replicated": {"Replicas": 1}}, [task("failed", "shutdown")], 0, 1, ""),
         ({"Global": {}}, [task("running"), task("starting")], 1, 2, ""),
     ],
 )
@@ -132,6 +135,67 @@ def test_service_row(mode: dict[str, Any], tasks: list[dict[str, Any]], running:
     spec = {"Name": "web_web", "Mode": mode, "TaskTemplate": {"ContainerSpec": {"Image": "web"}}}
     row = service_row({"ID": "s1", "Spec": spec}, tasks, {"n1": "manager1"})
     assert (row["running"], row["wanted"], row["error"]) == (running, wanted, error)
+    assert row["mode"] == next(iter(mode)).lower()
+    assert row["update"] == ""
+
+
+def test_service_row_names_the_service_its_image_and_where_it_runs() -> None:
+    spec = {
+        "Name": "web_web",
+        "Mode": {"Replicated": {"Replicas": 3}},
+        "TaskTemplate": {"ContainerSpec": {"Image": "web"}},
+    }
+    tasks = [task("running"), {**task("running"), "NodeID": "n2"}, {**task("running"), "ServiceID": "s2"}]
+    service = {"ID": "s1", "Spec": spec, "UpdateStatus": {"State": "updating"}}
+    assert service_row(service, tasks, {"n1": "manager1"}) == {
+        "name": "web_web",
+        "mode": "replicated",
+        "running": 2,
+        "wanted": 3,
+        "image": "web",
+        "nodes": ["?", "manager1"],
+        "update": "updating",
+        "error": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("manager", "leader", "reachability"),
+    [
+        ({"Leader": True, "Reachability": "reachable"}, True, "reachable"),
+        ({"Reachability": "unreachable"}, False, "unreachable"),
+        (None, False, ""),
+    ],
+)
+def test_node_row(manager: dict[str, Any] | None, leader: bool, reachability: str) -> None:
+    node: dict[str, Any] = {
+        "Description": {"Hostname": "manager1", "Engine": {"EngineVersion": "26.1.5"}},
+        "Spec": {"Role": "manager", "Availability": "active"},
+        "Status": {"State": "ready", "Addr": "172.30.0.11"},
+        "ManagerStatus": manager,
+    }
+    assert node_row(node) == {**NODE, "leader": leader, "reachability": reachability}
+    node["Status"] = {"State": "down"}
+    assert node_row(node)["address"] == ""
+
+
+def test_revision_row() -> None:
+    release = {"image": "web", "env": {"digest": "e1"}}
+    compose = {"services": {"web": {"image": "web@sha256:1"}}}
+    revision = Revision(
+        7, compose, "text", {}, "stuck", "2026-01-01", "it died", "id", "me@here", "sale", "deploy", release
+    )
+    assert revision_row(revision) == {
+        "number": 7,
+        "when": "2026-01-01",
+        "kind": "deploy",
+        "who": "me@here",
+        "why": "sale",
+        "verdict": "stuck",
+        "cause": "it died",
+        "images": {"web": "web@sha256:1"},
+        "release": release,
+    }
 
 
 def test_notes_tell_where_the_pages_are_and_what_is_left_out() -> None:

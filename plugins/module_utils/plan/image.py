@@ -81,6 +81,11 @@ def remote_tag(target: Target, registry_address: str) -> str:
     return f"{registry_address}/{target.name}:{target.recipe[:12]}"
 
 
+def remote_reference(name: str, digest: str, registry_address: str) -> str:
+    """The name by which nodes pull an image from the registry: by digest, so each gets the same one."""
+    return f"{registry_address}/{name}@{digest}"
+
+
 def wanted_names(entries: Mapping[str, Entry], optional: Iterable[str]) -> list[str]:
     """What a catalog offers when nothing is asked for by name: all but bases, of the optional ones those named."""
     asked = list(optional)

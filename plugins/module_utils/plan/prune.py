@@ -277,7 +277,7 @@ def plan_images(
     removals, kept = [], {}
     for image in images:
         pulled = [name for name in image.names if name.startswith(f"{registry}/")]
-        made = [name for name in image.names if name.rpartition(":")[0] in repositories and "@" not in name]
+        made = [name for name in image.names if name.rpartition(":")[0] in repositories]
         if not pulled and not made and image.names:
             continue  # someone else's
         if image.used_by:

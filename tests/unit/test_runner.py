@@ -1,0 +1,86 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What every module does with its plan: check mode writes nothing, ``changed`` and the diff are the plan's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan, run
+
+
+class Recorded:
+    """An operation that notes whether it was applied."""
+
+    def __init__(self, plan: Plan, error: PlatformError | None = None) -> None:
+        self.planned, self.error = plan, error
+        self.applied: list[Plan] = []
+
+    def plan(self) -> Plan:
+        if self.error:
+            raise self.error
+        return self.planned
+
+    def apply(self, plan: Plan) -> Mapping[str, Any]:
+        self.applied.append(plan)
+        return {"id": "new"}
+
+
+def outcome(operation: Recorded, capsys: pytest.CaptureFixture[str], *, check: bool = False) -> dict[str, Any]:
+    with patch_module_args({"_ansible_check_mode": check}), pytest.raises(SystemExit):
+        run(lambda _params: operation, {})
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+ACTS = Plan(actions=["write a"], before="old", after="new", result={"id": "old"})
+TENDS = Plan(upkeep=["push again"], result={"id": "old"})
+RESTS = Plan(before="old", after="old", result={"id": "old"})
+
+
+@pytest.mark.parametrize(
+    ("plan", "check", "applied", "changed", "diff", "id_"),
+    [
+        pytest.param(ACTS, False, 1, True, {"before": "old", "after": "new"}, "new", id="acts"),
+        pytest.param(ACTS, True, 0, True, {"before": "old", "after": "new"}, "old", id="acts, check mode"),
+        pytest.param(TENDS, False, 1, False, {}, "new", id="upkeep is no change"),
+        pytest.param(TENDS, True, 0, False, {}, "old", id="upkeep, check mode"),
+        pytest.param(RESTS, False, 0, False, {}, "old", id="nothing to do"),
+        pytest.param(RESTS, True, 0, False, {}, "old", id="nothing to do, check mode"),
+    ],
+)
+def test_run(
+    capsys: pytest.CaptureFixture[str],
+    plan: Plan,
+    check: bool,
+    applied: int,
+    changed: bool,
+    diff: dict[str, str],
+    id_: str,
+) -> None:
+    operation = Recorded(plan)
+    found = outcome(operation, capsys, check=check)
+    assert operation.applied == [plan] * applied
+    assert (found["changed"], found["diff"], found["id"]) == (changed, diff, id_)
+    assert found["actions"] == list(plan.actions)
+
+
+def test_an_error_fails_the_module_with_its_details(capsys: pytest.CaptureFixture[str]) -> None:
+    operation = Recorded(ACTS, PlatformError("no answer", node="worker1"))
+    found = outcome(operation, capsys)
+    assert (found["failed"], found["msg"], found["node"]) == (True, "no answer", "worker1")
+    assert operation.applied == []
+
+
+def test_warnings_are_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: shown.append(text))
+    outcome(Recorded(Plan(warnings=["a tag"])), capsys)
+    assert shown == ["a tag"]

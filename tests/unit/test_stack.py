@@ -1,0 +1,230 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A deploy from its plan to its end, on a swarm that is made of dictionaries: verdict, rollback, record."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils import stack as operation
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import ServiceState
+
+HEALTHY, CRASHING, SICK = "web:healthy@sha256:1", "web:crashing@sha256:2", "web:sick@sha256:3"
+
+
+class Swarm:
+    """What is used of ``engine.Engine``. Every write is noted.
+
+    A task of ``CRASHING`` fails, and swarm pauses the update; one of ``SICK`` never gets beyond starting.
+    """
+
+    def __init__(self) -> None:
+        self.items: list[dict[str, Any]] = []
+        self.services: dict[str, dict[str, Any]] = {}
+        self.writes: list[str] = []
+
+    # --- reads ---
+
+    def swarm_items(self, kind: str, label: str) -> list[dict[str, Any]]:
+        key, _equals, value = label.partition("=")
+        return [one for one in self.items if one["kind"] == kind and one["Spec"]["Labels"].get(key) == value]
+
+    def services_of(self, _stack: str) -> list[dict[str, Any]]:
+        return list(self.services.values())
+
+    def tasks_of(self, _stack: str) -> list[dict[str, Any]]:
+        return [self._task(one, slot) for one in self.services.values() for slot in (1, 2)]
+
+    def swarm_networks(self) -> list[dict[str, Any]]:
+        return []
+
+    def swarm_nodes(self) -> list[dict[str, Any]]:
+        return [{"ID": "n1", "Spec": {"Availability": "active"}, "Status": {"State": "ready"}}]
+
+    def compose_problems(self, _stack: str, _compose: str) -> list[str]:
+        return []
+
+    def task_log(self, task_id: str, *, lines: int) -> str:
+        return f"{task_id}: no database among {lines} lines"
+
+    def health_log(self, _container_id: str) -> str:
+        return ""
+
+    # --- writes ---
+
+    def create_swarm_item(self, kind: str, name: str, content: str, labels: dict[str, str]) -> None:
+        self.writes.append(f"create {kind} {name}")
+        data = base64.b64encode(content.encode()).decode()
+        self.items.append({"ID": name, "kind": kind, "Spec": {"Name": name, "Labels": labels, "Data": data}})
+
+    def remove_swarm_item(self, kind: str, item_id: str) -> None:
+        self.writes.append(f"remove {kind} {item_id}")
+        self.items = [one for one in self.items if one["ID"] != item_id]
+
+    def deploy_stack(self, stack: str, compose: str, **_options: Any) -> None:
+        self.writes.append(f"deploy {stack}")
+        for name, wanted in json.loads(compose)["services"].items():
+            container = {
+                "Image": wanted["image"],
+                "Mounts": [{"Source": one["source"]} for one in wanted["volumes"]],
+                "Healthcheck": {"Test": ["CMD", "true"]},
+            }
+            before = self.services.get(name)
+            version = before["Version"]["Index"] + 1 if before else 1
+            self.services[name] = {
+                "ID": f"id-{name}",
+                "Version": {"Index": version},
+                "Spec": {
+                    "Name": f"{stack}_{name}",
+                    "Labels": {"com.docker.stack.namespace": stack},
+                    "Mode": {"Replicated": {"Replicas": wanted["deploy"]["replicas"]}},
+                    "TaskTemplate": {"ContainerSpec": container},
+                },
+                "UpdateStatus": {
+                    "State": "paused" if wanted["image"] == CRASHING else "completed",
+                    "StartedAt": str(version),
+                },
+            }
+
+    def _task(self, service: dict[str, Any], slot: int) -> dict[str, Any]:
+        template = service["Spec"]["TaskTemplate"]
+        image = template["ContainerSpec"]["Image"]
+        state = {CRASHING: "failed", SICK: "starting"}.get(image, "running")
+        return {
+            "ID": f"task{slot}-{service['Version']['Index']}",
+            "ServiceID": service["ID"],
+            "Slot": slot,
+            "NodeID": "n1",
+            "DesiredState": "shutdown" if state == "failed" else "running",
+            "Status": {"State": state, "Err": f"it is {state}", "ContainerStatus": {"ContainerID": "c"}},
+            "Spec": template,
+        }
+
+    def runs(self) -> tuple[str, str]:
+        """Image and env volume."""
+        container = self.services["web"]["Spec"]["TaskTemplate"]["ContainerSpec"]
+        return container["Image"], container["Mounts"][0]["Source"]
+
+
+@pytest.fixture(name="swarm")
+def fixture_swarm(monkeypatch: pytest.MonkeyPatch) -> Swarm:
+    swarm = Swarm()
+    monkeypatch.setattr(operation, "Engine", lambda *_args, **_options: swarm)
+    return swarm
+
+
+def deploy(folder: Path, image: str, env: str, **changes: Any) -> operation.StackOperation:
+    service = {"image": image, "volumes": [{"source": env}], "deploy": {"replicas": 2}}
+    params: dict[str, Any] = {
+        "name": "web",
+        "state": "present",
+        "socket": "/s",
+        "path": str(folder),
+        "compose": {"services": {"web": service}},
+        "text": f"{image} with {env}\n",
+        "release": {"image": image, "env": env},
+        "configs": {},
+        "secrets": {},
+        "keep": 5,
+        "wait": True,
+        "deadline_seconds": 0.3,
+        "lock_seconds": 0,
+        "resolve_image": "never",
+        **dict.fromkeys(
+            ("registry_config", "base_revision", "progress", "node_sockets", "who", "why", "kind", "rollout")
+        ),
+    }
+    return operation.StackOperation({**params, **changes})
+
+
+def run(one: operation.StackOperation) -> dict[str, Any]:
+    return dict(one.apply(one.plan()))
+
+
+def revisions(swarm: Swarm) -> list[tuple[str, str]]:
+    """(number, verdict) of each."""
+    labels = [one["Spec"]["Labels"] for one in swarm.items]
+    return [(one["io.fungap.revision"], one["io.fungap.verdict"]) for one in labels]
+
+
+def test_a_deploy_that_runs_is_recorded(swarm: Swarm, tmp_path: Path) -> None:
+    result = run(deploy(tmp_path, HEALTHY, "web_env_1"))
+    assert (result["revision"], result["verdict"]) == (1, "converged")
+    assert revisions(swarm) == [("1", "converged")]
+    assert swarm.runs() == (HEALTHY, "web_env_1")
+    assert deploy(tmp_path, HEALTHY, "web_env_1").plan().actions == []
+
+
+@pytest.mark.parametrize(
+    ("image", "verdict", "said"),
+    [
+        pytest.param(CRASHING, "rolled_back", "it is failed", id="crashes"),
+        pytest.param(SICK, "stuck", "it is starting", id="never gets healthy"),
+    ],
+)
+def test_what_fails_gives_way_to_the_revision_in_force_with_its_env(
+    swarm: Swarm, tmp_path: Path, image: str, verdict: str, said: str
+) -> None:
+    run(deploy(tmp_path, HEALTHY, "web_env_1"))
+    with pytest.raises(PlatformError) as failure:
+        run(deploy(tmp_path, image, "web_env_2"))
+    assert swarm.runs() == (HEALTHY, "web_env_1")
+    assert (tmp_path / "web" / "compose.yml").read_text() == f"{HEALTHY} with web_env_1\n"
+    assert (failure.value.details["verdict"], failure.value.details["revision"]) == (verdict, 1)
+    assert "revision 1 runs again" in failure.value.message
+    assert said in failure.value.message, "why the task failed"
+    assert "no database" in failure.value.message, "what the task printed"
+    assert revisions(swarm) == [("1", "converged"), ("2", verdict)]
+    assert deploy(tmp_path, HEALTHY, "web_env_1").plan().actions == [], "the first revision is in force"
+
+
+def test_a_first_deploy_that_fails_is_left_to_be_looked_at(swarm: Swarm, tmp_path: Path) -> None:
+    with pytest.raises(PlatformError, match="There is no earlier revision") as failure:
+        run(deploy(tmp_path, CRASHING, "web_env_1"))
+    assert failure.value.details["revision"] is None
+    assert swarm.runs() == (CRASHING, "web_env_1")
+    assert revisions(swarm) == [("1", "failed")]
+
+
+def test_without_waiting_nothing_is_judged(swarm: Swarm, tmp_path: Path) -> None:
+    assert run(deploy(tmp_path, SICK, "web_env_1", wait=False))["verdict"] == "unverified"
+    assert swarm.runs() == (SICK, "web_env_1")
+
+
+def test_a_plan_writes_nothing(swarm: Swarm, tmp_path: Path) -> None:
+    plan = deploy(tmp_path, HEALTHY, "web_env_1").plan()
+    assert [str(action) for action in plan.actions] == [
+        f"write {tmp_path}/web/compose.yml",
+        "deploy stack web: it was never deployed",
+    ]
+    assert (plan.before, plan.after) == (
+        "",
+        f'{HEALTHY} with web_env_1\n\n# recorded with it\n{{\n  "env": "web_env_1",\n  "image": "{HEALTHY}"\n}}\n',
+    )
+    assert (swarm.writes, list(tmp_path.iterdir())) == ([], [])
+
+
+def test_a_tag_is_warned_of(swarm: Swarm, tmp_path: Path) -> None:
+    assert swarm.services == {}
+    plans = [deploy(tmp_path, image, "web_env_1").plan() for image in ("web:42", HEALTHY)]
+    assert ["is a tag" in "".join(plan.warnings) for plan in plans] == [True, False]
+
+
+def test_what_was_changed_meanwhile_is_refused(swarm: Swarm, tmp_path: Path) -> None:
+    run(deploy(tmp_path, HEALTHY, "web_env_1"))
+    with pytest.raises(PlatformError, match="was changed meanwhile: revision 1"):
+        deploy(tmp_path, HEALTHY, "web_env_2", base_revision=0).plan()
+    assert swarm.runs() == (HEALTHY, "web_env_1")
+
+
+def test_progress_is_told_once_for_each_change(swarm: Swarm, tmp_path: Path) -> None:
+    assert swarm.services == {}
+    one = deploy(tmp_path, HEALTHY, "web_env_1", progress=str(tmp_path / "progress"))
+    one._report([ServiceState("web", "waiting", 1, 2, "starting")])
+    assert (tmp_path / "progress").read_text() == ("service web: starting, 1 of 2 tasks of its current version run")

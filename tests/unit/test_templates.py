@@ -1,0 +1,66 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the roles' YAML templates and variables come to, read as their programs read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+
+def templar(role: str, **variables: Any) -> Templar:
+    """With the role's own defaults and variables, and what the play gives."""
+    loader = DataLoader()
+    own: dict[str, Any] = {}
+    for file in ("defaults/main.yml", "vars/main.yml"):
+        own |= loader.load_from_file(str(ROLES / role / file), trusted_as_template=True)
+    return Templar(loader, variables={**own, **variables})
+
+
+def render(role: str, template: str, **variables: Any) -> Any:
+    """What is in the YAML that a template comes to."""
+    text = trust_as_template((ROLES / role / "templates" / template).read_text())
+    return yaml.safe_load(str(templar(role, **variables).template(text)))
+
+
+def test_a_nodes_engine_listens_on_unix_sockets_alone() -> None:
+    daemon = templar("swarm_node", swarm_node_mtu=1500).template(trust_as_template("{{ __swarm_node_daemon }}"))
+    assert daemon["hosts"] == ["unix:///run/docker.sock", "unix:///run/node/docker.sock"]
+
+
+def test_the_registry_has_tls_and_a_login() -> None:
+    config = render("registry", "config.yml.j2")
+    assert config["http"]["tls"] == {
+        "certificate": "/etc/docker/registry/tls.crt",
+        "key": "/etc/docker/registry/tls.key",
+        "minimumtls": "tls1.2",
+    }
+    assert config["auth"]["htpasswd"]["path"] == "/etc/docker/registry/htpasswd"
+
+
+def test_a_proxy_is_on_every_node() -> None:
+    proxy = render("proxy", "compose.yml.j2", proxy_image="proxy")["services"]["proxy"]
+    assert proxy["deploy"]["mode"] == "global"
+    assert [(port["published"], port["mode"]) for port in proxy["ports"]] == [(80, "host"), (443, "host")]
+
+
+@pytest.mark.parametrize("job", ["exporters", "apps", "routes"])
+def test_prometheus_asks_the_swarm_what_there_is(job: str) -> None:
+    config = render("monitoring", "prometheus.yml.j2", monitoring_images={})
+    found = {one["job_name"]: one for one in config["scrape_configs"]}[job]
+    assert [one["url"] for one in found["http_sd_configs"]] == [f"http://swarm-exporter:9180/sd/{job}"]
+    assert "static_configs" not in found
+
+
+def test_alerts_go_to_slack() -> None:
+    config = render("monitoring", "alertmanager.yml.j2", monitoring_slack_webhook_url="https://slack.example/x")
+    receivers = {one["name"]: one for one in config["receivers"]}
+    slack = receivers[config["route"]["receiver"]]["slack_configs"]
+    assert [(one["api_url_file"], one["send_resolved"]) for one in slack] == [("/run/secrets/slack_url", True)]
