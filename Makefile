@@ -25,8 +25,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # The checkout's own settings, wherever it lies; Ansible insists on a UTF-8 locale and this one is always there.
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export LC_ALL := C.UTF-8
-# Compiled once, not by each run of Ansible and of the tests, wherever the environment says otherwise.
-unexport PYTHONDONTWRITEBYTECODE
+# Compiled once, not by each run of Ansible and of the tests; modules read in one piece, not byte by byte.
+unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
 
 playbook = ansible-playbook -i $(INVENTORY)
 

@@ -10,6 +10,7 @@ machine. The process that hands out the tests also keeps the timeline.
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -176,6 +177,7 @@ class Overseer:
         os.environ[RUN] = self._open.enter_context(tempfile.TemporaryDirectory(prefix="fungap-tests-"))
         os.environ[SPEED] = f"{max(1.0, measured_slowness()):.2f}"
         os.environ.update(checkout.molecule_environment())
+        os.environ.update(kept_code())
 
     def pytest_sessionstart(self) -> None:
         LOGS.mkdir(parents=True, exist_ok=True)
@@ -246,6 +248,14 @@ def containers_of(test: str, worker: str) -> list[str]:
         return [f"t{checkout.SLOT}-lab-{worker}-"]
     platforms = (part,) if stage == "molecule" else OWN_PLATFORMS.get(stage, ())
     return [checkout.name(platform) for platform in platforms]
+
+
+def kept_code() -> dict[str, str]:
+    """Settings with which Python keeps the compiled code of Ansible's modules (see tests/site)."""
+    folder = LOGS.parent / "code"
+    (folder / str(sys.implementation.cache_tag)).mkdir(parents=True, exist_ok=True)
+    paths = [str(HERE / "site"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths), "FUNGAP_TEST_CODE": str(folder)}
 
 
 def needs_engine(paths: Sequence[str]) -> bool:

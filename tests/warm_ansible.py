@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import fcntl
+import importlib
 import json
 import os
 import selectors
@@ -19,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -142,6 +144,7 @@ def serve(address: str) -> None:
     """Answer calls until standard input is closed."""
     from ansible.cli.playbook import PlaybookCLI
 
+    _load_plugins()
     running: set[int] = set()
     with socket.socket(socket.AF_UNIX) as server, selectors.DefaultSelector() as waiting:
         server.bind(address)
@@ -160,6 +163,17 @@ def serve(address: str) -> None:
     for pid in running:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
+
+
+def _load_plugins() -> None:
+    """Import the collection's own code, which Ansible otherwise compiles in each process that runs one of its tasks."""
+    from ansible.plugins.loader import init_plugin_loader
+
+    init_plugin_loader()
+    warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
+    for folder in ("plugin_utils", "action", "filter"):
+        for file in sorted((ROOT / "plugins" / folder).glob("[!_]*.py")):
+            importlib.import_module(f"ansible_collections.fungap.swarm.plugins.{folder}.{file.stem}")
 
 
 def _answer(connection: socket.socket, cli: Any) -> None:

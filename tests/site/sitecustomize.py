@@ -1,0 +1,46 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Compiled code of modules, kept for the tests' next module.
+
+Ansible sends each module as an archive of sources, and Python compiles an archive's sources anew in each process: a
+third of what a module costs. With this file on PYTHONPATH, Python looks up what it has compiled before, by the source's
+hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+import sys
+import zipimport
+
+CACHE = "FUNGAP_TEST_CODE"
+
+
+def keep_code(folder: str) -> None:
+    """Have zipimport keep the code that it compiles in a folder, and take it from there."""
+    compile_source = zipimport._compile_source  # type: ignore[attr-defined]  # Python's own, without a type
+
+    def look_up(path: str, source: bytes) -> object:
+        file = os.path.join(folder, hashlib.sha256(source).hexdigest())
+        try:
+            with open(file, "rb") as kept:
+                return marshal.loads(kept.read())
+        except FileNotFoundError:
+            pass
+        code = compile_source(path, source)
+        unfinished = f"{file}.{os.getpid()}"
+        with open(unfinished, "wb") as kept:
+            kept.write(marshal.dumps(code))
+        os.replace(unfinished, file)
+        return code
+
+    zipimport._compile_source = look_up  # type: ignore[attr-defined]
+
+
+if CACHE in os.environ:
+    # Marshalled code is for one version of Python.
+    place = os.path.join(os.environ[CACHE], sys.implementation.cache_tag or "")
+    if os.path.isdir(place):
+        keep_code(place)
