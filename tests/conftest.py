@@ -85,6 +85,15 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist carries no typ
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
 
+    def _reschedule(self, node: Any) -> None:
+        """Keep groups back as long as a process has tests of its own.
+
+        A process begins its last test only when it knows what comes next. xdist itself hands out the next group one
+        test earlier, and a long one would wait behind a long test while another process is free.
+        """
+        if not self.workqueue or self._pending_of(self.assigned_work[node]) <= 1:
+            super()._reschedule(node)
+
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
     return Groups(config, log)
