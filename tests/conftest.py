@@ -109,15 +109,16 @@ def run_dir() -> Path:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    token, stage = _token(item.config), stage_of(item)
+    token = _token(item.config)
     timeline.take()
     item.stash[_BEGAN] = (time.time(), timeline.cpu_seconds())
-    if stage not in IDLE and not (stage in QUIET and token.is_quiet):
+    if stage_of(item) not in IDLE and not token.is_held:
         token.take(quiet=False)
     try:
         return (yield)
     finally:
-        if not (stage in QUIET and nextitem and stage_of(nextitem) in QUIET):
+        # Not before a group's end: what began before a quiet one is finished before it, instead of after it.
+        if nextitem is None or group_of(nextitem.nodeid) != group_of(item.nodeid):
             token.give_back()
 
 

@@ -19,9 +19,13 @@ class Token:
         self._held: IO[str] | None = None
         self.is_quiet = False
 
+    @property
+    def is_held(self) -> bool:
+        return self._held is not None
+
     def take(self, *, quiet: bool) -> None:
         """Take it, alone or together with others; at once where this process has it so."""
-        if self._held and self.is_quiet == quiet:
+        if self.is_held and self.is_quiet == quiet:
             return
         self.give_back()
         # Who waits for the room stands in the door, so that nobody overtakes.
