@@ -25,6 +25,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Nod
 from .. import checkout
 from ..images import image
 from ..timeline import lane
+from ..waiting import patience
 from ..warm_ansible import ansible_playbook
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,7 +123,7 @@ class Lab:
         return self.nodes[name]
 
     def wait(self, name: str, deadline_seconds: float = 60) -> None:
-        end = time.monotonic() + deadline_seconds
+        end = time.monotonic() + deadline_seconds * patience()
         while time.monotonic() < end:
             try:
                 self.nodes[name].api.ping()

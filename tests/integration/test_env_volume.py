@@ -19,6 +19,7 @@ from typing import Any
 import docker
 import pytest
 
+from ..waiting import patience
 from .conftest import ROOT, Lab, Node
 
 RunModule = Callable[..., dict[str, Any]]
@@ -49,7 +50,7 @@ def code(version: str) -> dict[str, str]:
 
 
 def wait_for(ready: Callable[[], Any], deadline_seconds: float = 60) -> Any:
-    end = time.monotonic() + deadline_seconds
+    end = time.monotonic() + deadline_seconds * patience()
     while True:
         value = ready()
         if value or time.monotonic() > end:

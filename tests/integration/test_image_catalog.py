@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ..images import reference
+from ..waiting import patience
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = f"im-{uuid.uuid4().hex[:6]}"
@@ -245,7 +246,7 @@ def registry(run_module: Run, tmp_path: Path) -> Iterator[RegistryUnderTest]:
         auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         (client / "config.json").write_text(json.dumps({"auths": {address: {"auth": auth}}}))
         under_test = RegistryUnderTest(address, str(client), certs_dir, container)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 20 * patience()
         while True:
             try:
                 assert requests.get(f"https://{address}/v2/", verify=certs_dir / "ca.crt", timeout=2).status_code == 401

@@ -13,6 +13,7 @@ from typing import Any
 import docker
 import pytest
 
+from ..waiting import patience
 from .test_image_catalog import real_catalog
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +56,7 @@ class NodeUnderTest:
         return self.engine()
 
     def engine(self) -> docker.APIClient:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 60 * patience()
         while True:
             try:
                 api = docker.APIClient(f"unix://{self.socket_dir}/docker.sock", version="auto", timeout=30)
@@ -110,7 +111,7 @@ def test_a_node_survives_its_ends(node: NodeUnderTest) -> None:
 
     begin = time.monotonic()
     node.container.stop(timeout=60)
-    assert time.monotonic() - begin < 40, "the engine heard the signal"
+    assert time.monotonic() - begin < 40 * patience(), "the engine heard the signal"
     node.container.reload()
     assert node.container.attrs["State"]["ExitCode"] == 0
 

@@ -30,6 +30,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.registry_prune import
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
 from ..images import image
+from ..waiting import patience
 from ..warm_ansible import ansible_playbook
 from .conftest import ROOT, Lab
 from .test_swarm_stack import Swarm, _image
@@ -594,7 +595,7 @@ def test_a_push_waits_until_the_registry_is_no_longer_read_only(
 
 def wait_for_registry(registry: RegistryUnderTest, *, writable: bool = True) -> None:
     """Until it answers; then it has to be writable, or not."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 20 * patience()
     while True:
         try:
             assert registry.is_writable() is writable

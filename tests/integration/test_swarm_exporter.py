@@ -180,7 +180,7 @@ class Site:
 
 def wait(what: Callable[[], Any], seconds: float = 60) -> Any:
     """Ask until the answer is true; the last error or answer says why it never was."""
-    end, last = time.monotonic() + seconds, None
+    end, last = time.monotonic() + seconds * patience(), None
     while time.monotonic() < end:
         try:
             last = what()

@@ -13,6 +13,7 @@ import docker
 import pytest
 import requests
 
+from ..waiting import patience
 from ..warm_ansible import ansible_playbook
 from .conftest import Lab, Node
 
@@ -46,7 +47,7 @@ def ok(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def eventually(condition: Callable[[], bool], deadline_seconds: float = 30) -> None:
-    end = time.monotonic() + deadline_seconds
+    end = time.monotonic() + deadline_seconds * patience()
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.2)

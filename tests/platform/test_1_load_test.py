@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ..load.live import Run
+from ..waiting import patience
 from .conftest import Platform
 
 BOUNDS = {"load_test_deadline_seconds": 20, "load_test_timeout_seconds": 5, "loops": 2, "ramp_seconds": 2}
@@ -60,7 +61,7 @@ def test_every_user_is_answered_as_often_as_asked_for(platform: Platform, report
     assert (step["users"], step["requests"], step["errors"]) == (20, 40, 0)
     assert proxied(platform, mark) == 40
     # The last of 20 users comes after 1.9 s.
-    assert 1.9 <= step["seconds"] < 10
+    assert 1.9 <= step["seconds"] < 10 * patience()
     assert 0 < step["p50_seconds"] <= step["p95_seconds"] <= step["max_seconds"] + 0.1
     assert 0 < step["cpu_percent"] <= 100
     (row,) = csv.DictReader(next(reports.glob("*.csv")).open())
@@ -97,7 +98,7 @@ def test_its_time_is_up_even_when_nobody_answers(platform: Platform, reports: Pa
     assert "not answered in time" in done.output
     (step,) = report(reports)["steps"]
     assert step["errors"] == 8
-    assert step["seconds"] < 10
+    assert step["seconds"] < 10 * patience()
     assert nothing_is_left(platform)
 
 

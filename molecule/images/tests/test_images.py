@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests import checkout, images
+from tests.waiting import patience
 
 PLATFORM = checkout.name("images")
 
@@ -92,7 +93,7 @@ def test_the_proxy_takes_a_mounted_configuration(
     assert '"GET / HTTP/1.1" 200' in host.check_output(f"docker logs {container}")
     begin = time.monotonic()
     host.check_output(f"docker stop -t 20 {container}")
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 15 * patience()
     assert host.check_output(f"docker inspect -f '{{{{.State.ExitCode}}}}' {container}") == "0"
 
 
@@ -108,7 +109,7 @@ def test_the_app_reads_its_env_and_stops_in_time(
     assert host.run(f"docker exec {container} node healthcheck.js").rc == 0
     begin = time.monotonic()
     host.check_output(f"docker stop -t 20 {container}")
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 15 * patience()
     assert host.check_output(f"docker inspect -f '{{{{.State.ExitCode}}}}' {container}") == "0"
 
 
