@@ -17,6 +17,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from ..waiting import patience
+
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., dict[str, Any]]
 ENGINE_PORT, SWARM_PORT = 9180, 9181
