@@ -14,7 +14,7 @@ from .timeline import span
 
 T = TypeVar("T")
 PAUSE_SECONDS = 0.2
-REFERENCE_SECONDS = 0.08
+REFERENCE_SECONDS = 0.04
 # How many times slower this machine is than the one that the deadlines were written for; measured when tests start.
 SPEED = "FUNGAP_TEST_SLOWNESS"
 

@@ -36,7 +36,7 @@ def keep_code(folder: str) -> None:
         os.replace(unfinished, file)
         return code
 
-    zipimport._compile_source = look_up  # type: ignore[attr-defined]
+    zipimport._compile_source = look_up  # type: ignore[attr-defined]  # as above
 
 
 if CACHE in os.environ:
