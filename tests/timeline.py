@@ -168,11 +168,14 @@ class Engines(threading.Thread):
 
 def _container_cpu() -> dict[str, float]:
     """Container -> CPU seconds, its own containers' too."""
-    found = {}
-    for file in Path("/sys/fs/cgroup").glob("cpu,cpuacct/docker/*/cpuacct.usage"):
-        with suppress(OSError):
-            found[file.parent.name] = int(file.read_text()) / 1e9
-    for file in Path("/sys/fs/cgroup").glob("**/docker[-/]*/cpu.stat") if not found else ():
+    root, found = Path("/sys/fs/cgroup"), {}
+    if not (root / "cgroup.controllers").exists():
+        for file in root.glob("cpu*/docker/*/cpuacct.usage"):
+            with suppress(OSError):
+                found[file.parent.name] = int(file.read_text()) / 1e9
+        return found
+    # Where the engine's cgroup driver puts them: cgroupfs, systemd.
+    for file in (*root.glob("docker/*/cpu.stat"), *root.glob("system.slice/docker-*.scope/cpu.stat")):
         with suppress(OSError, ValueError):
             container = file.parent.name.removeprefix("docker-").removesuffix(".scope")
             found[container] = int(file.read_text().split()[1]) / 1e6

@@ -27,17 +27,19 @@ def patience() -> float:
 def wait_for(what: str, ready: Callable[[], bool], seconds: float = 90) -> float:
     """Wait for a condition; the seconds it took. An engine or a server that doesn't answer is not ready.
 
-    ``seconds``: the deadline on a machine that is fast and idle.
+    ``seconds``: the deadline on a machine that is fast and idle. It is looked at least once, also after it.
     """
     start = time.monotonic()
     error: Exception | None = None
     with span(f"wait: {what}"):
-        while time.monotonic() - start < seconds * patience():
+        while True:
             try:
                 if ready():
                     return time.monotonic() - start
             except (OSError, docker.errors.DockerException) as caught:
                 error = caught
+            if time.monotonic() - start >= seconds * patience():
+                break
             time.sleep(PAUSE_SECONDS)
     raise AssertionError(f"{what}: not within {time.monotonic() - start:.0f} s ({error})")
 

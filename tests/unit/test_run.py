@@ -14,6 +14,7 @@ from tests import checkout, run
 from tests.conftest import group_of, needs_engine, rank
 from tests.engine import service
 from tests.quiet import Token
+from tests.waiting import wait_for
 
 
 def test_the_engine_is_not_stopped_under_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,3 +117,7 @@ def test_platforms_share_no_subnet_and_no_port() -> None:
     assert max(ports) < 32768, "not of those that the kernel gives to clients"
     with pytest.raises(ValueError, match="add it to PLATFORMS"):
         checkout.name("nobody")
+
+
+def test_what_is_there_is_found_after_its_deadline() -> None:
+    assert wait_for("a message that has come", lambda: True, seconds=-200) < 1
