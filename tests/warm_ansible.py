@@ -3,23 +3,25 @@
 """ansible-playbook for tests that start it a hundred times: the same program, whose code is loaded once.
 
 A server imports Ansible and forks a process for each call, which runs ``ansible-playbook`` from its command line on, as
-its own program would. What that saves is half of a short run: Ansible's imports, and the packing of each module, which
-Ansible keeps for as long as one process of its lives.
+its own program would. What that saves is half of a short run: Ansible's imports, and the packing of each module.
 """
 
 from __future__ import annotations
 
 import atexit
 import fcntl
+import hashlib
 import importlib
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,8 +30,11 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from . import timeline, warm_python
+
 ROOT = Path(__file__).resolve().parents[1]
 END_SECONDS = 30
+KEPT_SECONDS = 86400
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,10 @@ class WarmAnsible:
     def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Done:
         """Run ``ansible-playbook`` with arguments, in the checkout."""
         with tempfile.TemporaryFile() as output:
-            code = ask(self._address, arguments, {**os.environ, **self._environment, **(environment or {})}, output)
+            code, used = ask(
+                self._address, arguments, {**os.environ, **self._environment, **(environment or {})}, output
+            )
+            timeline.used_elsewhere(used)
             output.seek(0)
             return Done(code, output.read().decode(errors="replace"))
 
@@ -76,14 +84,15 @@ class WarmAnsible:
         self._folder.cleanup()
 
 
-def ask(address: str, arguments: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> int:
-    """One call of the server at ``address``, from this folder; the program's exit code."""
+def ask(address: str, arguments: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> tuple[int, float]:
+    """One call of the server at ``address``, from this folder; the program's exit code, and the CPU seconds it used."""
     call = json.dumps({"arguments": arguments, "environment": dict(environment), "folder": os.getcwd()}).encode()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
         socket.send_fds(connection, [len(call).to_bytes(4, "big")], [output.fileno()])
         connection.sendall(call)
-        return int(connection.recv(16) or b"-9")
+        code, _, used = connection.recv(32).partition(b" ")
+        return int(code or b"-9"), float(used or 0)
 
 
 @contextmanager
@@ -127,7 +136,7 @@ def pass_on(program: str) -> int:
                 if not server.stdout.readline():
                     return 250
                 server.returncode = 0  # it goes on without this process
-    return ask(address, sys.argv[1:], os.environ, sys.stdout.buffer)
+    return ask(address, sys.argv[1:], os.environ, sys.stdout.buffer)[0]
 
 
 @cache
@@ -145,8 +154,11 @@ def serve(address: str) -> None:
     from ansible.cli.playbook import PlaybookCLI
 
     _load_plugins()
+    _share_packed_modules()
+    # Ansible runs the modules of this machine by what it itself is run by.
+    sys.executable, modules = warm_python.stand_in(os.path.dirname(address))
     running: set[int] = set()
-    with socket.socket(socket.AF_UNIX) as server, selectors.DefaultSelector() as waiting:
+    with modules, socket.socket(socket.AF_UNIX) as server, selectors.DefaultSelector() as waiting:
         server.bind(address)
         server.listen(16)
         waiting.register(server, selectors.EVENT_READ)
@@ -160,20 +172,58 @@ def serve(address: str) -> None:
                 _answer(connection, PlaybookCLI)
             running.add(child)
             connection.close()
-    for pid in running:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
+        for pid in running:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
 
 
 def _load_plugins() -> None:
-    """Import the collection's own code, which Ansible otherwise compiles in each process that runs one of its tasks."""
-    from ansible.plugins.loader import init_plugin_loader
+    """Load what each run of Ansible begins with: its index of plugins, those it always uses, and the collection's own.
 
-    init_plugin_loader()
+    Half of a short run is the parsing of their documentation.
+    """
+    from ansible import constants
+    from ansible.plugins import loader
+
+    loader.init_plugin_loader()
     warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
+    importlib.import_module("ansible_collections.ansible.builtin")
+    for kind, names in {
+        loader.inventory_loader: constants.INVENTORY_ENABLED,
+        loader.callback_loader: ["ansible.posix.json", "fungap.swarm.phases"],
+        loader.connection_loader: ["local", "ssh"],
+        loader.become_loader: ["sudo"],
+        loader.shell_loader: ["sh"],
+        loader.strategy_loader: ["linear"],
+        loader.cache_loader: ["memory"],
+        loader.action_loader: [f"ansible.builtin.{name}" for name in ("normal", "assert", "debug", "set_fact", "copy")],
+    }.items():
+        for name in names:
+            kind.get(name, class_only=True)
+    for kind in (loader.vars_loader, loader.callback_loader):
+        list(kind.all(class_only=True))
     for folder in ("plugin_utils", "action", "filter"):
         for file in sorted((ROOT / "plugins" / folder).glob("[!_]*.py")):
             importlib.import_module(f"ansible_collections.fungap.swarm.plugins.{folder}.{file.stem}")
+
+
+def _share_packed_modules() -> None:
+    """Have all servers of this checkout keep the modules that Ansible packs in one folder, named by their content.
+
+    Ansible itself keeps them by their names alone, in a folder of each process.
+    """
+    from ansible import constants, release
+
+    content = hashlib.sha256(f"{release.__version__} {sys.version}".encode())
+    for file in [ROOT / "requirements-collections.txt", *sorted((ROOT / "plugins").rglob("*.py"))]:
+        content.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    kept = ROOT / ".cache" / "packed" / content.hexdigest()[:16]
+    kept.mkdir(parents=True, exist_ok=True)
+    os.utime(kept)
+    for old in kept.parent.iterdir():
+        if old.stat().st_mtime < time.time() - KEPT_SECONDS:
+            shutil.rmtree(old, ignore_errors=True)
+    Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache").symlink_to(kept)
 
 
 def _answer(connection: socket.socket, cli: Any) -> None:
@@ -197,7 +247,7 @@ def _answer(connection: socket.socket, cli: Any) -> None:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        connection.sendall(str(code).encode())
+        connection.sendall(f"{code} {timeline.cpu_seconds():.2f}".encode())
         # Not by sys.exit: that would run what the server has registered for its own end.
         os._exit(0)
 

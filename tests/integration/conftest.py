@@ -24,7 +24,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Nod
 
 from .. import checkout
 from ..images import image
-from ..timeline import lane
+from ..timeline import lane, span
 from ..waiting import patience
 from ..warm_ansible import ansible_playbook
 
@@ -92,10 +92,11 @@ class Lab:
 
     def start(self, *names: str) -> list[Node]:
         """Start nodes and wait until each engine answers."""
-        for name in names:
-            self.create(name)
-        for name in names:
-            self.wait(name)
+        with span("engines start"):
+            for name in names:
+                self.create(name)
+            for name in names:
+                self.wait(name)
         return [self.nodes[name] for name in names]
 
     def create(self, name: str, address: str | None = None) -> Node:
@@ -152,10 +153,11 @@ class Lab:
             self.nodes[name].api.load_image(b"".join(self.outer.images.get(image).save()))
 
     def close(self) -> None:
-        for name in list(self.nodes):
-            self.remove(name)
-        self.network.remove()
-        shutil.rmtree(self.run_dir)
+        with span("engines are taken away"):
+            for name in list(self.nodes):
+                self.remove(name)
+            self.network.remove()
+            shutil.rmtree(self.run_dir)
 
 
 @pytest.fixture
@@ -192,7 +194,8 @@ def run_module() -> Callable[..., dict[str, Any]]:
             json.dump(play, playbook)
             playbook.flush()
             options = ["--diff", *(["--check"] if check else [])]
-            done = ansible_playbook("ansible.posix.json").run("-i", "localhost,", *options, playbook.name)
+            with span(f"module {name}"):
+                done = ansible_playbook("ansible.posix.json").run("-i", "localhost,", *options, playbook.name)
         try:
             # A rollout's progress is told before the callback writes its JSON.
             report, _ = json.JSONDecoder().raw_decode(done.output[done.output.index("{\n") :])

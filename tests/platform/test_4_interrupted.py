@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import random
 
-import pytest
-
 from .conftest import Platform
 
-POINTS, CHAINS = 10, 2
+POINTS = 10
 
 
-@pytest.mark.parametrize("chain", range(CHAINS))
-def test_killed_at_random_tasks_and_completed_by_the_next_run(bare: Platform, chain: int) -> None:
+def test_killed_at_random_tasks_and_completed_by_the_next_run(bare: Platform) -> None:
     """From nothing. Each run goes on from what the killed one before it left, and is killed at a later task.
 
     So each half-done state is looked at, passed through, and built upon; what it leaves behind for good would be seen
@@ -22,9 +19,8 @@ def test_killed_at_random_tasks_and_completed_by_the_next_run(bare: Platform, ch
     chance = random.Random()
     seed = chance.randrange(10**6)
     chance.seed(seed)
-    # One point in each tenth of the run, anywhere in it; the chains share the tenths.
-    tenths = [(count * i // POINTS + 1, max(count * (i + 1) // POINTS, 1)) for i in range(chain, POINTS, CHAINS)]
-    points = [chance.randint(*tenth) for tenth in tenths]
+    # One point in each tenth of the run, anywhere in it.
+    points = [chance.randint(count * i // POINTS + 1, max(count * (i + 1) // POINTS, 1)) for i in range(POINTS)]
     print(f"\nseed {seed}, of {count} tasks: {points}")
     for point in points:
         print(f"  killed at task {point:3} ({bare.run_and_kill(point) or 'was over'})")
@@ -32,4 +28,3 @@ def test_killed_at_random_tasks_and_completed_by_the_next_run(bare: Platform, ch
     assert bare.answers()
     again = bare.run()
     assert again.changed == 0, again.output
-    bare.reset(volumes=True)

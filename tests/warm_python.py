@@ -1,0 +1,134 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A Python for the modules that Ansible runs on this machine: what nearly all of them import is imported once.
+
+Ansible starts a Python for each module and sends it the module's code on standard input. ``stand_in`` makes a program
+that does the same by a process forked from a server, which has Ansible's and Docker's libraries in memory. Two thirds
+of what a module costs are their imports.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+# What it sends: its standard streams, and its environment and folder. It gets the exit code, as a shell says it.
+# Arguments, or another user, are for Python itself.
+PROGRAM = """\
+#!{python} -IS
+import os, sys
+if len(sys.argv) > 1 or os.getuid() != {user}:
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+import array, marshal, _socket
+server = _socket.socket(_socket.AF_UNIX)
+server.connect({address!r})
+call = marshal.dumps((dict(os.environ), os.getcwd()))
+streams = array.array("i", [0, 1, 2])
+server.sendmsg([len(call).to_bytes(4, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
+server.sendall(call)
+os._exit(int(server.recv(16) or b"250"))
+"""
+
+
+def stand_in(folder: str) -> tuple[str, subprocess.Popen[bytes]]:
+    """The path of a ``python`` in the folder, and its server, which ends when its standard input is closed."""
+    address, program = f"{folder}/modules", Path(folder, "python")
+    program.write_text(PROGRAM.format(python=sys.executable, user=os.getuid(), address=address))
+    program.chmod(0o755)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.warm_python", address],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert server.stdout
+    if not server.stdout.readline():
+        raise RuntimeError("there is no Python for modules")
+    return str(program), server
+
+
+def serve(address: str) -> bool:
+    """Answer calls until standard input is closed. True in the process of a call, which has to run what it was sent."""
+    import ansible.module_utils.basic  # noqa: F401
+    import docker  # noqa: F401
+    import yaml  # noqa: F401
+
+    server, waiting = socket.socket(socket.AF_UNIX), selectors.DefaultSelector()
+    server.bind(address)
+    server.listen(64)
+    waiting.register(server, selectors.EVENT_READ)
+    waiting.register(0, selectors.EVENT_READ)
+    print("ready", flush=True)
+    while True:
+        for key, _ in waiting.select():
+            if key.fileobj is server:
+                connection, _ = server.accept()
+                streams, environment, folder = _read(connection)
+                if (pid := os.fork()) == 0:
+                    waiting.close()
+                    server.close()
+                    connection.close()
+                    _become(streams, environment, folder)
+                    return True
+                for stream in streams:
+                    os.close(stream)
+                ended = os.pidfd_open(pid)
+                waiting.register(ended, selectors.EVENT_READ, (pid, connection))
+                # Readable is what nobody writes to when its other end is gone: the caller was killed.
+                waiting.register(connection, selectors.EVENT_READ, pid)
+            elif isinstance(key.data, tuple):
+                pid, connection = key.data
+                waiting.unregister(key.fileobj)
+                os.close(key.fd)
+                if connection in waiting.get_map():
+                    waiting.unregister(connection)
+                code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                _answer(connection, code if code >= 0 else 128 - code)
+            elif key.data:
+                waiting.unregister(key.fileobj)
+                os.kill(key.data, signal.SIGKILL)
+            else:
+                for one in waiting.get_map().values():
+                    if isinstance(one.data, int):
+                        os.kill(one.data, signal.SIGKILL)
+                return False
+
+
+def _answer(connection: socket.socket, code: int) -> None:
+    with connection, suppress(OSError):  # who asked may have been killed meanwhile
+        connection.sendall(str(code).encode())
+
+
+def _read(connection: socket.socket) -> tuple[Sequence[int], Mapping[str, str], str]:
+    """The caller's streams, environment and folder."""
+    size, streams, *_ = socket.recv_fds(connection, 4, 3)
+    environment, folder = marshal.loads(connection.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))
+    return streams, environment, folder
+
+
+def _become(streams: Sequence[int], environment: Mapping[str, str], folder: str) -> None:
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = [""]
+    # What this server itself was found by is no module's.
+    sys.path[:] = [place for place in sys.path if place not in ("", str(ROOT))]
+
+
+if __name__ == "__main__" and serve(sys.argv[1]):
+    code: Any = compile(sys.stdin.buffer.read(), "<stdin>", "exec")
+    exec(code, {"__name__": "__main__"})
