@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from .timeline import span
 
 T = TypeVar("T")
 PAUSE_SECONDS = 0.2
+# What an engine or a server does that has not come up yet.
+NOT_READY = (OSError, docker.errors.DockerException, http.client.HTTPException)
 REFERENCE_SECONDS = 0.04
 # How many times slower this machine is than the one that the deadlines were written for; measured when tests start.
 SPEED = "FUNGAP_TEST_SLOWNESS"
@@ -24,33 +27,40 @@ def patience() -> float:
     return max(1.0, float(os.environ.get(SPEED, "1")), os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
-def wait_for(what: str, ready: Callable[[], bool], seconds: float = 90) -> float:
-    """Wait for a condition; the seconds it took. An engine or a server that doesn't answer is not ready.
+def wait_for(what: str, ready: Callable[[], object], seconds: float = 90) -> float:
+    """Wait for a condition; the seconds it took. What doesn't answer is not ready.
 
     ``seconds``: the deadline on a machine that is fast and idle. It is looked at least once, also after it.
     """
     start = time.monotonic()
-    error: Exception | None = None
     with span(f"wait: {what}"):
-        while True:
-            try:
-                if ready():
-                    return time.monotonic() - start
-            except (OSError, docker.errors.DockerException) as caught:
-                error = caught
-            if time.monotonic() - start >= seconds * patience():
-                break
-            time.sleep(PAUSE_SECONDS)
-    raise AssertionError(f"{what}: not within {time.monotonic() - start:.0f} s ({error})")
+        found, error = _look_until(ready, seconds)
+    lasted = time.monotonic() - start
+    if not found:
+        raise AssertionError(f"{what}: not within {lasted:.0f} s ({error})")
+    return lasted
 
 
 def until(look: Callable[[], T], seconds: float = 90) -> T:
     """What ``look`` returns as soon as it is something, or when the time is up."""
-    start = time.monotonic()
     with span("wait: something to be there"):
-        while not (found := look()) and time.monotonic() - start < seconds * patience():
-            time.sleep(PAUSE_SECONDS)
-    return found
+        found, error = _look_until(look, seconds)
+    if error:
+        raise AssertionError(f"not within {seconds * patience():.0f} s") from error
+    return found  # type: ignore[return-value]  # without an error it is what look returned
+
+
+def _look_until(look: Callable[[], T], seconds: float) -> tuple[T | None, Exception | None]:
+    start = time.monotonic()
+    while True:
+        found, error = None, None
+        try:
+            found = look()
+        except NOT_READY as caught:
+            error = caught
+        if found or time.monotonic() - start >= seconds * patience():
+            return found, error
+        time.sleep(PAUSE_SECONDS)
 
 
 def measured_slowness() -> float:

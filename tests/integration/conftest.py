@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Nod
 from .. import checkout
 from ..images import image
 from ..timeline import lane, span
-from ..waiting import patience
+from ..waiting import wait_for
 from ..warm_ansible import ansible_playbook
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,15 +123,7 @@ class Lab:
         return self.nodes[name]
 
     def wait(self, name: str, deadline_seconds: float = 60) -> None:
-        end = time.monotonic() + deadline_seconds * patience()
-        while time.monotonic() < end:
-            try:
-                self.nodes[name].api.ping()
-                return
-            except Exception:  # not answering yet: any way of saying so
-                time.sleep(0.2)
-        log = self.outer.containers.get(self.nodes[name].container).logs(tail=20).decode()
-        raise TimeoutError(f"the engine of {name} did not answer in {deadline_seconds} s:\n{log}")
+        wait_for(f"the engine of {name}", lambda: self.nodes[name].api.ping(), deadline_seconds)
 
     def stop(self, name: str) -> None:
         self.outer.containers.get(self.nodes[name].container).kill()

@@ -19,7 +19,7 @@ from typing import Any
 import docker
 import pytest
 
-from ..waiting import patience
+from ..waiting import until
 from .conftest import ROOT, Lab, Node
 
 RunModule = Callable[..., dict[str, Any]]
@@ -47,15 +47,6 @@ def code(version: str) -> dict[str, str]:
         "usr/src/app/package.json": "{}",
         "etc/passwd": "root:x:0:0:root:/:/bin/sh\nnode:x:1000:1001::/home/node:/bin/sh\n",
     }
-
-
-def wait_for(ready: Callable[[], Any], deadline_seconds: float = 60) -> Any:
-    end = time.monotonic() + deadline_seconds * patience()
-    while True:
-        value = ready()
-        if value or time.monotonic() > end:
-            return value
-        time.sleep(0.3)
 
 
 def run_in(node: Node, container: str, *command: str) -> str:
@@ -118,7 +109,7 @@ class Swarm:
     def join(self, node: Node) -> None:
         token = self.manager.api.inspect_swarm()["JoinTokens"]["Worker"]
         node.api.join_swarm([self.manager.address], token, advertise_addr=node.address)
-        assert wait_for(lambda: len(self.manager.api.nodes()) > len(self.nodes))
+        assert until(lambda: len(self.manager.api.nodes()) > len(self.nodes))
         self.nodes.append(node)
         self.add_images(node)
 
@@ -161,8 +152,8 @@ def _clean(request: pytest.FixtureRequest) -> Iterator[None]:
             with suppress(docker.errors.APIError):  # a task's own end came first
                 node.api.remove_container(one["Id"], force=True)
         for name in volumes(node):
-            wait_for(lambda node=node, name=name: _removed(node, name))
-    assert wait_for(lambda: _unlabelled(swarm))
+            until(lambda node=node, name=name: _removed(node, name))
+    assert until(lambda: _unlabelled(swarm))
 
 
 def _unlabelled(swarm: Swarm) -> bool:
@@ -213,7 +204,7 @@ def deploy(swarm: Swarm, image: str, source: str, target: str, version: str | No
                         return found
         return None
 
-    return str(wait_for(answer))
+    return str(until(answer))
 
 
 def service_update(swarm: Swarm) -> str | None:
@@ -252,7 +243,7 @@ def test_the_bug_the_refusal_and_the_right_mount(swarm: Swarm, run_module: RunMo
     assert running == ["A=1\n"]
     # That service remembers that image and target were looked at: no container is created for it again.
     settled = {"completed", None}
-    assert wait_for(lambda: service_update(swarm) in settled)
+    assert until(lambda: service_update(swarm) in settled)
     before = time.time()
     again = run_module("env_volume", swarm.arguments(image="web:v2"))
     assert not again["changed"]
@@ -300,7 +291,7 @@ def test_changed_content_is_a_new_volume_and_old_ones_go(swarm: Swarm, run_modul
     # Released, they go: labels and volumes alike.
     swarm.worker.api.remove_container(holder)
     swarm.manager.api.remove_service("web_web")
-    wait_for(lambda: not swarm.worker.api.containers(all=True))
+    until(lambda: not swarm.worker.api.containers(all=True))
     last = run_module("env_volume", swarm.arguments(content="A=5\n", keep=1, keep_versions=[versions[0]]))
     for node in swarm.nodes:
         assert volumes(node) == {names[0], last["volume"]}
@@ -375,7 +366,7 @@ def test_a_new_node_gets_the_kept_versions(swarm: Swarm, run_module: RunModule) 
     # Leave the swarm as it was.
     manager = swarm.manager.api
     gone = next(one["ID"] for one in manager.nodes() if one["Description"]["Hostname"] == "worker2")
-    assert wait_for(lambda: manager.inspect_node(gone)["Status"]["State"] == "down")
+    assert until(lambda: manager.inspect_node(gone)["Status"]["State"] == "down")
     manager.remove_node(gone, force=True)
 
 

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import tarfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ..images import reference
-from ..waiting import patience
+from ..waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = f"im-{uuid.uuid4().hex[:6]}"
@@ -246,14 +245,8 @@ def registry(run_module: Run, tmp_path: Path) -> Iterator[RegistryUnderTest]:
         auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         (client / "config.json").write_text(json.dumps({"auths": {address: {"auth": auth}}}))
         under_test = RegistryUnderTest(address, str(client), certs_dir, container)
-        end = time.monotonic() + 20 * patience()
-        while True:
-            try:
-                assert requests.get(f"https://{address}/v2/", verify=certs_dir / "ca.crt", timeout=2).status_code == 401
-                break
-            except requests.exceptions.RequestException:
-                assert time.monotonic() < end, container.logs().decode()
-                time.sleep(0.1)
+        url, trust = f"https://{address}/v2/", certs_dir / "ca.crt"
+        wait_for("the registry", lambda: requests.get(url, verify=trust, timeout=2).status_code == 401, 20)
         yield under_test
     finally:
         container.remove(force=True, v=True)

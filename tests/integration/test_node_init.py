@@ -13,7 +13,7 @@ from typing import Any
 import docker
 import pytest
 
-from ..waiting import patience
+from ..waiting import patience, until
 from .test_image_catalog import real_catalog
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,15 +56,7 @@ class NodeUnderTest:
         return self.engine()
 
     def engine(self) -> docker.APIClient:
-        end = time.monotonic() + 60 * patience()
-        while True:
-            try:
-                api = docker.APIClient(f"unix://{self.socket_dir}/docker.sock", version="auto", timeout=30)
-                api.ping()
-                return api
-            except Exception:  # not answering yet: any way of saying so
-                assert time.monotonic() < end, self.container.logs(tail=30).decode()
-                time.sleep(0.2)
+        return until(lambda: docker.APIClient(f"unix://{self.socket_dir}/docker.sock", version="auto", timeout=30), 60)
 
     def run(self, command: str) -> str:
         code, output = self.container.exec_run(["sh", "-c", command])
@@ -118,9 +110,4 @@ def test_a_node_survives_its_ends(node: NodeUnderTest) -> None:
 
 def _running(engine: docker.APIClient) -> list[str]:
     """Names of running containers, once the engine has brought them back."""
-    for _ in range(50):
-        names = [container["Names"][0] for container in engine.containers()]
-        if names:
-            return names
-        time.sleep(0.2)
-    return []
+    return until(lambda: [container["Names"][0] for container in engine.containers()], 10)

@@ -14,7 +14,8 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.registry_prune import
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
 from ..images import image
-from ..waiting import patience
+from ..waiting import wait_for
 from ..warm_ansible import ansible_playbook
 from .conftest import ROOT, Lab
 from .test_swarm_stack import Swarm, _image
@@ -164,6 +165,26 @@ class RegistryUnderTest:
         self.lab.outer.volumes.get(self.name).remove()
         shutil.rmtree(f"/etc/docker/certs.d/{self.address}", ignore_errors=True)
 
+    def put_index(self, repository: str, tag: str, digests: Sequence[str]) -> str:
+        """A multi-platform index of images that are there; its reference by digest."""
+
+        def size(digest: str) -> int:
+            head = self.session.head(self.url(f"{repository}/manifests/{digest}"), headers={"Accept": MANIFEST})
+            return int(head.headers["Content-Length"])
+
+        platforms = [{"os": "linux", "architecture": architecture} for architecture in ("amd64", "arm64")]
+        manifests = [
+            {"mediaType": MANIFEST, "digest": digest, "size": size(digest), "platform": platform}
+            for digest, platform in zip(digests, platforms, strict=True)
+        ]
+        put = self.session.put(
+            self.url(f"{repository}/manifests/{tag}"),
+            data=json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}),
+            headers={"Content-Type": INDEX},
+        )
+        assert put.status_code == 201, put.text
+        return f"{self.address}/{repository}@{put.headers['Docker-Content-Digest']}"
+
 
 @pytest.fixture(scope="module")
 def swarm(shared_engines: Lab) -> Swarm:
@@ -237,47 +258,19 @@ class Puller:
         return gaps
 
 
-def test_fill_prune_and_roll_back(run_module: Run, swarm: Swarm, registry: RegistryUnderTest, tmp_path: Path) -> None:
-    """Every version has the same tag, so that all but the last have none."""
-    manager, worker = swarm.manager.api, swarm.worker.api
-    versions = [registry.push(manager, "team/web", "latest") for _ in range(5)]
-    abandoned = registry.push(manager, "abandoned", "1", 3 * MEGABYTE)
-    parts = [registry.push(manager, "list", f"part{number}") for number in range(3)]
-    digests = [part.partition("@")[2] for part in parts]
-    index = {
-        "schemaVersion": 2,
-        "mediaType": INDEX,
-        "manifests": [
-            {
-                "mediaType": MANIFEST,
-                "digest": digest,
-                "size": int(
-                    registry.session.head(
-                        registry.url(f"list/manifests/{digest}"), headers={"Accept": MANIFEST}
-                    ).headers["Content-Length"]
-                ),
-                "platform": {"os": "linux", "architecture": architecture},
-            }
-            for digest, architecture in zip(digests[:2], ("amd64", "arm64"), strict=True)
-        ],
-    }
-    put = registry.session.put(
-        registry.url("list/manifests/all"), data=json.dumps(index), headers={"Content-Type": INDEX}
-    )
-    assert put.status_code == 201, put.text
-    whole = f"{registry.address}/list@{put.headers['Docker-Content-Digest']}"
+@dataclass
+class Filled:
+    """The registry and the engines after five revisions of one app. Each has the same tag, so only the last has one."""
 
-    stack = {
-        "name": "web",
-        "socket": swarm.manager.socket,
-        "path": str(tmp_path),
-        "resolve_image": "never",
-        "registry_config": registry.config,
-        "deadline_seconds": 60,
-        "keep": 3,
-    }
+    versions: list[str]
+    gone: list[str]
+    kept: list[str]
+    whole: str
+    stack: dict[str, Any]
+    wanted: dict[str, Any] = field(default_factory=dict)
+    engines: dict[str, Any] = field(default_factory=dict)
 
-    def compose(image: str) -> dict[str, Any]:
+    def compose(self, image: str) -> dict[str, Any]:
         update = {"order": "start-first", "monitor": "1s", "parallelism": 0, "failure_action": "rollback"}
         web = {
             "image": image,
@@ -285,34 +278,71 @@ def test_fill_prune_and_roll_back(run_module: Run, swarm: Swarm, registry: Regis
             "stop_grace_period": "1s",
             "deploy": {"replicas": 2, "endpoint_mode": "dnsrr", "update_config": update},
         }
-        return {"services": {"web": web}}
+        return {**self.stack, "compose": {"services": {"web": web}}}
 
-    for version in versions:
-        ok(run_module("swarm_stack", {**stack, "compose": compose(version)}), changed=True)
 
-    # What the swarm needs: three revisions, the newest of which runs.
-    used = ok(
-        run_module("image_use_info", {"manager_sockets": [swarm.manager.socket], "keep_revisions": 3}), changed=False
-    )
-    assert set(used["images"]) == set(versions[2:])
-    assert used["images"][versions[2]] == ["revision 3 of web"]
-    assert used["images"][versions[4]] == ["service web_web", "revision 5 of web"]
-    wanted = {"needed": used["images"], "catalog": [whole]}
-
-    # Young: nothing goes, nothing is restarted.
-    id_, started = registry.container.id, registry.container.attrs["State"]["StartedAt"]
-    ok(run_module("registry_prune", arguments(registry, **wanted, grace_seconds=3600)), changed=False)
-
+@pytest.fixture(scope="module")
+def filled(
+    run_module: Run, swarm: Swarm, registry: RegistryUnderTest, tmp_path_factory: pytest.TempPathFactory
+) -> Filled:
+    manager = swarm.manager.api
+    versions = [registry.push(manager, "team/web", "latest") for _ in range(5)]
+    abandoned = registry.push(manager, "abandoned", "1", 3 * MEGABYTE)
+    parts = [registry.push(manager, "list", f"part{number}") for number in range(3)]
+    whole = registry.put_index("list", "all", [part.partition("@")[2] for part in parts[:2]])
+    stack = {
+        "name": "web",
+        "socket": swarm.manager.socket,
+        "path": str(tmp_path_factory.mktemp("stacks")),
+        "resolve_image": "never",
+        "registry_config": registry.config,
+        "deadline_seconds": 60,
+        "keep": 3,
+    }
     gone, kept = [*versions[:2], abandoned, parts[2]], [*versions[2:], whole, *parts[:2]]
-    would = ok(run_module("registry_prune", arguments(registry, **wanted), check=True), changed=True)
-    assert {one["image"] for one in would["removed"]} == set(gone)
-    assert {one["image"] for one in would["kept"]} == set(kept)
+    filled = Filled(versions, gone, kept, whole, stack)
+    for version in versions:
+        ok(run_module("swarm_stack", filled.compose(version)), changed=True)
+    used = run_module("image_use_info", {"manager_sockets": [swarm.manager.socket], "keep_revisions": 3})
+    filled.wanted = {"needed": used["images"], "catalog": [whole]}
+    filled.engines = {
+        "sockets": {"manager1": swarm.manager.socket, "worker1": swarm.worker.socket, "away": "/nonexistent.sock"},
+        "registry_address": registry.address,
+        "needed": [*used["images"], *kept],
+        "grace_seconds": 0,
+    }
+    return filled
+
+
+# These seven go on from each other.
+
+
+def test_what_the_swarm_needs_is_that_of_its_kept_revisions(run_module: Run, swarm: Swarm, filled: Filled) -> None:
+    used = run_module("image_use_info", {"manager_sockets": [swarm.manager.socket], "keep_revisions": 3})
+    ok(used, changed=False)
+    assert set(used["images"]) == set(filled.versions[2:])
+    assert used["images"][filled.versions[2]] == ["revision 3 of web"]
+    assert used["images"][filled.versions[4]] == ["service web_web", "revision 5 of web"]
+
+
+def test_nothing_young_goes_and_check_mode_takes_nothing(
+    run_module: Run, registry: RegistryUnderTest, filled: Filled
+) -> None:
+    started = registry.container.attrs["State"]["StartedAt"]
+    ok(run_module("registry_prune", arguments(registry, **filled.wanted, grace_seconds=3600)), changed=False)
+    would = ok(run_module("registry_prune", arguments(registry, **filled.wanted), check=True), changed=True)
+    assert {one["image"] for one in would["removed"]} == set(filled.gone)
+    assert {one["image"] for one in would["kept"]} == set(filled.kept)
     assert would["removed_repositories"] == ["abandoned"]
     assert "delete team/web" not in would["diff"]["after"]
-    assert all(registry.has(image) for image in gone + kept)
+    assert all(registry.has(image) for image in filled.gone + filled.kept)
     assert registry.container.attrs["State"]["StartedAt"] == started
 
-    pruned = ok(run_module("registry_prune", arguments(registry, **wanted)), changed=True)
+
+def test_the_registry_loses_what_nobody_needs(run_module: Run, registry: RegistryUnderTest, filled: Filled) -> None:
+    id_ = registry.container.id
+    would = run_module("registry_prune", arguments(registry, **filled.wanted), check=True)
+    pruned = ok(run_module("registry_prune", arguments(registry, **filled.wanted)), changed=True)
     print(
         f"registry: {pruned['bytes_freed'] / MEGABYTE:.1f} MB freed, {pruned['bytes_used'] / MEGABYTE:.1f} MB left, "
         f"{len(pruned['removed'])} images and {len(pruned['removed_repositories'])} repository removed, "
@@ -321,58 +351,64 @@ def test_fill_prune_and_roll_back(run_module: Run, swarm: Swarm, registry: Regis
     assert pruned["actions"] == would["actions"]
     assert pruned["bytes_freed"] > 8 * MEGABYTE
     assert pruned["bytes_freed"] == pytest.approx(would["bytes_freed"], rel=0.1)
-    assert all(registry.has(image) and (image == whole or registry.pull(image)) for image in kept)
-    assert not any(registry.has(image) for image in gone)
+    assert {one["image"] for one in pruned["kept"]} == set(filled.kept)
+    assert all(registry.has(image) and (image == filled.whole or registry.pull(image)) for image in filled.kept)
+    assert not any(registry.has(image) for image in filled.gone)
     assert sorted(registry.session.get(registry.url("_catalog")).json()["repositories"]) == ["list", "team/web"]
-
-    # The registry's own container is back, as it was: nothing to do for a second run, nor for its role.
     assert registry.container.id == id_
     assert registry.is_writable()
-    ok(run_module("registry_prune", arguments(registry, **wanted)), changed=False)
+
+
+def test_a_second_run_and_the_registrys_role_find_nothing_to_do(
+    run_module: Run, registry: RegistryUnderTest, filled: Filled
+) -> None:
+    id_ = registry.container.id
+    ok(run_module("registry_prune", arguments(registry, **filled.wanted)), changed=False)
     assert registry.converge() == 0
     assert registry.container.id == id_
 
-    # The engines: containers of tasks that have ended hold their images, until swarm forgets the tasks.
-    for api in (manager, worker):
+
+def test_check_mode_says_what_each_engine_would_lose(run_module: Run, swarm: Swarm, filled: Filled) -> None:
+    # Containers of tasks that have ended hold their images, until swarm forgets the tasks.
+    for api in (swarm.manager.api, swarm.worker.api):
         for container in api.containers(all=True, filters={"status": "exited"}):
             api.remove_container(container["Id"])
-    engines = {
-        "sockets": {"manager1": swarm.manager.socket, "worker1": swarm.worker.socket, "away": "/nonexistent.sock"},
-        "registry_address": registry.address,
-        "needed": [*used["images"], *(one["image"] for one in pruned["kept"])],
-        "grace_seconds": 0,
-    }
-    ok(run_module("image_prune", {**engines, "grace_seconds": 3600}), changed=False)
-    would = ok(run_module("image_prune", engines, check=True), changed=True)
+    ok(run_module("image_prune", {**filled.engines, "grace_seconds": 3600}), changed=False)
+    would = ok(run_module("image_prune", filled.engines, check=True), changed=True)
     assert would["silent"] == ["away"]
     removed = {
         name: {ref for one in engine["removed"] for ref in one["names"]} for name, engine in would["engines"].items()
     }
-    assert removed["manager1"] >= set(gone)
-    assert removed["worker1"] == set(versions[:2])
-    assert manager.inspect_image(versions[0])
-    cleaned = ok(run_module("image_prune", engines), changed=True)
-    for name, api in (("manager1", manager), ("worker1", worker)):
+    assert removed["manager1"] >= set(filled.gone)
+    assert removed["worker1"] == set(filled.versions[:2])
+    assert swarm.manager.api.inspect_image(filled.versions[0])
+
+
+def test_engines_lose_what_nobody_needs(run_module: Run, swarm: Swarm, filled: Filled) -> None:
+    cleaned = ok(run_module("image_prune", filled.engines), changed=True)
+    for name, api in (("manager1", swarm.manager.api), ("worker1", swarm.worker.api)):
         freed = cleaned["engines"][name]["bytes_freed"]
-        print(f"{name}: {freed / MEGABYTE:.1f} MB freed, {len(removed[name])} names")
+        print(f"{name}: {freed / MEGABYTE:.1f} MB freed")
         assert freed > 4 * MEGABYTE
-        assert all(api.inspect_image(version) for version in versions[2:])
+        assert all(api.inspect_image(version) for version in filled.versions[2:])
         assert api.inspect_image("test/box:1"), "an image of other origin"
         with pytest.raises(docker.errors.ImageNotFound):
-            api.inspect_image(versions[0])
-    ok(run_module("image_prune", engines), changed=False)
+            api.inspect_image(filled.versions[0])
+    ok(run_module("image_prune", filled.engines), changed=False)
 
-    # The oldest kept revision comes back, on nodes that no longer have its image.
-    for api in (manager, worker):
-        api.remove_image(versions[2], force=True)
-    back = ok(run_module("swarm_stack", {**stack, "compose": compose(versions[2])}), changed=True)
+
+def test_the_oldest_kept_revision_comes_back_to_engines_without_its_image(
+    run_module: Run, swarm: Swarm, registry: RegistryUnderTest, filled: Filled
+) -> None:
+    oldest, apis = filled.versions[2], (swarm.manager.api, swarm.worker.api)
+    for api in apis:
+        api.remove_image(oldest, force=True)
+    back = ok(run_module("swarm_stack", filled.compose(oldest)), changed=True)
     assert back["verdict"] == "converged"
-    running = swarm.running("web", "web")
-    assert [task["Spec"]["ContainerSpec"]["Image"] for task in running] == [versions[2]] * 2
-    assert any(api.inspect_image(versions[2]) for api in (manager, worker))
+    assert [task["Spec"]["ContainerSpec"]["Image"] for task in swarm.running("web", "web")] == [oldest] * 2
     used = run_module("image_use_info", {"manager_sockets": [swarm.manager.socket], "keep_revisions": 3})
-    assert set(used["images"]) == set(versions[2:])
-    ok(run_module("registry_prune", arguments(registry, **{**wanted, "needed": used["images"]})), changed=False)
+    assert set(used["images"]) == set(filled.versions[2:])
+    ok(run_module("registry_prune", arguments(registry, **{**filled.wanted, "needed": used["images"]})), changed=False)
 
 
 def test_the_playbook(swarm: Swarm, registry: RegistryUnderTest, tmp_path: Path) -> None:
@@ -595,14 +631,8 @@ def test_a_push_waits_until_the_registry_is_no_longer_read_only(
 
 def wait_for_registry(registry: RegistryUnderTest, *, writable: bool = True) -> None:
     """Until it answers; then it has to be writable, or not."""
-    end = time.monotonic() + 20 * patience()
-    while True:
-        try:
-            assert registry.is_writable() is writable
-            return
-        except requests.exceptions.RequestException:
-            assert time.monotonic() < end
-            time.sleep(0.1)
+    wait_for("the registry", lambda: registry.is_writable() in (True, False), 20)
+    assert registry.is_writable() is writable
 
 
 # Ends itself by a signal right before the n-th thing that it does to the registry's containers.

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from ..waiting import patience
+from ..waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., dict[str, Any]]
@@ -140,7 +140,8 @@ def get(address: str, port: int, path: str = "/metrics") -> str:
     connection.request("GET", path)
     answer = connection.getresponse()
     text = answer.read().decode()
-    assert answer.status == 200, text
+    if answer.status != 200:
+        raise OSError(text)
     return text
 
 
@@ -181,17 +182,10 @@ class Site:
 
 
 def wait(what: Callable[[], Any], seconds: float = 60) -> Any:
-    """Ask until the answer is true; the last error or answer says why it never was."""
-    end, last = time.monotonic() + seconds * patience(), None
-    while time.monotonic() < end:
-        try:
-            last = what()
-        except (OSError, AssertionError, http.client.HTTPException) as error:
-            last = error
-        if last and not isinstance(last, Exception):
-            return last
-        time.sleep(0.5)
-    raise TimeoutError(f"not so after {seconds} s: {last!r}")
+    """What the answer is once it is something."""
+    found = until(what, seconds)
+    assert found, found
+    return found
 
 
 @pytest.fixture(scope="module")

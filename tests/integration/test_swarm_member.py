@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import docker
 import pytest
 import requests
 
-from ..waiting import patience
+from ..waiting import wait_for
 from ..warm_ansible import ansible_playbook
 from .conftest import Lab, Node
 
@@ -44,13 +43,6 @@ def versions(manager: Node) -> dict[str, int]:
 def ok(result: dict[str, Any]) -> dict[str, Any]:
     assert not result.get("failed"), result.get("msg")
     return result
-
-
-def eventually(condition: Callable[[], bool], deadline_seconds: float = 30) -> None:
-    end = time.monotonic() + deadline_seconds * patience()
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +251,7 @@ def test_managers_come_and_go_but_never_the_last(lab: Lab, run_module: RunModule
 
     # With one of three managers silent, a second one may not go.
     lab.stop("worker2")
-    eventually(lambda: listed(manager)["worker2"]["ManagerStatus"]["Reachability"] == "unreachable")
+    wait_for("the news", lambda: listed(manager)["worker2"]["ManagerStatus"]["Reachability"] == "unreachable")
     others = [wanted(lab.nodes["manager1"], "manager"), wanted(lab.nodes["worker1"], "worker")]
     refused = run_module("swarm_member", {"nodes": others})
     assert "would lose its quorum" in refused["msg"]

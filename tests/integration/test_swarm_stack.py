@@ -149,7 +149,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def deploy(run_module: Run, swarm: Swarm, folder: Path) -> Run:
     def run(
         stack: str, compose: Any = None, *, check: bool = False, deadline_seconds: float = 25, **more: Any
@@ -192,185 +192,233 @@ def ok(result: dict[str, Any], *, changed: bool) -> dict[str, Any]:
     return result
 
 
-def test_one_stack_through_its_life(swarm: Swarm, deploy: Run, folder: Path) -> None:
-    stack = "life"
-    compose = {"services": {"web": service(configs=["settings"], secrets=["key"]), "gone": service()}}
-    given = {"configs": {"settings": "colour=red\n"}, "secrets": {"key": SECRET}, "keep": 2}
+class Life:
+    """One stack that each of the next tests takes from where the one before it left it."""
 
-    # check, real, real, check
-    would = ok(deploy(stack, compose, check=True, **given), changed=True)
+    name = "life"
+
+    def __init__(self, swarm: Swarm, deploy: Run) -> None:
+        self.swarm, self._deploy = swarm, deploy
+        self.compose: dict[str, Any] = {
+            "services": {"web": service(configs=["settings"], secrets=["key"]), "gone": service()}
+        }
+        self.given: dict[str, Any] = {"configs": {"settings": "colour=red\n"}, "secrets": {"key": SECRET}, "keep": 2}
+        self.results: list[dict[str, Any]] = []
+
+    def deploy(self, *, changed: bool, check: bool = False) -> dict[str, Any]:
+        self.results.append(ok(self._deploy(self.name, self.compose, check=check, **self.given), changed=changed))
+        return self.results[-1]
+
+    def web(self) -> dict[str, Any]:
+        """What the service's containers are made by."""
+        found: dict[str, Any] = self.swarm.services(self.name)["web"]["Spec"]["TaskTemplate"]["ContainerSpec"]
+        return found
+
+    def own(self, kind: str) -> set[str]:
+        """The names of its configs or secrets that no revision is kept in."""
+        return {name for name in self.swarm.names(kind, self.name) if name.startswith(self.name)}
+
+
+@pytest.fixture(scope="module")
+def life(swarm: Swarm, deploy: Run) -> Life:
+    return Life(swarm, deploy)
+
+
+def test_check_mode_shows_a_first_deploy_and_makes_nothing(swarm: Swarm, folder: Path, life: Life) -> None:
+    would = life.deploy(changed=True, check=True)
     assert "colour=red" in would["diff"]["after"]
     assert would["diff"]["before"] == ""
-    assert swarm.services(stack) == {}
-    assert swarm.names("config", stack) == swarm.names("secret", stack) == []
-    assert not (folder / stack).exists()
+    assert swarm.services("life") == {}
+    assert swarm.names("config", "life") == swarm.names("secret", "life") == []
+    assert not (folder / "life").exists()
+
+
+def test_a_first_deploy_converges_and_shows_its_secret_to_nobody(swarm: Swarm, folder: Path, life: Life) -> None:
     with CommandLines() as argv:
-        first = ok(deploy(stack, compose, **given), changed=True)
+        first = life.deploy(changed=True)
     assert (first["revision"], first["verdict"]) == (1, "converged")
     assert first["services"]["web"] == {"running": 2, "wanted": 2}
-    assert len(swarm.running(stack, "web")) == 2
-    rendered = folder / stack / "compose.yml"
+    assert len(swarm.running("life", "web")) == 2
+    rendered = folder / "life" / "compose.yml"
     assert (rendered.stat().st_mode & 0o777, rendered.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    versions, events = swarm.versions(stack), Events(swarm.manager, swarm.worker)
-    ok(deploy(stack, compose, **given), changed=False)
-    ok(deploy(stack, compose, check=True, **given), changed=False)
-    # health checks are the engine's own doing
-    assert [event for event in events.stop() if not event["Action"].startswith(("exec_", "health_"))] == []
-    assert swarm.versions(stack) == versions
-
-    # a count set by hand stays, as it is and through a deploy
-    swarm.update(stack, "web", lambda spec: spec["Mode"]["Replicated"].update(Replicas=3))
-    ok(deploy(stack, compose, **given), changed=False)
-    assert swarm.services(stack)["web"]["Spec"]["Mode"]["Replicated"]["Replicas"] == 3
-
-    # a changed environment and a removed service
-    compose = copy.deepcopy(compose)
-    del compose["services"]["gone"]
-    compose["services"]["web"]["environment"] = {"COLOUR": "blue"}
-    would = ok(deploy(stack, compose, check=True, **given), changed=True)
-    assert "COLOUR: blue" in would["diff"]["after"]
-    assert "gone" in would["diff"]["before"]
-    assert "gone" not in would["diff"]["after"]
-    assert swarm.versions(stack).keys() == {"web", "gone"}
-    second = ok(deploy(stack, compose, **given), changed=True)
-    assert second["revision"] == 2
-    assert swarm.versions(stack).keys() == {"web"}
-    tasks = swarm.running(stack, "web")
-    assert len(tasks) == 3
-    assert all("COLOUR=blue" in task["Spec"]["ContainerSpec"]["Env"] for task in tasks)
-    ok(deploy(stack, compose, **given), changed=False)
-
-    # contents rotate; the old ones stay as long as a kept revision needs them
-    old_config, old_secret = (
-        [name for name in swarm.names(kind, stack) if name.startswith(stack)] for kind in ("config", "secret")
-    )
-    given["configs"] = {"settings": "colour=green\n"}
-    would = ok(deploy(stack, compose, check=True, **given), changed=True)
-    assert "colour=red" in would["diff"]["before"]
-    assert "colour=green" in would["diff"]["after"]
-    ok(deploy(stack, compose, **given), changed=True)
-    mounted = swarm.services(stack)["web"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Configs"][0]["ConfigName"]
-    assert mounted not in old_config
-    assert set(old_config) < set(swarm.names("config", stack))
-    given["secrets"] = {"key": SECRET + "-2"}
-    rotated = deploy(stack, compose, **given)
-    ok(rotated, changed=True)
-    assert len(swarm.names("secret", stack)) == 2
-    assert set(old_secret) < set(swarm.names("secret", stack))
-    assert not set(old_config) & set(swarm.names("config", stack)), "revision 2, the last to need it, is forgotten"
-    assert swarm.names("config", stack) == sorted(["fungap.life.3", "fungap.life.4", mounted])
-    ok(deploy(stack, compose, **given), changed=False)
-
-    # the secret is nowhere but in the secret
-    records = [base64.b64decode(config["Spec"]["Data"]).decode() for config in swarm.manager.api.configs()]
-    assert [record for record in records if '"compose"' in record]
-    assert SECRET not in json.dumps([first, would, rotated, records]) + rendered.read_text()
     assert argv.seen
     assert not [line for line in argv.seen if SECRET in line]
 
-    # drift is shown and repaired: an environment variable, the image, a removed service, one too many
+
+def test_the_same_again_is_heard_by_no_engine(swarm: Swarm, life: Life) -> None:
+    versions, events = swarm.versions("life"), Events(swarm.manager, swarm.worker)
+    life.deploy(changed=False)
+    life.deploy(changed=False, check=True)
+    # health checks are the engine's own doing
+    assert [event for event in events.stop() if not event["Action"].startswith(("exec_", "health_"))] == []
+    assert swarm.versions("life") == versions
+
+
+def test_a_count_set_by_hand_stays(swarm: Swarm, life: Life) -> None:
+    swarm.update("life", "web", lambda spec: spec["Mode"]["Replicated"].update(Replicas=3))
+    life.deploy(changed=False)
+    assert swarm.services("life")["web"]["Spec"]["Mode"]["Replicated"]["Replicas"] == 3
+
+
+def test_a_changed_environment_and_a_removed_service(swarm: Swarm, life: Life) -> None:
+    del life.compose["services"]["gone"]
+    life.compose["services"]["web"]["environment"] = {"COLOUR": "blue"}
+    would = life.deploy(changed=True, check=True)
+    assert "COLOUR: blue" in would["diff"]["after"]
+    assert "gone" in would["diff"]["before"]
+    assert "gone" not in would["diff"]["after"]
+    assert swarm.versions("life").keys() == {"web", "gone"}
+    assert life.deploy(changed=True)["revision"] == 2
+    assert swarm.versions("life").keys() == {"web"}
+    tasks = swarm.running("life", "web")
+    assert len(tasks) == 3, "the count set by hand stays through a deploy"
+    assert all("COLOUR=blue" in task["Spec"]["ContainerSpec"]["Env"] for task in tasks)
+    life.deploy(changed=False)
+
+
+def test_contents_rotate_and_stay_as_long_as_a_kept_revision_needs_them(swarm: Swarm, life: Life) -> None:
+    old_config, old_secret = life.own("config"), life.own("secret")
+    life.given["configs"] = {"settings": "colour=green\n"}
+    would = life.deploy(changed=True, check=True)
+    assert "colour=red" in would["diff"]["before"]
+    assert "colour=green" in would["diff"]["after"]
+    life.deploy(changed=True)
+    mounted = life.web()["Configs"][0]["ConfigName"]
+    assert mounted not in old_config
+    assert old_config < set(swarm.names("config", "life"))
+    life.given["secrets"] = {"key": SECRET + "-2"}
+    life.deploy(changed=True)
+    assert len(swarm.names("secret", "life")) == 2
+    assert old_secret < set(swarm.names("secret", "life"))
+    assert not old_config & set(swarm.names("config", "life")), "revision 2, the last to need it, is forgotten"
+    assert swarm.names("config", "life") == sorted(["fungap.life.3", "fungap.life.4", mounted])
+    life.deploy(changed=False)
+
+
+def test_the_secret_is_nowhere_but_in_the_secret(swarm: Swarm, folder: Path, life: Life) -> None:
+    records = [base64.b64decode(config["Spec"]["Data"]).decode() for config in swarm.manager.api.configs()]
+    assert [record for record in records if '"compose"' in record]
+    assert SECRET not in json.dumps([life.results, records]) + (folder / "life" / "compose.yml").read_text()
+
+
+def test_drift_is_shown_and_repaired(swarm: Swarm, life: Life) -> None:
+    """An environment variable, the image, a service that is gone."""
+
     def spoil(spec: dict[str, Any]) -> None:
         container = spec["TaskTemplate"]["ContainerSpec"]
         container["Env"] = [*container["Env"], "BY_HAND=1"]
         container["Image"] = f"{IMAGE}:2"
 
-    swarm.update(stack, "web", spoil)
-    would = ok(deploy(stack, compose, check=True, **given), changed=True)
+    swarm.update("life", "web", spoil)
+    would = life.deploy(changed=True, check=True)
     assert 'web.TaskTemplate.ContainerSpec.Env.BY_HAND: (absent) -> "1"' in would["drift"]
     assert f'web.TaskTemplate.ContainerSpec.Image: "{IMAGE}:1" -> "{IMAGE}:2"' in would["drift"]
     assert "BY_HAND" in would["diff"]["before"]
-    ok(deploy(stack, compose, **given), changed=True)
-    container = swarm.services(stack)["web"]["Spec"]["TaskTemplate"]["ContainerSpec"]
-    assert container["Env"] == ["COLOUR=blue"]
-    assert container["Image"] == f"{IMAGE}:1"
-    ok(deploy(stack, compose, **given), changed=False)
+    life.deploy(changed=True)
+    assert (life.web()["Env"], life.web()["Image"]) == (["COLOUR=blue"], f"{IMAGE}:1")
+    life.deploy(changed=False)
     swarm.manager.api.remove_service("life_web")
-    would = ok(deploy(stack, compose, check=True, **given), changed=True)
-    assert would["drift"] == ["web: as deployed -> (absent)"]
-    ok(deploy(stack, compose, **given), changed=True)
-    assert len(swarm.running(stack, "web")) == 2
-    ok(deploy(stack, compose, **given), changed=False)
-
-    # absent: check, real, real, check
-    ok(deploy(stack, check=True), changed=True)
-    assert swarm.versions(stack).keys() == {"web"}
-    ok(deploy(stack), changed=True)
-    assert swarm.versions(stack) == {}
-    assert swarm.names("config", stack) == swarm.names("secret", stack) == []
-    assert swarm.manager.api.networks(filters={"label": f"com.docker.stack.namespace={stack}"}) == []
-    assert not (folder / stack).exists()
-    ok(deploy(stack), changed=False)
-    ok(deploy(stack, check=True), changed=False)
+    assert life.deploy(changed=True, check=True)["drift"] == ["web: as deployed -> (absent)"]
+    life.deploy(changed=True)
+    assert len(swarm.running("life", "web")) == 2
+    life.deploy(changed=False)
 
 
-def _spoilt(compose: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    spoilt = copy.deepcopy(compose)
-    spoilt["services"]["web"].update(changes)
-    return spoilt
+def test_an_absent_stack_leaves_nothing(swarm: Swarm, deploy: Run, folder: Path, life: Life) -> None:
+    ok(deploy(life.name, check=True), changed=True)
+    assert swarm.versions("life").keys() == {"web"}
+    ok(deploy(life.name), changed=True)
+    assert swarm.versions("life") == {}
+    assert swarm.names("config", "life") == swarm.names("secret", "life") == []
+    assert swarm.manager.api.networks(filters={"label": "com.docker.stack.namespace=life"}) == []
+    assert not (folder / "life").exists()
+    ok(deploy(life.name), changed=False)
+    ok(deploy(life.name, check=True), changed=False)
 
 
-def test_a_rollout_that_fails_ends_with_the_old_revision(swarm: Swarm, deploy: Run, folder: Path) -> None:
-    stack = "fail"
-    good = {"services": {"web": service(), "beside": service(environment={"V": "1"})}}
-    ok(deploy(stack, good), changed=True)
-    before = {name: found["Spec"]["TaskTemplate"] for name, found in swarm.services(stack).items()}
-    text = (folder / stack / "compose.yml").read_text()
+class Good:
+    """A stack that runs; each of the next tests deploys it spoilt, and it is to be as it was."""
 
-    def spec_is_back() -> None:
-        after = swarm.services(stack)
-        assert {name: found["Spec"]["TaskTemplate"] for name, found in after.items()} == before
-        assert len(swarm.running(stack, "web")) == len(swarm.running(stack, "beside")) == 2
-        assert (folder / stack / "compose.yml").read_text() == text
+    name = "fail"
 
-    # swarm itself sees this one; what it does not see is that another service of the stack was changed too
-    crashing = _spoilt(good, command=["sh", "-c", "echo no database; exit 3"])
+    def __init__(self, swarm: Swarm, deploy: Run, folder: Path) -> None:
+        self.swarm, self._deploy, self._text = swarm, deploy, folder / self.name / "compose.yml"
+        self.compose = {"services": {"web": service(), "beside": service(environment={"V": "1"})}}
+        ok(deploy(self.name, self.compose), changed=True)
+        self._before = self._now()
+
+    def _now(self) -> tuple[dict[str, Any], str]:
+        specs = {name: found["Spec"]["TaskTemplate"] for name, found in self.swarm.services(self.name).items()}
+        return specs, self._text.read_text()
+
+    def spoilt(self, **changes: Any) -> dict[str, Any]:
+        compose = copy.deepcopy(self.compose)
+        compose["services"]["web"].update(changes)
+        return compose
+
+    def refuses(self, compose: dict[str, Any], **more: Any) -> dict[str, Any]:
+        """Deploy it: it fails, and what ran runs again."""
+        result = self._deploy(self.name, compose, **more)
+        assert result["failed"]
+        assert self._now() == self._before
+        assert len(self.swarm.running(self.name, "web")) == len(self.swarm.running(self.name, "beside")) == 2
+        return result
+
+
+@pytest.fixture(scope="module")
+def good(swarm: Swarm, deploy: Run, folder: Path) -> Iterator[Good]:
+    good = Good(swarm, deploy, folder)
+    yield good
+    ok(deploy(good.name, good.compose), changed=False)
+    assert swarm.names("config", good.name) == [f"fungap.fail.{number}" for number in range(1, 6)]
+    ok(deploy(good.name), changed=True)
+
+
+def test_a_crash_takes_all_services_back(good: Good) -> None:
+    """Swarm itself sees the crash; what it does not see is that another service of the stack was changed, too."""
+    crashing = good.spoilt(command=["sh", "-c", "echo no database; exit 3"])
     crashing["services"]["beside"]["environment"] = {"V": "2"}
-    crash = deploy(stack, crashing)
-    assert crash["failed"]
+    crash = good.refuses(crashing)
     assert (crash["verdict"], crash["revision"]) == ("rolled_back", 1)
     assert "exit code 3" in crash["msg"]
     assert "no database" in crash["msg"]
     assert "revision 1 runs again" in crash["msg"]
     assert {failure["service"] for failure in crash["failures"]} == {"web"}
     assert {failure["node"] for failure in crash["failures"]} <= {"manager1", "worker1"}
-    spec_is_back()
 
-    # swarm waits for these for ever
-    missing = deploy(stack, _spoilt(good, image="test/none:1"), deadline_seconds=8)
-    assert missing["failed"]
-    assert "test/none:1" in missing["msg"]
-    spec_is_back()
-    nowhere = copy.deepcopy(good)
+
+def test_an_image_that_is_nowhere_is_not_waited_for_for_ever(good: Good) -> None:
+    assert "test/none:1" in good.refuses(good.spoilt(image="test/none:1"), deadline_seconds=8)["msg"]
+
+
+def test_a_task_that_no_node_takes_is_not_waited_for_for_ever(good: Good) -> None:
+    nowhere = good.spoilt(environment={"V": "3"})
     nowhere["services"]["web"]["deploy"]["placement"] = {"constraints": ["node.labels.disk == fast"]}
-    nowhere["services"]["web"]["environment"] = {"V": "3"}
     started = time.monotonic()
-    unplaced = deploy(stack, nowhere, deadline_seconds=5)
+    unplaced = good.refuses(nowhere, deadline_seconds=5)
     assert time.monotonic() - started < 20 * patience()
-    assert unplaced["failed"]
     assert "no suitable node" in unplaced["msg"]
-    spec_is_back()
 
-    # unhealthy: the health check's own words
+
+def test_an_unhealthy_task_is_told_in_its_health_checks_words(good: Good) -> None:
     sick = {"test": ["CMD-SHELL", "echo cannot reach the queue; exit 1"], "interval": "1s", "retries": 1}
-    unhealthy = deploy(stack, _spoilt(good, healthcheck=sick))
-    assert unhealthy["failed"]
-    assert "cannot reach the queue" in unhealthy["msg"]
-    spec_is_back()
+    assert "cannot reach the queue" in good.refuses(good.spoilt(healthcheck=sick))["msg"]
 
-    # what the CLI refuses half-way, and what it would ignore
-    for wrong, message in (
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
         ({"restart": "always"}, "restart"),
         ({"deploy": {"restart_policy": {"condirion": "any"}}}, "condirion"),
         ({"networks": ["nothing"]}, "nothing"),
-    ):
-        versions = swarm.versions(stack)
-        refused = deploy(stack, _spoilt(good, **wrong), check=True)
-        assert refused["failed"]
-        assert message in refused["msg"]
-        assert swarm.versions(stack) == versions
-    ok(deploy(stack, good), changed=False)
-    assert swarm.names("config", stack) == [f"fungap.fail.{number}" for number in range(1, 6)]
-    ok(deploy(stack), changed=True)
+    ],
+)
+def test_what_swarm_would_refuse_half_way_or_ignore(
+    swarm: Swarm, good: Good, wrong: dict[str, Any], message: str
+) -> None:
+    versions = swarm.versions(good.name)
+    assert message in good.refuses(good.spoilt(**wrong), check=True)["msg"]
+    assert swarm.versions(good.name) == versions
 
 
 def test_a_first_deploy_that_fails_is_left_to_be_looked_at(swarm: Swarm, deploy: Run) -> None:

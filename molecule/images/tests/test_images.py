@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import checkout, images
-from tests.waiting import patience
+from tests.waiting import patience, wait_for
 
 PLATFORM = checkout.name("images")
 
@@ -47,12 +47,8 @@ def address(host: Any, container: str) -> str:
 
 def fetch(host: Any, url: str) -> str:
     """The body of ``url``, as soon as it answers."""
-    for _ in range(50):
-        answer = host.run(f"curl --noproxy '*' -fsS {url}")
-        if answer.rc == 0:
-            return str(answer.stdout)
-        time.sleep(0.2)
-    pytest.fail(f"{url}: {answer.stderr}")
+    wait_for(url, lambda: host.run(f"curl --noproxy '*' -fsS {url}").rc == 0, 10)
+    return str(host.check_output(f"curl --noproxy '*' -fsS {url}"))
 
 
 def test_every_image_says_what_it_is_made_of(host: Any, image: Callable[[str], str]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 from tests.checkout import name, port
+from tests.waiting import wait_for
 
 PLATFORM = name("proxy")
 HTTP_PORT, HTTPS_PORT = port("proxy", 0), port("proxy", 1)
@@ -23,10 +23,7 @@ def ask(host: Any, options: str = "", path: str = "/") -> str:
 
 
 def test_both_replicas_answer_over_https(host: Any) -> None:
-    for _ in range(50):  # a new name is known after a second
-        if host.run(f"{CURL} -f {URL}/").rc == 0:
-            break
-        time.sleep(0.2)
+    wait_for("a good answer", lambda: host.run(f"{CURL} -f {URL}/").rc == 0, 10)  # a new name is known after a second
     assert {ask(host) for _ in range(30)} == {"web-slot-1", "web-slot-2"}
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.checkout import name
+from tests.waiting import wait_for
 
 PLATFORM = name("registry")
 ADDRESS = f"{PLATFORM}:5000"
@@ -35,12 +35,8 @@ def pushed(host: Any) -> Iterator[str]:
 
 
 def test_it_says_that_it_is_healthy(host: Any) -> None:
-    for _ in range(100):
-        state = host.check_output(f"docker inspect -f '{{{{.State.Health.Status}}}}' {PLATFORM}-registry")
-        if state == "healthy":
-            return
-        time.sleep(0.5)
-    pytest.fail(f"the registry is {state}")
+    state = f"docker inspect -f '{{{{.State.Health.Status}}}}' {PLATFORM}-registry"
+    wait_for("a healthy registry", lambda: host.check_output(state) == "healthy", 50)
 
 
 def test_nobody_gets_in_without_a_login(host: Any) -> None:
@@ -69,11 +65,7 @@ def test_an_image_goes_in_and_comes_out_by_digest(host: Any, pushed: str) -> Non
 
 def test_data_outlives_the_container(host: Any, pushed: str) -> None:
     host.check_output(f"docker restart {PLATFORM}-registry")
-    for _ in range(50):
-        if host.run(f"{DOCKER} pull -q {pushed}").rc == 0:
-            return
-        time.sleep(0.2)
-    pytest.fail("the image is gone after a restart")
+    wait_for("the image after a restart", lambda: host.run(f"{DOCKER} pull -q {pushed}").rc == 0, 10)
 
 
 def test_an_image_can_be_deleted(host: Any, pushed: str) -> None:
