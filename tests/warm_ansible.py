@@ -200,8 +200,7 @@ def _load_plugins() -> None:
     }.items():
         for name in names:
             kind.get(name, class_only=True)
-    for kind in (loader.vars_loader, loader.callback_loader):
-        list(kind.all(class_only=True))
+    list(loader.callback_loader.all(class_only=True))
     for folder in ("plugin_utils", "action", "filter"):
         for file in sorted((ROOT / "plugins" / folder).glob("[!_]*.py")):
             importlib.import_module(f"ansible_collections.fungap.swarm.plugins.{folder}.{file.stem}")

@@ -62,3 +62,23 @@ def test_the_stand_in_is_the_program(playbook: Path, tmp_path: Path) -> None:
             done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
             assert "you in" in done.stdout
+
+
+def test_the_variables_beside_an_inventory_are_read(warm: WarmAnsible, tmp_path: Path) -> None:
+    files = {
+        "hosts.yml": {"all": {"children": {"ours": {"hosts": {"localhost": {"ansible_connection": "local"}}}}}},
+        "group_vars/ours.yml": {"one": "of the group"},
+        "host_vars/localhost.yml": {"two": "of the host"},
+        "play.yml": [
+            {
+                "hosts": "ours",
+                "gather_facts": False,
+                "tasks": [{"ansible.builtin.debug": {"msg": "{{ one }}, {{ two }}"}}],
+            }
+        ],
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(content))
+    done = warm.run("-i", f"{tmp_path}/hosts.yml", f"{tmp_path}/play.yml")
+    assert "of the group, of the host" in done.output
