@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     resolve,
     utc_now,
     wanted_files,
+    warnings,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, read_specs
@@ -58,11 +60,12 @@ class ActionModule(ActionBase):
             inventory=inventory,
             looks=self._looks(variables),
             images=self._catalog(raw),
-            files={path: self._read(path) for path in wanted_files(inventory)},
+            files={path: self._read(path) for path in wanted_files(raw, inventory)},
             now=utc_now(),
             thresholds=Thresholds(**params),
         )
         problems += check(world)
+        result["warnings"] = warnings(world)
         if problems:
             problems = list(dict.fromkeys(problems))
             result.update(failed=True, msg=summary(problems), problems=[str(problem) for problem in problems])
@@ -105,6 +108,9 @@ class ActionModule(ActionBase):
     def _read(self, path: str) -> FileContent:
         """A file on the controller; one that ansible-vault has encrypted, decrypted."""
         try:
+            # A pipe would be waited for, a device read without end.
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                return FileContent(error="it is not a regular file")
             with open(path, "rb") as file:
                 content = file.read()
             if content.startswith(b"$ANSIBLE_VAULT;"):

@@ -330,7 +330,7 @@ def _cpus(value: Any) -> str:
     return f"{float(value):g}"
 
 
-_SHORT_PORT = re.compile(r"(?:(?P<published>\d+):)?(?P<target>\d+)(?:/(?P<protocol>tcp|udp|sctp))?\Z")
+_SHORT_PORT = re.compile(r"(?:(?P<published>[0-9]+):)?(?P<target>[0-9]+)(?:/(?P<protocol>tcp|udp|sctp))?\Z")
 
 
 def _port(port: Any, *, ipvs: bool = True) -> Json:

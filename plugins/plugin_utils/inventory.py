@@ -187,7 +187,7 @@ def _unknown_names(raw: RawInventory, specs: Specs) -> list[Problem]:
         value = value.template if isinstance(value, Undefined) else value
         cure = f"did you mean {near}?" if near else "take it away, or look the name up in the roles' documentation"
         shown = HIDDEN if SECRET.search(name) else show(value)
-        problems.append(Problem(_where(raw, hosts), name, shown, "is not a variable of this collection", cure))
+        problems.append(Problem(where(raw, hosts), name, shown, "is not a variable of this collection", cure))
     return problems
 
 
@@ -209,12 +209,12 @@ def _wrong_values(raw: RawInventory, specs: Specs) -> list[Problem]:
             for problem in check_option("", name, known[name], value):
                 found.setdefault(problem, []).append(host)
     return [
-        Problem(_where(raw, hosts), wrong.variable, wrong.value, wrong.problem, wrong.cure)
+        Problem(where(raw, hosts), wrong.variable, wrong.value, wrong.problem, wrong.cure)
         for wrong, hosts in found.items()
     ]
 
 
-def _where(raw: RawInventory, hosts: Sequence[str]) -> str:
+def where(raw: RawInventory, hosts: Sequence[str]) -> str:
     """Hosts in few words: a group's name where they are exactly that group."""
     if set(hosts) == set(raw.hosts):
         return "all hosts"

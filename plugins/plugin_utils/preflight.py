@@ -10,15 +10,14 @@ from __future__ import annotations
 import ipaddress
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
-from urllib.parse import urlsplit
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import parse_env
-from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
+from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
@@ -33,36 +32,45 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     Inventory,
     Node,
     RawInventory,
+    Undefined,
     address_of,
     network_of,
+    where,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import HOST_NAME, port_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
     HOST_LABEL,
     host_nodes,
     wanted_hosts,
     wanted_images,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
 DISTRIBUTIONS = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 DOCKER_VERSION_MIN = (20, 10)
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.zst")
+RESERVED_LABELS = ("fungap.", "io.fungap.", "com.docker.")
+RESERVED_NODES = ("registry", "edge", "jenkins")
+NODE_NAME_MAX = 57
 RESERVED_APPS = ("edge", "jenkins", "monitoring", "proxy", "registry")
 SECRET_BYTES_MAX = 500_000
 DISK_ONCE_INSTALLED_GIGABYTES_MIN = 1
 SWARM_PORTS = (2377, 7946)
+OVERLAY_PORT = 4789  # udp
+PUBLIC_REGISTRIES = (
+    *("docker.io", "docker.com", "ghcr.io", "quay.io", "gcr.io", "pkg.dev", "registry.k8s.io", "k8s.gcr.io"),
+    *("mcr.microsoft.com", "azurecr.io", "public.ecr.aws", "amazonaws.com", "gitlab.com", "elastic.co", "nvcr.io"),
+)
 REGISTRY_METRICS_PORT = 5001
 ALL_HOSTS = "all hosts"
 
-PLATFORM_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+PLATFORM_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?")
 APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-HOST_NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
-PUBLISHED = re.compile(r"(?:(\d+):)?(\d+)(?:/(tcp|udp|sctp))?")
-UPLOAD_SIZE = re.compile(r"\d+[kmg]?", re.IGNORECASE)
+PUBLISHED = re.compile(r"(?:([0-9]+):)?([0-9]+)(?:/(tcp|udp|sctp))?")
+PORT_KEYS = {"target", "published", "protocol", "mode"}
 ENDPOINT_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -149,15 +157,36 @@ def file_path(inventory_dir: str, name: str) -> str:
     return posixpath.normpath(posixpath.join(inventory_dir, posixpath.expanduser(name)))
 
 
-def wanted_files(inventory: Inventory) -> list[str]:
-    """The files on the controller whose content is checked."""
+def _vault_password_file(raw: RawInventory, inventory: Inventory) -> str:
+    values = (raw.hosts.get(host, {}).get("jenkins_vault_password_file") for host in inventory.jenkins_hosts)
+    return next((str(value) for value in values if value and not isinstance(value, Undefined)), "")
+
+
+def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
+    """The files on the controller that are looked at."""
     names = [app["env_file"] for app in inventory.apps.values()]
     names += [
         inventory.variables[f"{what}_certificate_{part}"]
         for what in ("proxy", "jenkins")
         for part in ("file", "key_file")
     ]
+    names.append(_vault_password_file(raw, inventory))
     return sorted({file_path(inventory.inventory_dir, name) for name in names if name})
+
+
+# --- values in themselves ---
+
+
+def check_kinds(world: World) -> Iterator[Problem]:
+    """What every variable's value has to look like, beyond its type."""
+    found: dict[Problem, list[str]] = {}
+    for host, variables in world.raw.hosts.items():
+        for place, value, why, kind in kinds.check(variables):
+            hidden = kind.hidden or SECRET.search(place.rpartition(".")[2])
+            problem = Problem("", place, HIDDEN if hidden else show(value), why, kind.cure)
+            found.setdefault(problem, []).append(host)
+    for one, hosts in found.items():
+        yield replace(one, where=where(world.raw, hosts))
 
 
 # --- the platform ---
@@ -171,16 +200,25 @@ def check_names(world: World) -> Iterator[Problem]:
     elif name.endswith("-jenkins"):
         problem = "is what Jenkins' own containers would be called"
         yield Problem(ALL_HOSTS, "platform_name", name, problem, "another name, as fungap")
-    for variable in ("platform_config_dir", "platform_run_dir"):
-        path = str(world.variable(variable))
-        if not posixpath.isabs(path) or len(posixpath.normpath(path).strip("/").split("/")) < 2:
-            cure = "an absolute path of its own, as /etc/fungap"
-            yield Problem(ALL_HOSTS, variable, path, "is not a folder that the platform can own", cure)
+    yield from _check_folders_apart(world)
     for node in world.inventory.nodes:
         # The kernel allows 107 characters for a socket's path.
         if node.driver == "dind" and len(node.socket) > 107:
             cure = "a shorter platform_run_dir or node name"
             yield Problem(node.name, "platform_run_dir", node.socket, "makes a socket's path longer than 107", cure)
+
+
+def _check_folders_apart(world: World) -> Iterator[Problem]:
+    """No folder of the platform lies in another: each is removed whole, and has modes of its own."""
+    names = ("platform_config_dir", "platform_run_dir", "jenkins_backup_dir")
+    paths = {name: posixpath.normpath(str(value)) for name in names if (value := world.variable(name))}
+    paths = {name: path for name, path in paths.items() if not kinds.why_not_own_folder(path)}
+    for number, (name, path) in enumerate(paths.items()):
+        for other, folder in list(paths.items())[:number]:
+            inner, outer = sorted(((path, name), (folder, other)), key=lambda one: len(one[0]), reverse=True)
+            if inner[0] == outer[0] or inner[0].startswith(f"{outer[0]}/"):
+                problem = f"{'is' if inner[0] == outer[0] else 'lies in'} {outer[1]} {outer[0]}"
+                yield Problem(ALL_HOSTS, inner[1], inner[0], problem, "a folder apart from it")
 
 
 def check_addresses_plan(world: World) -> Iterator[Problem]:
@@ -195,7 +233,7 @@ def check_addresses_plan(world: World) -> Iterator[Problem]:
         network = network_of(value)
         if network is None:
             yield Problem(ALL_HOSTS, variable, value, _why_no_network(value), f"a network, as {example}")
-        elif not network.is_private:
+        elif not is_site_network(network):
             yield Problem(ALL_HOSTS, variable, value, "is not private", f"a private network, as {example}")
         elif variable != "platform_subnet" and network.prefixlen > 23:
             yield Problem(ALL_HOSTS, variable, value, "has no room for several /24 subnets", f"as {example}")
@@ -203,12 +241,19 @@ def check_addresses_plan(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, variable, value, "has no room for the nodes", f"as {example}")
         else:
             networks[variable] = network
-    bridge = _bridge_network(world)
-    if bridge:
-        networks["platform_node_bridge"] = bridge
-    else:
-        value = str(world.variable("platform_node_bridge"))
+    bridge, value = _bridge_network(world), str(world.variable("platform_node_bridge"))
+    if bridge is None or "/" not in value:
         yield Problem(ALL_HOSTS, "platform_node_bridge", value, "is not an address with prefix", "as 10.199.0.1/24")
+    elif not is_site_network(bridge):
+        yield Problem(ALL_HOSTS, "platform_node_bridge", value, "is not private", "as 10.199.0.1/24")
+    elif bridge.prefixlen > 30 or address_of(value.partition("/")[0]) in (
+        bridge.network_address,
+        bridge.broadcast_address,
+    ):
+        problem = f"is not a machine's address in {bridge}"
+        yield Problem(ALL_HOSTS, "platform_node_bridge", value, problem, "as 10.199.0.1/24")
+    else:
+        networks["platform_node_bridge"] = bridge
     names = list(networks)
     for index, name in enumerate(names):
         for other in names[index + 1 :]:
@@ -222,6 +267,12 @@ def _bridge_network(world: World) -> ipaddress.IPv4Network | None:
         return ipaddress.IPv4Interface(str(world.variable("platform_node_bridge"))).network
     except ValueError:
         return None
+
+
+def is_site_network(network: ipaddress.IPv4Network) -> bool:
+    """Whether a network may be used within a site: RFC 1918, or what providers share (RFC 6598)."""
+    sites = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+    return any(network.subnet_of(ipaddress.IPv4Network(site)) for site in sites)
 
 
 def _why_no_network(value: str) -> str:
@@ -334,14 +385,13 @@ def check_nodes(world: World) -> Iterator[Problem]:
                 variable = f"{NODE_PREFIX}cpus" if node.cpus else f"{NODE_PREFIX}memory"
                 value = show(node.cpus or node.memory)
                 yield Problem(node.name, variable, value, "limits only nodes that are containers", "take it away")
-        if bytes_of(node.memory) is None:
-            yield Problem(node.name, f"{NODE_PREFIX}memory", node.memory, "is not an amount of memory", "as 2G or 512M")
-        if node.cpus < 0:
-            yield Problem(node.name, f"{NODE_PREFIX}cpus", show(node.cpus), "is below 0", "0 for all, or as 1.5")
         for key in node.labels:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_./-]*", key):
                 cure = "letters, digits, dots, hyphens, slashes"
                 yield Problem(node.name, f"{NODE_PREFIX}labels", key, "is not a label's name", cure)
+            elif key.startswith(RESERVED_LABELS):
+                problem = "is a label that the platform itself sets"
+                yield Problem(node.name, f"{NODE_PREFIX}labels", key, problem, "another name, as disk")
     if inventory.nodes and not any(node.availability == "active" for node in inventory.nodes):
         names = show([node.name for node in inventory.nodes])
         yield Problem(
@@ -371,7 +421,11 @@ def _check_nested_node(world: World, node: Node) -> Iterator[Problem]:
     if not NODE_NAME.fullmatch(node.name):
         cure = "lower case letters, digits and hyphens"
         yield Problem(node.name, "inventory host", node.name, "can't be a container's host name", cure)
-    if node.name in ("registry", "edge"):
+    # By the proxy's task on it: proxy-<node>.
+    elif len(node.name) > NODE_NAME_MAX:
+        problem = f"is longer than {NODE_NAME_MAX}: proxy-{node.name[:8]}... would be no host name"
+        yield Problem(node.name, "inventory host", node.name, problem, "a shorter name")
+    if node.name.startswith(("registry-", "jenkins-")) or node.name in RESERVED_NODES:
         problem = "is the name of another container of the platform"
         yield Problem(node.name, "inventory host", node.name, problem, "another name, as manager1 or worker1")
 
@@ -512,10 +566,15 @@ def check_ports(world: World) -> Iterator[Problem]:
     for variable in ports:
         port = world.variable(variable)
         if not 1 <= port <= 65535:
-            yield Problem(ALL_HOSTS, variable, str(port), "is not a port", "1 to 65535")
+            return
     if world.variable(ports[0]) == world.variable(ports[1]):
         value = str(world.variable(ports[1]))
         yield Problem(ALL_HOSTS, ports[1], value, "is proxy_http_port too", "two different ports, as 80 and 443")
+    for variable in ports:
+        owner = _own_ports(world).get((world.variable(variable), "tcp"))
+        if owner:
+            value = str(world.variable(variable))
+            yield Problem(ALL_HOSTS, variable, value, f"is a port of {owner}", "another one, as 80 and 443")
     bind = str(world.variable("proxy_bind_address"))
     if address_of(bind) is None:
         yield Problem(ALL_HOSTS, "proxy_bind_address", bind, "is not an IPv4 address", "0.0.0.0 for every one")
@@ -543,9 +602,21 @@ def check_ports(world: World) -> Iterator[Problem]:
                 yield Problem(host, variable, str(port), f"the port is held by {holder}", cure)
 
 
+def _own_ports(world: World) -> dict[tuple[int, str], str]:
+    """What the platform itself listens on where apps' ports are, and whose it is: on machines that are nodes."""
+    if world.inventory.is_nested:
+        return {}
+    found = {(port, protocol): "swarm itself" for port in SWARM_PORTS for protocol in ("tcp", "udp")}
+    found[OVERLAY_PORT, "udp"] = "swarm itself"
+    if port := _registry_port(str(world.variable("registry_address"))):
+        found[port, "tcp"] = "the registry"
+    return found
+
+
 def check_published_ports(world: World) -> Iterator[Problem]:
     """The ports that apps publish beside the proxy's routes."""
     owners = {(world.variable(name), "tcp"): name for name in ("proxy_http_port", "proxy_https_port")}
+    owners.update(_own_ports(world))
     for name, app in world.inventory.apps.items():
         variable = f"apps.{name}.ports"
         for port in app["ports"]:
@@ -571,20 +642,22 @@ def check_published_ports(world: World) -> Iterator[Problem]:
 def published_port(port: Any) -> tuple[int, str] | None:
     """The published port and its protocol, of either form that a compose file knows; None when it is none."""
     if isinstance(port, Mapping):
+        if port.get("mode", "ingress") not in ("ingress", "host") or set(port) - PORT_KEYS:
+            return None
         numbers, protocol = [port.get("published", port.get("target")), port.get("target")], port.get("protocol", "tcp")
     else:
         match = PUBLISHED.fullmatch(str(port))
         if not match:
             return None
         numbers, protocol = [match.group(1) or match.group(2), match.group(2)], match.group(3) or "tcp"
-    if not all(str(number).isdigit() and 1 <= int(str(number)) <= 65535 for number in numbers):
+    published, target = map(port_of, numbers)
+    if not published or not target or protocol not in ("tcp", "udp", "sctp"):
         return None
-    return int(str(numbers[0])), str(protocol)
+    return published, str(protocol)
 
 
 def _registry_port(address: str) -> int | None:
-    port = address.rpartition(":")[2]
-    return int(port) if port.isdigit() and 1 <= int(port) <= 65535 else None
+    return port_of(address.rpartition(":")[2])
 
 
 def _holder(inventory: Inventory, facts: Mapping[str, Any], port: int, address: str, own: str = "") -> str:
@@ -617,8 +690,20 @@ def _holder(inventory: Inventory, facts: Mapping[str, Any], port: int, address: 
 def check_registry(world: World) -> Iterator[Problem]:
     value = str(world.variable("registry_address"))
     name, colon, _port = value.rpartition(":")
+    taken = {host: f"the app {app}'s" for app, one in world.inventory.apps.items() for host in one["hosts"]}
+    taken.update({host: f"the page {page}'s" for page, host in wanted_hosts(world.inventory.variables).items()})
+    taken.update({node.name: "a node's" for node in world.inventory.nodes if node.driver == "dind"})
     if not colon or not _registry_port(value) or not HOST_NAME.fullmatch(name):
         yield Problem(ALL_HOSTS, "registry_address", value, "is not name:port", "as registry:5000")
+    elif _registry_port(value) == REGISTRY_METRICS_PORT:
+        problem = f"has the port {REGISTRY_METRICS_PORT}, where the registry shows its figures"
+        yield Problem(ALL_HOSTS, "registry_address", value, problem, "as registry:5000")
+    elif name in PUBLIC_REGISTRIES or name.endswith(tuple(f".{public}" for public in PUBLIC_REGISTRIES)):
+        problem = "is a public registry's name: nothing could be pulled from there any more"
+        yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of your own, as registry:5000")
+    elif name in taken or name == "localhost":
+        problem = f"is {taken.get(name, 'each machine' + chr(39) + 's own')} name"
+        yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of its own, as registry:5000")
 
 
 # --- images ---
@@ -688,8 +773,6 @@ def check_apps(world: World) -> Iterator[Problem]:
         at = f"apps.{name}"
         if app["port"] is not None and not 1 <= app["port"] <= 65535:
             yield Problem(ALL_HOSTS, f"{at}.port", str(app["port"]), "is not a port", "1 to 65535")
-        if app["replicas"] < 0:
-            yield Problem(ALL_HOSTS, f"{at}.replicas", str(app["replicas"]), "is below 0", "0 or more")
         for host in app["hosts"]:
             if not HOST_NAME.fullmatch(host):
                 cure = "lower case letters, digits, hyphens and dots, as web.example.com; no scheme, port or path"
@@ -708,8 +791,6 @@ def check_apps(world: World) -> Iterator[Problem]:
             cure = f"its own settings stand in {at}.service"
             yield Problem(ALL_HOSTS, f"{at}.services", name, "is the app itself", cure)
         metrics = app["metrics"]
-        if metrics["path"] and not metrics["path"].startswith("/"):
-            yield Problem(ALL_HOSTS, f"{at}.metrics.path", metrics["path"], "does not begin with /", "as /metrics")
         if not 0 <= metrics["port"] <= 65535:
             problem = "is not a port"
             yield Problem(ALL_HOSTS, f"{at}.metrics.port", str(metrics["port"]), problem, "1 to 65535, 0 for the app's")
@@ -719,20 +800,22 @@ def check_apps(world: World) -> Iterator[Problem]:
         yield from _check_health(at, app)
         yield from _check_resources(at, app)
         route = app["route"]
-        if not UPLOAD_SIZE.fullmatch(route["upload_size"]):
-            yield Problem(ALL_HOSTS, f"{at}.route.upload_size", route["upload_size"], "is not a size", "as 10m")
-        if route["read_timeout_seconds"] < 1:
-            value = str(route["read_timeout_seconds"])
-            yield Problem(ALL_HOSTS, f"{at}.route.read_timeout_seconds", value, "is below 1", "as 60")
         same_site = [flag for flag in route["cookie_flags"] if flag.startswith("samesite=")]
         if len(same_site) > 1:
             yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", show(same_site), "contradict each other", "leave one")
         elif same_site == ["samesite=none"] and "secure" not in route["cookie_flags"]:
             problem = "browsers refuse it without secure"
             yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", same_site[0], problem, "add secure")
-        if app["stop_grace_seconds"] < 0:
-            value = str(app["stop_grace_seconds"])
-            yield Problem(ALL_HOSTS, f"{at}.stop_grace_seconds", value, "is below 0", "as 30")
+        yield from _check_constraints(world, at, app["constraints"])
+
+
+def check_load_test(world: World) -> Iterator[Problem]:
+    host = str(world.variable("load_test_host") or "")
+    hosts = world.inventory.docker_hosts
+    if host and host not in hosts:
+        near = nearest(host, hosts)
+        cure = f"did you mean {near}?" if near else f"one of: {', '.join(hosts)}"
+        yield Problem(ALL_HOSTS, "load_test_host", host, f"is not in {DOCKER_HOSTS}", cure)
 
 
 def check_monitoring(world: World) -> Iterator[Problem]:
@@ -758,13 +841,6 @@ def check_monitoring(world: World) -> Iterator[Problem]:
         elif endpoint["name"] in names:
             yield Problem(ALL_HOSTS, f"{at}.name", endpoint["name"], "is there twice", "give each its own")
         names.add(endpoint["name"])
-        if not 1 <= endpoint["port"] <= 65535:
-            yield Problem(ALL_HOSTS, f"{at}.port", str(endpoint["port"]), "is not a port", "1 to 65535")
-    for index, url in enumerate(world.variable("monitoring_elasticsearch_urls")):
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            at, cure = f"monitoring_elasticsearch_urls[{index}]", "as https://search.example.com:9200"
-            yield Problem(ALL_HOSTS, at, HIDDEN, "is not a URL", cure)
 
 
 def check_jenkins(world: World) -> Iterator[Problem]:
@@ -778,6 +854,11 @@ def check_jenkins(world: World) -> Iterator[Problem]:
     yield from jenkins.check_addresses(inventory, facts)
     yield from jenkins.check_settings(inventory, facts)
     yield from jenkins.check_jobs(inventory)
+    if path := _vault_password_file(world.raw, inventory):
+        file = world.files.get(file_path(inventory.inventory_dir, path), FileContent(error="it was not read"))
+        if file.error:
+            cure = "put the password there, or correct the path"
+            yield Problem(ALL_HOSTS, "jenkins_vault_password_file", HIDDEN, f"can't be read: {file.error}", cure)
     name = str(world.variable("jenkins_host"))
     taken = {one: f"the app {app}" for app, settings in inventory.apps.items() for one in settings["hosts"]}
     taken.update({one: page for page, one in wanted_hosts(inventory.variables).items()})
@@ -801,19 +882,23 @@ def check_jenkins(world: World) -> Iterator[Problem]:
         yield Problem(host, "jenkins_https_port", str(port), f"the port is held by {holder}", cure)
 
 
+def _check_constraints(world: World, at: str, constraints: Sequence[str]) -> Iterator[Problem]:
+    """That some node can fulfil what is asked of its name and its role; labels may come later."""
+    nodes = world.inventory.nodes
+    for index, constraint in enumerate(constraints):
+        key, equal, wanted = constraint.partition("==")
+        known = {"node.hostname": [node.name for node in nodes], "node.role": ["manager", "worker"]}.get(key.strip())
+        if equal and known and wanted.strip() not in known:
+            near = nearest(wanted.strip(), known)
+            cure = f"did you mean {near}?" if near else f"one of: {', '.join(known)}"
+            yield Problem(ALL_HOSTS, f"{at}.constraints[{index}]", constraint, "no node can run it", cure)
+        elif equal and key.strip() == "node.role" and all(node.role != wanted.strip() for node in nodes):
+            problem = f"no node can run it: there is no {wanted.strip()}"
+            yield Problem(ALL_HOSTS, f"{at}.constraints[{index}]", constraint, problem, "take it away, or add one")
+
+
 def _check_health(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
     health, update = app["health"], app["update"]
-    if not health["path"].startswith("/") and not health["test"]:
-        yield Problem(ALL_HOSTS, f"{at}.health.path", health["path"], "does not begin with /", "as /healthz")
-    if health["test"] and health["test"][0] not in ("CMD", "CMD-SHELL"):
-        value = show(health["test"])
-        yield Problem(ALL_HOSTS, f"{at}.health.test", value, "does not begin with CMD or CMD-SHELL", "as [CMD, /check]")
-    for key, least in (("interval_seconds", 1), ("timeout_seconds", 1), ("retries", 1), ("start_period_seconds", 0)):
-        if health[key] < least:
-            yield Problem(ALL_HOSTS, f"{at}.health.{key}", str(health[key]), f"is below {least}", f"{least} or more")
-    for key in ("parallelism", "delay_seconds", "monitor_seconds"):
-        if (update[key] or 0) < 0:
-            yield Problem(ALL_HOSTS, f"{at}.update.{key}", str(update[key]), "is below 0", "0 or more")
     needed = health["interval_seconds"] * health["retries"]
     if health["enabled"] and 0 <= update["monitor_seconds"] < needed:
         problem = f"is over before a sick container is found out: {needed} s (interval x retries)"
@@ -830,7 +915,7 @@ def _check_resources(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, f"{at}.{key}.memory", settings["memory"], "is not an amount of memory", "as 128M")
         else:
             sizes[key] = size
-        if settings["cpus"] < 0 or (key == "limits" and settings["cpus"] == 0):
+        if key == "limits" and settings["cpus"] == 0:
             yield Problem(ALL_HOSTS, f"{at}.{key}.cpus", show(settings["cpus"]), "is too small", "as 0.5")
     if "limits" in sizes and sizes["limits"] < 6 * 1024**2:
         problem = "is less than the 6M that Docker asks for"
@@ -894,38 +979,35 @@ def _check_env_content(at: str, app: Mapping[str, Any], content: bytes) -> Itera
     except PlatformError as error:
         cure = "lines of NAME=value, comments with #, empty lines"
         yield Problem(ALL_HOSTS, f"{at}.env_file", app["env_file"], f"is malformed: {error.message}", cure)
+    if app["env_delivery"] == "secret" and not content:
+        cure = "write a line into it, or env_delivery: volume"
+        yield Problem(ALL_HOSTS, f"{at}.env_file", app["env_file"], "is empty, which no secret may be", cure)
     if app["env_delivery"] == "secret" and len(content) > SECRET_BYTES_MAX:
         cure = "env_delivery: volume"
         yield Problem(ALL_HOSTS, f"{at}.env_file", app["env_file"], "is over 500 kB, too big for a secret", cure)
 
 
-SYSTEM_FOLDERS = (
-    "bin",
-    "boot",
-    "dev",
-    "etc",
-    "lib",
-    "lib64",
-    "proc",
-    "root",
-    "run",
-    "sbin",
-    "sys",
-    "tmp",
-    "usr",
-    "var",
+# Where an image has what it is made of; an app's own folder lies elsewhere, or deeper.
+IMAGE_FOLDERS = (
+    *("/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root"),
+    *("/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/include", "/usr/lib", "/usr/lib64"),
+    *("/usr/libexec", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/local/sbin", "/usr/sbin", "/usr/share"),
+    *("/usr/src", "/var", "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/tmp", "/etc/ssl", "/etc/ssl/certs"),
 )
+IMAGE_TREES = ("/bin", "/boot", "/dev", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr/bin", "/usr/sbin")
 
 
 def _why_no_target(target: str) -> str:
-    parts = posixpath.normpath(target).strip("/").split("/")
     if not target.startswith("/"):
         return "is not an absolute path"
-    if parts == [""]:
+    if target.strip("/") == "":
         return "would hide the whole image"
     if ".." in target.split("/") or re.search(r"[\s:,]", target):
         return "must have no .., space, colon or comma"
-    if len(parts) == 1 and parts[0] in SYSTEM_FOLDERS:
+    if why := kinds.why_no_folder(target):
+        return why
+    path = posixpath.normpath(target)
+    if path in IMAGE_FOLDERS or any(path.startswith(f"{tree}/") for tree in IMAGE_TREES):
         return "would hide what the image has there"
     return ""
 
@@ -967,6 +1049,7 @@ def _check_own_certificate(world: World, prefix: str, hosts: set[str]) -> Iterat
 
 
 CHECKS = (
+    check_kinds,
     check_names,
     check_addresses_plan,
     check_groups,
@@ -982,6 +1065,7 @@ CHECKS = (
     check_images,
     check_apps,
     check_monitoring,
+    check_load_test,
     check_jenkins,
     check_capacity,
     check_env_files,
@@ -992,6 +1076,16 @@ CHECKS = (
 def check(world: World) -> list[Problem]:
     """Every problem, in the order of CHECKS, none twice."""
     return list(dict.fromkeys(problem for one in CHECKS for problem in one(world)))
+
+
+def warnings(world: World) -> list[str]:
+    """What is allowed, and not to be forgotten."""
+    name = "swarm_member_recover_quorum"
+    hosts = [host for host, variables in world.raw.hosts.items() if variables.get(name) is True]
+    if not hosts:
+        return []
+    text = "a manager that misses the others may start the swarm again without them; take it away once that is done"
+    return [f"{name} is set for {where(world.raw, hosts)}: {text}"]
 
 
 def resolve(world: World) -> dict[str, Any]:

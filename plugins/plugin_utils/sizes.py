@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
+SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
 
 
 def bytes_of(size: str) -> int | None:

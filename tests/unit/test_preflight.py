@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,6 +27,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     check,
     parse_images,
     resolve,
+    warnings,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
@@ -791,3 +793,42 @@ def test_summary_and_values() -> None:
     assert summary([problem]) == "The inventory has 1 problem; nothing was changed."
     assert show({"a": True, "password": "x", "b": [1, None]}) == "{a: true, b: [1, ]}"
     assert len(show("x" * 500)) == 120
+
+
+HOSTILE: list[dict[str, Any]] = yaml.safe_load((ROOT / "tests" / "unit" / "hostile.yml").read_text())
+FILES = {"a FIFO": FileContent(error="it is not a regular file"), "an empty file": FileContent(b"")}
+
+
+@pytest.mark.parametrize(
+    "row", HOSTILE, ids=lambda row: str({key: row[key] for key in row if key not in ("becomes", "note")})
+)
+def test_a_hostile_inventory(row: dict[str, Any]) -> None:
+    scenario = Scenario()
+    if row.get("jenkins"):
+        with_jenkins()(scenario)
+    if row.get("nodes_are") == "cluster":
+        scenario.cluster()
+    scenario.files.update({f"/inventory/{name}": file for name, file in FILES.items()})
+    scenario.all.update(row.get("all", {}))
+    scenario.web.update(row.get("app", {}))
+    scenario.hosts["worker1" if "worker1" in scenario.hosts else "vm1"].update(row.get("node", {}))
+    if "add_node" in row:
+        scenario.add_node(row["add_node"], "swarm_workers", address="172.30.0.29")
+    problems = scenario.problems()
+    assert ("refused" if problems else "accepted") == row["becomes"], problems
+    variables = [*row.get("all", {}), *row.get("node", {}), *(f"apps.web.{key}" for key in row.get("app", {}))]
+    names = variables or ["inventory host"]
+    assert all(any(one.variable.startswith(name) for name in names) or "apps.*" in one.variable for one in problems), (
+        problems
+    )
+    assert all(one.problem and one.cure for one in problems)
+
+
+def test_what_is_allowed_and_not_to_be_forgotten() -> None:
+    scenario = Scenario()
+    assert warnings(scenario.world()[0]) == []
+    scenario.hosts["vm1"]["swarm_member_recover_quorum"] = True
+    assert warnings(scenario.world()[0]) == [
+        "swarm_member_recover_quorum is set for vm1: a manager that misses the others may start the swarm again "
+        "without them; take it away once that is done"
+    ]
