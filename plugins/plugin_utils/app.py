@@ -230,10 +230,7 @@ def _healthcheck(app: Mapping[str, Any]) -> Json:
     health = app["health"]
     if health.get("enabled") is False:
         return {"disable": True}
-    test = health.get("test") or [
-        "CMD-SHELL",
-        _http_test(app["port"], health["path"], health["timeout_seconds"]),
-    ]
+    test = health.get("test") or _http_test(app["port"], health["path"], health["timeout_seconds"])
     return {
         "test": list(test) if not isinstance(test, str) else test,
         "interval": _seconds(health["interval_seconds"]),
@@ -243,24 +240,23 @@ def _healthcheck(app: Mapping[str, Any]) -> Json:
     }
 
 
-def _http_test(port: int, path: str, timeout_seconds: float) -> str:
-    """Ask for the path with what the image has: wget, curl, bash or node (the heaviest). 2xx and 3xx are well."""
-    url = f"http://127.0.0.1:{port}{path}"
-    seconds = max(int(timeout_seconds), 1)
-    bash = (
-        f"exec 3<>/dev/tcp/127.0.0.1/{port} && printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3"
-        f" && read -r -t {seconds} _ code _ <&3 && [[ $code == [23]* ]]"
-    )
-    node = (
-        f"require('http').get('{url}',r=>process.exit(r.statusCode<400?0:1))"
-        f".on('error',()=>process.exit(1)).setTimeout({seconds * 1000},()=>process.exit(1))"
-    )
-    return (
-        f"if command -v wget >/dev/null; then exec wget -q -T {seconds} -O /dev/null {url}; "
-        f"elif command -v curl >/dev/null; then exec curl -fsS -m {seconds} -o /dev/null {url}; "
-        f'elif command -v bash >/dev/null; then exec bash -c "{bash.replace("$", chr(92) + "$")}"; '
-        f'else exec node -e "{node}"; fi'
-    )
+# Asks $1 for $2 (port, path) with what the image has, the heaviest last; 2xx and 3xx are well. $3: seconds.
+# What the inventory says comes as arguments, which no shell reads.
+_HTTP_TEST = """\
+url="http://127.0.0.1:$1$2"
+if command -v wget >/dev/null; then exec wget -q -T "$3" -O /dev/null "$url"
+elif command -v curl >/dev/null; then exec curl -gfsS -m "$3" -o /dev/null "$url"
+elif command -v bash >/dev/null; then exec bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" &&
+printf "GET %s HTTP/1.0\\r\\n\\r\\n" "$2" >&3 && read -r -t "$3" _ code _ <&3 && [[ $code == [23]* ]]' bash "$@"
+else exec node -e 'const [url, seconds] = process.argv.slice(1)
+require("http").get(url, r => process.exit(r.statusCode < 400 ? 0 : 1))
+.on("error", () => process.exit(1)).setTimeout(seconds * 1000, () => process.exit(1))' "$url" "$3"
+fi
+"""
+
+
+def _http_test(port: int, path: str, timeout_seconds: float) -> list[str]:
+    return ["CMD", "/bin/sh", "-c", _HTTP_TEST, "sh", str(port), path, str(max(int(timeout_seconds), 1))]
 
 
 def _deploy(app: Mapping[str, Any], *, ipvs: bool, env_version: str | None) -> Json:

@@ -191,6 +191,11 @@ def why_no_line(value: Any) -> str:
     return "has a line break or another control character in it" if CONTROL.search(str(value)) else ""
 
 
+def why_no_ini_text(value: Any) -> str:
+    """As it stands between backticks in a my.cnf that Go reads."""
+    return "has a backtick in it" if "`" in str(value) else why_no_line(value)
+
+
 def why_no_request_path(value: Any) -> str:
     text = str(value)
     if not text.startswith("/"):
@@ -378,8 +383,8 @@ KINDS: Mapping[str, Kind] = {
     "monitoring_mail.password": HIDDEN_LINE,
     "monitoring_mail.smarthost": Kind(why_no_host_port, "as mail.example.com:587"),
     "monitoring_mysql_endpoints[].host": HOST,
-    "monitoring_mysql_endpoints[].username": LINE,
-    "monitoring_mysql_endpoints[].password": HIDDEN_LINE,
+    "monitoring_mysql_endpoints[].username": Kind(why_no_ini_text, "one line without a backtick"),
+    "monitoring_mysql_endpoints[].password": Kind(why_no_ini_text, "one line without a backtick", hidden=True),
     "monitoring_mysql_endpoints[].port": PORT,
     "monitoring_retention_time": Kind(why_no_prometheus_time, "as 15d or 12h"),
     "monitoring_retention_size": Kind(why_no_prometheus_size, "as 2GB or 500MB"),

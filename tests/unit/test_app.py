@@ -4,8 +4,14 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -76,7 +82,9 @@ S = "services/web"
         ({}, {}, f"{S}/deploy/resources/reservations", {"cpus": "0.1", "memory": "64M"}),
         ({}, {}, f"{S}/healthcheck/interval", "5s"),
         ({}, {}, f"{S}/healthcheck/start_period", "20s"),
-        ({}, {}, f"{S}/healthcheck/test/0", "CMD-SHELL"),
+        # No shell reads what the inventory says.
+        ({"health": {"path": "/a?b=1&c=$(id)"}}, {}, f"{S}/healthcheck/test/6", "/a?b=1&c=$$(id)"),
+        ({}, {}, f"{S}/healthcheck/test/7", "3"),
         ({"health": {"test": ["CMD", "true"]}}, {}, f"{S}/healthcheck/test", ["CMD", "true"]),
         ({"health": {"enabled": False}}, {}, f"{S}/healthcheck", {"disable": True}),
         # Env volume: mounted and placed.
@@ -203,11 +211,55 @@ def test_refused(app: dict[str, Any], words: str) -> None:
         app_compose(resolve_app("web", app), image=IMAGE)
 
 
-def test_health_check_asks_the_apps_own_port_with_what_the_image_has() -> None:
-    command = at(compose({"port": 8080, "health": {"path": "/up"}}), f"{S}/healthcheck/test/1")
-    assert command.count("http://127.0.0.1:8080/up") == 3
-    for tool in ("wget", "curl", "bash", "node"):
-        assert tool in command
+@pytest.fixture(scope="module")
+def answers() -> Iterator[tuple[int, list[str]]]:
+    """A server that is sick where ``sick`` is asked for: its port, and every path that it was asked for."""
+    asked: list[str] = []
+
+    class App(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(503 if "sick=1" in self.path else 200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), App)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1], asked
+    server.shutdown()
+
+
+@pytest.mark.parametrize("tool", ["wget", "curl", "bash", "node"])
+@pytest.mark.parametrize(
+    ("path", "is_well"),
+    [
+        ("/healthz", True),
+        ("/healthz?deep=1&sick=1", False),
+        ("/healthz?a=1&b=2", True),
+        ("/$(touch${IFS}executed)", True),
+        ("/';touch${IFS}executed;'", True),
+        ('/%s%n"`touch${IFS}executed`', True),
+    ],
+)
+def test_health_check_asks_for_its_path_and_executes_nothing(
+    answers: tuple[int, list[str]], tmp_path: Path, tool: str, path: str, is_well: bool
+) -> None:
+    """With each tool that an image may have, as the only one."""
+    port, asked = answers
+    program = shutil.which(tool)
+    if not program:
+        pytest.skip(f"this machine has no {tool}")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / tool).symlink_to(program)
+    compose = app_compose(resolve_app("web", {"image": "a", "port": port, "health": {"path": path}}), image=IMAGE)
+    kind, *command = compose["services"]["web"]["healthcheck"]["test"]
+    assert kind == "CMD"
+    done = subprocess.run(command, cwd=tmp_path, env={"PATH": f"{tmp_path}/bin"}, check=False, timeout=30)
+    assert (done.returncode == 0) is is_well
+    assert [unquote(one) for one in asked[-1:]] == [path]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["bin"]
 
 
 def test_the_same_app_is_the_same_text() -> None:
