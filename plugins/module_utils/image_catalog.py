@@ -22,7 +22,7 @@ from typing import IO, Any, TypeVar
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import REGISTRY_LOCK, held
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, REGISTRY_LOCK, held
 from ansible_collections.fungap.swarm.plugins.module_utils.model import image as model
 from ansible_collections.fungap.swarm.plugins.module_utils.plan import image as planning
 from ansible_collections.fungap.swarm.plugins.module_utils.registry_api import Registry, RegistrySilentError
@@ -36,7 +36,7 @@ REGISTRY_DEADLINE_SECONDS = 30
 READ_ONLY_SECONDS = 600
 # How often an image is pushed that is deleted meanwhile.
 PUSH_ATTEMPTS = 3
-LOCK_FILE = "/run/lock/fungap-images.lock"
+LOCK_FILE = f"{FOLDER}/images.lock"
 TRUSTED_CA_GLOB = "/usr/local/share/ca-certificates/*.crt"
 DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # What no container reads: documentation and translations (a third of a small image).

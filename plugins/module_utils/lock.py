@@ -12,8 +12,10 @@ from contextlib import contextmanager
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
+# Of root alone. Who can open a lock's file can hold it, and in /run/lock everybody can make one.
+FOLDER = "/run/fungap-locks"
 # Of what the registry at an address holds; short: while a prune deletes, and while a push makes sure of an image.
-REGISTRY_LOCK = "/run/lock/fungap-registry-{address}.lock"
+REGISTRY_LOCK = FOLDER + "/registry-{address}.lock"
 
 
 @contextmanager
@@ -22,8 +24,11 @@ def held(path: str, holder: str, *, wait_seconds: float, waiting: Callable[[str]
 
     Yields what the last holder wrote if it was killed before its end, else "". ``waiting`` is told whom this waits for.
     """
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
+    folder = os.path.dirname(path)
+    os.makedirs(folder, mode=0o700 if folder == FOLDER else 0o755, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
+        os.fchmod(descriptor, 0o600)  # also one that an older version has made
         end = time.monotonic() + wait_seconds
         while not _taken(file.fileno(), fcntl.LOCK_EX):
             other = _read(path)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import REGISTRY_LOCK, held
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, REGISTRY_LOCK, held
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import parse_registry_auth
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.prune import (
     DeleteManifest,
@@ -32,7 +32,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.registry_storage impo
 from ansible_collections.fungap.swarm.plugins.module_utils.registry_window import RegistryWindow
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
-LOCK_FILE = "/run/lock/{container}-prune.lock"
+LOCK_FILE = FOLDER + "/prune-{container}.lock"
 DATA_FOLDER = "/var/lib/registry"
 # A registry that was started just before answers within seconds.
 ANSWER_SECONDS = 60

@@ -89,21 +89,41 @@ def digest(path: str) -> str:
 
 
 def check_archive(path: str) -> int:
-    """The number of entries of an archive of ours; raises on what is none, or would write outside of its folder."""
-    count = 0
+    """The number of entries of an archive of ours; raises on what is none, or would write outside of its folder.
+
+    Nothing may come twice, nor lie below a link: what is unpacked later would be written where the link leads.
+    """
+    names: set[str] = set()
+    links: set[str] = set()
     with _told(f"read {path}"), tarfile.open(path, "r:") as tar:
         for entry in tar:
             name = os.path.normpath(entry.name)
-            link = os.path.normpath(os.path.join(os.path.dirname(name), entry.linkname)) if entry.issym() else ""
+            why = _why_not_ours(entry, name) or ("it is there twice" if name in names else "")
             hard = os.path.normpath(entry.linkname) if entry.islnk() else ""
-            if any(one.startswith(("/", "..")) for one in (name, hard)) or not (
-                entry.isreg() or entry.isdir() or entry.issym() or entry.islnk() or entry.isfifo()
-            ):
-                raise PlatformError(f"{path} is not an archive of ours: it holds {entry.name!r}")
-            if link.startswith("..") and not os.path.isabs(entry.linkname):
-                raise PlatformError(f"{path} is not an archive of ours: {entry.name!r} leads out of its folder")
-            count += 1
-    return count
+            if not why and (hard in links or any(above in links for one in (name, hard) for above in _above(one))):
+                why = "it leads through a link"
+            if why:
+                raise PlatformError(f"{path} is not an archive of ours: {entry.name!r}: {why}")
+            names.add(name)
+            if entry.issym():
+                links.add(name)
+    return len(names)
+
+
+def _why_not_ours(entry: tarfile.TarInfo, name: str) -> str:
+    if not (entry.isreg() or entry.isdir() or entry.issym() or entry.islnk() or entry.isfifo()):
+        return "it is a device"
+    hard = os.path.normpath(entry.linkname) if entry.islnk() else ""
+    if any(one.startswith("/") or one == ".." or one.startswith("../") for one in (name, hard)):
+        return "it leads out of its folder"
+    link = os.path.normpath(os.path.join(os.path.dirname(name), entry.linkname)) if entry.issym() else ""
+    return "it leads out of its folder" if link == ".." or link.startswith("../") else ""
+
+
+def _above(name: str) -> Iterator[str]:
+    """The folders that a name lies in."""
+    while (name := os.path.dirname(name)) not in ("", "/"):
+        yield name
 
 
 def unpack(path: str, root: str) -> None:

@@ -65,10 +65,10 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils import files, runner
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, held
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file import with_entry
 
-LOCK_FILE = "/run/lock/fungap-hosts.lock"
+LOCK_FILE = f"{FOLDER}/hosts.lock"
 WAIT_SECONDS = 30
 
 

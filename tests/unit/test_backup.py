@@ -101,6 +101,35 @@ def test_an_archive_that_leads_out_is_refused(tmp_path: Path, name: str, link: s
         volumes.check_archive(str(tmp_path / "x.tar"))
 
 
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        (["x -> /abs", "x/file"], "through a link"),
+        (["a/", "a/x -> ..", "a/x/y/", "a/x/y/file"], "through a link"),
+        (["x -> /abs", "x"], "there twice"),
+        (["x -> /abs", "y = x"], "through a link"),
+        (["x -> /abs", "y = x/file"], "through a link"),
+        (["file", "./file"], "there twice"),
+        (["..file", "a/", "a/..x -> ..y", "z -> /abs", "b = ..file"], ""),
+    ],
+)
+def test_an_archive_cannot_write_through_a_link_that_it_brings(tmp_path: Path, entries: list[str], words: str) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for text in entries:
+            name, kind, target = text.partition(" -> ") if " -> " in text else text.partition(" = ")
+            entry = tarfile.TarInfo(name.rstrip("/"))
+            entry.linkname = target
+            entry.type = {" -> ": tarfile.SYMTYPE, " = ": tarfile.LNKTYPE}.get(
+                kind, tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
+            )
+            tar.addfile(entry, io.BytesIO())
+    if words:
+        with pytest.raises(PlatformError, match=words):
+            volumes.check_archive(str(tmp_path / "x.tar"))
+    else:
+        assert volumes.check_archive(str(tmp_path / "x.tar")) == len(entries)
+
+
 def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.tar").write_text("hello" * 1000)
     with pytest.raises(PlatformError, match=r"cannot read .*x\.tar"):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.module_utils import lock
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.lock import held, holder
 
@@ -66,3 +67,22 @@ def test_a_killed_holder_is_noticed(tmp_path: Path) -> None:
         assert left == "a deploy by me"
     with held(path, "one more", wait_seconds=0) as left:
         assert left == ""
+
+
+def test_nobody_else_can_hold_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who can open a file, if only to read, can lock it."""
+    path = tmp_path / "locks" / ".web.lock"
+    path.parent.mkdir(mode=0o755)
+    path.touch(mode=0o644)
+    with held(str(path), "a deploy", wait_seconds=0):
+        assert path.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr(lock, "FOLDER", str(tmp_path / "new"))
+    with held(str(tmp_path / "new" / "hosts.lock"), "an entry", wait_seconds=0):
+        assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / ".web.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"), held(str(tmp_path / ".web.lock"), "a deploy", wait_seconds=0):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
