@@ -114,7 +114,7 @@ def _why_not_ours(entry: tarfile.TarInfo, name: str) -> str:
     if not (entry.isreg() or entry.isdir() or entry.issym() or entry.islnk() or entry.isfifo()):
         return "it is a device"
     hard = os.path.normpath(entry.linkname) if entry.islnk() else ""
-    if any(one.startswith("/") or one == ".." or one.startswith("../") for one in (name, hard)):
+    if any(one.startswith(("/", "../")) or one == ".." for one in (name, hard)):
         return "it leads out of its folder"
     link = os.path.normpath(os.path.join(os.path.dirname(name), entry.linkname)) if entry.issym() else ""
     return "it leads out of its folder" if link == ".." or link.startswith("../") else ""

@@ -278,6 +278,7 @@ class EnvVolume:
         self.engines: dict[str, Engine] = {}
         self.node_ids: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
+        self.placeholders: list[str] = []
         self.observed = planning.Observed(volumes={}, labels={})
         self.mounts: list[env.EnvMount] = []
         self.manager: Engine | None = None
@@ -421,7 +422,7 @@ class EnvVolume:
             # "/.": what lies behind a symbolic link, and an error for a file.
             stream = engine.read_archive(helper, self.target + "/.")
             if stream is not None:
-                entries, complete = read_entries(stream)
+                entries, self.placeholders, complete = read_entries(stream)
                 hidden = env.hidden_by_mount(entries, self.file_name)
                 if hidden:
                     raise env.refusal(self.target, image, hidden, complete=complete)
@@ -448,6 +449,11 @@ class EnvVolume:
         warnings = [
             f"env of app {self.app}: node {node} is left out: {why}" for node, why in sorted(self.left_out.items())
         ]
+        if self.placeholders:
+            warnings.append(
+                f"env of app {self.app}: the volume hides {', '.join(sorted(self.placeholders))} in {self.target} of "
+                "the image, which only keep the place"
+            )
         for node, versions in sorted(self.observed.volumes.items()):
             warnings += [
                 f"volume {env.volume_name(self.app, version)} on {node} was not made by this module, and containers "
@@ -620,16 +626,20 @@ class _Stream(io.RawIOBase):
         return data
 
 
-def read_entries(chunks: Iterable[bytes]) -> tuple[list[tuple[str, bool]], bool]:
-    """Paths in a folder's tar (and whether each is a folder), and whether that is all of them."""
+def read_entries(chunks: Iterable[bytes]) -> tuple[list[tuple[str, bool]], list[str], bool]:
+    """Paths in a folder's tar (and whether each is a folder), placeholders apart, and whether that is all of them."""
     entries: list[tuple[str, bool]] = []
+    placeholders: list[str] = []
     with tarfile.open(fileobj=_Stream(chunks), mode="r|") as archive:
         for entry in archive:
             name = entry.name[2:] if entry.name.startswith("./") else entry.name
+            if entry.isreg() and env.is_placeholder(name, entry.size):
+                placeholders.append(name)
+                continue
             entries.append((name, entry.isdir()))
             if len(entries) >= ENTRIES_READ:
-                return entries, False
-    return entries, True
+                return entries, placeholders, False
+    return entries, placeholders, True
 
 
 def main() -> None:

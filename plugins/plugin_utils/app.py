@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import posixpath
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -83,6 +84,8 @@ def resolve_app(name: str, app: Mapping[str, Any]) -> Json:
             resolved[key] = {**default, **(given or {})}
         else:
             resolved[key] = default if given is None else given
+    if resolved["env_target"]:
+        resolved["env_target"] = posixpath.normpath(resolved["env_target"])
     return resolved
 
 

@@ -1119,9 +1119,10 @@ def resolve(world: World) -> dict[str, Any]:
     shared_images = jenkins.shared_images(inventory, world.images)
     return {
         "name": inventory.name,
+        **{key: world.variable(f"platform_{key}") for key in ("subnet", "overlay_pool", "node_pool", "node_bridge")},
         **{
-            key: world.variable(f"platform_{key}")
-            for key in ("config_dir", "run_dir", "secrets_dir", "subnet", "overlay_pool", "node_pool", "node_bridge")
+            key: posixpath.normpath(world.variable(f"platform_{key}"))
+            for key in ("config_dir", "run_dir", "secrets_dir")
         },
         "gateway": inventory.offset(GATEWAY_OFFSET),
         "mtu": min((fact["mtu"] for fact in facts.values()), default=1500),
@@ -1166,7 +1167,9 @@ def resolve(world: World) -> dict[str, Any]:
             name: {
                 **jenkins.without_pipeline(app),
                 "env_file": file_path(inventory.inventory_dir, app["env_file"]) if app["env_file"] else "",
-                "env_target": app["env_target"] or (DEFAULT_TARGET if app["env_file"] else ""),
+                "env_target": posixpath.normpath(app["env_target"])
+                if app["env_target"]
+                else (DEFAULT_TARGET if app["env_file"] else ""),
             }
             for name, app in inventory.apps.items()
         },

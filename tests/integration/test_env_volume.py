@@ -121,6 +121,8 @@ class Swarm:
             node, self.busybox, "baked", {**code("x"), "usr/src/app/env/.env": "A=1", "usr/src/app/env/key.pem": "x"}
         )
 
+        add_image(node, self.busybox, "kept", {**code("x"), "usr/src/app/env/.gitkeep": "", "usr/src/app/env/.env": ""})
+
     def arguments(self, **changes: Any) -> dict[str, Any]:
         arguments = {
             "app": "web",
@@ -252,6 +254,13 @@ def test_the_bug_the_refusal_and_the_right_mount(swarm: Swarm, run_module: RunMo
     refused = run_module("env_volume", swarm.arguments(state="absent", content=None))
     assert refused["failed"]
     assert "web_web" in refused["msg"]
+
+
+def test_a_placeholder_in_the_target_is_named(run_module: Any, swarm: Swarm) -> None:
+    done = run_module("env_volume", swarm.arguments(app="kept", image="web:kept"))
+    assert not done.get("failed"), done
+    assert any(".env, .gitkeep in /usr/src/app/env" in text for text in done["warnings"])
+    run_module("env_volume", swarm.arguments(app="kept", state="absent", content=None, image=None))
 
 
 def test_written_everywhere_then_nothing_to_do(swarm: Swarm, run_module: RunModule, tmp_path: Path) -> None:

@@ -144,6 +144,24 @@ def test_hidden_by_mount(entries: list[tuple[str, bool]], hidden: list[str]) -> 
     assert env.hidden_by_mount(entries, ".env") == hidden
 
 
+@pytest.mark.parametrize(
+    ("path", "size", "is_one"),
+    [
+        (".gitkeep", 0, True),
+        ("sub/.keep", 3, True),
+        (".gitignore", 20, True),
+        (".env.example", 200, True),
+        (".env", 0, True),
+        (".env", 1, False),
+        ("keep", 0, False),
+        (".env.production", 0, False),
+        ("key.pem", 0, False),
+    ],
+)
+def test_placeholders(path: str, size: int, is_one: bool) -> None:
+    assert env.is_placeholder(path, size) is is_one
+
+
 def test_refusal_names_ten_and_counts_all() -> None:
     error = env.refusal("/usr/src/app", "web:1", [f"f{i}" for i in range(12)], complete=True)
     for words in ("12 file(s)", "f0, f1,", "f9, ...", "/usr/src/app/env", "web:1"):

@@ -214,6 +214,10 @@ def env_mounts(app: str, services: Iterable[Mapping[str, Any]]) -> list[EnvMount
     return mounts
 
 
+# What repositories keep in a folder that is empty otherwise.
+PLACEHOLDERS = frozenset({".gitkeep", ".keep", ".gitignore", ".env.example", ".env.sample", ".env.template"})
+
+
 def check_target(target: str) -> str:
     """Return the folder in the container; raise when a volume can't sensibly be mounted there."""
     if not target.startswith("/") or posixpath.normpath(target) != target or target.startswith("//"):
@@ -235,6 +239,12 @@ def check_names(app: str, file_name: str) -> None:
         )
     if not FILE_NAME.match(file_name) or file_name in (".", ".."):
         raise PlatformError(f"file_name {file_name!r} must be the plain name of a file, without a folder")
+
+
+def is_placeholder(path: str, size: int) -> bool:
+    """Whether a file is there only so that its folder is, or as an example. ``size``: in bytes."""
+    name = posixpath.basename(path)
+    return name in PLACEHOLDERS or (name == ".env" and size == 0)
 
 
 def hidden_by_mount(entries: Sequence[tuple[str, bool]], file_name: str) -> list[str]:
