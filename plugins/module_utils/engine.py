@@ -11,6 +11,9 @@ import io
 import json
 import os
 import shutil
+import socket as sockets
+import ssl
+import struct
 import subprocess
 import tarfile
 import time
@@ -20,6 +23,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.member import EngineMembership, SwarmData
 
 DOCKER_IMPORT_ERROR: str | None = None
 try:
@@ -61,6 +65,18 @@ def wait_until(
             raise PlatformError(failure())
         sleep(min(interval_seconds, max(end - clock(), 0)))
         interval_seconds = min(interval_seconds * 2, 1.0)
+
+
+def read_swarm_data(folder: str) -> SwarmData:
+    """What lies in a folder ``swarm`` of an engine's data."""
+    raft, certificate = os.path.join(folder, "raft"), os.path.join(folder, "certificates", "swarm-node.crt")
+    is_managers = os.path.isdir(raft) and bool(os.listdir(raft))
+    names: dict[str, str] = {}
+    with suppress(OSError, ssl.SSLError):  # there is none, or half of one
+        # The standard library reads a certificate's names nowhere else.
+        decoded = ssl._ssl._test_decode_cert(certificate)  # type: ignore[attr-defined]
+        names = {key: value for part in decoded["subject"] for key, value in part}
+    return SwarmData(is_managers, names.get("commonName", ""), names.get("organizationName", ""))
 
 
 def _label_filters(labels: Mapping[str, str] | Mapping[str, None]) -> list[str]:
@@ -122,6 +138,20 @@ class Engine:
         with self._errors("read the engine's info"):
             info: Json = self.api.info()
             return info
+
+    def membership(self) -> EngineMembership:
+        """What it says of its part in a swarm, and what it has on its disk."""
+        info = self.info()
+        return EngineMembership.parse(info, self._swarm_data(str(info.get("DockerRootDir") or "/var/lib/docker")))
+
+    def _swarm_data(self, root_dir: str) -> SwarmData:
+        """What lies where the engine keeps it: in a container's volume for one that runs in a container."""
+        with self._errors("look where it keeps its data"), sockets.socket(sockets.AF_UNIX) as connection:
+            connection.connect(self.socket)
+            credentials = connection.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, struct.calcsize("3i"))
+            process, _user, _group = struct.unpack("3i", credentials)
+        # Who listens, as the kernel knows it; its root is the one that its data lies in.
+        return read_swarm_data(f"/proc/{process}/root{root_dir}/swarm")
 
     # --- networks, volumes and containers of a docker host ---
 

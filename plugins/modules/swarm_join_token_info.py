@@ -57,6 +57,13 @@ cluster_id:
   description: ID of the swarm, empty when none is live.
   returned: success
   type: str
+holders:
+  description: >-
+    Without a live swarm, the managers that have the data of one on their disks, each with C(socket) and C(cluster_id),
+    which may be empty.
+  returned: success
+  type: list
+  elements: dict
 socket:
   description: Socket of the manager that answered, empty when none did.
   returned: success
@@ -118,10 +125,13 @@ class JoinTokens:
         self.with_tokens: bool = params["tokens"]
 
     def plan(self) -> runner.Plan:
+        holders: list[dict[str, str]] = []
         for socket in self.sockets:
             try:
                 engine = Engine(socket)
-                membership = EngineMembership.parse(engine.info())
+                membership = engine.membership()
+                if membership.holds_data:
+                    holders.append({"socket": socket, "cluster_id": membership.cluster_id})
                 if membership.state != "active" or not membership.is_manager:
                     continue
                 rows = [Entry.parse(node) for node in engine.swarm_nodes()]
@@ -131,6 +141,7 @@ class JoinTokens:
         nothing = {
             "live": False,
             "cluster_id": "",
+            "holders": holders,
             "socket": "",
             "remote_addrs": [],
             "nodes": [],
@@ -151,6 +162,7 @@ class JoinTokens:
         return {
             "live": True,
             "cluster_id": membership.cluster_id,
+            "holders": [],
             "socket": engine.socket,
             "remote_addrs": [f"{membership.address}:{SWARM_PORT}", *others],
             "nodes": [row.as_row() for row in rows],

@@ -349,7 +349,7 @@ class Members:
             try:
                 if name not in self.engines:
                     self.engines[name] = Engine(socket)
-                return EngineMembership.parse(self.engines[name].info())
+                return self.engines[name].membership()
             except PlatformError:
                 if may_be_silent:
                     return None
@@ -384,7 +384,8 @@ class Members:
         if chosen is not None:
             rows = candidates[chosen]
             managers = {row.id for row in rows if row.is_manager}
-            seen.swarm = Swarm(rows, exists=True, manageable=True)
+            cluster = answers[chosen]
+            seen.swarm = Swarm(rows, exists=True, manageable=True, cluster_id=cluster.cluster_id if cluster else "")
             seen.controllers = {
                 name: self.engines[name]
                 for name in candidates
@@ -477,7 +478,7 @@ class Members:
         return self.seen.controllers[names[0]]
 
     def _membership(self, name: str) -> EngineMembership:
-        return EngineMembership.parse(self.engines[name].info())
+        return self.engines[name].membership()
 
     def _row(self, controller: Engine, node_id: str) -> Entry | None:
         """The managers' row of a node; None also while the managers have no leader."""

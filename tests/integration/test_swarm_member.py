@@ -198,8 +198,12 @@ def test_nodes_in_a_foreign_swarm_and_half_way_into_one(lab: Lab, run_module: Ru
         impatient.join_swarm([f"{lab.subnet}.200:2377"], token)
     assert pending.api.info()["Swarm"]["LocalNodeState"] == "pending"
 
+    # The manager of another swarm may be the last that has its data.
+    refused = run_module("swarm_member", platform(lab))
+    assert f"worker1 holds the data of swarm {foreign.inspect_swarm()['ID']}" in refused["msg"]
+    foreign.leave_swarm(force=True)
     done = ok(run_module("swarm_member", platform(lab)))
-    assert "worker1 leaves its swarm (it is in another swarm)" in done["actions"]
+    assert "join worker1 as worker" in done["actions"]
     assert "worker2 leaves its swarm (it never got into this swarm)" in done["actions"]
     assert roles(lab.nodes["manager1"]) == ALL_READY
 
@@ -370,7 +374,36 @@ def test_a_manager_that_lost_the_others_for_good(lab: Lab, run_module: RunModule
     assert roles(manager) == ALL_READY
 
 
-def play_role(tmp_path: Path, nodes: list[dict[str, Any]], *args: str, **variables: Any) -> tuple[str, dict[str, int]]:
+def test_an_engine_that_cannot_read_its_swarm_is_left_as_it_is(engines: Lab, run_module: RunModule) -> None:
+    """As after a start with a full disk: the engine knows nothing of itself, all is still there."""
+    (manager,) = engines.start("manager1")
+    ok(run_module("swarm_member", platform(engines)))
+    manager.api.create_config("kept", b"data")
+    cluster = manager.api.inspect_swarm()["ID"]
+    engines.stop("manager1")
+    raft = Path(engines.outer.api.inspect_volume(manager.container)["Mountpoint"], "swarm", "raft")
+    logs = raft / "wal-v3-encrypted"
+    logs.rename(raft / "aside")
+    logs.write_text("")
+    engines.restart("manager1")
+    wait_for("the error", lambda: manager.api.info()["Swarm"]["LocalNodeState"] == "error", 60)
+    for more in ({}, {"recover_quorum": False}):
+        refused = run_module("swarm_member", {**platform(engines), "deadline_seconds": 3, **more})
+        assert refused["failed"]
+        assert "manager1 can't read the swarm that its disk holds" in refused["msg"]
+        assert "To get it back: put back the folder" in refused["msg"]
+    engines.stop("manager1")
+    logs.unlink()
+    (raft / "aside").rename(logs)
+    engines.restart("manager1")
+    assert not ok(run_module("swarm_member", platform(engines)))["changed"]
+    assert manager.api.inspect_swarm()["ID"] == cluster
+    assert [config["Spec"]["Name"] for config in manager.api.configs()] == ["kept"]
+
+
+def play_role(
+    tmp_path: Path, nodes: list[dict[str, Any]], *args: str, fails: bool = False, **variables: Any
+) -> tuple[str, dict[str, int]]:
     """Run the role on the docker hosts ``a`` and ``b``, both of them this machine: (output, {host: changed tasks})."""
     variables = {"swarm_member_nodes": nodes, **variables}
     play = [
@@ -381,7 +414,7 @@ def play_role(tmp_path: Path, nodes: list[dict[str, Any]], *args: str, **variabl
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"a": host, "b": host}}}))
     options = ["-i", f"{tmp_path}/hosts.json", f"{tmp_path}/play.yml", "--diff", "-v", *args]
     done = ansible_playbook("ansible.posix.json").run(*options)
-    assert done.code == 0, done.output
+    assert (done.code != 0) is fails, done.output
     report, _ = json.JSONDecoder().raw_decode(done.output[done.output.index("{\n") :])
     stats = report["stats"]
     return done.output, {name: stats[name]["changed"] for name in ("a", "b")}
@@ -426,3 +459,31 @@ def test_role_on_several_docker_hosts_and_on_one(lab: Lab, tmp_path: Path) -> No
     output, changed = play_role(tmp_path, [on("manager1", "a", "manager"), on("worker1", "a")])
     assert changed == {"a": 1, "b": 0}
     assert set(roles(manager)) == {"manager1", "worker1"}
+
+
+def test_blank_managers_join_the_one_that_has_the_data(lab: Lab, tmp_path: Path) -> None:
+    """Three managers on two docker hosts, of which the first two are replaced by blank ones."""
+
+    def managers() -> list[dict[str, Any]]:
+        hosts = {"manager1": "a", "worker1": "a", "worker2": "b"}
+        return [
+            {"name": name, "host": host, "role": "manager", "socket": node.socket, "address": node.address}
+            for name, host in hosts.items()
+            for node in [lab.nodes[name]]
+        ]
+
+    play_role(tmp_path, managers())
+    holder = lab.nodes["worker2"]
+    holder.api.create_config("survives", b"data")
+    for name in ("manager1", "worker1"):
+        address = lab.nodes[name].address
+        lab.remove(name, volume=True)
+        lab.create(name, address)
+    for name in ("manager1", "worker1"):
+        lab.wait(name)
+    refused, changed = play_role(tmp_path, managers(), fails=True, swarm_member_deadline_seconds=5)
+    assert "worker2 holds a swarm that can't decide anything" in refused
+    assert changed == {"a": 0, "b": 0}
+    play_role(tmp_path, managers(), swarm_member_recover_quorum=True)
+    assert set(roles(holder).values()) == {("manager", "ready")}
+    assert "survives" in [config["Spec"]["Name"] for config in lab.nodes["manager1"].api.configs()]

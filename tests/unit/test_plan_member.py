@@ -74,6 +74,12 @@ def phrases(plan: MembersPlan) -> list[str]:
     return [str(action) for action in plan.actions]
 
 
+def BROKEN(name: str, **more: Any) -> EngineMembership:
+    """An engine that can't read a manager's data: it knows nothing, its disk tells who it is."""
+    known = {"state": "error", "node_id": f"id-{name}", "holds_data": True, "error": "no space left on device", **more}
+    return EngineMembership(hostname=name, **known)
+
+
 GHOST = {"id": "id-old", "state": "down", "created": "2025-01-01"}
 READY = {"state": "ready", "role": "worker", "availability": "active", "labels": {}}
 THREE = (row("m1"), row("m2"), row("m3"))
@@ -146,11 +152,23 @@ ROWS: list[tuple[str, list[WantedNode], dict[str, EngineMembership], Swarm, list
         ["w1 leaves its swarm (it is in another swarm)", "join w1 as worker"],
     ),
     (
-        "a node that controls another swarm",
+        "a manager whose row is gone, of a swarm that lives on",
         [want("m1"), want("w1")],
-        {"m1": member("m1"), "w1": member("w1", node_id="id-foreign", manager=True)},
-        swarm(row("m1")),
+        {"m1": member("m1"), "w1": member("w1", node_id="id-gone", manager=True, cluster_id="c1")},
+        replace(swarm(row("m1")), cluster_id="c1"),
         ["w1 leaves its swarm (it is in another swarm)", "join w1 as worker"],
+    ),
+    (
+        "a manager that can't read its data, while others of its swarm lead it",
+        [want("m1"), want("m2"), want("m3")],
+        {"m1": member("m1"), "m2": member("m2"), "m3": BROKEN("m3")},
+        swarm(row("m1"), row("m2"), row("m3", state="down", reachable=False)),
+        [
+            "demote m3 to worker",
+            "m3 leaves its swarm (the managers see it down; its engine: no space left on device)",
+            "remove the entry id-m3 of m3",
+            "join m3 as manager",
+        ],
     ),
     (
         "a node half-way into some swarm",
@@ -709,6 +727,48 @@ def test_plan_with_circumstances(
             swarm(row("m1"), row("m2", id="id-old")),
             "m1 holds a swarm that can't decide.*10.0.0.2:2377",
             id="a re-created manager is no longer there, whatever the list still says",
+        ),
+        pytest.param(
+            [want("m1"), want("w1")],
+            {"m1": member("m1"), "w1": member("w1", node_id="id-foreign", manager=True, cluster_id="c2")},
+            replace(swarm(row("m1")), cluster_id="c1"),
+            "w1 holds the data of swarm c2, .*would be lost.*unix:///w1.sock swarm leave --force",
+            id="a manager of another swarm",
+        ),
+        pytest.param(
+            [want("m1", bootstrap=True)],
+            {"m1": BROKEN("m1", node_id="")},
+            Swarm(),
+            "m1 can't read the swarm .*no space left.*left as it is.*free space on its disk",
+            id="the only manager in error, which knows nothing of itself",
+        ),
+        pytest.param(
+            [want("m1", bootstrap=True)],
+            {"m1": BROKEN("m1", node_id="", state="pending")},
+            Swarm(),
+            "m1 holds a swarm that can't decide",
+            id="the only manager, pending",
+        ),
+        pytest.param(
+            [want("m1", bootstrap=True), want("m2"), want("m3")],
+            {name: BROKEN(name, error="wal: crc mismatch") for name in ("m1", "m2", "m3")},
+            Swarm(),
+            "m1, m2, m3 can't read the swarm .*put back the folder",
+            id="three managers in error",
+        ),
+        pytest.param(
+            [want("m1", bootstrap=True), want("w1")],
+            {"m1": FRESH, "w1": BROKEN("w1", cluster_id="c1")},
+            Swarm(),
+            "w1 holds the data of swarm c1",
+            id="a worker that was the manager, beside a blank one",
+        ),
+        pytest.param(
+            [want("m1")],
+            {"m1": EngineMembership("inactive", "m1", holds_data=True)},
+            swarm(row("m2")),
+            "m1 holds the data of a swarm that can't be told",
+            id="an engine that has forgotten that it is in a swarm",
         ),
         pytest.param(
             [replace(want("w1"), socket=None)],

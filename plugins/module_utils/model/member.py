@@ -20,11 +20,25 @@ AVAILABILITIES = ("active", "pause", "drain")
 
 
 @dataclass(frozen=True)
+class SwarmData:
+    """What lies in the folder in which an engine keeps its part of a swarm, whether it can make use of it or not.
+
+    ``is_managers``: a manager's, that is services, secrets, configs and the node list of the whole swarm. The IDs are
+    those of the node's certificate.
+    """
+
+    is_managers: bool = False
+    node_id: str = ""
+    cluster_id: str = ""
+
+
+@dataclass(frozen=True)
 class EngineMembership:
-    """What a node's own engine says (``Swarm`` of ``GET /info``).
+    """What a node's own engine says (``Swarm`` of ``GET /info``), and what lies in its folder.
 
     ``state``: inactive, pending, active, error or locked. ``address``: the advertised one. ``is_manager``: it has a
     manager's data (but perhaps no leader). ``managers``: the managers that it knows, {node id: ``host:port``}.
+    ``holds_data``: a manager's data lies on its disk.
     """
 
     state: str = "inactive"
@@ -35,18 +49,22 @@ class EngineMembership:
     cluster_id: str = ""
     error: str = ""
     managers: Mapping[str, str] = field(default_factory=dict)
+    holds_data: bool = False
 
     @classmethod
-    def parse(cls, info: Mapping[str, Any]) -> EngineMembership:
-        """From the JSON of ``GET /info``."""
+    def parse(cls, info: Mapping[str, Any], data: SwarmData = SwarmData()) -> EngineMembership:
+        """From the JSON of ``GET /info``. An engine that can't read its data doesn't know who it is: its disk does."""
         swarm = info.get("Swarm") or {}
+        state = swarm.get("LocalNodeState") or "inactive"
+        known = data if state != "inactive" else SwarmData()
         return cls(
-            state=swarm.get("LocalNodeState") or "inactive",
+            state=state,
             hostname=info.get("Name") or "",
-            node_id=swarm.get("NodeID") or "",
+            node_id=swarm.get("NodeID") or known.node_id,
             address=swarm.get("NodeAddr") or "",
             is_manager=bool(swarm.get("ControlAvailable")),
-            cluster_id=(swarm.get("Cluster") or {}).get("ID") or "",
+            cluster_id=(swarm.get("Cluster") or {}).get("ID") or known.cluster_id,
+            holds_data=data.is_managers,
             error=swarm.get("Error") or "",
             managers={peer["NodeID"]: peer["Addr"] for peer in swarm.get("RemoteManagers") or ()},
         )
@@ -115,12 +133,13 @@ class Swarm:
     """The swarm that the nodes are to be members of.
 
     ``exists``: false when it is still to be made. ``manageable``: one of its managers can be spoken to from here, so
-    roles, labels, availability and the node list can be changed.
+    roles, labels, availability and the node list can be changed. ``cluster_id``: empty where it isn't known.
     """
 
     entries: Sequence[Entry] = ()
     exists: bool = False
     manageable: bool = False
+    cluster_id: str = ""
 
     def by_id(self, node_id: str) -> Entry | None:
         """The row with this node ID."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -193,7 +194,7 @@ def _may_settle(
 ) -> bool:
     if engine is None:
         return len([row for row in swarm.by_hostname(node.swarm_name) if row.state == "ready"]) > 1
-    if engine.state in ("inactive", "locked") or not engine.node_id:
+    if engine.state in ("inactive", "locked") or not (engine.node_id or engine.holds_data):
         return False
     if not swarm.exists:
         return _holds_a_swarm(engine)
@@ -205,7 +206,7 @@ def _may_settle(
 
 def _holds_a_swarm(engine: EngineMembership) -> bool:
     """Whether a manager's data is on this engine, though it doesn't lead now."""
-    return bool(engine.node_id) and (engine.is_manager or engine.node_id in engine.managers)
+    return engine.holds_data or (bool(engine.node_id) and (engine.is_manager or engine.node_id in engine.managers))
 
 
 def _moved(node: WantedNode, engine: EngineMembership) -> bool:
@@ -354,6 +355,12 @@ def _plan_prerequisites(
             )
         ]
     others = ", ".join(address for peer, address in engine.managers.items() if peer != engine.node_id)
+    if engine.state == "error":
+        told = "; ".join(f"{one.name}: {engines[one.name].error or 'no reason given'}" for one in holders)
+        raise PlatformError(
+            f"{', '.join(one.name for one in holders)} can't read the swarm that its disk holds ({told}). It is left "
+            f"as it is: services, secrets, configs and revisions are in it. To get it back: {repair(engine.error)}"
+        )
     raise PlatformError(
         f"{node.name} holds a swarm that can't decide anything: {engine.error or 'it has no leader'}. Bring back its "
         f"other managers ({others or 'none known'}), or, when they are lost for good, let this one start again alone "
@@ -421,6 +428,7 @@ def plan_node(
             "locked": "it is locked out of another swarm",
         }.get(engine.state, "")
         leave = [Action("leave", node.name, NODE, why=why)] if engine.state != "inactive" else []
+        _check_loss_of_data(node, engine, swarm)
         ghosts, role = _plan_ghosts(node, "", swarm, quorum), node.state
         if any(ghost.is_manager for ghost in swarm.by_hostname(node.swarm_name)) and not swarm.manageable:
             # Its ghost may hold the same address in the raft group: a manager will remove that and promote it.
@@ -446,6 +454,48 @@ def plan_node(
         *_plan_role(node, entry, swarm, quorum),
         *_plan_update(node, entry, swarm),
     ]
+
+
+# What an engine says of a swarm that it can't lead -> what helps. The last one helps with the rest.
+REPAIRS = (
+    (r"no space left", "free space on its disk, then restart the engine"),
+    (
+        r"certificate.*expired|expired.*certificate|x509",
+        "its certificate is out of date: restart the engine with the machine's clock set back to before its end, or "
+        "let it start again alone with recover_quorum: true",
+    ),
+    (r"locked|encrypt", "give its unlock_key"),
+    (
+        r"permission denied|read-only",
+        "let it write to its folder again (mount, owner, mode), then restart the engine",
+    ),
+    (
+        r"corrupt|crc|wal|snap|unexpected EOF|not a directory",
+        "put back the folder `swarm` of the engine's data from a copy, with the engine stopped, then start it",
+    ),
+    (r"", "look at the engine's log, mend what it names, and restart it"),
+)
+
+
+def repair(error: str) -> str:
+    """What to do about an engine that holds a swarm's data and says this."""
+    return next(cure for pattern, cure in REPAIRS if re.search(pattern, error, re.IGNORECASE))
+
+
+def _check_loss_of_data(node: WantedNode, engine: EngineMembership, swarm: Swarm) -> None:
+    """Raise for an engine that isn't in this swarm and holds a manager's data, which it would lose by what is next.
+
+    Only a manager of the same swarm proves that its data is not the last.
+    """
+    if not _holds_a_swarm(engine) or (engine.cluster_id and engine.cluster_id == swarm.cluster_id):
+        return
+    whose = f"of swarm {engine.cluster_id}" if engine.cluster_id else "of a swarm that can't be told"
+    raise PlatformError(
+        f"{node.name} holds the data {whose}, which no other manager is known to have: services, secrets, configs and "
+        f"revisions would be lost. Its state is {engine.state}"
+        + (f": {engine.error}. To get it back: {repair(engine.error)}" if engine.error else "")
+        + f". If nothing of it is needed, say so on its engine: docker --host unix://{node.socket} swarm leave --force"
+    )
 
 
 def _plan_from_manager(node: WantedNode, swarm: Swarm, quorum: Quorum) -> list[Action]:
