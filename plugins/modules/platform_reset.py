@@ -35,7 +35,9 @@ options:
     type: path
     default: /var/run/docker.sock
   paths:
-    description: Folders and files of the platform.
+    description:
+      - Folders of the platform. One that the system or something else on the machine uses is refused, before anything
+        is removed.
     type: list
     elements: path
     default: []
@@ -45,8 +47,8 @@ options:
     default: false
   registry:
     description:
-      - The platform's own registry as C(host:port). With O(volumes), the names that images have for it go too; the
-        images stay under their other names.
+      - The platform's own registry as C(host:port). Its folder in C(/etc/docker/certs.d) goes. With O(volumes), the
+        names that images have for it go too; the images stay under their other names.
     type: str
     default: ""
   images:
@@ -78,6 +80,7 @@ actions:
 """
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -88,9 +91,11 @@ from ansible_collections.fungap.swarm.plugins.module_utils import runner
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import LABEL_APP
-from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_not_own_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL, PLATFORM_NAME
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.reset import Remove, SeenPlatform, plan_reset
 
+REGISTRY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}")
 TASK_LABEL = "com.docker.swarm.task.id"
 TASKS_END_SECONDS = 60
 
@@ -100,6 +105,12 @@ class Reset:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
+        self.paths = [*params["paths"], *filter(None, [_certificates_of(params["registry"])])]
+        if not PLATFORM_NAME.fullmatch(params["platform"]):
+            raise PlatformError(f"platform {params['platform']!r} is no platform's name: nothing was removed")
+        for path in params["paths"]:
+            if why := why_not_own_folder(path):
+                raise PlatformError(f"{path} {why}: nothing was removed")
         self.engine = Engine(params["docker_socket"])
 
     def plan(self) -> runner.Plan:
@@ -116,7 +127,7 @@ class Reset:
             volumes=[name for label in labels for name in self.engine.volume_names(label)] + env_volumes,
             images=self.engine.catalog_images(),
             pushed=self.engine.registry_images(self.params["registry"]) if self.params["registry"] else [],
-            paths=[path for path in self.params["paths"] if os.path.lexists(path)],
+            paths=[path for path in self.paths if os.path.lexists(path)],
         )
         actions = plan_reset(
             seen,
@@ -158,6 +169,11 @@ class Reset:
                 failure=lambda: f"tasks still run after {TASKS_END_SECONDS} s",
             )
         self.engine.swarm_leave()
+
+
+def _certificates_of(registry: str) -> str:
+    """The folder with which engines are told of the registry's CA; '' where no registry is named."""
+    return f"/etc/docker/certs.d/{registry}" if REGISTRY.fullmatch(registry) else ""
 
 
 def _remove_path(path: str) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import ipaddress
 import math
-import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder, why_not_own_folder
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 
 MEBIBYTE = 1024**2
@@ -28,7 +28,6 @@ UPLOAD_BYTES_MAX = 1024**4
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*\Z")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-FOLDER = re.compile(r"/[A-Za-z0-9._/@+-]*\Z")
 URL_REST = re.compile(r"[A-Za-z0-9._~%/?&=:@!$+,-]*\Z")
 UPLOAD_SIZE = re.compile(r"([0-9]+)([kmg]?)\Z", re.IGNORECASE)
 PROMETHEUS_TIME = re.compile(r"([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?\Z")
@@ -43,85 +42,7 @@ KNOWN_HOSTS_LINE = re.compile(
 # What sshd's from="..." takes.
 FROM_PATTERN = re.compile(r"!?[A-Za-z0-9.:*?/_-]+\Z")
 
-# Folders, with all below them, that the system alone writes into.
-SYSTEM_TREES = (
-    "/bin",
-    "/boot",
-    "/dev",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/proc",
-    "/sbin",
-    "/sys",
-    "/usr/bin",
-    "/usr/lib",
-    "/usr/sbin",
-)
-# Folders that others keep their own things in; one below them may be ours.
-SHARED_FOLDERS = (
-    *("/etc", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/usr/local", "/var"),
-    *("/usr/share", "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib", "/usr/local/etc", "/usr/local/share"),
-    *(
-        f"/var/{name}"
-        for name in ("backups", "cache", "lib", "local", "lock", "log", "mail", "opt", "run", "spool", "tmp", "www")
-    ),
-)
-# What belongs to something else that runs on such machines.
-OTHERS_FOLDERS = (
-    *(f"/etc/{name}" for name in (
-        "alternatives", "ansible", "apparmor.d", "apt", "audit", "ca-certificates", "cloud", "containerd", "cron.d",
-        "cron.daily", "cron.hourly", "cron.monthly", "cron.weekly", "dbus-1", "default", "docker", "dpkg", "fail2ban",
-        "init.d", "iptables", "kernel", "kubernetes", "ld.so.conf.d", "letsencrypt", "logrotate.d", "modprobe.d",
-        "modules-load.d", "netplan", "network", "nftables", "nginx", "pam.d", "pki", "profile.d", "python3",
-        "rc.d", "rsyslog.d", "security", "selinux", "skel", "ssh", "ssl", "sudoers.d", "sysctl.d", "systemd",
-        "udev", "ufw", "update-motd.d", "X11", "xdg",
-    )),
-    *(f"/run/{name}" for name in (
-        "containerd", "credentials", "dbus", "docker", "lock", "log", "mount", "network", "runc", "secrets", "shm",
-        "sshd", "sudo", "systemd", "udev", "user",
-    )),
-    *(f"/var/lib/{name}" for name in (
-        "apt", "cloud", "containerd", "containers", "dbus", "docker", "dpkg", "kubelet", "misc", "mysql", "pam",
-        "postgresql", "python", "sudo", "systemd", "ucf",
-    )),
-    *(f"/var/log/{name}" for name in ("apt", "journal", "nginx")),
-    *(f"/var/cache/{name}" for name in ("apt", "debconf", "ldconfig", "man")),
-)  # fmt: skip
-
-
 # --- kinds ---
-
-
-def why_no_folder(value: Any) -> str:
-    """An absolute path that may stand in a mount, a unit and a configuration file."""
-    text = str(value)
-    if not text.startswith("/"):
-        return "is not an absolute path"
-    if text.startswith("//"):
-        return "begins with two slashes"
-    if ".." in text.split("/"):
-        return "has a .. in it"
-    if not FOLDER.match(text):
-        return "has other characters than letters, digits and . _ / @ + -"
-    return ""
-
-
-def why_not_own_folder(value: Any) -> str:
-    """A folder that nothing but the platform uses."""
-    why = why_no_folder(value)
-    if why:
-        return why
-    path = posixpath.normpath(str(value))
-    if path == "/" or path in SHARED_FOLDERS or path.count("/") < 2:
-        return "is not a folder that the platform can own and remove: others use it too"
-    if any(path == tree or path.startswith(f"{tree}/") for tree in SYSTEM_TREES):
-        return "is the system's own"
-    if any(path == folder or path.startswith(f"{folder}/") for folder in OTHERS_FOLDERS):
-        return "belongs to something else on the machine"
-    if posixpath.dirname(path) == "/home":
-        return "is somebody's home"
-    return ""
 
 
 def why_no_host_name(value: Any) -> str:

@@ -17,6 +17,8 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import parse_env
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder, why_not_own_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_NAME
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
@@ -66,7 +68,6 @@ PUBLIC_REGISTRIES = (
 REGISTRY_METRICS_PORT = 5001
 ALL_HOSTS = "all hosts"
 
-PLATFORM_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?")
 APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 PUBLISHED = re.compile(r"(?:([0-9]+):)?([0-9]+)(?:/(tcp|udp|sctp))?")
@@ -212,7 +213,7 @@ def _check_folders_apart(world: World) -> Iterator[Problem]:
     """No folder of the platform lies in another: each is removed whole, and has modes of its own."""
     names = ("platform_config_dir", "platform_run_dir", "jenkins_backup_dir")
     paths = {name: posixpath.normpath(str(value)) for name in names if (value := world.variable(name))}
-    paths = {name: path for name, path in paths.items() if not kinds.why_not_own_folder(path)}
+    paths = {name: path for name, path in paths.items() if not why_not_own_folder(path)}
     for number, (name, path) in enumerate(paths.items()):
         for other, folder in list(paths.items())[:number]:
             inner, outer = sorted(((path, name), (folder, other)), key=lambda one: len(one[0]), reverse=True)
@@ -1004,7 +1005,7 @@ def _why_no_target(target: str) -> str:
         return "would hide the whole image"
     if ".." in target.split("/") or re.search(r"[\s:,]", target):
         return "must have no .., space, colon or comma"
-    if why := kinds.why_no_folder(target):
+    if why := why_no_folder(target):
         return why
     path = posixpath.normpath(target)
     if path in IMAGE_FOLDERS or any(path.startswith(f"{tree}/") for tree in IMAGE_TREES):
