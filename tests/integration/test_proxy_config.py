@@ -29,12 +29,14 @@ import pytest
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
 from ..images import image
-from ..waiting import wait_for
+from ..waiting import until, wait_for
 from ..warm_ansible import ansible_playbook
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime.datetime.now(datetime.timezone.utc)
-HOSTS = ["web.localhost", "chat.localhost", "late.localhost", "admin.localhost", "gone.localhost"]
+# As long as a name may be, and as long as one of those that once broke nginx' tables.
+LONGEST, LONG = ".".join(["a" * 61, "b" * 61, "c" * 61, "d" * 57, "localhost"]), f"{'e' * 50}.localhost"
+HOSTS = ["web.localhost", "chat.localhost", "late.localhost", "admin.localhost", "gone.localhost", LONGEST, LONG]
 PASSWORD = "correct-horse"
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID"]
 BACKEND = r"""
@@ -242,6 +244,7 @@ ROUTES = [
     {"name": "late", "hosts": ["late.localhost"], "upstream": "tasks.late_web", "port": 3000},
     {"name": "gone", "hosts": ["gone.localhost"], "upstream": "tasks.gone_web", "port": 3000},
     {"name": "admin", "hosts": ["admin.localhost"], "upstream": "tasks.web_web", "port": 3000, "auth": True},
+    {"name": "long", "hosts": [LONG, LONGEST], "upstream": "tasks.web_web", "port": 3000, "auth": True},
 ]
 
 
@@ -284,6 +287,45 @@ def test_what_the_app_is_told_of_the_client(site: Site, proxy: str) -> None:
     assert headers["x-forwarded-proto"] == "https"
     assert headers["x-forwarded-host"] == "web.localhost"
     assert headers["x-forwarded-port"] == "443"
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        ("https://web.localhost/reset", "evil.example"),
+        ("/", "web.localhost:9999"),
+        ("/", "WEB.localhost"),
+        ("https://web.localhost:77/", "web.localhost"),
+    ],
+)
+def test_the_app_hears_its_own_name_whatever_the_client_says(site: Site, proxy: str, target: str, host: str) -> None:
+    answer = site.https(proxy, "web.localhost", target, headers={"Host": host})
+    headers = answer.json["headers"]
+    assert (headers["host"], headers["x-forwarded-host"]) == ("web.localhost", "web.localhost")
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "TLS/1.3", "foo, websocket", "websocket2"])
+def test_nothing_but_a_websocket_is_upgraded(site: Site, proxy: str, protocol: str) -> None:
+    headers = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": protocol, "HTTP2-Settings": "AAMAAABkAAQAAP__"}
+    answer = site.https(proxy, "web.localhost", headers=headers)
+    assert answer.status == 200
+    assert "upgrade" not in answer.json["headers"]
+
+
+@pytest.mark.parametrize("host", [LONG, LONGEST])
+def test_a_long_name_is_a_name(site: Site, proxy: str, host: str) -> None:
+    assert site.https(proxy, "web.localhost", headers={"Host": host}).status == 401
+
+
+def test_what_nobody_asked_for_has_no_host_in_the_log(site: Site, proxy: str) -> None:
+    site.https(proxy, "web.localhost", headers={"Host": "junk-0815.example"})
+
+    def entry() -> dict[str, Any] | None:
+        entries = [json.loads(line) for line in site.log("proxy") if line.startswith("{")]
+        return next((one for one in entries if one["status"] == 421 and one["host"] == ""), None)
+
+    assert until(entry, 10)
+    assert not any("junk-0815" in line for line in site.log("proxy"))
 
 
 def test_nothing_is_told_of_what_is_behind(site: Site, proxy: str) -> None:
