@@ -20,7 +20,7 @@ STAGES = (
 )
 # They make containers, folders in /run and the like.
 NEED_ROOT = set(STAGES) - {"lint", "unit", "sanity"}
-LIMIT_SECONDS = 2700
+LIMIT_SECONDS = 4800
 
 
 def stage_of(chosen: str) -> str:

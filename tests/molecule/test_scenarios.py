@@ -13,6 +13,8 @@ from .. import checkout, evidence, seed, timeline, warm_ansible
 from ..steps import ROOT, run_step
 
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
+# The longest brings up three machines from nothing and lets one of them die.
+LIMIT_SECONDS = 1800
 # They bring up a swarm with a registry, which is not what they prove.
 SEEDED = ("app", "monitoring", "proxy")
 
@@ -43,4 +45,5 @@ def molecule(programs: str, action: str, scenario: str, *arguments: str) -> None
     env["PATH"] = f"{programs}:{os.environ['PATH']}"
     command = ["env", "-u", "ANSIBLE_CONFIG", "molecule", action, "--scenario-name", scenario, *arguments]
     with timeline.playbook(f"molecule {scenario}") as phases:
-        run_step(f"molecule-{scenario}" + ("-destroy" if action == "destroy" else ""), command, env={**env, **phases})
+        name = f"molecule-{scenario}" + ("-destroy" if action == "destroy" else "")
+        run_step(name, command, env={**env, **phases}, limit_seconds=LIMIT_SECONDS)
