@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -383,8 +384,9 @@ def test_an_engine_that_cannot_read_its_swarm_is_left_as_it_is(engines: Lab, run
     engines.stop("manager1")
     raft = Path(engines.outer.api.inspect_volume(manager.container)["Mountpoint"], "swarm", "raft")
     logs = raft / "wal-v3-encrypted"
-    logs.rename(raft / "aside")
-    logs.write_text("")
+    shutil.copytree(logs, raft / "aside")
+    for log in logs.iterdir():
+        log.write_bytes(b"what a disk left of it " * 1000)
     engines.restart("manager1")
     wait_for("the error", lambda: manager.api.info()["Swarm"]["LocalNodeState"] == "error", 60)
     for more in ({}, {"recover_quorum": False}):
@@ -393,7 +395,7 @@ def test_an_engine_that_cannot_read_its_swarm_is_left_as_it_is(engines: Lab, run
         assert "manager1 can't read the swarm that its disk holds" in refused["msg"]
         assert "To get it back: put back the folder" in refused["msg"]
     engines.stop("manager1")
-    logs.unlink()
+    shutil.rmtree(logs)
     (raft / "aside").rename(logs)
     engines.restart("manager1")
     assert not ok(run_module("swarm_member", platform(engines)))["changed"]
