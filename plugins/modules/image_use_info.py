@@ -31,10 +31,6 @@ options:
     type: list
     elements: path
     required: true
-  keep_revisions:
-    description: How many revisions of each stack count, the newest that ran.
-    type: int
-    default: 5
 """
 
 EXAMPLES = r"""
@@ -90,8 +86,7 @@ class ImageUse:
                     f"the record {config['Spec']['Name']} can't be read ({error!r}), so nobody knows which images it "
                     "needs: remove it (docker config rm) if it is not to be rolled back to"
                 ) from None
-        keep = max(self.params["keep_revisions"], 1)
-        images = needed_images(manager.swarm_services(), manager.swarm_tasks(), revisions, keep=keep)
+        images = needed_images(manager.swarm_services(), manager.swarm_tasks(), revisions)
         return runner.Plan(result={"images": images})
 
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
@@ -105,7 +100,6 @@ def main() -> None:
         ImageUse,
         {
             "manager_sockets": {"type": "list", "elements": "path", "required": True},
-            "keep_revisions": {"type": "int", "default": 5},
         },
     )
 

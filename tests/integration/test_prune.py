@@ -303,7 +303,7 @@ def filled(
     filled = Filled(versions, gone, kept, whole, stack)
     for version in versions:
         ok(run_module("swarm_stack", filled.compose(version)), changed=True)
-    used = run_module("image_use_info", {"manager_sockets": [swarm.manager.socket], "keep_revisions": 3})
+    used = run_module("image_use_info", {"manager_sockets": [swarm.manager.socket]})
     filled.wanted = {"needed": used["images"], "catalog": [whole]}
     filled.engines = {
         "sockets": {"manager1": swarm.manager.socket, "worker1": swarm.worker.socket, "away": "/nonexistent.sock"},
@@ -318,7 +318,7 @@ def filled(
 
 
 def test_what_the_swarm_needs_is_that_of_its_kept_revisions(run_module: Run, swarm: Swarm, filled: Filled) -> None:
-    used = run_module("image_use_info", {"manager_sockets": [swarm.manager.socket], "keep_revisions": 3})
+    used = run_module("image_use_info", {"manager_sockets": [swarm.manager.socket]})
     ok(used, changed=False)
     assert set(used["images"]) == set(filled.versions[2:])
     assert used["images"][filled.versions[2]] == ["revision 3 of web"]
@@ -406,7 +406,7 @@ def test_the_oldest_kept_revision_comes_back_to_engines_without_its_image(
     back = ok(run_module("swarm_stack", filled.compose(oldest)), changed=True)
     assert back["verdict"] == "converged"
     assert [task["Spec"]["ContainerSpec"]["Image"] for task in swarm.running("web", "web")] == [oldest] * 2
-    used = run_module("image_use_info", {"manager_sockets": [swarm.manager.socket], "keep_revisions": 3})
+    used = run_module("image_use_info", {"manager_sockets": [swarm.manager.socket]})
     assert set(used["images"]) == set(filled.versions[2:])
     ok(run_module("registry_prune", arguments(registry, **{**filled.wanted, "needed": used["images"]})), changed=False)
 

@@ -131,12 +131,12 @@ WEB = {"ID": "s1", "Spec": spec("web_web", "a")}
             {"web": [revision(1, "web:1@d", written="web:1")]},
             {"web:1@d": ["revision 1 of web"], "web:1": ["revision 1 of web"]},
         ),
-        # One that never ran is nothing to go back to; of those that ran the newest three.
+        # One that never ran is nothing to go back to; of those that ran all that are recorded.
         (
             [],
             [],
             {"web": [*(revision(number, str(number)) for number in range(1, 6)), revision(6, "", "stuck", "broken")]},
-            {str(number): [f"revision {number} of web"] for number in (3, 4, 5)},
+            {str(number): [f"revision {number} of web"] for number in range(1, 6)},
         ),
         ([], [], {"web": [revision(1, "x", "unverified")]}, {"x": ["revision 1 of web"]}),
     ],
@@ -144,7 +144,7 @@ WEB = {"ID": "s1", "Spec": spec("web_web", "a")}
 def test_what_a_swarm_needs(
     services: list[Any], tasks: list[Any], revisions: dict[str, Any], needed: dict[str, Any]
 ) -> None:
-    assert needed_images(services, tasks, revisions, keep=3) == needed
+    assert needed_images(services, tasks, revisions) == needed
 
 
 def test_a_record_of_a_swarm_is_read() -> None:
@@ -159,7 +159,7 @@ def test_a_record_of_a_swarm_is_read() -> None:
         "who": "somebody",
     }
     config = {"ID": "c", "Spec": {"Data": base64.b64encode(json.dumps(record).encode()).decode()}}
-    assert needed_images([], [], {"web": [parse_revision(config)]}, keep=5) == {"x": ["revision 3 of web"]}
+    assert needed_images([], [], {"web": [parse_revision(config)]}) == {"x": ["revision 3 of web"]}
 
 
 # --- the registry ---

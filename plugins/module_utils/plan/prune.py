@@ -10,7 +10,6 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.registry import Manifest, Storage, parse_reference
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import IN_FORCE, Revision
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import kept_revisions
 
 Json = Mapping[str, Any]
 Reasons = Mapping[str, Sequence[str]]
@@ -23,12 +22,12 @@ ENDED = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
 
 
 def needed_images(
-    services: Iterable[Json], tasks: Iterable[Json], revisions: Mapping[str, Sequence[Revision]], *, keep: int
+    services: Iterable[Json], tasks: Iterable[Json], revisions: Mapping[str, Sequence[Revision]]
 ) -> dict[str, list[str]]:
     """Reference -> why, of every image that the swarm runs or can be rolled back to.
 
     ``services``, ``tasks``: of ``GET /services`` and ``GET /tasks``; what swarm itself would roll back to counts too.
-    ``revisions``: by stack; of each the newest ``keep`` that ran count.
+    ``revisions``: by stack, all that are recorded: how many are kept, a deploy decides. Those that ran count.
     """
     needed: dict[str, list[str]] = {}
 
@@ -47,7 +46,7 @@ def needed_images(
         if task["Status"]["State"] not in ENDED:
             add(_image({"TaskTemplate": task["Spec"]}), f"service {names.get(task.get('ServiceID', ''), '?')}")
     for stack, recorded in sorted(revisions.items()):
-        for revision in kept_revisions(recorded, keep):
+        for revision in sorted(recorded, key=lambda one: -one.number):
             if revision.verdict in IN_FORCE:
                 images = [_image(spec) for spec in revision.specs.values()]
                 images += [one.get("image", "") for one in (revision.compose.get("services") or {}).values()]
