@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A module that goes on when the controller dies, followed while it works.
+"""A module that goes on when the controller dies, followed while it works and for as long as it lives.
 
 Ansible's own way, an asynchronous job, but asked for its progress by ``cat`` (10 ms) rather than by a module (300 ms).
 """
@@ -15,6 +15,8 @@ from typing import Any, Protocol
 
 LIMIT_SECONDS = 24 * 3600  # modules have deadlines of their own
 PAUSE_SECONDS = 0.5
+# After so many looks without a result it is asked whether the job lives.
+LOOKS_A_CHECK = 10
 
 
 class Action(Protocol):
@@ -52,6 +54,7 @@ def run_followed(
     if job.get("failed") or "results_file" not in job:
         return job
     files = f"{quote(job['results_file'])} {quote(progress)}"
+    looks, was_gone = 0, False
     while True:
         output = action._low_level_execute_command(f"cat {files} 2>/dev/null")["stdout"]
         data, text = parse_job(output)
@@ -61,7 +64,30 @@ def run_followed(
         if data is not None:
             action._low_level_execute_command(f"rm -f {files}")
             return data
+        looks += 1
+        if looks % LOOKS_A_CHECK == 0:
+            is_gone = not _lives(action, str(job.get("ansible_job_id") or ""))
+            # Looked at once more after it was seen gone: its result may have come in between.
+            if is_gone and was_gone:
+                action._low_level_execute_command(f"rm -f {files}")
+                return {"failed": True, "msg": f"{module_name} was killed on the target, {_so_far(told)}. {NEXT}"}
+            was_gone = is_gone
         time.sleep(PAUSE_SECONDS)
+
+
+NEXT = "The next run looks at what it left, and completes it"
+
+
+def _so_far(told: str) -> str:
+    return f"after it had told: {told}" if told else "before it told anything"
+
+
+def _lives(action: Action, job_id: str) -> bool:
+    """Whether a process of the job is there; also where that can't be asked."""
+    # In brackets, so that the shell that asks isn't found itself.
+    pattern = quote(f"[a]sync_wrapper.py {job_id.partition('.')[0]} ")
+    answer = action._low_level_execute_command(f"pgrep -f {pattern}")
+    return bool(answer.get("rc") != 1)
 
 
 def parse_job(output: str) -> tuple[dict[str, Any] | None, str]:

@@ -37,19 +37,23 @@ class Task:
 class Action:
     """Answers as a target would, one look after the other."""
 
-    def __init__(self, *looks: str) -> None:
+    def __init__(self, *looks: str, lives: str = "") -> None:
         self._task = Task()
         self.looks = list(looks)
+        self.lives = list(lives)
         self.removed = ""
 
     def _execute_module(self, *_: Any, **__: Any) -> dict[str, Any]:
         assert self._task.async_val > 0
-        return {"ansible_job_id": "j1", "results_file": "/root/j 1"}
+        return {"ansible_job_id": "j1.77", "results_file": "/root/j 1"}
 
     def _low_level_execute_command(self, command: str) -> dict[str, Any]:
         if command.startswith("rm"):
             self.removed = command
             return {"stdout": ""}
+        if command.startswith("pgrep"):
+            assert command == "pgrep -f '[a]sync_wrapper.py j1 '"
+            return {"stdout": "", "rc": int(self.lives.pop(0))}
         return {"stdout": self.looks.pop(0)}
 
 
@@ -64,3 +68,28 @@ def test_a_job_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told == ["1 of 3", "2 of 3", "3 of 3"]
     assert action.removed == "rm -f '/root/j 1' /p"
     assert action._task.async_val == 0
+
+
+@pytest.mark.parametrize(
+    ("looks", "lives", "expected"),
+    [
+        # Killed: its result file says that it has begun, is empty, or is gone.
+        ([STARTED + "1 of 3"] * 4, "11", "after it had told: 1 of 3"),
+        ([""] * 4, "11", "before it told anything"),
+        # It ended while it was asked for; a process is seen again; nobody can say.
+        ([STARTED, STARTED, '{"changed": true}'], "1", ""),
+        ([STARTED] * 8 + ['{"changed": true}'], "1010", ""),
+        ([STARTED] * 8 + ['{"changed": true}'], ["127"] * 4, ""),
+    ],
+)
+def test_a_job_that_is_dead_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, looks: list[str], lives: str, expected: str
+) -> None:
+    monkeypatch.setattr(background, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(background, "LOOKS_A_CHECK", 2)
+    action = Action(*looks, lives=lives)
+    done = background.run_followed(action, "swarm_stack", {}, {}, progress="/p", show=lambda _seconds, _text: None)
+    assert bool(done.get("failed")) is bool(expected)
+    assert expected in done.get("msg", "")
+    assert action.removed == "rm -f '/root/j 1' /p"
+    assert action.looks == []
