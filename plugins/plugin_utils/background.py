@@ -45,7 +45,6 @@ def run_followed(
     ``progress``: the file on the target in which the module tells how far it is. ``show`` gets the seconds since the
     start and the text, whenever that changed.
     """
-    start, told = time.monotonic(), ""
     action._task.async_val = LIMIT_SECONDS
     try:
         job = action._execute_module(module_name, module_args, task_vars=task_vars, wrap_async=True)
@@ -53,13 +52,31 @@ def run_followed(
         action._task.async_val = 0
     if job.get("failed") or "results_file" not in job:
         return job
-    files = f"{quote(job['results_file'])} {quote(progress)}"
+    return follow(action, job, module_name, progress=progress, show=show)
+
+
+def follow(
+    action: Action,
+    job: Mapping[str, Any],
+    what: str,
+    *,
+    show: Callable[[float, str], None],
+    progress: str = "",
+    deadline_seconds: float = LIMIT_SECONDS,
+) -> dict[str, Any]:
+    """Wait for a job; its result, or why there will be none. ``what``: it, in a sentence.
+
+    ``progress`` as above; without, ``show`` gets no text, at each look.
+    """
+    start, told = time.monotonic(), ""
+    files = " ".join(quote(file) for file in (job["results_file"], progress) if file)
     looks, was_gone = 0, False
     while True:
         output = action._low_level_execute_command(f"cat {files} 2>/dev/null")["stdout"]
+        seconds = time.monotonic() - start
         data, text = parse_job(output)
-        if text and text != told:
-            show(time.monotonic() - start, text)
+        if text != told or not progress:
+            show(seconds, text)
             told = text
         if data is not None:
             action._low_level_execute_command(f"rm -f {files}")
@@ -70,8 +87,10 @@ def run_followed(
             # Looked at once more after it was seen gone: its result may have come in between.
             if is_gone and was_gone:
                 action._low_level_execute_command(f"rm -f {files}")
-                return {"failed": True, "msg": f"{module_name} was killed on the target, {_so_far(told)}. {NEXT}"}
+                return {"failed": True, "msg": f"{what} was killed on the target{_so_far(told)}. {NEXT}"}
             was_gone = is_gone
+        if seconds > deadline_seconds:
+            return {"failed": True, "msg": f"{what} is not done after {seconds:.0f} s{_so_far(told)}"}
         time.sleep(PAUSE_SECONDS)
 
 
@@ -79,7 +98,7 @@ NEXT = "The next run looks at what it left, and completes it"
 
 
 def _so_far(told: str) -> str:
-    return f"after it had told: {told}" if told else "before it told anything"
+    return f", after it had told: {told}" if told else ""
 
 
 def _lives(action: Action, job_id: str) -> bool:

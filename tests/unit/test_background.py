@@ -75,7 +75,7 @@ def test_a_job_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         # Killed: its result file says that it has begun, is empty, or is gone.
         ([STARTED + "1 of 3"] * 4, "11", "after it had told: 1 of 3"),
-        ([""] * 4, "11", "before it told anything"),
+        ([""] * 4, "11", "swarm_stack was killed on the target. The next run"),
         # It ended while it was asked for; a process is seen again; nobody can say.
         ([STARTED, STARTED, '{"changed": true}'], "1", ""),
         ([STARTED] * 8 + ['{"changed": true}'], "1010", ""),
