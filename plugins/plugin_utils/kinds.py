@@ -264,6 +264,8 @@ LINE = Kind(why_no_line, "one line")
 HIDDEN_LINE = Kind(why_no_line, "one line", hidden=True)
 PORT = Kind(why_no_port, "1 to 65535")
 SECONDS = number(0, 7 * DAY_SECONDS, "0 or more")
+# An age may be longer than anything is old: nothing goes then.
+AGE_SECONDS = number(0, 2**32, "0 or more")
 SECONDS_FROM_1 = number(1, 7 * DAY_SECONDS, "1 or more")
 CONTAINER_MEMORY = size(CONTAINER_BYTES_MIN, "as 128M")
 CPUS = number(0, 4096, "as 0.5")
@@ -321,7 +323,7 @@ KINDS: Mapping[str, Kind] = {
     "proxy_acme_upstream": Kind(why_no_host_port, "as 192.0.2.10:8089"),
     "proxy_trusted_addresses[]": Kind(why_no_address_or_network, "as 172.30.0.3 or 172.30.0.0/24"),
     **dict.fromkeys(("proxy_stop_grace_seconds", "swarm_node_start_seconds", "docker_engine_start_seconds"), SECONDS),
-    **dict.fromkeys(("registry_prune_grace_seconds", "images_prune_grace_seconds"), SECONDS),
+    **dict.fromkeys(("registry_prune_grace_seconds", "images_prune_grace_seconds"), AGE_SECONDS),
     **dict.fromkeys(
         (
             *("proxy_deadline_seconds", "monitoring_deadline_seconds", "registry_start_deadline_seconds"),
