@@ -39,12 +39,11 @@ IDLE = ("monitoring",)
 QUIET = ("load",)
 # The order in which groups start: what others wait for, then the longest, then all that are not named here.
 FIRST = (
-    *("engine", "sanity", "lint", "unit", "platform", "interrupted", "molecule/cluster", "cicd"),
+    *("engine", "sanity", "lint", "unit", "platform", "interrupted", "molecule/cluster", "monitoring", "cicd"),
     *("molecule", "integration/swarm_stack", "integration/swarm_member", "integration/prune"),
     *("integration/swarm_exporter", "integration/env_volume", "integration/proxy_config", "integration/image_catalog"),
 )
-# Monitoring mostly waits for its rules, beside the load that wants a quiet machine.
-LAST = ("monitoring", "load")
+LAST = ("load",)
 # Containers of a group begin with the name of these.
 OWN_PLATFORMS = {
     "platform": ("site",),
