@@ -92,9 +92,11 @@ from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine,
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import LABEL_APP
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_not_own_folder
-from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL, PLATFORM_NAME
+from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.reset import Remove, SeenPlatform, plan_reset
 
+# What a role by itself may be told; the inventory's check asks for more.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 REGISTRY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}")
 TASK_LABEL = "com.docker.swarm.task.id"
 TASKS_END_SECONDS = 60
@@ -106,7 +108,7 @@ class Reset:
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
         self.paths = [*params["paths"], *filter(None, [_certificates_of(params["registry"])])]
-        if not PLATFORM_NAME.fullmatch(params["platform"]):
+        if not NAME.fullmatch(params["platform"]):
             raise PlatformError(f"platform {params['platform']!r} is no platform's name: nothing was removed")
         for path in params["paths"]:
             if why := why_not_own_folder(path):

@@ -18,7 +18,6 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import parse_env
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder, why_not_own_folder
-from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_NAME
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
@@ -68,6 +67,7 @@ PUBLIC_REGISTRIES = (
 REGISTRY_METRICS_PORT = 5001
 ALL_HOSTS = "all hosts"
 
+PLATFORM_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?")
 APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 PUBLISHED = re.compile(r"(?:([0-9]+):)?([0-9]+)(?:/(tcp|udp|sctp))?")

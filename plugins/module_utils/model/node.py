@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 PLATFORM_LABEL = "io.fungap.platform"
-PLATFORM_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?")
 NODE_LABEL = "io.fungap.node"
 SPEC_LABEL = "io.fungap.spec"
 
