@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -182,8 +183,14 @@ class Site:
 
 
 def wait(what: Callable[[], Any], seconds: float = 60) -> Any:
-    """What the answer is once it is something."""
-    found = until(what, seconds)
+    """What the answer is once it is something; a figure of two series at a moment is none yet."""
+
+    def look() -> Any:
+        with contextlib.suppress(AssertionError):
+            return what()
+        return None
+
+    found = until(look, seconds)
     assert found, found
     return found
 
