@@ -221,7 +221,7 @@ def _share_packed_modules() -> None:
     os.utime(kept)
     for old in kept.parent.iterdir():
         if old.stat().st_mtime < time.time() - KEPT_SECONDS:
-            shutil.rmtree(old, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)  # another server may be removing it, too
     Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache").symlink_to(kept)
 
 

@@ -60,6 +60,7 @@ def stand_in(folder: str) -> tuple[str, subprocess.Popen[bytes]]:
 
 def serve(address: str) -> bool:
     """Answer calls until standard input is closed. True in the process of a call, which has to run what it was sent."""
+    # For the processes that are forked from this one: they find it in memory.
     import ansible.module_utils.basic  # noqa: F401
     import docker  # noqa: F401
     import yaml  # noqa: F401

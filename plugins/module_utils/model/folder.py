@@ -34,6 +34,8 @@ SHARED_FOLDERS = (
         for name in ("backups", "cache", "lib", "local", "lock", "log", "mail", "opt", "run", "spool", "tmp", "www")
     ),
 )
+# Every Debian has these links.
+ALIASES = {"/var/run": "/run", "/var/lock": "/run/lock"}
 # What belongs to something else that runs on such machines.
 OTHERS_FOLDERS = (
     *(f"/etc/{name}" for name in (
@@ -77,6 +79,9 @@ def why_not_own_folder(value: Any) -> str:
     if why:
         return why
     path = posixpath.normpath(str(value))
+    for alias, folder in ALIASES.items():
+        if path == alias or path.startswith(f"{alias}/"):
+            path = folder + path.removeprefix(alias)
     if path == "/" or path in SHARED_FOLDERS or path.count("/") < 2:
         return "is not a folder that the platform can own and remove: others use it too"
     if any(path == tree or path.startswith(f"{tree}/") for tree in SYSTEM_TREES):
