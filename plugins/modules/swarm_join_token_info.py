@@ -64,6 +64,11 @@ holders:
   returned: success
   type: list
   elements: dict
+silent:
+  description: Without a live swarm, the sockets of the managers that gave no answer.
+  returned: success
+  type: list
+  elements: str
 socket:
   description: Socket of the manager that answered, empty when none did.
   returned: success
@@ -126,22 +131,28 @@ class JoinTokens:
 
     def plan(self) -> runner.Plan:
         holders: list[dict[str, str]] = []
+        silent: list[str] = []
         for socket in self.sockets:
             try:
                 engine = Engine(socket)
                 membership = engine.membership()
+            except PlatformError:
+                silent.append(socket)
+                continue
+            try:
                 if membership.holds_data:
                     holders.append({"socket": socket, "cluster_id": membership.cluster_id})
                 if membership.state != "active" or not membership.is_manager:
                     continue
                 rows = [Entry.parse(node) for node in engine.swarm_nodes()]
-            except PlatformError:  # it is down or has no leader: ask the next
+            except PlatformError:  # it has no leader: ask the next
                 continue
             return runner.Plan(result=self._read(engine, membership, rows))
         nothing = {
             "live": False,
             "cluster_id": "",
             "holders": holders,
+            "silent": silent,
             "socket": "",
             "remote_addrs": [],
             "nodes": [],
@@ -163,6 +174,7 @@ class JoinTokens:
             "live": True,
             "cluster_id": membership.cluster_id,
             "holders": [],
+            "silent": [],
             "socket": engine.socket,
             "remote_addrs": [f"{membership.address}:{SWARM_PORT}", *others],
             "nodes": [row.as_row() for row in rows],

@@ -483,6 +483,11 @@ def test_blank_managers_join_the_one_that_has_the_data(lab: Lab, tmp_path: Path)
         lab.create(name, address)
     for name in ("manager1", "worker1"):
         lab.wait(name)
+    lab.stop("worker2")
+    refused, changed = play_role(tmp_path, managers(), fails=True)
+    assert "b: the manager's engine doesn't answer, and no other manager leads a swarm" in refused
+    assert changed == {"a": 0, "b": 0}
+    lab.restart("worker2")
     refused, changed = play_role(tmp_path, managers(), fails=True, swarm_member_deadline_seconds=5)
     assert "worker2 holds a swarm that can't decide anything" in refused
     assert changed == {"a": 0, "b": 0}
