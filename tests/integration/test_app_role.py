@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from ..waiting import until
 from ..warm_ansible import ansible_playbook
 from .conftest import Lab
-from .test_env_volume import Swarm, events, run_in, volumes, wait_for
+from .test_env_volume import Swarm, events, run_in, volumes
 
 HEALTH = ["CMD", "/bin/busybox", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:3000/"]
 Converge = Callable[..., dict[str, int]]
@@ -73,19 +74,19 @@ def test_an_app_with_its_env_file(swarm: Swarm, converge: Converge, tmp_path: Pa
     (tmp_path / "web.env").write_text("PASSWORD=hunter1\n")
     assert converge()["changed"] == 2
     read = ["cat", "/usr/src/app/env/.env"]
-    assert wait_for(lambda: answers(swarm, *read) == ["PASSWORD=hunter1\n"] * 2)
+    assert until(lambda: answers(swarm, *read) == ["PASSWORD=hunter1\n"] * 2)
     before = time.time()
     assert converge()["changed"] == 0
     assert [one for one in events(swarm.nodes, before) if not one["Action"].startswith("exec_")] == []
     # Another env file and other code, rolled out together.
     (tmp_path / "web.env").write_text("PASSWORD=hunter2\n")
     assert converge(image="web2")["changed"] == 2
-    assert wait_for(lambda: answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 2)
+    assert until(lambda: answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 2)
     assert answers(swarm, "cat", "/usr/src/app/www/index.html") == ["code v2"] * 2
     assert all(len([name for name in volumes(node) if name.startswith("web_env_")]) == 2 for node in swarm.nodes)
     # As a secret, at the same place.
     assert converge(image="web2", env_delivery="secret")["changed"] == 1
-    assert wait_for(lambda: answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 2)
+    assert until(lambda: answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 2)
 
 
 def test_a_version_that_crashes_late_takes_never_all_replicas_down(swarm: Swarm, converge: Converge) -> None:

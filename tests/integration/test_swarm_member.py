@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import docker
 import pytest
 import requests
 
-from ..waiting import wait_for
+from ..waiting import until, wait_for
 from ..warm_ansible import ansible_playbook
 from .conftest import Lab, Node
 
@@ -476,7 +477,10 @@ def test_blank_managers_join_the_one_that_has_the_data(lab: Lab, tmp_path: Path)
 
     play_role(tmp_path, managers())
     holder = lab.nodes["worker2"]
+    began = time.time()
     holder.api.create_config("survives", b"data")
+    # A manager tells of what its own copy of the swarm has: from here on, the holder has it without the others.
+    until(lambda: list(holder.api.events(since=began, until=time.time(), filters={"type": "config"}, decode=True)))
     for name in ("manager1", "worker1"):
         address = lab.nodes[name].address
         lab.remove(name, volume=True)

@@ -55,6 +55,7 @@ KINDS = ("keepalive", "http2", "new", "post", "slow", "websocket")
 # Requests (messages) a second; together about 75.
 RATES = {"keepalive": 22.0, "http2": 22.0, "new": 12.0, "post": 10.0, "slow": 1.0, "websocket": 8.0}
 ANSWER_SECONDS = 30.0
+LATE_SECONDS = 5.0
 RECONNECT_SECONDS = 10.0
 AT_ONCE_SECONDS = 0.5
 CONNECT_SECONDS = 1.0
@@ -370,6 +371,7 @@ class Load:
         self.ready = asyncio.Event()
         self.started = time.monotonic()
         self.lost: list[tuple[str, float, str]] = []
+        self.late: list[tuple[str, float, float]] = []
         self.timeline: list[str] = []
 
     async def run(self, seconds: float | None) -> None:
@@ -471,8 +473,11 @@ class Load:
 
     def _count(self, kind: str, tally: Tally, reason: str, seconds: float) -> None:
         tally.add(reason, seconds)
+        sent = round(time.time() - seconds, 2)
+        if seconds > LATE_SECONDS:
+            self.late.append((kind, sent, round(seconds, 2)))
         if reason:
-            self.lost.append((kind, round(time.time() - seconds, 2), reason))
+            self.lost.append((kind, sent, reason))
             self._note(f"{kind}: {reason} after {seconds:.2f} s")
         elif not self.ready.is_set() and all(one.good for kind, one in self.tallies.items() if kind != "slow"):
             self.ready.set()
@@ -574,8 +579,9 @@ class Load:
         return {
             "seconds": round(time.monotonic() - self.started, 1),
             "run_id": self.run_id,
-            # Kind, and when it was sent, in seconds since the epoch.
+            # Kind, when it was sent in seconds since the epoch, and the reason or the seconds it took.
             "lost": self.lost,
+            "late": self.late,
             "sent": sum(tally.sent for tally in self.tallies.values()),
             "good": sum(tally.good for tally in self.tallies.values()),
             "kinds": {kind: {**vars(tally), "failures": dict(tally.failures)} for kind, tally in self.tallies.items()},
