@@ -329,6 +329,7 @@ KINDS: Mapping[str, Kind] = {
             *("proxy_deadline_seconds", "monitoring_deadline_seconds", "registry_start_deadline_seconds"),
             *("jenkins_start_deadline_seconds", "swarm_member_deadline_seconds", "load_test_deadline_seconds"),
             *("load_test_timeout_seconds", "registry_prune_deadline_seconds"),
+            *("proxy_health_interval_seconds", "monitoring_health_interval_seconds"),
         ),
         SECONDS_FROM_1,
     ),

@@ -21,7 +21,7 @@ def templar(role: str, **variables: Any) -> Templar:
     own: dict[str, Any] = {}
     for file in ("defaults/main.yml", "vars/main.yml"):
         own |= loader.load_from_file(str(ROLES / role / file), trusted_as_template=True)
-    return Templar(loader, variables={**own, **variables})
+    return Templar(loader, variables={"role_path": str(ROLES / role), **own, **variables})
 
 
 def render(role: str, template: str, **variables: Any) -> Any:
@@ -64,3 +64,19 @@ def test_alerts_go_to_slack() -> None:
     receivers = {one["name"]: one for one in config["receivers"]}
     slack = receivers[config["route"]["receiver"]]["slack_configs"]
     assert [(one["api_url_file"], one["send_resolved"]) for one in slack] == [("/run/secrets/slack_url", True)]
+
+
+INTERVALS = [
+    ("proxy", {"proxy_image": "proxy"}, "proxy", "3s"),
+    ("monitoring", {}, "prometheus", "10s"),
+    ("proxy", {"proxy_image": "proxy", "proxy_health_interval_seconds": 20}, "proxy", "20s"),
+    ("monitoring", {"monitoring_health_interval_seconds": 30}, "prometheus", "30s"),
+]
+
+
+@pytest.mark.parametrize(("role", "variables", "service", "interval"), INTERVALS)
+def test_how_often_health_is_asked_for(role: str, variables: dict[str, Any], service: str, interval: str) -> None:
+    images = {"monitoring_images": {"prometheus": {"ref": "prometheus"}}}
+    files: dict[str, Any] = {"__monitoring_configs": {}, "__monitoring_secrets": {}, "__monitoring_rules": []}
+    stack = render(role, "compose.yml.j2", **images, **files, **variables)
+    assert stack["services"][service]["healthcheck"]["interval"] == interval
