@@ -8,7 +8,6 @@ reads below ``root``, so that tests can show it another machine.
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import importlib.util
 import ipaddress
@@ -207,16 +206,13 @@ class Host:
         except OSError:
             return ""
 
-    def sha256(self, name: str) -> str | None:
-        """The file's digest, None when there is none or it may not be read."""
-        digest = hashlib.sha256()
+    def can_read(self, name: str) -> bool:
         try:
             with open(self.path(name), "rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
+                file.read(1)
         except OSError:
-            return None
-        return digest.hexdigest()
+            return False
+        return True
 
     def names(self, folder: str) -> list[str] | None:
         """What lies in a folder, None when there is none or it may not be read."""
@@ -456,7 +452,7 @@ def look(
         "trusted_ca_pending": host.trusted_ca_pending(),
         "etc_hosts": parse_etc_hosts(host.text("etc/hosts")),
         "docker": docker,
-        "files": {file: host.sha256(file) for file in files},
+        "files": {file: host.can_read(file) for file in files},
         "folders": {folder: host.names(folder) for folder in folders},
     }
 

@@ -32,7 +32,7 @@ options:
     type: path
     default: /run/docker.sock
   files:
-    description: Files whose SHA-256 is wanted.
+    description: Files of which it is wanted whether they are there.
     type: list
     elements: path
     default: []
@@ -43,10 +43,17 @@ options:
     default: []
   trees:
     description:
-      - Folders with configuration. The state of each file in them (digest, mode, owner) is returned, and is no fact.
+      - Folders with configuration. The state of each file in them (keyed digest, mode, owner) is returned, and is no
+        fact.
     type: list
     elements: path
     default: []
+  digest_key:
+    description:
+      - The key of the digests in the returned C(trees), which a log may keep and which must not help to guess a secret.
+        The action gives one of this run's own. Without one, no two digests can be compared.
+    type: str
+    default: ""
   wait_seconds:
     description: Wait this long for the engine to answer, and fail when it doesn't. 0 does not wait.
     type: int
@@ -136,7 +143,7 @@ ansible_facts:
           type: dict
           returned: always
         files:
-          description: SHA-256 of the wanted files, null for one that can't be read.
+          description: Whether each wanted file is there and can be read.
           type: dict
           returned: always
         folders:
@@ -145,6 +152,7 @@ ansible_facts:
           returned: always
 """
 
+import secrets
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.files import read_tree
@@ -159,13 +167,18 @@ class DockerHostInfo:
     def __init__(self, params: dict[str, Any]) -> None:
         self.wait_seconds: int = params.pop("wait_seconds")
         self.trees: list[str] = params.pop("trees")
+        # Without the controller's, digests that nobody can compare.
+        self.digest_key: str = params.pop("digest_key") or secrets.token_hex(32)
         self.params = params
 
     def plan(self) -> Plan:
         if self.wait_seconds:
             wait_for_engine(self.params["docker_socket"], self.wait_seconds)
         facts = look(Host(), **self.params)
-        trees = {root: {path: digested(state) for path, state in read_tree(root).items()} for root in self.trees}
+        trees = {
+            root: {path: digested(state, self.digest_key) for path, state in read_tree(root).items()}
+            for root in self.trees
+        }
         return Plan(result={"ansible_facts": {"docker_host": facts}, "trees": trees})
 
     def apply(self, plan: Plan) -> dict[str, Any]:
@@ -180,6 +193,7 @@ def main() -> None:
             "files": {"type": "list", "elements": "path", "default": []},
             "folders": {"type": "list", "elements": "path", "default": []},
             "trees": {"type": "list", "elements": "path", "default": []},
+            "digest_key": {"type": "str", "no_log": True, "default": ""},
             "wait_seconds": {"type": "int", "default": 0},
         },
     )

@@ -30,11 +30,11 @@ def split_secrets(args: Mapping[str, Any], *, is_true: Callable[[Any], bool] = b
     return {**args, "files": kept, **({"secret_contents": contents} if contents else {})}
 
 
-def nothing_to_do(args: Mapping[str, Any], trees: Mapping[str, Mapping[str, Any]]) -> bool:
+def nothing_to_do(args: Mapping[str, Any], trees: Mapping[str, Mapping[str, Any]], key: str) -> bool:
     """Whether an earlier look at the host shows that all is as wanted. What is malformed is the module's to name."""
     try:
         wanted = parse_config_set(args)
-        found = as_seen(wanted, trees)
+        found = as_seen(wanted, trees, key)
         return found is not None and not plan_files(wanted, found)
     except (PlatformError, KeyError, TypeError, AttributeError):
         return False

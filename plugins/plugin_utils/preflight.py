@@ -556,7 +556,7 @@ def check_hosts(world: World) -> Iterator[Problem]:
                 problem = f"is more than the {memory:.1f} GB of {host}"
                 yield Problem(node.name, f"{NODE_PREFIX}memory", node.memory, problem, "0 for all, or less")
         for path in world.variable("platform_trusted_ca_files") or ():
-            if facts["files"].get(path) is None:
+            if not facts["files"].get(path):
                 cure = "put it there, or take it out of the list"
                 yield Problem(host, "platform_trusted_ca_files", path, "is not there or can't be read", cure)
 

@@ -219,8 +219,8 @@ def test_files_and_folders(tmp_path: Path) -> None:
     assert host.trusted_ca_files() == [f"{folder}/a.crt", f"{folder}/company/root.crt"]
     assert host.names(folder) == ["a.crt", "company", "readme"]
     assert host.names("/nowhere") is None
-    assert host.sha256("/nowhere") is None
-    assert str(host.sha256(f"{folder}/a.crt")).startswith("2d711642")
+    assert not host.can_read("/nowhere")
+    assert host.can_read(f"{folder}/a.crt")
     assert host.cgroup_version() == 2
     assert host.disk("/var/lib/docker")["free_bytes"] > 0
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,9 +20,11 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files im
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.config_files import changed_files, describe, plan_files
 from ansible_collections.fungap.swarm.plugins.plugin_utils.config_files import nothing_to_do, split_secrets
+from ansible_collections.fungap.swarm.plugins.plugin_utils.run_key import run_key
 
 DIRECTORY = PathState("directory", None, 0o755, "root", "root")
 FILE = PathState("file", "one\n", 0o644, "root", "root")
+KEY = "of this run"
 OPEN = {"files": [{"path": "/etc/x/a", "content": "one\n"}]}
 SECRET = {"files": [{"path": "/etc/x/a", "secret": True}], "secret_contents": {"/etc/x/a": "hunter2\n"}}
 AFTER = {"after_change": ["reload", "it"], "pending_marker": "/etc/x/.pending"}
@@ -92,8 +96,8 @@ def plan(params: dict[str, Any], found: dict[str, PathState]) -> tuple[list[str]
 def test_actions(params: dict[str, Any], found: dict[str, PathState], actions: list[str]) -> None:
     assert plan(params, found)[0] == actions
     # An earlier look, which brought digests only, says the same.
-    trees = {"/etc": {path: digested(state) for path, state in found.items()}}
-    assert nothing_to_do(params, trees) == (not actions)
+    trees = {"/etc": {path: digested(state, KEY) for path, state in found.items()}}
+    assert nothing_to_do(params, trees, KEY) == (not actions)
 
 
 def test_a_set_is_read_whole() -> None:
@@ -115,16 +119,31 @@ def test_an_earlier_look_tells_owners_by_name_and_number(owner: str) -> None:
     wanted = {"files": [{"path": "/etc/x/a", "content": "one\n", "owner": owner, "group": owner}]}
     state = replace(FILE, owner="app", group="app", owner_id="1000", group_id="1000")
     for seen, as_wanted in ((state, True), (FILE, False)):
-        trees = {"/etc/": {"/etc/x": digested(DIRECTORY), "/etc/x/a": digested(seen)}}
-        assert nothing_to_do(wanted, trees) is as_wanted
+        trees = {"/etc/": {"/etc/x": digested(DIRECTORY, KEY), "/etc/x/a": digested(seen, KEY)}}
+        assert nothing_to_do(wanted, trees, KEY) is as_wanted
 
 
 def test_what_was_not_looked_at_is_left_to_the_module() -> None:
-    trees = {"/etc": {"/etc/x": digested(DIRECTORY), "/etc/x/a": digested(FILE)}}
-    assert nothing_to_do(OPEN, trees)
-    assert not nothing_to_do(OPEN, {"/opt": trees["/etc"]})
-    assert not nothing_to_do({**OPEN, "directories": [{"path": "/opt/y"}]}, trees)
-    assert not nothing_to_do({"files": "nonsense"}, trees)
+    trees = {"/etc": {"/etc/x": digested(DIRECTORY, KEY), "/etc/x/a": digested(FILE, KEY)}}
+    assert nothing_to_do(OPEN, trees, KEY)
+    assert not nothing_to_do(OPEN, {"/opt": trees["/etc"]}, KEY)
+    assert not nothing_to_do({**OPEN, "directories": [{"path": "/opt/y"}]}, trees, KEY)
+    assert not nothing_to_do({"files": "nonsense"}, trees, KEY)
+
+
+def test_a_digest_says_nothing_without_the_key() -> None:
+    trees = {"/etc": {"/etc/x": digested(DIRECTORY, KEY), "/etc/x/a": digested(FILE, KEY)}}
+    assert nothing_to_do(OPEN, trees, KEY)
+    assert not nothing_to_do(OPEN, trees, "of another run")
+    assert hashlib.sha256(b"one\n").hexdigest() not in str(trees)
+
+
+def test_processes_of_a_run_have_one_key(tmp_path: Path) -> None:
+    first = run_key(str(tmp_path))
+    assert run_key(str(tmp_path)) == first
+    assert [(path.name, path.stat().st_mode & 0o777) for path in tmp_path.iterdir()] == [("fungap-digest-key", 0o600)]
+    (tmp_path / "other").mkdir()
+    assert run_key(str(tmp_path / "other")) != first
 
 
 @pytest.mark.parametrize(

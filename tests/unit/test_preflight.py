@@ -442,7 +442,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (docker(version="18.09.1"), "vm1", "Docker Engine", "18.09.1", "too old", "20.10"),
     (docker(storage_driver="vfs"), "vm1", "storage driver", "vfs", "copies every layer", "overlay2"),
     (host(kernel={"release": "5.0", "ipvs": False, "modules": {"overlay": "loaded", "vxlan": "missing"}}), "vm1", "kernel", "5.0", "has no vxlan", "a kernel"),
-    (both(platform(platform_trusted_ca_files=["/ca.pem"]), host(files={"/ca.pem": None})), "vm1", "platform_trusted_ca_files", "/ca.pem", "not there", "put it there"),
+    (both(platform(platform_trusted_ca_files=["/ca.pem"]), host(files={"/ca.pem": False})), "vm1", "platform_trusted_ca_files", "/ca.pem", "not there", "put it there"),
     # ports
     (platform(proxy_http_port=0), "all hosts", "proxy_http_port", "0", "not a port", "1 to 65535"),
     (platform(proxy_https_port=80), "all hosts", "proxy_https_port", "80", "is proxy_http_port too", "two different"),

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -98,12 +98,12 @@ class PathState:
     group_id: str = ""
 
 
-def digested(state: PathState) -> dict[str, Any]:
-    """A state as it travels: the content by its SHA-256."""
-    digest = "" if state.content is None else _digest(state.content)
+def digested(state: PathState, key: str) -> dict[str, Any]:
+    """A state as it travels: of the content a digest, which says nothing to those who lack the key."""
+    digest = "" if state.content is None else _digest(state.content, key)
     return {
         "kind": state.kind,
-        "sha256": digest,
+        "digest": digest,
         "mode": state.mode,
         "owner": state.owner,
         "group": state.group,
@@ -112,10 +112,10 @@ def digested(state: PathState) -> dict[str, Any]:
     }
 
 
-def as_seen(wanted: ConfigSet, trees: Mapping[str, Mapping[str, Any]]) -> dict[str, PathState] | None:
+def as_seen(wanted: ConfigSet, trees: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, PathState] | None:
     """The states of all wanted paths by an earlier look (tree -> path -> ``digested``); None if it left one out.
 
-    A content is known only where it is the wanted one.
+    A content is known only where it is the wanted one. ``key``: the one that the digests were made with.
     """
     contents = {file.path: file.content for file in wanted.files}
     found = {}
@@ -128,7 +128,7 @@ def as_seen(wanted: ConfigSet, trees: Mapping[str, Mapping[str, Any]]) -> dict[s
             found[path] = PathState()
             continue
         content = contents.get(path)
-        same = content is not None and seen["sha256"] == _digest(content)
+        same = content is not None and seen["digest"] == _digest(content, key)
         found[path] = PathState(
             seen["kind"],
             content if same else None,
@@ -141,8 +141,8 @@ def as_seen(wanted: ConfigSet, trees: Mapping[str, Mapping[str, Any]]) -> dict[s
     return found
 
 
-def _digest(content: str) -> str:
-    return hashlib.sha256(content.encode()).hexdigest()
+def _digest(content: str, key: str) -> str:
+    return hmac.new(key.encode(), content.encode(), "sha256").hexdigest()
 
 
 def parse_config_set(params: Mapping[str, Any]) -> ConfigSet:
