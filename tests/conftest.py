@@ -32,7 +32,10 @@ HERE = Path(__file__).resolve().parent
 # The folder in which the processes of one run meet; its name is in the environment.
 RUN = "FUNGAP_TEST_RUN"
 # These copy the storage of a registry.
-NEED_SEED = ("monitoring", "cicd", "load", "molecule/app", "molecule/proxy", "molecule/monitoring")
+NEED_SEED = (
+    *("platform", "interrupted", "monitoring", "cicd", "load"),
+    *("molecule/app", "molecule/proxy", "molecule/monitoring"),
+)
 NEED_ENGINE = ("integration", "molecule", "platform", "monitoring", "cicd", "load")
 # What mostly waits needs no token: it runs beside whatever needs a quiet machine.
 IDLE = ("monitoring",)

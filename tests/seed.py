@@ -4,11 +4,13 @@
 
 Each push of an image to another registry packs its layers anew, which costs more than all else that brings a platform
 up. So they are pushed once, into ``.cache/registry``, and a copy is the volume that a platform's registry finds there.
-Stage platform, scenario cluster and the tests of the roles images and registry push for themselves.
+Stage platform pushes for itself, and finds only the layers there: the engine sees that they are, and packs none. The
+scenario cluster and the tests of the roles images and registry have nothing of it.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -68,8 +70,11 @@ def _push(engine: docker.DockerClient, name: str, image: str) -> None:
         engine.images.remove(f"{ADDRESS}/{name}:{tag}")
 
 
-def plant(platform: str) -> None:
-    """Give a platform that is not there yet a registry's volume with the images. Its own, if it has one, stays."""
+def plant(platform: str, *, layers_only: bool = False) -> None:
+    """Give a platform that is not there yet a registry's volume with the images. Its own, if it has one, stays.
+
+    ``layers_only``: no image is there, only what they are made of.
+    """
     engine, volume = docker.from_env(), f"{platform}-registry"
     if not STORAGE.is_dir() or engine.volumes.list(filters={"name": f"^{volume}$"}):
         return
@@ -77,3 +82,6 @@ def plant(platform: str) -> None:
     mountpoint = Path(engine.api.inspect_volume(volume)["Mountpoint"])
     with timeline.span("a copy of the registry's storage"):
         subprocess.run(["cp", "-a", f"{STORAGE}/.", mountpoint], check=True)
+    if layers_only:
+        for manifests in mountpoint.glob("docker/registry/v2/repositories/*/_manifests"):
+            shutil.rmtree(manifests)

@@ -19,7 +19,7 @@ from typing import Any
 import docker
 import pytest
 
-from .. import checkout, timeline
+from .. import checkout, seed, timeline
 from ..load.live import ROOT, Live, Run, our_settings
 
 INVENTORY = Path(__file__).resolve().parent / "inventory"
@@ -178,6 +178,7 @@ class Platform:
 def bare() -> Iterator[Platform]:
     """A platform of which nothing is there yet."""
     platform = Platform("killed")
+    seed.plant(platform.name, layers_only=True)
     yield platform
     platform.reset(volumes=True)
 
@@ -189,6 +190,7 @@ def platform() -> Iterator[Platform]:
     try:
         platform.run("--check", "--diff")
         assert traces(platform) == []
+        seed.plant(platform.name, layers_only=True)
         platform.run()
         yield platform
     finally:
