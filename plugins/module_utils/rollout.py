@@ -25,6 +25,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import (
     WAITING,
     ServiceState,
     assess,
+    is_hopeless,
     settle_seconds,
 )
 
@@ -44,7 +45,8 @@ class Look:
 class Outcome:
     """``verdict``: converged, rolled_back (swarm saw it fail) or stuck.
 
-    ``targets``: service name -> template that was rolled out.
+    ``targets``: service name -> template that was rolled out. ``hopeless``: services whose tasks died again and again,
+    so that nothing was waited for any longer.
     """
 
     verdict: str
@@ -52,6 +54,7 @@ class Outcome:
     look: Look
     targets: Mapping[str, Mapping[str, Any]]
     seconds: float
+    hopeless: frozenset[str] = frozenset()
 
 
 def watch(
@@ -76,6 +79,7 @@ def watch(
     targets: dict[str, Mapping[str, Any]] = {}
     settled: dict[str, tuple[tuple[str, ...], float]] = {}
     reconciled: dict[str, tuple[str, ...]] = {}
+    healthy: set[str] = set()
     while True:
         try:
             now = look()
@@ -99,6 +103,8 @@ def watch(
                 with suppress(PlatformError):
                     reconcile(service)
                     reconciled[name] = state.key
+            if state.running and service.has_health_check:
+                healthy.add(name)
             states.append(_settle(state, settle_seconds(service, old), settled, clock()))
         if report:
             report(states)
@@ -108,6 +114,10 @@ def watch(
             return Outcome(CONVERGED, states, now, targets, seconds)
         if any(state.outcome == FAILED for state in states) and not rolling_back:
             return Outcome(ROLLED_BACK, states, now, targets, seconds)
+        # A service whose tasks die may wait for another one, as long as that one is still coming up.
+        waiting = {state.service for state in states if state.outcome != DONE}
+        if not waiting & healthy and all(is_hopeless(now.services[name], now.tasks) for name in waiting):
+            return Outcome(STUCK, states, now, targets, seconds, frozenset(waiting))
         if seconds >= allowed:
             return Outcome(STUCK, states, now, targets, seconds)
         sleep(min(pause, max(allowed - seconds, 0.01)))

@@ -95,6 +95,7 @@ class StackOperation:
         contents.update({("secret", name): text for name, text in (params["secrets"] or {}).items()})
         self.contents: dict[tuple[str, str], str] = contents
         self.told = ""
+        self.reported: set[str] = set()
         self.desired = Desired(
             stack=self.stack,
             compose=compose,
@@ -233,7 +234,11 @@ class StackOperation:
             self.told = text
 
     def _report(self, states: Sequence[ServiceState]) -> None:
-        self._tell("\n".join(map(str, states)))
+        """What was not said before: a task that dies and comes again goes through the same states each time."""
+        lines = [str(state) for state in states]
+        if new := [line for line in lines if line not in self.reported]:
+            self.reported.update(new)
+            self._tell("\n".join(lines))
 
     def _apply(self, actions: Sequence[Action]) -> Mapping[str, Any]:
         if self.params["state"] == "absent":
@@ -522,19 +527,24 @@ def _counts(states: Iterable[ServiceState]) -> dict[str, dict[str, int]]:
 def _cause(outcome: Outcome, failures: Sequence[Mapping[str, Any]]) -> str:
     """The operator's text: each service that did not converge, its failing tasks, what they printed."""
     lines = []
-    if outcome.verdict == STUCK:
+    if outcome.hopeless:
+        lines.append(f"Given up after {outcome.seconds:.0f} s: every task died again and again, always of the same.")
+    elif outcome.verdict == STUCK:
         lines.append(f"Not converged after {outcome.seconds:.0f} s.")
     lines += [f"Node {node.name} is down." for node in outcome.look.nodes if not node.ready]
     for state in outcome.states:
         if state.outcome == DONE:
             continue
         lines.append(str(state))
+        told: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
         for failure in failures:
-            if failure["service"] != state.service:
-                continue
-            where = f" on {failure['node']}" if failure["node"] else ""
+            if failure["service"] == state.service:
+                told.setdefault((failure["state"], failure["error"], failure["exit_code"]), []).append(failure)
+        for same in told.values():
+            failure = same[0]
+            tasks = ", ".join(f"{one['task']}{' on ' + one['node'] if one['node'] else ''}" for one in same)
             code = f" (exit code {failure['exit_code']})" if failure["exit_code"] else ""
-            lines.append(f"  {failure['task']}{where}: {failure['state']}: {failure['error']}{code}")
+            lines.append(f"  {tasks}: {failure['state']}: {failure['error']}{code}")
             for key, title in (("log", "log"), ("health_log", "health check")):
                 lines += [f"    {title}: {line}" for line in failure[key].splitlines()]
     return "\n".join(lines)

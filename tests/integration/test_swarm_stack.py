@@ -424,8 +424,11 @@ def test_what_swarm_would_refuse_half_way_or_ignore(
 def test_a_first_deploy_that_fails_is_left_to_be_looked_at(swarm: Swarm, deploy: Run) -> None:
     stack = "first"
     broken = {"services": {"web": service("echo no luck; exit 4", healthcheck={"disable": True})}}
-    failed = deploy(stack, broken, deadline_seconds=8)
+    failed = deploy(stack, broken, deadline_seconds=300)
     assert failed["failed"]
+    assert failed["seconds"] < 60 * patience(), "it is told when it is known, not when the time is up"
+    assert "Given up after" in failed["msg"]
+    assert failed["msg"].count("exit code 4") == 1
     assert failed["verdict"] == "failed"
     assert "no earlier revision" in failed["msg"]
     assert "no luck" in failed["msg"]

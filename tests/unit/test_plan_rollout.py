@@ -21,6 +21,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import (
     assess,
     deadline_seconds,
     failing_tasks,
+    is_hopeless,
     satisfies,
     settle_seconds,
 )
@@ -423,6 +424,45 @@ def test_parse_node() -> None:
     assert satisfies(node, ["node.labels.disk == fast", "engine.labels.zone == a", "node.platform.os == linux"])
 
 
+def died(slot: int, number: int, **more: Any) -> Task:
+    return task(
+        **{"slot": slot, "state": "failed", "id": f"{slot}.{number}", "error": "non-zero exit", "exit_code": 1, **more}
+    )
+
+
+def restarts(condition: str, attempts: int = 0) -> Service:
+    policy = {"Condition": condition, "MaxAttempts": attempts}
+    return service(1, spec={"TaskTemplate": {"RestartPolicy": policy}})
+
+
+THREE_EACH = [died(slot, number) for slot in (1, 2) for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("one", "tasks", "hopeless"),
+    [
+        pytest.param(service(), THREE_EACH, True, id="each died three times"),
+        pytest.param(service(), [*THREE_EACH, task(1, "starting")], True, id="and the next one starts"),
+        pytest.param(service(), [*THREE_EACH, task(1)], False, id="but the next one runs"),
+        pytest.param(service(), THREE_EACH[:5], False, id="one died twice"),
+        pytest.param(service(), THREE_EACH[:3], False, id="another one has not died"),
+        pytest.param(service(3), THREE_EACH, False, id="a third one has not begun"),
+        pytest.param(service(), [*THREE_EACH, died(1, 4, exit_code=2)], False, id="of different causes"),
+        pytest.param(service(), [died(1, 1, template=OLD)] * 6, False, id="of another version"),
+        pytest.param(service(update_state="updating"), THREE_EACH, False, id="an update is swarm's to judge"),
+        pytest.param(service(0), [], False, id="scaled to nothing"),
+        pytest.param(service(None), [died(0, n, node_id=f"n{n % 2}") for n in range(6)], True, id="on each node"),
+        pytest.param(service(None), [died(0, n, node_id=f"n{n % 2}") for n in range(5)], False, id="on one node twice"),
+        pytest.param(restarts("none"), [died(1, 1)], True, id="it is never started again"),
+        pytest.param(restarts("on-failure"), [died(1, 1)], False, id="it is started again"),
+        pytest.param(restarts("on-failure"), [died(1, 1, state="complete")], True, id="it ended and is left so"),
+        pytest.param(restarts("any", 1), [died(1, 1), died(1, 2)], True, id="it is started again but once"),
+    ],
+)
+def test_a_service_is_given_up_when_it_can_only_die(one: Service, tasks: list[Task], hopeless: bool) -> None:
+    assert is_hopeless(one, tasks) is hopeless
+
+
 class Clock:
     """Time that passes only while somebody sleeps."""
 
@@ -450,6 +490,11 @@ BACK_UNSEEN = Look(
     NODES,
 )
 FRESH = Look({"web": service(has_health_check=False, monitor_seconds=5)}, [task(1), task(2)], NODES)
+DYING = Look({"web": service()}, [died(slot, number) for slot in (1, 2) for number in (1, 2, 3)], NODES)
+# Its health check failed: it ran and was healthy for a while.
+WAS_HEALTHY = replace(DYING, tasks=[*DYING.tasks, task(1)])
+DATABASE = service(1, id="d", name="db", spec={"TaskTemplate": {}})
+FOR_ANOTHER = replace(DYING, services={**DYING.services, "db": DATABASE})
 FRESH_DIED = replace(FRESH, tasks=[task(1), task(2, id="next")])
 
 
@@ -470,6 +515,9 @@ def unwanted(service: Service) -> None:
             [FRESH] * 5 + [FRESH_DIED], False, "converged", 5.8, id="again from the start when a task changed"
         ),
         pytest.param([PlatformError("restarting"), DONE], True, "converged", 1, id="the manager restarts"),
+        pytest.param([DYING], False, "stuck", 0, id="every task of a new service died again and again"),
+        pytest.param([WAS_HEALTHY, DYING], False, "stuck", 30, id="it was healthy once"),
+        pytest.param([FOR_ANOTHER], False, "stuck", 30, id="it may wait for another service, which comes up"),
     ],
 )
 def test_watch(looks: list[Any], known: bool, verdict: str, seconds: float) -> None:

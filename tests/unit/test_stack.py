@@ -188,6 +188,9 @@ def test_a_first_deploy_that_fails_is_left_to_be_looked_at(swarm: Swarm, tmp_pat
     with pytest.raises(PlatformError, match="There is no earlier revision") as failure:
         run(deploy(tmp_path, CRASHING, "web_env_1"))
     assert failure.value.details["revision"] is None
+    # Both of its tasks died of the same: one cause, and what one of them printed.
+    assert "  web.1 on n1, web.2 on n1: failed: it is failed\n" in failure.value.message
+    assert failure.value.message.count("no database") == 1
     assert swarm.runs() == (CRASHING, "web_env_1")
     assert revisions(swarm) == [("1", "failed")]
 
@@ -228,3 +231,9 @@ def test_progress_is_told_once_for_each_change(swarm: Swarm, tmp_path: Path) -> 
     one = deploy(tmp_path, HEALTHY, "web_env_1", progress=str(tmp_path / "progress"))
     one._report([ServiceState("web", "waiting", 1, 2, "starting")])
     assert (tmp_path / "progress").read_text() == ("service web: starting, 1 of 2 tasks of its current version run")
+    # A task that dies and comes again goes to and fro between states that were told.
+    (tmp_path / "progress").unlink()
+    for detail, told in (("ready", True), ("starting", False), ("ready", False), ("running", True)):
+        one._report([ServiceState("web", "waiting", 1, 2, detail)])
+        assert (tmp_path / "progress").exists() is told, detail
+        (tmp_path / "progress").unlink(missing_ok=True)

@@ -24,6 +24,8 @@ FAILED = "failed"
 _ROLLING_BACK = ("rollback_started", "rollback_completed", "rollback_paused")
 _ENDED = ("failed", "rejected", "orphaned", "complete", "shutdown", "remove")
 _STOPPED = ("shutdown", "remove")
+# So many times each task of a new service has to have died before it is said that it always will.
+_DEATHS = 3
 # Exit codes of a container that swarm stops: of its own, or by the stop signal (SIGTERM).
 _ENDS_OF_A_STOP = (0, 143)
 
@@ -85,6 +87,39 @@ def assess(service: Service, tasks: Iterable[Task], nodes: Sequence[Node], *, st
     is_doubled = not superfluous and len({task.slot for task in running}) == wanted < len(running)
     detail = ", ".join(states) or ("too many" if len(running) > wanted else "no task yet")
     return ServiceState(service.name, WAITING, len(running), wanted, detail, key, is_doubled)
+
+
+def is_hopeless(service: Service, tasks: Iterable[Task]) -> bool:
+    """Whether every task of a service died several times, always of the same, and none runs.
+
+    Only of a service that is not being updated: what an update comes to is swarm's to say. Fewer deaths are enough
+    where the restart policy allows no more. Whether a task was ever healthy is not seen in one look.
+    """
+    if service.update_state or service.mode.endswith("-job"):
+        return False
+    own = [task for task in tasks if task.service_id == service.id and task.template == service.template]
+    if any(task.state == "running" for task in own):
+        return False
+    deaths: dict[tuple[int, str], list[Task]] = {}
+    for task in own:
+        if task.state in _ENDED and task.state not in _STOPPED:
+            deaths.setdefault((task.slot, "" if task.slot else task.node_id), []).append(task)
+    ended = [task for died in deaths.values() for task in died]
+    wanted = len({task.node_id for task in own}) if service.replicas is None else service.replicas
+    return (
+        0 < wanted <= len(deaths)
+        and len({(task.state, task.error, task.exit_code) for task in ended}) == 1
+        and all(len(died) >= _enough_deaths(service, died[0]) for died in deaths.values())
+    )
+
+
+def _enough_deaths(service: Service, task: Task) -> int:
+    """After how many deaths a slot's next task is not worth waiting for."""
+    policy = service.spec["TaskTemplate"].get("RestartPolicy") or {}
+    condition = policy.get("Condition") or "any"
+    if condition == "none" or (condition == "on-failure" and task.state == "complete"):
+        return 1
+    return min(_DEATHS, policy["MaxAttempts"] + 1) if policy.get("MaxAttempts") else _DEATHS
 
 
 def settle_seconds(service: Service, before: Service | None) -> float:
