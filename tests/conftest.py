@@ -9,6 +9,7 @@ machine. The process that hands out the tests also keeps the timeline.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -84,6 +85,7 @@ def rank(group: str) -> tuple[int, int]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (rank(group_of(item.nodeid)), group_of(item.nodeid)))
+    gc.freeze()  # the tests themselves stay to the end: the collector need not look at them again and again
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist carries no types

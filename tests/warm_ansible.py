@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import fcntl
+import gc
 import hashlib
 import importlib
 import json
@@ -157,6 +158,7 @@ def serve(address: str) -> None:
     _share_packed_modules()
     # Ansible runs the modules of this machine by what it itself is run by.
     sys.executable, modules = warm_python.stand_in(os.path.dirname(address))
+    gc.freeze()  # what is loaded stays: the collector need not look at it, and its pages remain common
     running: set[int] = set()
     with modules, socket.socket(socket.AF_UNIX) as server, selectors.DefaultSelector() as waiting:
         server.bind(address)

@@ -9,6 +9,8 @@ of what a module costs are their imports.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import marshal
 import os
 import selectors
@@ -16,10 +18,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 # What it sends: its standard streams, and its environment and folder. It gets the exit code, as a shell says it.
@@ -65,6 +68,7 @@ def serve(address: str) -> bool:
     import docker  # noqa: F401
     import yaml  # noqa: F401
 
+    gc.freeze()  # what is loaded stays: the collector need not look at it, and its pages remain common
     server, waiting = socket.socket(socket.AF_UNIX), selectors.DefaultSelector()
     server.bind(address)
     server.listen(64)
@@ -130,6 +134,33 @@ def _become(streams: Sequence[int], environment: Mapping[str, str], folder: str)
     sys.path[:] = [place for place in sys.path if place not in ("", str(ROOT))]
 
 
+def _run(source: bytes) -> int:
+    """Run a program as Python itself would, with all that it does at its end; its exit code."""
+    code: object = 0
+    try:
+        exec(compile(source, "<stdin>", "exec"), {"__name__": "__main__"})
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException as error:
+        # Without the frame of this function.
+        traceback.print_exception(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
+        code = 1
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    if code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)
+        code = 1
+    return (code or 0) & 0xFF
+
+
 if __name__ == "__main__" and serve(sys.argv[1]):
-    code: Any = compile(sys.stdin.buffer.read(), "<stdin>", "exec")
-    exec(code, {"__name__": "__main__"})
+    ended = 1
+    try:
+        ended = _run(sys.stdin.buffer.read())
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        # What is in memory need not be taken apart: that takes longer than many a module.
+        os._exit(ended)

@@ -31,6 +31,13 @@ def run(program: str, code: str, *arguments: str, folder: Path) -> subprocess.Co
     )
 
 
+LATE = (0, "late\n", "")
+TRACEBACK = """Traceback (most recent call last):
+  File "<stdin>", line 1, in <module>
+ZeroDivisionError: division by zero
+"""
+
+
 @pytest.mark.parametrize(
     ("code", "ended"),
     [
@@ -39,6 +46,10 @@ def run(program: str, code: str, *arguments: str, folder: Path) -> subprocess.Co
         ("import sys; print('no', file=sys.stderr); sys.exit(3)", (3, "", "no\n")),
         ("import atexit; atexit.register(print, 'last'); print('first')", (0, "first\nlast\n", "")),
         ("import sys; print(sys.argv, __name__)", (0, "[''] __main__\n", "")),
+        ("import sys; sys.exit('why')", (1, "", "why\n")),
+        ("import sys; sys.exit(256 + 7)", (7, "", "")),
+        ("1 / 0", (1, "", TRACEBACK)),
+        ("import threading, time; threading.Thread(target=lambda: (time.sleep(0.3), print('late'))).start()", LATE),
         ("import os; os.fork() and os._exit(0); print('a child goes on')", (0, "a child goes on\n", "")),
     ],
 )
