@@ -67,7 +67,7 @@ def test_alerts_go_to_slack() -> None:
 
 
 INTERVALS = [
-    ("proxy", {"proxy_image": "proxy"}, "proxy", "3s"),
+    ("proxy", {"proxy_image": "proxy"}, "proxy", "5s"),
     ("monitoring", {}, "prometheus", "10s"),
     ("proxy", {"proxy_image": "proxy", "proxy_health_interval_seconds": 20}, "proxy", "20s"),
     ("monitoring", {"monitoring_health_interval_seconds": 30}, "prometheus", "30s"),
