@@ -17,8 +17,10 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 from ansible_collections.fungap.swarm.plugins.plugin_utils import release as releases
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import resolve_app
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
+from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import read_specs
 
 PAUSE_SECONDS = 2
+ROLES = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
 
 
 class ActionModule(ActionBase):
@@ -40,6 +42,7 @@ class ActionModule(ActionBase):
             return {**result, **seen}
         try:
             result["apps"] = {name: self._release(name, args, seen["stacks"].get(name)) for name in self.apps}
+            releases.refuse_shared_hosts({name: one["release"]["app"] for name, one in result["apps"].items()})
         except PlatformError as error:
             raise AnsibleActionFail(error.message) from error
         result["settings"] = {name: one["release"]["app"] for name, one in result["apps"].items()}
@@ -89,6 +92,7 @@ class ActionModule(ActionBase):
                     name,
                     release,
                     args.get("settings") or {},
+                    read_specs(ROLES).app,
                     image=self._image((args.get("settings") or {}).get("image"), args),
                     digest=self._digest(path),
                     env_file=args.get("env_file") or "",

@@ -13,7 +13,16 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import DOCKER_HOSTS, RawInventory, Undefined, parse
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
+    DOCKER_HOSTS,
+    RawInventory,
+    Undefined,
+    asked_for,
+    in_operators_words,
+    parse,
+    refused,
+    with_settings,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     FileContent,
@@ -28,7 +37,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     wanted_files,
     warnings,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show, summary
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, read_specs
 
 # What the role registers of each docker host, before this judges it.
@@ -50,28 +59,41 @@ class ActionModule(ActionBase):
             {
                 "disk_free_gigabytes_min": {"type": "float", "default": 8},
                 "memory_gigabytes_min": {"type": "float", "default": 1.8},
+                "changes": {"type": "raw"},
             }
         )
+        changes = params.pop("changes")
         specs = read_specs(ROLES)
         raw = self._raw_inventory(specs, variables)
-        inventory, problems = parse(raw, specs)
-        world = World(
-            raw=raw,
-            inventory=inventory,
-            looks=self._looks(variables),
-            images=self._catalog(raw),
-            files={path: self._read(path) for path in wanted_files(raw, inventory)},
-            now=utc_now(),
-            thresholds=Thresholds(**params),
-        )
-        problems += check(world)
+        looks, thresholds = self._looks(variables), Thresholds(**params)
+        world, problems = self._judge(raw, specs, looks, thresholds)
         result["warnings"] = warnings(world)
+        if changes and not problems:
+            problems = refused(changes, world.inventory.apps)
+            if not problems:
+                _changed, found = self._judge(with_settings(raw, *asked_for(changes)), specs, looks, thresholds)
+                problems = [in_operators_words(problem, *asked_for(changes)) for problem in found]
         if problems:
             problems = list(dict.fromkeys(problems))
             result.update(failed=True, msg=summary(problems), problems=[str(problem) for problem in problems])
         else:
             result.update(changed=False, ansible_facts={"platform": resolve(world)})
         return result
+
+    def _judge(
+        self, raw: RawInventory, specs: Specs, looks: Mapping[str, Look], thresholds: Thresholds
+    ) -> tuple[World, list[Problem]]:
+        inventory, problems = parse(raw, specs)
+        world = World(
+            raw=raw,
+            inventory=inventory,
+            looks=looks,
+            images=self._catalog(raw),
+            files={path: self._read(path) for path in wanted_files(raw, inventory)},
+            now=utc_now(),
+            thresholds=thresholds,
+        )
+        return world, problems + check(world)
 
     def _raw_inventory(self, specs: Specs, variables: Mapping[str, Any]) -> RawInventory:
         """Of every host, the variables that are ours or look like it, resolved."""

@@ -38,6 +38,11 @@ options:
     description: The memory that a docker host must have.
     type: float
     default: 1.8
+  changes:
+    description:
+      - What an operator asks for besides, as a mapping from one app to settings of it. It is judged as if the inventory
+        said it, and refused in the same words. What RV(ansible_facts.platform) says stays the inventory's.
+    type: raw
 """
 
 EXAMPLES = r"""

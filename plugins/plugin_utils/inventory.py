@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show
@@ -114,6 +114,56 @@ def address_of(text: Any) -> ipaddress.IPv4Address | None:
         return ipaddress.IPv4Address(str(text))
     except ValueError:
         return None
+
+
+def refused(changes: Any, apps: Mapping[str, Any]) -> list[Problem]:
+    """Why what an operator asks for, ``{app: settings}``, is none of an app's settings, if so."""
+    if not isinstance(changes, Mapping) or len(changes) != 1:
+        return [Problem("-e", "app", show(changes), "is not one app", "name it: -e app=NAME")]
+    app, settings = asked_for(changes)
+    if app not in apps:
+        there = ", ".join(sorted(apps)) or "none"
+        return [Problem("-e", "app", app, "is not an app of the inventory", f"there are: {there}")]
+    if not isinstance(settings, Mapping):
+        cure = """as JSON: -e '{"app": "NAME", "settings": {"replicas": 3}}'"""
+        return [Problem("-e", "settings", show(settings), "must be a mapping", cure)]
+    return []
+
+
+def asked_for(changes: Mapping[str, Any]) -> tuple[str, Any]:
+    """The app and its settings."""
+    ((app, settings),) = changes.items()
+    return str(app), settings
+
+
+def in_operators_words(problem: Problem, app: str, settings: Mapping[str, Any]) -> Problem:
+    """A problem of the inventory that would be, if it is one of what was asked for."""
+    prefix = f"apps.{app}."
+    key = problem.variable.removeprefix(prefix).split(".")[0].split("[")[0]
+    if not problem.variable.startswith(prefix) or key not in settings:
+        return problem
+    own = key in ("image", "env_file", "replicas")  # they have a variable of their own
+    name = problem.variable.removeprefix(prefix)
+    return replace(problem, where="-e", variable=name if own else f"settings.{name}")
+
+
+def with_settings(raw: RawInventory, app: str, settings: Mapping[str, Any]) -> RawInventory:
+    """The inventory as it would be if it said of an app what an operator asks for.
+
+    Dictionaries among the settings change only the keys that they have.
+    """
+
+    def changed(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        apps = variables.get("apps")
+        if not isinstance(apps, Mapping) or not isinstance(apps.get(app), Mapping):
+            return variables
+        entry = dict(apps[app])
+        for key, value in settings.items():
+            merge = isinstance(value, Mapping) and isinstance(entry.get(key), Mapping)
+            entry[key] = {**entry[key], **value} if merge else value
+        return {**variables, "apps": {**apps, app: entry}}
+
+    return replace(raw, hosts={host: changed(variables) for host, variables in raw.hosts.items()})
 
 
 def parse(raw: RawInventory, specs: Specs) -> tuple[Inventory, list[Problem]]:

@@ -46,4 +46,5 @@ class Problem:
 def summary(problems: Collection[Problem]) -> str:
     """How many there are, in a sentence."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return f"The inventory has {count}; nothing was changed."
+    whose = "What was asked for" if all(problem.where == "-e" for problem in problems) else "The inventory"
+    return f"{whose} has {count}; nothing was changed."

@@ -24,6 +24,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import CONVERGED, IN_FORCE, Node
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import satisfies
+from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Options, check_options, complete
 
 Json = Mapping[str, Any]
 RUNS = ("app", "image", "env")
@@ -58,13 +59,13 @@ def resolve(inventory: Json, recorded: Json | None) -> dict[str, Any]:
 
 
 def change(
-    name: str, release: Json, settings: Json, *, image: str = "", digest: str = "", env_file: str = ""
+    name: str, release: Json, settings: Json, options: Options, *, image: str = "", digest: str = "", env_file: str = ""
 ) -> dict[str, Any]:
     """The release with what an operator asked for.
 
-    ``settings``: of the app's entry; dictionaries among them change only the keys that they have. ``image``: the one
-    that ``settings["image"]`` names, in the registry, by digest. ``digest``: of the content of ``env_file``, another
-    env file.
+    ``settings``: of the app's entry; dictionaries among them change only the keys that they have. ``options``: the spec
+    that an entry has to fit. ``image``: the one that ``settings["image"]`` names, in the registry, by digest.
+    ``digest``: of the content of ``env_file``, another env file.
     """
     app = release["app"]
     if app.get("pinned"):
@@ -72,20 +73,30 @@ def change(
             f"apps.{name}.pinned is true: what runs is what the inventory says. Change it there and run site.yml, "
             "or take the pin off"
         )
-    unknown = sorted(set(settings) - set(app))
-    if unknown:
-        raise PlatformError(
-            f"settings: {', '.join(unknown)} is no setting of an app; there are: {', '.join(sorted(app))}"
-        )
+    optional = {key: {**spec, "required": False} for key, spec in options.items() if key in app}
+    if problems := check_options(f"app {name}", "settings", optional, settings):
+        raise PlatformError("\n".join(map(str, problems)))
     changed = dict(app)
     for key, value in settings.items():
-        if isinstance(app[key], Mapping) and not isinstance(value, Mapping):
-            raise PlatformError(f"settings: {key} is {value!r}: it must be a dictionary, as in apps.{name}.{key}")
-        changed[key] = {**app[key], **value} if isinstance(app[key], Mapping) else value
+        given = {**app[key], **value} if isinstance(app.get(key), Mapping) else value
+        # As text and lists of one become numbers and lists in the inventory.
+        changed[key] = complete({key: optional[key]}, {key: given})[key]
     env = release["env"]
     if env_file:
         changed["env_file"], env = basename(env_file), {"digest": digest, "version": ""}
     return {**release, "app": changed, "image": image or release["image"], "env": env}
+
+
+def refuse_shared_hosts(apps: Mapping[str, Json]) -> None:
+    """Two apps never have one host name: each would take the other's visitors. ``apps``: name -> entry in force."""
+    owners: dict[str, str] = {}
+    for name, app in sorted(apps.items()):
+        for host in app["hosts"]:
+            if (owner := owners.setdefault(host, name)) != name:
+                raise PlatformError(
+                    f"{host} would be a host name of two apps, {owner} and {name}: take it from one of them first "
+                    f"""(-e '{{"app": "{owner}", "settings": {{"hosts": [...]}}}}')"""
+                )
 
 
 def rollback(name: str, stack: Json | None, inventory: Json, to: int | None = None) -> dict[str, Any]:

@@ -109,6 +109,15 @@ def test_status_says_that_all_is_well(platform: Platform) -> None:
     assert "All nodes are ready, all services run as wanted." in done.output
 
 
+def test_a_wrong_setting_is_refused_before_anything_changes(platform: Platform) -> None:
+    before = time.time()
+    asked = json.dumps({"app": "web", "settings": {"update": {"monitor_second": 120}}})
+    refused = platform.play("-e", asked, playbook="playbooks/deploy.yml")
+    assert refused.code != 0
+    assert "settings.update.monitor_second = 120" in refused.output
+    assert platform.events(before, time.time()) == []
+
+
 def test_wrong_inventory_is_refused_before_anything_changes(platform: Platform, tmp_path: Path) -> None:
     extra = tmp_path / "extra.yml"
     extra.write_text("all:\n  vars:\n    platfrom_name: oops\n")

@@ -18,7 +18,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED
-from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import RawInventory, Undefined, parse
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
+    RawInventory,
+    Undefined,
+    asked_for,
+    in_operators_words,
+    parse,
+    refused,
+    with_settings,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.jenkins import PIPELINE_SETTINGS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     FileContent,
@@ -118,6 +126,8 @@ class Scenario:
         self.looks: dict[str, Look] = {}
         self.catalog = dict(CATALOG)
         self.files = {ENV: FileContent(b"GREETING=hello\n")}
+        # What an operator asks for besides.
+        self.changes: dict[str, Any] = {}
 
     @property
     def web(self) -> dict[str, Any]:
@@ -148,6 +158,8 @@ class Scenario:
             groups={"all": list(self.hosts), "ungrouped": [], **self.groups},
             inventory_dir="/inventory",
         )
+        if self.changes:
+            raw = with_settings(raw, *asked_for(self.changes))
         inventory, problems = parse(raw, SPECS)
         looks = {**{name: Look(facts=facts) for name, facts in self.facts.items()}, **self.looks}
         return World(raw, inventory, looks, parse_images(self.catalog), self.files, NOW), problems
@@ -822,6 +834,70 @@ def test_a_hostile_inventory(row: dict[str, Any]) -> None:
         problems
     )
     assert all(one.problem and one.cure for one in problems)
+
+
+SECOND = {"image": "express-app", "port": 3000, "hosts": ["second.localhost"]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable", "problem"),
+    [
+        ({"update": {"monitor_second": 120}}, "settings.update.monitor_second", "is not a known setting"),
+        ({"hosts": ["second.localhost"]}, "", "is a host name of the app web too"),
+        ({"hosts": ["prometheus.localhost"]}, "", "prometheus.localhost"),
+        ({"hosts": "no host"}, "settings.hosts", "is not a host name"),
+        ({"replicas": "many"}, "replicas", "must be a whole number"),
+        ({"replicas": -1}, "replicas", "0 or more"),
+        ({"image": "nothing"}, "image", "is not in the image catalog"),
+        ({"env_file": "files/none.env"}, "env_file", "was not read"),
+        ({"health": {"path": "no path"}}, "settings.health.path", ""),
+        ({"route": {"upload_size": "1 mega"}}, "settings.route.upload_size", ""),
+        ({"limits": {"memory": "1k"}}, "settings.limits.memory", ""),
+    ],
+)
+def test_what_an_operator_asks_for_is_judged_like_the_inventory(
+    settings: dict[str, Any], variable: str, problem: str
+) -> None:
+    scenario = Scenario()
+    scenario.all["apps"]["second"] = SECOND
+    scenario.all["monitoring_hosts"] = {"prometheus": "prometheus.localhost"}
+    scenario.changes = {"web": settings}
+    found = [in_operators_words(one, "web", settings) for one in scenario.problems()]
+    assert [
+        one
+        for one in found
+        if one.variable == (variable or one.variable) and problem in f"{one.value} {one.problem} {one.cure}"
+    ], "\n".join(map(str, found))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"hosts": "www.localhost"},
+        {"replicas": "6"},
+        {"update": {"monitor_seconds": 60}},
+        {"limits": {"memory": "256M"}},
+    ],
+)
+def test_what_an_operator_may_ask_for(settings: dict[str, Any]) -> None:
+    scenario = Scenario()
+    scenario.changes = {"web": settings}
+    assert scenario.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "variable", "problem"),
+    [
+        ({"wbe": {}}, "app", "is not an app of the inventory"),
+        ({"web": "replicas=3"}, "settings", "must be a mapping"),
+        ({"web": {}, "api": {}}, "app", "is not one app"),
+        ({"web": {}}, "", ""),
+    ],
+)
+def test_what_is_asked_for_is_of_an_app(changes: Any, variable: str, problem: str) -> None:
+    found = [(one.variable, one.problem) for one in refused(changes, {"web": {}})]
+    assert found == ([(variable, problem)] if variable else [])
 
 
 def test_what_is_allowed_and_not_to_be_forgotten() -> None:

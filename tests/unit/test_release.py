@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +16,15 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (
     env_source,
     notes,
     of_inventory,
+    refuse_shared_hosts,
     resolve,
     rollback,
     rollback_target,
     taken_images,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import read_specs
+
+OPTIONS = read_specs(str(Path(__file__).resolve().parents[2] / "roles")).app
 
 R1, R2, R3 = (f"registry:5000/web@sha256:{digit * 64}" for digit in "123")
 
@@ -82,12 +88,14 @@ def test_a_setting_that_is_new_in_the_inventory_counts() -> None:
 
 
 def test_change() -> None:
-    changed = change("web", release(), {"replicas": 5, "route": {"upload_size": "1m"}, "image": "t:2"}, image=R2)
-    assert changed["app"]["route"] == {"sticky": False, "upload_size": "1m"}
+    changed = change(
+        "web", release(), {"replicas": "5", "route": {"upload_size": "1m"}, "image": "t:2"}, OPTIONS, image=R2
+    )
+    assert changed["app"]["route"].items() >= {"sticky": False, "upload_size": "1m"}.items()
     assert (changed["app"]["replicas"], changed["app"]["image"], changed["image"]) == (5, "t:2", R2)
     assert changed["env"] == {"digest": "e1", "version": "v-e1"}
-    assert change("web", release(), {"replicas": 5})["image"] == R1
-    changed = change("web", release(), {}, digest="e9", env_file="/elsewhere/other.env")
+    assert change("web", release(), {"replicas": 5}, OPTIONS)["image"] == R1
+    changed = change("web", release(), {}, OPTIONS, digest="e9", env_file="/elsewhere/other.env")
     assert (changed["env"], changed["app"]["env_file"]) == ({"digest": "e9", "version": ""}, "other.env")
 
 
@@ -100,18 +108,36 @@ def test_another_controller_has_the_env_file_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("given", "settings", "said"),
     [
-        (
-            release(),
-            {"replica": 5, "rout": 1},
-            "settings: replica, rout is no setting of an app; there are: env_file, image, pinned, replicas, route$",
-        ),
-        (release(), {"route": "1m"}, "settings: route is '1m': it must be a dictionary, as in apps.web.route"),
+        (release(), {"replica": 5}, r"settings.replica = 5\n.*is not a known setting\n.*did you mean replicas\?"),
+        (release(), {"route": "1m"}, r"settings.route = 1m\n.*must be a mapping, not text"),
+        (release(), {"route": {"stick": True}}, r"settings.route.stick = true\n.*\n.*did you mean sticky\?"),
+        (release(), {"replicas": "many"}, r"settings.replicas = many\n.*must be a whole number"),
         (release(pinned=True), {"replicas": 5}, "apps.web.pinned is true"),
     ],
 )
 def test_change_is_refused(given: dict[str, Any], settings: dict[str, Any], said: str) -> None:
     with pytest.raises(PlatformError, match=said):
-        change("web", given, settings)
+        change("web", given, settings, OPTIONS)
+
+
+def test_text_in_the_place_of_a_list_is_a_list_of_one() -> None:
+    given = release()
+    given["app"]["hosts"] = []
+    assert change("web", given, {"hosts": "www"}, OPTIONS)["app"]["hosts"] == ["www"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "said"),
+    [
+        ({"one": ["a"], "two": ["b"]}, ""),
+        ({"one": ["a", "b"], "two": ["b"]}, "b would be a host name of two apps, one and two"),
+        ({"one": ["a", "a"], "two": []}, ""),
+    ],
+)
+def test_two_apps_never_have_one_host(hosts: dict[str, list[str]], said: str) -> None:
+    apps = {name: {"hosts": names} for name, names in hosts.items()}
+    with pytest.raises(PlatformError, match=said) if said else nullcontext():
+        refuse_shared_hosts(apps)
 
 
 def row(number: int, verdict: str = "converged", image: str = R1, **more: Any) -> dict[str, Any]:
