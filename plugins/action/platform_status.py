@@ -9,7 +9,12 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.status import unwell
-from ansible_collections.fungap.swarm.plugins.plugin_utils.status import history_lines, status_lines
+from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (
+    history_lines,
+    platform_notes,
+    status_lines,
+    strangers,
+)
 
 
 class ActionModule(ActionBase):
@@ -36,8 +41,12 @@ class ActionModule(ActionBase):
         if args.get("history_of"):
             lines = [args["title"], "", *history_lines(seen["stacks"].get(str(args["history_of"])))]
         else:
-            tables = status_lines(seen["nodes"], seen["services"], seen["stacks"])
-            lines = [args["title"], "", *tables, "", *args.get("notes", [])]
+            platform = args["platform"]
+            tables = status_lines(seen["nodes"], seen["services"], seen["stacks"], strangers(platform, seen))
+            below = platform_notes(
+                platform, args.get("secrets") or {}, seen, args.get("disk"), args.get("left_out") or {}
+            )
+            lines = [args["title"], "", *tables, "", *args.get("notes", []), *below]
         self._display.display("\n" + "\n".join(f"  {line}".rstrip() for line in lines) + "\n")
         wrong = unwell(seen["nodes"], seen["services"])
         if args.get("strict") and wrong:

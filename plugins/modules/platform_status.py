@@ -32,8 +32,24 @@ options:
     description: The first line.
     type: str
     required: true
+  platform:
+    description:
+      - The fact C(platform) of M(fungap.swarm.preflight). What the inventory has and the swarm lacks, or the other way
+        round, is said, and where the apps and pages that are there are reached. Not needed with O(history_of).
+    type: dict
+  secrets:
+    description: The fact of M(fungap.swarm.platform_secrets), for where passwords and the CA are.
+    type: dict
+    default: {}
+  disk:
+    description: As in the fact C(docker_host).
+    type: dict
+  left_out:
+    description: Images that could not be had, and why, by name.
+    type: dict
+    default: {}
   notes:
-    description: Lines below the tables.
+    description: More lines below the tables.
     type: list
     elements: str
     default: []
@@ -58,6 +74,7 @@ EXAMPLES = r"""
   fungap.swarm.platform_status:
     title: Platform fungap
     manager_sockets: [/run/fungap/manager1/docker.sock]
+    platform: "{{ ansible_facts['platform'] }}"
 """
 
 RETURN = r"""

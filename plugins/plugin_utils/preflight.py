@@ -768,8 +768,13 @@ def check_apps(world: World) -> Iterator[Problem]:
         if not APP_NAME.fullmatch(name):
             cure = "lower case letters, digits and hyphens, beginning with a letter, at most 31"
             yield Problem(ALL_HOSTS, f"apps.{name}", name, "is not an app's name", cure)
+        if name in world.inventory.variables["apps_absent"]:
+            yield Problem(ALL_HOSTS, "apps_absent", name, "is one of apps, too", "take it out of apps first")
         if name in RESERVED_APPS:
             yield Problem(ALL_HOSTS, f"apps.{name}", name, "is the name of a stack of the platform", "another name")
+    for name in world.inventory.variables["apps_absent"]:
+        if not APP_NAME.fullmatch(name) or name in RESERVED_APPS:
+            yield Problem(ALL_HOSTS, "apps_absent", name, "is no app's name", "the one that make status shows")
     for name, app in world.inventory.apps.items():
         at = f"apps.{name}"
         if app["port"] is not None and not 1 <= app["port"] <= 65535:

@@ -36,8 +36,37 @@ def problems(nodes: Sequence[Row], services: Sequence[Row], stacks: Mapping[str,
     return [*unwell(nodes, services), *notable]
 
 
-def status_lines(nodes: Sequence[Row], services: Sequence[Row], stacks: Mapping[str, Row]) -> list[str]:
-    """Nodes, services, revisions in force, and problems."""
+def strangers(platform: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
+    """What the inventory has and the swarm lacks, and what runs and nobody wants, with the command that cures it.
+
+    ``platform``: the fact. ``seen``: of platform_info.
+    """
+    members, wanted = {node["name"] for node in seen["nodes"]}, {node["name"] for node in platform["nodes"]}
+    lines = [
+        f"node {name} of the inventory is not in the swarm: site.yml brings it in" for name in sorted(wanted - members)
+    ]
+    lines += [
+        f"node {name} is not in the inventory: site.yml takes it out of the swarm" for name in sorted(members - wanted)
+    ]
+    known = {*platform["apps"], "proxy", *(["monitoring"] if platform["monitoring"]["enabled"] else [])}
+    for name, stack in seen["stacks"].items():
+        if name in known or not stack["services"]:
+            continue
+        way = "site.yml" if name == "monitoring" else f"""site.yml -e '{{"apps_absent": ["{name}"]}}'"""
+        lines.append(f"stack {name} runs and is not in the inventory: ansible-playbook {way} takes it away")
+    ours = {f"{name}_{service}" for name, stack in seen["stacks"].items() for service in stack["services"]}
+    lines += [
+        f"service {service['name']} was made by hand: docker service rm {service['name']} takes it away"
+        for service in seen["services"]
+        if service["name"] not in ours
+    ]
+    return lines
+
+
+def status_lines(
+    nodes: Sequence[Row], services: Sequence[Row], stacks: Mapping[str, Row], more: Sequence[str] = ()
+) -> list[str]:
+    """Nodes, services, revisions in force, and problems. ``more``: problems that were found elsewhere."""
     lines = table(
         ("NODE", "ROLE", "STATE", "AVAILABILITY", "ADDRESS", "ENGINE"),
         (
@@ -73,7 +102,7 @@ def status_lines(nodes: Sequence[Row], services: Sequence[Row], stacks: Mapping[
     ]
     if in_force:
         lines += ["", *table(("STACK", *_REVISION[:6]), in_force)]
-    wrong = problems(nodes, services, stacks)
+    wrong = [*problems(nodes, services, stacks), *more]
     lines += (
         ["", *(f"! {problem}" for problem in wrong)]
         if wrong
@@ -128,19 +157,22 @@ def _short(image: str) -> str:
 def platform_notes(
     platform: Mapping[str, Any],
     secrets: Mapping[str, Any],
+    seen: Mapping[str, Any],
     disk: Mapping[str, Any] | None = None,
     left_out: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Where the platform is reached, how to trust it, what to try next.
+    """Where the platform is reached, how to trust it, what to try next. Of apps and pages only those that are there.
 
-    ``secrets``: the fact, {} where unknown. ``disk``: of the fact ``docker_host``. ``left_out``: name -> why, of images
-    that could not be had.
+    ``secrets``: the fact, {} where unknown. ``seen``: of platform_info. ``disk``: of the fact ``docker_host``.
+    ``left_out``: name -> why, of images that could not be had.
     """
     port = platform["proxy"]["https_port"]
     suffix = "" if port == 443 else f":{port}"
-    hosts = [host for app in platform["apps"].values() for host in app["hosts"]]
+    hosts = [host for name in platform["apps"] for host in _hosts_in_force(seen["stacks"].get(name) or {})]
     lines = [f"{'URL':<12} https://{host}{suffix}/" for host in hosts]
-    lines += _monitoring_notes(platform["monitoring"]["hosts"], secrets, suffix, left_out or {})
+    running = {service["name"] for service in seen["services"]}
+    pages = {page: host for page, host in platform["monitoring"]["hosts"].items() if f"monitoring_{page}" in running}
+    lines += _monitoring_notes(pages, secrets, suffix)
     lines += _jenkins_notes(platform.get("jenkins") or {}, secrets)
     if disk:
         free, total = (disk[key] / 1e9 for key in ("free_bytes", "total_bytes"))
@@ -181,11 +213,14 @@ def _jenkins_notes(jenkins: Mapping[str, Any], secrets: Mapping[str, Any]) -> li
     ]
 
 
-def _monitoring_notes(
-    hosts: Mapping[str, str], secrets: Mapping[str, Any], suffix: str, left_out: Mapping[str, str]
-) -> list[str]:
+def _hosts_in_force(stack: Row) -> list[str]:
+    """The host names that an app really has, which a deploy may have made others than the inventory's."""
+    rows = [row for row in stack.get("revisions", ()) if row["number"] == stack["in_force"] and row["release"]]
+    return [str(host) for row in rows for host in row["release"]["app"]["hosts"]]
+
+
+def _monitoring_notes(pages: Mapping[str, str], secrets: Mapping[str, Any], suffix: str) -> list[str]:
     """Where the pages are, and where their passwords."""
-    pages = {page: host for page, host in hosts.items() if page not in left_out}
     lines = [f"{page.capitalize():<12} https://{host}{suffix}/" for page, host in pages.items()]
     passwords = secrets.get("passwords", {})
     if pages and "monitoring" in passwords:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from .conftest import Platform, traces
+from .conftest import HOST, NODES, Platform, traces
 
 
 def test_reset_needs_confirmation(platform: Platform) -> None:
@@ -21,6 +21,21 @@ def test_reset_keeps_data_unless_asked_and_the_same_swarm_comes_back(platform: P
     platform.run()
     assert platform.answers()
     assert {name: node["ID"] for name, node in platform.members().items()} == before
+
+
+def test_an_app_that_left_the_inventory_is_named_and_taken_away(platform: Platform) -> None:
+    without = platform.run("-e", json.dumps({"apps": {}}), playbook="playbooks/status.yml")
+    assert (
+        """stack web runs and is not in the inventory: ansible-playbook site.yml -e '{"apps_absent": ["web"]}'"""
+        in (without.output)
+    )
+    assert f"https://{HOST}" not in without.output
+    platform.run("--tags", "app", "-e", json.dumps({"apps": {}, "apps_absent": ["web"]}))
+    assert "web_web" not in [service["Spec"]["Name"] for service in platform.engine("manager1").services()]
+    for node in NODES:
+        volumes = platform.engine(node).volumes()["Volumes"] or []
+        assert [volume["Name"] for volume in volumes if volume["Name"].startswith("web_env_")] == []
+    assert "stack web" not in platform.run("-e", json.dumps({"apps": {}}), playbook="playbooks/status.yml").output
 
 
 def test_reset_leaves_nothing(platform: Platform) -> None:

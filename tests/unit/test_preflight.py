@@ -513,6 +513,8 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (both(app(env_delivery="secret"), env_file(b"A=" + b"x" * 600_000)), "all hosts", "apps.web.env_file", "files/web.env", "over 500 kB", "env_delivery: volume"),
     (app(env_delivery="bind"), "all hosts", "apps.web.env_delivery", "bind", "not one of the choices", "volume, secret"),
     (without("env_file"), "all hosts", "apps.web.env_target", "/usr/src/app/env", "without env_file", "take env_target away"),
+    (platform(apps_absent=["web"]), "all hosts", "apps_absent", "web", "is one of apps, too", "take it out of apps"),
+    (platform(apps_absent=["proxy"]), "all hosts", "apps_absent", "proxy", "is no app's name", "make status"),
     (app(env_target="env"), "all hosts", "apps.web.env_target", "env", "not an absolute path", "of its own"),
     (app(env_target="/"), "all hosts", "apps.web.env_target", "/", "hide the whole image", "of its own"),
     (app(env_target="/etc"), "all hosts", "apps.web.env_target", "/etc", "would hide what the image has", "of its own"),

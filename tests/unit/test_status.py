@@ -13,6 +13,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (
     platform_notes,
     problems,
     status_lines,
+    strangers,
 )
 
 NODE = {
@@ -198,27 +199,87 @@ def test_revision_row() -> None:
     }
 
 
-def test_notes_tell_where_the_pages_are_and_what_is_left_out() -> None:
-    platform = {
-        "apps": {"web": {"hosts": ["web.localhost"]}},
-        "monitoring": {"hosts": {"prometheus": "prometheus.localhost", "grafana": "grafana.localhost"}},
-        "nodes": [],
-        "proxy": {"https_port": 8443, "address": "127.0.0.1"},
+PLATFORM: dict[str, Any] = {
+    "apps": {"web": {"hosts": ["web.localhost"]}, "later": {"hosts": ["later.localhost"]}},
+    "monitoring": {
+        "enabled": True,
+        "hosts": {"prometheus": "prometheus.localhost", "grafana": "grafana.localhost"},
+    },
+    "nodes": [],
+    "proxy": {"https_port": 8443, "address": "127.0.0.1"},
+}
+
+
+def a_stack(*services: str, hosts: tuple[str, ...] = ()) -> dict[str, Any]:
+    release = {"app": {"hosts": list(hosts)}} if hosts else {}
+    return {
+        "in_force": 2,
+        "revisions": [{"number": 2, "release": release}, {"number": 1, "release": {"app": {"hosts": ["old"]}}}],
+        "services": {name: {} for name in services},
     }
+
+
+def seen(*services: str, nodes: tuple[str, ...] = (), **stacks: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "nodes": [{"name": name} for name in nodes],
+        "services": [{"name": name} for name in services],
+        "stacks": stacks,
+    }
+
+
+def test_notes_tell_where_what_is_there_is_reached() -> None:
     passwords = {
         "monitoring": {"user": "admin", "file": "/s/monitoring.password"},
         "grafana": {"file": "/s/grafana.password"},
     }
-    assert platform_notes(platform, {"passwords": passwords}) == [
+    web = a_stack("web", hosts=("web.localhost", "by-a-deploy.localhost"))
+    there = ("web_web", "monitoring_prometheus", "monitoring_grafana")
+    assert platform_notes(PLATFORM, {"passwords": passwords}, seen(*there, web=web)) == [
         "URL          https://web.localhost:8443/",
+        "URL          https://by-a-deploy.localhost:8443/",
         "Prometheus   https://prometheus.localhost:8443/",
         "Grafana      https://grafana.localhost:8443/",
         "Login        admin, with the password in /s/monitoring.password",
         "             in Grafana itself admin, with the one in /s/grafana.password",
     ]
-    assert platform_notes(platform, {"passwords": passwords}, left_out={"grafana": "there is no archive of it"}) == [
-        "URL          https://web.localhost:8443/",
+    left_out = {"grafana": "there is no archive of it"}
+    assert platform_notes(PLATFORM, {"passwords": passwords}, seen(*there[:2], web=web), left_out=left_out)[2:] == [
         "Prometheus   https://prometheus.localhost:8443/",
         "Login        admin, with the password in /s/monitoring.password",
         "Left out     grafana: there is no archive of it",
     ]
+    assert platform_notes(PLATFORM, {"passwords": passwords}, seen()) == []
+
+
+STRANGERS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
+    ({}, seen("web_web", web=a_stack("web")), []),
+    (
+        {},
+        seen("old_web", old=a_stack("web")),
+        [
+            "stack old runs and is not in the inventory: "
+            """ansible-playbook site.yml -e '{"apps_absent": ["old"]}' takes it away"""
+        ],
+    ),
+    ({}, seen(old=a_stack()), []),
+    ({}, seen("monitoring_prometheus", monitoring=a_stack("prometheus")), []),
+    (
+        {"monitoring": {"enabled": False, "hosts": {}}},
+        seen("monitoring_prometheus", monitoring=a_stack("prometheus")),
+        ["stack monitoring runs and is not in the inventory: ansible-playbook site.yml takes it away"],
+    ),
+    ({}, seen("by_hand"), ["service by_hand was made by hand: docker service rm by_hand takes it away"]),
+    (
+        {"nodes": [{"name": "manager1"}, {"name": "worker1"}]},
+        seen(nodes=("manager1", "worker2")),
+        [
+            "node worker1 of the inventory is not in the swarm: site.yml brings it in",
+            "node worker2 is not in the inventory: site.yml takes it out of the swarm",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("inventory", "there", "said"), STRANGERS)
+def test_what_runs_and_is_not_wanted_is_said(inventory: dict[str, Any], there: dict[str, Any], said: list[str]) -> None:
+    assert strangers({**PLATFORM, **inventory}, there) == said
