@@ -101,6 +101,7 @@ class ActionModule(ActionBase):
             "release": release,
             "env_file": releases.env_source(release, path, self._digest(path)),
             "env_versions": sorted({v for row in stack["revisions"] if (v := _env_version(row["release"]))}),
+            "new_target": releases.has_new_target(release, row["release"] if row else None),
             "base_revision": stack["in_force"],
             "notes": releases.notes(name, release, row),
         }

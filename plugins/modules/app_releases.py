@@ -105,6 +105,9 @@ apps:
       description: The versions of its env file that recorded revisions need.
       type: list
       elements: str
+    new_target:
+      description: Whether an env volume comes to a folder of an image that none was mounted on.
+      type: bool
     base_revision:
       description: The revision in force that this was worked out from, V(0) for none.
       type: int

@@ -134,6 +134,16 @@ def _numbers(rows: Iterable[Json]) -> str:
     return ", ".join(str(row["number"]) for row in rows) or "none"
 
 
+def has_new_target(release: Json, recorded: Json | None) -> bool:
+    """Whether an env volume comes to a folder of an image that none was mounted on: it might hide what is there."""
+    app = release["app"]
+    if not release["env"]["digest"] or app["env_delivery"] != "volume":
+        return False
+    if not recorded or not recorded["env"]["digest"] or recorded["app"]["env_delivery"] != "volume":
+        return True
+    return bool(release["image"] != recorded["image"] or app["env_target"] != recorded["app"]["env_target"])
+
+
 def env_source(release: Json, path: str, digest: str) -> str:
     """``path`` if the file holds the env of the release, else "": then the nodes hold its version.
 

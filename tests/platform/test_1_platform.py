@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ..load.live import ROOT
 from ..waiting import patience
@@ -107,6 +108,17 @@ def test_second_run_changes_nothing_and_no_engine_hears_of_it(platform: Platform
 def test_status_says_that_all_is_well(platform: Platform) -> None:
     done = platform.run(playbook="playbooks/status.yml")
     assert "All nodes are ready, all services run as wanted." in done.output
+
+
+def test_a_new_app_whose_env_file_would_hide_code_gets_no_route(platform: Platform) -> None:
+    apps = yaml.safe_load((INVENTORY / "group_vars/all.yml").read_text())["apps"]
+    apps["second"] = {**apps["web"], "hosts": ["second.localhost"], "env_target": "/usr/src/app"}
+    before = time.time()
+    refused = platform.play("-e", json.dumps({"apps": apps}))
+    assert refused.code != 0
+    assert "/usr/src/app" in refused.output
+    assert "app.js" in refused.output
+    assert platform.events(before, time.time()) == []
 
 
 def test_a_wrong_setting_is_refused_before_anything_changes(platform: Platform) -> None:

@@ -14,6 +14,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (
     change,
     eligible_nodes,
     env_source,
+    has_new_target,
     notes,
     of_inventory,
     refuse_shared_hosts,
@@ -124,6 +125,28 @@ def test_text_in_the_place_of_a_list_is_a_list_of_one() -> None:
     given = release()
     given["app"]["hosts"] = []
     assert change("web", given, {"hosts": "www"}, OPTIONS)["app"]["hosts"] == ["www"]
+
+
+def with_env(image: str = R1, env: str = "e1", target: str = "/env", delivery: str = "volume") -> dict[str, Any]:
+    return release(image=image, env=env, env_target=target, env_delivery=delivery)
+
+
+@pytest.mark.parametrize(
+    ("now", "recorded", "is_new"),
+    [
+        (with_env(), None, True),
+        (with_env(), with_env(), False),
+        (with_env(env="e2"), with_env(), False),
+        (with_env(image=R2), with_env(), True),
+        (with_env(target="/other"), with_env(), True),
+        (with_env(), with_env(env=""), True),
+        (with_env(), with_env(delivery="secret"), True),
+        (with_env(delivery="secret"), None, False),
+        (with_env(env=""), None, False),
+    ],
+)
+def test_an_image_is_looked_into_when_an_env_volume_comes_to_it(now: Any, recorded: Any, is_new: bool) -> None:
+    assert has_new_target(now, recorded) is is_new
 
 
 @pytest.mark.parametrize(
