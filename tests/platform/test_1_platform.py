@@ -15,7 +15,7 @@ import yaml
 
 from ..load.live import ROOT
 from ..waiting import patience
-from .conftest import NODES, Platform
+from .conftest import INVENTORY, NODES, Platform
 
 
 def test_https_answers_from_every_replica(platform: Platform) -> None:
