@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +27,8 @@ def test_scenario(scenario: str) -> None:
     with warm_ansible.stand_in() as programs:
         if evidence.left_by([prefix]):  # of a run that was killed
             molecule(programs, "destroy", scenario)
+        # What molecule believes to be there is not.
+        shutil.rmtree(folder_of(scenario), ignore_errors=True)
         if scenario in SEEDED:
             seed.plant(prefix)
         try:
@@ -38,10 +42,15 @@ def test_scenario(scenario: str) -> None:
                 assert evidence.left_by([prefix]) == []
 
 
+def folder_of(scenario: str) -> Path:
+    """Where molecule keeps what it knows of a scenario."""
+    return ROOT / ".cache" / "molecule" / scenario
+
+
 def molecule(programs: str, action: str, scenario: str, *arguments: str) -> None:
     # Molecule makes an ansible.cfg of its own. Its working folder is by default the same for all checkouts of one name.
-    folder = ROOT / ".cache" / "molecule" / scenario
-    env = {"ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1", "PY_COLORS": "0", "MOLECULE_EPHEMERAL_DIRECTORY": str(folder)}
+    env = {"ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1", "PY_COLORS": "0"}
+    env["MOLECULE_EPHEMERAL_DIRECTORY"] = str(folder_of(scenario))
     env["PATH"] = f"{programs}:{os.environ['PATH']}"
     command = ["env", "-u", "ANSIBLE_CONFIG", "molecule", action, "--scenario-name", scenario, *arguments]
     with timeline.playbook(f"molecule {scenario}") as phases:
