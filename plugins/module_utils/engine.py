@@ -139,6 +139,10 @@ class Engine:
             info: Json = self.api.info()
             return info
 
+    def cluster_id(self) -> str:
+        """The ID of the swarm that it manages; empty if it manages none."""
+        return str(((self.info().get("Swarm") or {}).get("Cluster") or {}).get("ID") or "")
+
     def membership(self) -> EngineMembership:
         """What it says of its part in a swarm, and what it has on its disk."""
         info = self.info()

@@ -18,10 +18,13 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
+from ansible_collections.fungap.swarm.plugins.module_utils.memory import memory_path, recall_stack
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import named_items, replicas, with_replicas
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, missing, refusal
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     CONVERGED,
     IMAGE_LABEL,
+    IN_FORCE,
     NAMESPACE_LABEL,
     REVISION_LABEL,
     ROLLED_BACK,
@@ -116,6 +119,7 @@ class StackOperation:
             return Plan(
                 actions=actions, before=in_force.text if in_force else "", after="", result={"name": self.stack}
             )
+        self._refuse_lost_memory()
         self._refuse_other_base()
         actions = plan_present(self.observed, self.desired)
         deploys = any(isinstance(action, Deploy) for action in actions)
@@ -197,6 +201,12 @@ class StackOperation:
                     f"service {name}: image {definition.get('image')} is a tag, which can mean other code tomorrow, "
                     "or on another node: name it by digest (name@sha256:...)"
                 )
+
+    def _refuse_lost_memory(self) -> None:
+        memory = recall_stack(self.params["path"], self.stack)
+        known = {self.stack: max((revision.number for revision in self.observed.revisions), default=0)}
+        if memory and (lacks := missing([memory], known)):
+            raise PlatformError(refusal(lacks, [memory]))
 
     def _refuse_other_base(self) -> None:
         base, in_force = self.params["base_revision"], self.observed.in_force
@@ -398,7 +408,15 @@ class StackOperation:
         labels = {STACK_LABEL: self.stack, REVISION_LABEL: str(revision.number), VERDICT_LABEL: verdict}
         name = record_name(self.stack, revision.number)
         self.engine.create_swarm_item("config", name, dump_revision(self.stack, revision), labels)
+        if verdict in IN_FORCE:
+            self._remember(revision)
         return revision
+
+    def _remember(self, revision: Revision) -> None:
+        """Outside of the swarm, which may lose its memory."""
+        nodes = tuple(sorted(parse_node(node).name for node in self.engine.swarm_nodes()))
+        memory = Memory(self.stack, revision.number, self.engine.cluster_id(), revision.when, nodes)
+        _write_private(memory_path(self.params["path"], self.stack), memory.dump())
 
     def _prune(self) -> None:
         """Remove what nothing needs any more. What can't be removed yet is in the next run's plan."""

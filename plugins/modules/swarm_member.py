@@ -139,6 +139,16 @@ options:
         swarm's data.
     type: bool
     default: false
+  stacks_dir:
+    description:
+      - The O(fungap.swarm.swarm_stack#module:path) that stacks are deployed with from this machine. What they had in
+        force is remembered there. A swarm that holds less has lost its data, and is not filled anew without a word.
+    type: path
+  begin_anew:
+    description:
+      - The ID of the swarm whose loss is known, as the refusal names it. What is remembered of it is forgotten then.
+    type: str
+    default: ""
   deadline_seconds:
     description: For how long each step, and a node that is just coming back, is waited for.
     type: int
@@ -228,6 +238,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils import runner
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.memory import forget, recall
 from ansible_collections.fungap.swarm.plugins.module_utils.model.member import (
     AVAILABILITIES,
     ENV_LABEL_PREFIX,
@@ -239,6 +250,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.member import (
     SwarmSettings,
     WantedNode,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import highest_revisions, missing, refusal
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import REVISION_LABEL
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.member import (
     Action,
     Circumstances,
@@ -295,6 +308,8 @@ class Members:
         )
         self.engines: dict[str, Engine] = {}
         self.missing_sockets: list[str] = []
+        self.stacks_dir: str | None = params["stacks_dir"]
+        self.forgets = False
         self.seen = Seen()
         self.members = MembersPlan()
 
@@ -308,7 +323,8 @@ class Members:
         if settings:
             before["swarm settings"] = {key: old for key, (old, _new) in settings.items()}
             after["swarm settings"] = dict(changed_settings)
-        actions: list[Any] = list(self.members.actions)
+        actions: list[Any] = [f"forget what swarm {self.params['begin_anew']} held"] if self.forgets else []
+        actions += self.members.actions
         if settings:
             actions.append(
                 "set " + ", ".join(f"{key} {value}" for key, value in changed_settings.items()) + " of the swarm"
@@ -325,6 +341,7 @@ class Members:
                 break
             time.sleep(0.5)
         self.members = plan_members(self.seen.wanted, self.seen.memberships, self.seen.swarm, self.circumstances)
+        self._check_memory()
         starts = any(action.kind == "init" for action in self.members.actions)
         if starts and self.seen.silent_managers:
             raise PlatformError(
@@ -332,6 +349,19 @@ class Members:
                 "swarm is only made when every manager can be asked. Start that engine, or take it out of "
                 "manager_sockets"
             )
+
+    def _check_memory(self) -> None:
+        """Refuse a swarm that holds less than it was known to: it would be filled with the inventory's first images."""
+        memories = recall(self.stacks_dir) if self.stacks_dir else []
+        self.forgets = self.params["begin_anew"] in {memory.cluster_id for memory in memories}
+        starts = any(action.kind == "init" for action in self.members.actions)
+        if not memories or self.forgets or not (starts or self.seen.controllers):
+            return
+        configs: list[Any] = []
+        if not starts:
+            configs = next(iter(self.seen.controllers.values())).swarm_items("config", REVISION_LABEL)
+        if lacks := missing(memories, highest_revisions(configs)):
+            raise PlatformError(refusal(lacks, memories))
 
     def _observe(self) -> Seen:
         seen = Seen(wanted=list(self.wanted))
@@ -419,6 +449,8 @@ class Members:
                 f"no engine listens on {', '.join(sorted(set(self.missing_sockets)))}: role swarm_node brings up the "
                 "nodes' engines"
             )
+        if self.forgets and self.stacks_dir:
+            forget(self.stacks_dir)
         for _round in range(ROUNDS):
             if self.members.nodes:
                 self._carry_out(self.members)
@@ -717,6 +749,8 @@ def main() -> None:
                 },
             },
             "manager_sockets": {"type": "list", "elements": "path", "default": []},
+            "stacks_dir": {"type": "path"},
+            "begin_anew": {"type": "str", "default": ""},
             "join_tokens": {
                 "type": "dict",
                 "no_log": False,

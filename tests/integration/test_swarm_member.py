@@ -14,6 +14,9 @@ import docker
 import pytest
 import requests
 
+from ansible_collections.fungap.swarm.plugins.module_utils.memory import memory_path
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory
+
 from ..waiting import until, wait_for
 from ..warm_ansible import ansible_playbook
 from .conftest import Lab, Node
@@ -402,6 +405,48 @@ def test_an_engine_that_cannot_read_its_swarm_is_left_as_it_is(engines: Lab, run
     assert not ok(run_module("swarm_member", platform(engines)))["changed"]
     assert manager.api.inspect_swarm()["ID"] == cluster
     assert [config["Spec"]["Name"] for config in manager.api.configs()] == ["kept"]
+
+
+def test_a_swarm_that_lost_its_memory_is_not_filled_anew_without_a_word(
+    engines: Lab, run_module: RunModule, tmp_path: Path
+) -> None:
+    """The engine starts as if all were well: the same swarm, nothing in it."""
+    manager, _worker = engines.start("manager1", "worker1")
+    wanted = {**platform(engines), "stacks_dir": str(tmp_path)}
+    cluster = ok(run_module("swarm_member", wanted))["cluster_id"]
+    manager.api.create_config("fungap.web.3", b"a record", {"io.fungap.stack": "web", "io.fungap.revision": "3"})
+    remembered = Path(memory_path(str(tmp_path), "web"))
+    remembered.parent.mkdir()
+    remembered.write_text(Memory("web", 3, cluster, "2026-11-28T10:00:00Z", ("manager1", "worker1")).dump())
+    assert not ok(run_module("swarm_member", wanted))["changed"]
+    engines.stop("manager1")
+    raft = Path(engines.outer.api.inspect_volume(manager.container)["Mountpoint"], "swarm", "raft")
+    (raft / "wal-v3-encrypted").rename(raft / "aside")
+    engines.restart("manager1")
+    until(lambda: manager.api.nodes())
+    assert manager.api.configs() == []
+    for check in (True, False):
+        refused = run_module("swarm_member", wanted, check=check)
+        assert "of stack web, there is no record, and 3 was in force since 2026-11-28T10:00:00Z" in refused["msg"]
+        assert f"-e swarm_member_begin_anew={cluster}" in refused["msg"]
+    assert "worker1" not in listed(manager)
+    # Put back, it is as it was.
+    engines.stop("manager1")
+    shutil.rmtree(raft / "wal-v3-encrypted")
+    (raft / "aside").rename(raft / "wal-v3-encrypted")
+    engines.restart("manager1")
+    ok(run_module("swarm_member", wanted))
+    assert [config["Spec"]["Name"] for config in manager.api.configs()] == ["fungap.web.3"]
+    # Lost for good: a blank engine, and nobody said so.
+    address = manager.address
+    engines.remove("manager1", volume=True)
+    engines.create("manager1", address)
+    engines.wait("manager1")
+    assert "of stack web, there is no record" in run_module("swarm_member", wanted)["msg"]
+    anew = {**wanted, "begin_anew": cluster}
+    assert ok(run_module("swarm_member", anew))["actions"][0] == f"forget what swarm {cluster} held"
+    assert not remembered.exists()
+    assert not ok(run_module("swarm_member", anew))["changed"]
 
 
 def play_role(

@@ -439,7 +439,7 @@ def test_a_first_deploy_that_fails_is_left_to_be_looked_at(swarm: Swarm, deploy:
     ok(deploy(stack), changed=True)
 
 
-def test_a_run_that_was_killed_is_completed_by_the_next(swarm: Swarm, deploy: Run) -> None:
+def test_a_run_that_was_killed_is_completed_by_the_next(swarm: Swarm, deploy: Run, folder: Path) -> None:
     stack = "killed"
     compose = {"services": {"web": service(configs=["settings"])}}
     given = {"configs": {"settings": "1"}}
@@ -447,6 +447,9 @@ def test_a_run_that_was_killed_is_completed_by_the_next(swarm: Swarm, deploy: Ru
     # deployed, not recorded
     record = swarm.manager.api.configs(filters={"name": "fungap.killed.1"})[0]
     swarm.manager.api.remove_config(record["ID"])
+    lost = deploy(stack, compose, **given)
+    assert "of stack killed, there is no record, and 1 was in force since" in lost["msg"]
+    (folder / stack / "in-force.json").unlink()
     completed = ok(deploy(stack, compose, **given), changed=True)
     assert completed["revision"] == 1
     # prepared, not deployed

@@ -47,6 +47,9 @@ class Swarm:
     def swarm_nodes(self) -> list[dict[str, Any]]:
         return [{"ID": "n1", "Spec": {"Availability": "active"}, "Status": {"State": "ready"}}]
 
+    def cluster_id(self) -> str:
+        return "c1"
+
     def compose_problems(self, _stack: str, _compose: str) -> list[str]:
         return []
 
@@ -211,6 +214,18 @@ def test_a_plan_writes_nothing(swarm: Swarm, tmp_path: Path) -> None:
         f'{HEALTHY} with web_env_1\n\n# recorded with it\n{{\n  "env": "web_env_1",\n  "image": "{HEALTHY}"\n}}\n',
     )
     assert (swarm.writes, list(tmp_path.iterdir())) == ([], [])
+
+
+def test_what_is_in_force_is_remembered_outside_of_the_swarm(swarm: Swarm, tmp_path: Path) -> None:
+    run(deploy(tmp_path, HEALTHY, "web_env_1"))
+    with pytest.raises(PlatformError):
+        run(deploy(tmp_path, CRASHING, "web_env_2"))
+    remembered = json.loads((tmp_path / "web" / "in-force.json").read_text())
+    assert (remembered["stack"], remembered["revision"], remembered["cluster_id"]) == ("web", 1, "c1")
+    swarm.items.clear()
+    with pytest.raises(PlatformError, match="of stack web, there is no record, and 1 was in force") as refused:
+        deploy(tmp_path, HEALTHY, "web_env_1").plan()
+    assert "-e swarm_member_begin_anew=c1" in refused.value.message
 
 
 def test_a_tag_is_warned_of(swarm: Swarm, tmp_path: Path) -> None:

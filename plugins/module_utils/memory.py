@@ -1,0 +1,36 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where it is remembered what a swarm holds: ``<stacks>/<stack>/in-force.json`` on the docker host."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import FILE, Memory
+
+
+def memory_path(folder: str, stack: str) -> str:
+    return os.path.join(folder, stack, FILE)
+
+
+def recall(folder: str) -> list[Memory]:
+    """What is remembered of all stacks whose files are in a folder."""
+    try:
+        stacks = sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [memory for stack in stacks if (memory := recall_stack(folder, stack))]
+
+
+def recall_stack(folder: str, stack: str) -> Memory | None:
+    try:
+        with open(memory_path(folder, stack), encoding="utf-8") as file:
+            return Memory.parse(file.read())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def forget(folder: str) -> None:
+    """Begin anew: nothing is remembered any more."""
+    for memory in recall(folder):
+        os.unlink(memory_path(folder, memory.stack))

@@ -1,0 +1,68 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A swarm that holds less than it was known to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils.memory import forget, memory_path, recall
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import (
+    Memory,
+    highest_revisions,
+    missing,
+    refusal,
+)
+
+WEB = Memory("web", 7, "c1", "2026-11-28T10:00:00Z", ("manager1", "worker1"))
+PROXY = Memory("proxy", 2, "c1", "2026-11-27T10:00:00Z", ("manager1",))
+
+
+@pytest.mark.parametrize(
+    ("revisions", "lacks"),
+    [
+        ({"web": 7, "proxy": 2}, []),
+        ({"web": 9, "proxy": 2, "other": 1}, []),
+        (
+            {"web": 6, "proxy": 2},
+            ["of stack web, revision 6 is the highest, and 7 was in force since 2026-11-28T10:00:00Z"],
+        ),
+        ({"web": 7}, ["of stack proxy, there is no record, and 2 was in force since 2026-11-27T10:00:00Z"]),
+        ({}, ["of stack proxy, there is no record", "of stack web, there is no record"]),
+    ],
+)
+def test_what_is_missing(revisions: dict[str, int], lacks: list[str]) -> None:
+    found = missing([WEB, PROXY], revisions)
+    assert len(found) == len(lacks)
+    assert all(one.startswith(start) for one, start in zip(found, lacks, strict=True))
+
+
+def test_the_highest_of_each_stack_counts() -> None:
+    def config(**labels: str) -> dict[str, object]:
+        return {"Spec": {"Labels": {f"io.fungap.{key}": value for key, value in labels.items()}}}
+
+    configs = [config(stack="web", revision="9"), config(stack="web", revision="10"), config(stack="web"), config()]
+    assert highest_revisions([*configs, {"Spec": {}}]) == {"web": 10}
+
+
+def test_a_refusal_says_what_is_missing_and_the_ways_out() -> None:
+    text = refusal(missing([WEB], {}), [WEB])
+    for part in ("swarm c1 (nodes manager1, worker1)", "7 was in force since", "from a copy", "bring back a manager"):
+        assert part in text
+    assert text.endswith("-e swarm_member_begin_anew=c1")
+
+
+def test_it_is_kept_beside_the_compose_file_and_forgotten_on_demand(tmp_path: Path) -> None:
+    assert recall(str(tmp_path / "nowhere")) == []
+    for memory in (WEB, PROXY):
+        path = Path(memory_path(str(tmp_path), memory.stack))
+        path.parent.mkdir()
+        path.write_text(memory.dump())
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "odd").mkdir()
+    Path(memory_path(str(tmp_path), "odd")).write_text("[]")
+    assert recall(str(tmp_path)) == [PROXY, WEB]
+    forget(str(tmp_path))
+    assert recall(str(tmp_path)) == []
