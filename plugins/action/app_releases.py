@@ -41,7 +41,8 @@ class ActionModule(ActionBase):
         if seen.get("failed"):
             return {**result, **seen}
         try:
-            result["apps"] = {name: self._release(name, args, seen["stacks"].get(name)) for name in self.apps}
+            found = {name: self._release(name, args, seen["stacks"].get(name)) for name in self.apps}
+            result["apps"] = {name: one for name, one in found.items() if one}
             releases.refuse_shared_hosts({name: one["release"]["app"] for name, one in result["apps"].items()})
         except PlatformError as error:
             raise AnsibleActionFail(error.message) from error
@@ -75,16 +76,24 @@ class ActionModule(ActionBase):
                 told = other
             time.sleep(PAUSE_SECONDS)
 
-    def _release(self, name: str, args: dict[str, Any], stack: dict[str, Any] | None) -> dict[str, Any]:
-        app = self.apps[name]
+    def _release(self, name: str, args: dict[str, Any], stack: dict[str, Any] | None) -> dict[str, Any] | None:
+        """None for another app than the one that is asked for, as long as it was never deployed."""
+        app, asked = self.apps[name], args.get("app") or ""
         stack = stack or {"in_force": 0, "revisions": []}
-        row = next((row for row in stack["revisions"] if row["number"] == stack["in_force"]), None)
+        row = next((row for row in stack["revisions"] if row["number"] == stack["in_force"] and row["release"]), None)
         path = os.path.join(args["env_dir"], app["env_file"]) if app["env_file"] else ""
-        inventory = releases.of_inventory(app, self._image(app["image"], args), self._digest(path))
-        release = releases.resolve(inventory, row["release"] if row else None)
-        if name == args.get("app"):
+        if asked and row:
+            release = releases.in_force(app, row["release"])
+        elif asked and name != asked:
+            return None
+        else:
+            inventory = releases.of_inventory(app, self._image(app["image"], args), self._digest(path))
+            release = releases.resolve(inventory, row["release"] if row else None)
+        if asked and name != asked:
+            path = ""
+        elif asked:
             if args.get("rollback"):
-                release = releases.rollback(name, stack, inventory, args.get("to"))
+                release = releases.rollback(name, stack, release["inventory"], args.get("to"))
             else:
                 if args.get("env_file"):
                     path = os.path.join(args["env_dir"], args["env_file"])

@@ -13,8 +13,9 @@ description:
     setting, the inventory wins where it was changed since that revision was made; else what is in force stays. So a run
     of site.yml never undoes a deploy, a rollback or a scaling, and a change of the inventory is never lost.
   - An app that is C(pinned) is always what the inventory says.
-  - For one app, what an operator asks for comes on top - another image, another env file, settings - or an earlier
-    revision takes its place.
+  - For one app, what an operator asks for comes on top of what is in force - another image, another env file,
+    settings - or an earlier revision takes its place. Nothing else changes then, whatever this copy of the inventory
+    says. Other apps are as they run; those that were never deployed are left out.
   - An action plugin that reads through M(fungap.swarm.platform_info), once for all apps.
 author: The fungap.swarm authors (@fungap)
 attributes:

@@ -58,6 +58,21 @@ def resolve(inventory: Json, recorded: Json | None) -> dict[str, Any]:
     return {"app": app, "image": image, "env": env, "inventory": dict(inventory)}
 
 
+def in_force(app: Json, recorded: Json) -> dict[str, Any]:
+    """The release that runs, whatever this copy of the inventory says.
+
+    A deploy, a rollback or a scaling changes what was asked for and nothing else: an older copy undoes nothing.
+    ``app``: the inventory's entry, for settings that the record does not know yet.
+    """
+    settings = {key: value for key, value in app.items() if key != "name"}
+    return {
+        "app": {**settings, **recorded["app"], "pinned": app.get("pinned") or recorded["app"].get("pinned", False)},
+        "image": recorded["image"],
+        "env": dict(recorded["env"]),
+        "inventory": dict(recorded["inventory"]),
+    }
+
+
 def change(
     name: str, release: Json, settings: Json, options: Options, *, image: str = "", digest: str = "", env_file: str = ""
 ) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def swarm(engines: Lab, busybox: bytes) -> Swarm:
 def converge(swarm: Swarm, tmp_path: Path) -> Converge:
     """Run the role with these settings of the app; return the play's counts."""
 
-    def run(**app: Any) -> dict[str, int]:
+    def run(*, variables_of_role: dict[str, Any] | None = None, **app: Any) -> dict[str, int]:
         settings = {
             "image": "web",
             "port": 3000,
@@ -49,6 +49,7 @@ def converge(swarm: Swarm, tmp_path: Path) -> Converge:
             "app_nodes": [{"name": node.name, "socket": node.socket, "host": "localhost"} for node in swarm.nodes],
             "app_images": {"web": {"ref": "web:v1"}, "web2": {"ref": "web:v2"}},
             "app_apps": {"web": {**settings, **app}},
+            **(variables_of_role or {}),
         }
         play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables}
         (tmp_path / "play.yml").write_text(json.dumps([{**play, "roles": ["fungap.swarm.app"]}]))
@@ -87,6 +88,21 @@ def test_an_app_with_its_env_file(swarm: Swarm, converge: Converge, tmp_path: Pa
     # As a secret, at the same place.
     assert converge(image="web2", env_delivery="secret")["changed"] == 1
     assert until(lambda: answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 2)
+
+
+def test_an_older_copy_of_the_inventory_undoes_nothing(swarm: Swarm, converge: Converge, tmp_path: Path) -> None:
+    env = tmp_path / "web.env"
+    env.write_text("PASSWORD=hunter1\n")
+    converge(replicas=1)
+    env.write_text("PASSWORD=hunter2\n")
+    converge()
+    # Somebody else's copy, of before.
+    env.write_text("PASSWORD=hunter1\n")
+    image = {"app_name": "web", "app_kind": "deploy", "app_settings": {"image": "web2"}}
+    converge(replicas=1, variables_of_role=image)
+    read = ["cat", "/usr/src/app/env/.env"]
+    assert until(lambda: answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 2)
+    assert answers(swarm, "cat", "/usr/src/app/www/index.html") == ["code v2"] * 2
 
 
 def test_a_version_that_crashes_late_takes_never_all_replicas_down(swarm: Swarm, converge: Converge) -> None:

@@ -220,7 +220,10 @@ def test_the_inventory_wins_where_it_was_changed(platform: Platform, operator: O
     platform.run("-e", json.dumps({"apps": {"web": {**app, "replicas": 2}}}))
     assert platform.running("web_web") == 2
     assert platform.app()["version"] == "2.0.0", "its image was not changed there"
-    operator.run("rollback", app="web", to=6)
+    operator.run("site")
+    assert platform.running("web_web") == 3
+    operator.run("rollback", app="web")
+    assert platform.running("web_web") == 2
     operator.site_changes_nothing()
 
 

@@ -15,6 +15,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (
     eligible_nodes,
     env_source,
     has_new_target,
+    in_force,
     notes,
     of_inventory,
     refuse_shared_hosts,
@@ -147,6 +148,13 @@ def with_env(image: str = R1, env: str = "e1", target: str = "/env", delivery: s
 )
 def test_an_image_is_looked_into_when_an_env_volume_comes_to_it(now: Any, recorded: Any, is_new: bool) -> None:
     assert has_new_target(now, recorded) is is_new
+
+
+def test_what_is_in_force_stays_whatever_a_copy_of_the_inventory_says() -> None:
+    older = inventory(replicas=1, new_setting=True)["app"]
+    found = in_force({**older, "name": "web"}, DEPLOYED)
+    assert found == {**DEPLOYED, "app": {**DEPLOYED["app"], "new_setting": True}}
+    assert in_force({**older, "pinned": True}, DEPLOYED)["app"]["pinned"]
 
 
 @pytest.mark.parametrize(
