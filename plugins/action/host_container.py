@@ -24,5 +24,7 @@ class ActionModule(ActionBase):
         container = with_spec(args["container"])
         if as_wanted(container, args.get("seen") or []):
             return {**result, "changed": False}
-        result.update(self._execute_module("community.docker.docker_container", container, task_vars=task_vars))
+        # One that a killed backup has left paused goes on.
+        args = {**container, "paused": False}
+        result.update(self._execute_module("community.docker.docker_container", args, task_vars=task_vars))
         return result

@@ -22,6 +22,9 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = plain(self._task.args)
         path = str(args.get("archive") or "")
+        if not path:
+            result.update(self._execute_module(module_args=args, task_vars=task_vars))
+            return result
         sha256 = _written_down(path)
         temporary = self._connection._shell.join_path(self._make_tmp_path(), "volume.tar")
         try:

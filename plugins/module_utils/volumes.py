@@ -168,6 +168,20 @@ def move(source: str, target: str) -> None:
         os.chmod(target, status.st_mode & 0o7777)
 
 
+def mark(root: str) -> None:
+    """Write beside a volume's files that all that belongs into it is there; it goes with the volume."""
+    with _told(f"mark {root}"), open(_mark_of(root), "w", encoding="utf-8") as file:
+        os.fsync(file.fileno())
+
+
+def is_marked(root: str) -> bool:
+    return os.path.exists(_mark_of(root))
+
+
+def _mark_of(root: str) -> str:
+    return os.path.join(os.path.dirname(root), "fungap-complete")
+
+
 def empty(root: str) -> None:
     """Remove all that is in a folder."""
     with _told(f"empty {root}"):

@@ -40,9 +40,11 @@ options:
     type: str
     required: true
   archive:
-    description: The archive on the controller; C(<archive>.sha256) lies beside it.
+    description:
+      - The archive on the controller; C(<archive>.sha256) lies beside it.
+      - Without one, a restore that was killed is undone, and nothing else is done.
     type: path
-    required: true
+    default: ""
   labels:
     description: Labels of volumes that are made.
     type: dict
@@ -95,9 +97,16 @@ class VolumeRestore:
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
         self.engine = Engine(params["docker_socket"])
-        self.aside = f"{params['volume']}-aside"
+        self.aside, self.staged = (f"{params['volume']}-{suffix}" for suffix in ("aside", "restored"))
 
     def plan(self) -> runner.Plan:
+        actions = []
+        if self._was_killed():
+            actions.append(f"undo the restore of {self.params['volume']} that was killed")
+        elif self.engine.volume_path(self.staged) is not None:
+            actions.append(f"remove volume {self.staged}, which a killed restore has left")
+        if not self.params["archive"]:
+            return runner.Plan(actions=actions, result={"aside": "", "files": 0})
         found = volumes.digest(self.params["temporary"])
         if found != self.params["sha256"]:
             raise PlatformError(
@@ -105,38 +114,67 @@ class VolumeRestore:
                 f"{self.params['sha256']} was written down. Take another archive"
             )
         files = volumes.check_archive(self.params["temporary"])
-        if self.engine.volume_path(self.aside) is not None:
+        if not self._was_killed() and self.engine.volume_path(self.aside) is not None:
             raise PlatformError(
                 f"volume {self.aside} is there: an earlier restore did not end well, and it holds what was there "
                 f"before. Look at it, and remove it when nobody needs it: docker volume rm {self.aside}"
             )
         there = self.engine.volume_path(self.params["volume"]) is not None
-        actions = [f"stop {self.params['container']}"] if self.engine.container(self.params["container"]) else []
+        actions += [f"stop {self.params['container']}"] if self.engine.container(self.params["container"]) else []
         actions += [f"set volume {self.params['volume']} aside as {self.aside}"] if there else []
         return runner.Plan(
             actions=[*actions, f"put {files} files into volume {self.params['volume']}"],
             result={"aside": self.aside if there else "", "files": files},
         )
 
+    def _was_killed(self) -> bool:
+        """Whether a restore was killed while one home took the other's place."""
+        return None not in (self.engine.volume_path(self.aside), self.engine.volume_path(self.staged))
+
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
-        if self.engine.container(self.params["container"]):
-            self.engine.stop_container(self.params["container"], self.params["stop_seconds"])
+        if self._was_killed():
+            self._stop()
+            self._undo()
+        if not self.params["archive"]:
+            self.engine.remove_named_volume(self.staged)
+            return {}
         labels = self.params["labels"]
+        # All of it lies there, whole, before anything is stopped.
+        staged = volumes.fresh_volume(self.engine, self.staged, labels)
+        try:
+            volumes.unpack(self.params["temporary"], staged)
+        except PlatformError:
+            self.engine.remove_named_volume(self.staged)
+            raise
+        self._stop()
         self.engine.create_volume(self.params["volume"], labels)
         root = volumes.path_of(self.engine, self.params["volume"])
-        if not plan.result["aside"]:
-            volumes.unpack(self.params["temporary"], root)
-            return {}
-        aside = volumes.fresh_volume(self.engine, self.aside, labels)
-        volumes.move(root, aside)
-        try:
-            volumes.unpack(self.params["temporary"], root)
-        except PlatformError:
-            volumes.empty(root)
-            volumes.move(aside, root)
-            self.engine.remove_named_volume(self.aside)
-            raise
+        if plan.result["aside"]:
+            aside = volumes.fresh_volume(self.engine, self.aside, labels)
+            try:
+                volumes.move(root, aside)
+                volumes.mark(aside)
+                volumes.move(staged, root)
+            except PlatformError:
+                self._undo()
+                raise
+        else:
+            volumes.move(staged, root)
+        self.engine.remove_named_volume(self.staged)
         return {}
+
+    def _stop(self) -> None:
+        if self.engine.container(self.params["container"]):
+            self.engine.stop_container(self.params["container"], self.params["stop_seconds"])
+
+    def _undo(self) -> None:
+        """Bring back what was there before: what lies aside, and what was not set aside yet."""
+        root, aside = (volumes.path_of(self.engine, name) for name in (self.params["volume"], self.aside))
+        if volumes.is_marked(aside):
+            volumes.empty(root)
+        volumes.move(aside, root)
+        self.engine.remove_named_volume(self.aside)
+        self.engine.remove_named_volume(self.staged)
 
 
 def main() -> None:
@@ -147,7 +185,7 @@ def main() -> None:
             "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
             "volume": {"type": "str", "required": True},
             "container": {"type": "str", "required": True},
-            "archive": {"type": "path", "required": True},
+            "archive": {"type": "path", "default": ""},
             "labels": {"type": "dict", "default": {}},
             "stop_seconds": {"type": "int", "default": 60},
             "temporary": {"type": "path", "default": ""},

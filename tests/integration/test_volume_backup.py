@@ -19,6 +19,7 @@ from typing import Any
 import docker
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.module_utils.volumes import mark
 from tests.images import image
 from tests.waiting import patience, wait_for
 
@@ -189,6 +190,30 @@ def test_a_restore_brings_back_what_was_and_sets_aside_what_is(
     again = run_module("volume_restore", args)
     assert f"docker volume rm {done['aside']}" in again["msg"]
     home.client.volumes.get(done["aside"]).remove()
+    home.start()
+
+
+@pytest.mark.parametrize("phase", ["the old home was going", "the new home was coming"])
+def test_a_restore_that_was_killed_is_undone(home: Home, run_module: RunModule, phase: str) -> None:
+    """By the next run of site.yml: as it is found in the middle of what takes a moment."""
+    home.container.stop(timeout=1)
+    before = {path.name: path.read_bytes() for path in home.path().iterdir()}
+    for suffix in ("aside", "restored"):
+        home.client.volumes.create(f"{home.volume}-{suffix}")
+    aside, staged = (home.path(f"{home.volume}-{suffix}") for suffix in ("aside", "restored"))
+    (staged / "second").write_text("of the archive")
+    moved = ["first"] if phase == "the old home was going" else list(before)
+    for name in moved:
+        (home.path() / name).rename(aside / name)
+    if moved != ["first"]:
+        mark(str(aside))
+        (staged / "second").rename(home.path() / "second")
+    args = {"volume": home.volume, "container": home.name}
+    assert run_module("volume_restore", args, check=True)["changed"]
+    assert run_module("volume_restore", args)["actions"] == [f"undo the restore of {home.volume} that was killed"]
+    assert {path.name: path.read_bytes() for path in home.path().iterdir()} == before
+    assert home.volumes() == {home.volume}
+    assert not run_module("volume_restore", args)["changed"]
     home.start()
 
 
