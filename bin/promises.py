@@ -186,8 +186,8 @@ PROMISES = (
     Promise(
         "Deploys say why a task failed",
         "plugins/module_utils/stack.py",
-        "lines.append(f\"  {failure['task']}{where}: {failure['state']}: {failure['error']}{code}\")",
-        "lines.append(f\"  {failure['task']}{where}: {failure['state']}{code}\")",
+        "lines.append(f\"  {tasks}: {failure['state']}: {failure['error']}{code}\")",
+        "lines.append(f\"  {tasks}: {failure['state']}{code}\")",
         "test_stack.py",
     ),
     Promise(

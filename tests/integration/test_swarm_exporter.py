@@ -406,8 +406,8 @@ def test_managers_without_a_leader(site: Site) -> None:
     api = site.manager.api
     (found,) = [one for one in api.nodes() if one["Description"]["Hostname"] == "worker1"]
     api.update_node(found["ID"], found["Version"]["Index"], {**found["Spec"], "Role": "manager"})
-    follower = wait(lambda: site.scrape(site.worker, SWARM_PORT))
-    assert follower("swarm_manager_has_leader", node="worker1") == 1
+    wait(lambda: site.scrape(site.worker, SWARM_PORT)("swarm_manager_has_leader", node="worker1") == 1)
+    follower = site.scrape(site.worker, SWARM_PORT)
     assert follower("swarm_node_is_leader", node="worker1") == 0
     assert not follower.all("swarm_node_info"), "the leader tells it"
     assert json.loads(get(site.worker.address, SWARM_PORT, "/sd/routes")) == site.discovered("routes")
