@@ -149,6 +149,8 @@ class Engines(threading.Thread):
             now = time.time()
             for container, used in _container_cpu().items():
                 before = self._used.get(container, 0.0)
+                if used < before:  # it was started anew, and counts from nothing
+                    before = 0.0
                 self._used[container] = used
                 self.samples.append((now, self._name_of(container), used - before))
 
