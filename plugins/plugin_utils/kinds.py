@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ UPLOAD_BYTES_MAX = 1024**4
 
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*\Z")
+LABEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*\Z")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 URL_REST = re.compile(r"[A-Za-z0-9._~%/?&=:@!$+,-]*\Z")
 UPLOAD_SIZE = re.compile(r"([0-9]+)([kmg]?)\Z", re.IGNORECASE)
@@ -65,12 +67,12 @@ def port_of(text: Any) -> int | None:
 
 
 def why_no_port(value: Any) -> str:
-    """Of a number. What can't be read as one is a wrong type, told elsewhere."""
-    return (
-        ""
-        if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]+", str(value)) or port_of(value)
-        else "is not a port"
-    )
+    """Of a number. What can't be read as a whole one is a wrong type, told elsewhere."""
+    try:
+        found = Decimal(str(value))
+    except InvalidOperation:
+        return ""
+    return "is not a port" if found.is_finite() and found == int(found) and not 1 <= found <= 65535 else ""
 
 
 def why_no_host_port(value: Any) -> str:
@@ -152,14 +154,31 @@ def why_no_prometheus_size(value: Any) -> str:
     return "" if PROMETHEUS_SIZE.match(str(value)) else "is not a size as Prometheus writes it"
 
 
+def _listed(value: Any) -> Any:
+    """A list as Ansible takes it: text and numbers are one, too, with commas between its elements."""
+    is_one = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    return [one.strip() for one in str(value).split(",")] if is_one else value
+
+
 def why_no_health_test(value: Any) -> str:
     """Docker's form of a check of one's own."""
+    value = _listed(value)
     if not isinstance(value, list) or not value:
         return ""
     if value[0] not in ("CMD", "CMD-SHELL"):
         return "does not begin with CMD or CMD-SHELL"
     if len(value) == 1 or (value[0] == "CMD-SHELL" and len(value) != 2):
         return "has no command" if len(value) == 1 else "has more than the one text that CMD-SHELL takes"
+    return ""
+
+
+def why_no_labels(value: Any) -> str:
+    """A node's labels: names that a constraint can name, with text."""
+    for name, text in value.items() if isinstance(value, Mapping) else ():
+        if not LABEL_NAME.match(str(name)):
+            return f"has the label {str(name)!r}, which no constraint can name"
+        if text is None or isinstance(text, (list, Mapping)) or CONTROL.search(str(text)):
+            return f"has no text for {name}"
     return ""
 
 
@@ -209,11 +228,15 @@ def why_no_address_or_network(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Kind:
-    """``why``: what is wrong with a value, or ''. ``hidden``: values of it may hold a login."""
+    """``why``: what is wrong with a value, or ''. ``hidden``: values of it may hold a login.
+
+    ``may_be_empty``: whether nothing, or empty text, stands for the default.
+    """
 
     why: Callable[[Any], str]
     cure: str
     hidden: bool = False
+    may_be_empty: bool = True
 
 
 def number(least: float, most: float, cure: str) -> Kind:
@@ -257,7 +280,8 @@ def one_of(names: tuple[str, ...], what: str) -> Kind:
     return Kind(why, f"any of: {', '.join(names)}")
 
 
-OWN_FOLDER = Kind(why_not_own_folder, "a folder of its own, as /etc/fungap or /var/backups/fungap")
+OWN_FOLDER = Kind(why_not_own_folder, "a folder of its own, as /etc/fungap or /var/backups/fungap", may_be_empty=False)
+FOLDER = Kind(why_no_folder, "as /srv/images", may_be_empty=False)
 HOST = Kind(why_no_host, "as db.example.com or 192.0.2.10")
 URL = Kind(why_no_url, "as https://hooks.example.com/services/x", hidden=True)
 LINE = Kind(why_no_line, "one line")
@@ -287,8 +311,8 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(
         ("platform_config_dir", "platform_run_dir", "platform_secrets_dir", "jenkins_backup_dir"), OWN_FOLDER
     ),
-    "images_save_dir": Kind(why_no_folder, "as /srv/images"),
-    "images_archive_dir": Kind(why_no_folder, "as /srv/images"),
+    "images_save_dir": FOLDER,
+    "images_archive_dir": FOLDER,
     "platform_trusted_ca_files[]": Kind(why_no_folder, "as /usr/local/share/ca-certificates/company.crt"),
     **dict.fromkeys(
         (
@@ -333,8 +357,10 @@ KINDS: Mapping[str, Kind] = {
         ),
         SECONDS_FROM_1,
     ),
+    "swarm_node_labels": Kind(why_no_labels, "as {disk: ssd}"),
     "swarm_node_cpus": number(0, 4096, "0 for all, or as 1.5"),
     "swarm_node_memory": size(NODE_BYTES_MIN, "0 for all, or as 2G", zero=True),
+    "load_test_address": HOST,
     "platform_source_registries[].registry": REGISTRY,
     "images_take_credentials[].registry": REGISTRY,
     "jenkins_registries[].registry": REGISTRY,
@@ -355,7 +381,8 @@ KINDS: Mapping[str, Kind] = {
     "apps{}.health.start_period_seconds": SECONDS,
     "apps{}.health.retries": number(1, 1000, "1 or more"),
     "apps{}.metrics.path": Kind(why_no_request_path, "as /metrics"),
-    "apps{}.route.upload_size": Kind(why_no_upload_size, "as 10m"),
+    "apps{}.image": Kind(why_no_line, "an image of the catalog, as express-app", may_be_empty=False),
+    "apps{}.route.upload_size": Kind(why_no_upload_size, "as 10m", may_be_empty=False),
     "apps{}.route.read_timeout_seconds": number(1, 7 * DAY_SECONDS, "as 60"),
     **dict.fromkeys((f"apps{{}}.{where}.cpus" for where in ("limits", "reservations")), CPUS),
     "apps{}.replicas": number(0, 10000, "0 or more"),
@@ -378,7 +405,8 @@ def parts(path: str, value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
         return
     step, rest = match.group(), path[match.end() :]
     if step == "[]":
-        for index, one in enumerate(value if isinstance(value, list) else ()):
+        listed = _listed(value)
+        for index, one in enumerate(listed if isinstance(listed, list) else ()):
             yield from parts(rest, one, f"{place}[{index}]")
     elif step == "{}":
         for key, one in value.items() if isinstance(value, Mapping) else ():
@@ -389,8 +417,12 @@ def parts(path: str, value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def check(variables: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, Kind]]:
-    """(where, value, what is wrong, its kind) of one host's variables. Nothing and empty text say: the default."""
+    """(where, value, what is wrong, its kind) of one host's variables."""
     for path, kind in KINDS.items():
         for place, value in parts(path, variables):
-            if value is not None and value != "" and (why := kind.why(value)):
+            if value is None or value == "":
+                # An element of a list has no default.
+                if path.endswith("[]") or (value == "" and not kind.may_be_empty):
+                    yield place, value, "is empty", kind
+            elif why := kind.why(value):
                 yield place, value, why, kind

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -126,7 +127,8 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
     hidden = bool(spec.get("no_log")) or bool(SECRET.search(name))
     kind, nested = spec.get("type", "str"), spec.get("options")
     if (kind in ("str", "path") and isinstance(value, (list, dict))) or (
-        kind in ("int", "float") and isinstance(value, bool)
+        kind in ("int", "float")
+        and (isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)))
     ):
         return [_wrong_type(where, variable, spec, value, hidden)]
     flat = {key: item for key, item in spec.items() if key not in ("options", "required", "default")}
