@@ -29,8 +29,7 @@ except ImportError as error:
     MISSING_LIBRARY = str(error)
 
 CA_DAYS = 3652
-# Apple's platforms refuse a server certificate that is valid for longer than 825 days, from a private CA, too.
-LEAF_DAYS = 820
+LEAF_DAYS = 365
 RENEW_BELOW_DAYS = 30
 # A host whose clock is a little behind accepts a new certificate all the same.
 CLOCK_SKEW = datetime.timedelta(hours=1)
@@ -210,6 +209,8 @@ def leaf_renewal_reason(
         return "it is not by the platform's CA"
     if days_left(leaf.certificate, now) < RENEW_BELOW_DAYS:
         return "it expires soon"
+    if days_left(leaf.certificate, now) > LEAF_DAYS + 1:
+        return "it lives too long"
     if certificate_names(leaf.certificate) != {*names, *addresses}:
         return "its names changed"
     return None

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
+import requests
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render as render_compose
 
 from .. import images
+from ..waiting import until, wait_for
 from ..warm_ansible import ansible_playbook
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,6 +157,79 @@ def test_alertmanager_takes_its_file(which: str, request: pytest.FixtureRequest,
     rendered = request.getfixturevalue(which)
     output = check("alertmanager", "amtool", ["check-config", "/etc/alertmanager/alertmanager.yml"], rendered, tmp_path)
     assert "SUCCESS" in output
+
+
+def figures(count: int) -> str:
+    return "".join(f"shop_item_{number} 1\n" for number in range(count))
+
+
+@pytest.fixture
+def hostile_app() -> Iterator[dict[str, str]]:
+    """What an app can say, by the path it says it at, and where it listens."""
+    said = {
+        "/metrics": "shop_orders 7\nswarm_manager_has_leader 1\nnode_cpu_seconds_total 1\nup 0\nroute:up:ratio 1\n",
+        "/many": figures(10_001),
+        "/long": 'shop_orders{of="' + "x" * 1001 + '"} 1\n',
+    }
+
+    class App(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.end_headers()
+            self.wfile.write(said[self.path].encode())
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    gateway = docker.from_env().networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    server = ThreadingHTTPServer((gateway, 0), App)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield dict.fromkeys(said, f"{gateway}:{server.server_port}")
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_app_cannot_speak_for_the_platform(
+    everything: Rendered, hostile_app: dict[str, str], tmp_path: Path
+) -> None:
+    """A real Prometheus with the role's own job, whose targets stand in the file itself."""
+    config = yaml.safe_load(everything.configs["prometheus.yml"])
+    (job,) = [one for one in config["scrape_configs"] if one["job_name"] == "apps"]
+    del job["http_sd_configs"]
+    job["static_configs"] = [
+        {"targets": [address], "labels": {"__metrics_path__": path, "path": path}}
+        for path, address in hostile_app.items()
+    ]
+    short = {"scrape_interval": "1s", "scrape_timeout": "1s"}
+    file = tmp_path / "prometheus.yml"
+    file.write_text(yaml.safe_dump({"global": short, "scrape_configs": [job]}))
+    container = docker.from_env().containers.run(
+        images.image("prometheus"),
+        ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"],
+        entrypoint="prometheus",
+        volumes=[f"{file}:/etc/prometheus/prometheus.yml:ro"],
+        tmpfs={"/prometheus": ""},
+        user="0:0",
+        detach=True,
+    )
+    try:
+        container.reload()
+        url = f"http://{container.attrs['NetworkSettings']['Networks']['bridge']['IPAddress']}:9090/api/v1"
+
+        def query(text: str) -> dict[tuple[str, str], str]:
+            container.reload()
+            assert container.status == "running", container.logs().decode()
+            found = requests.get(f"{url}/query", params={"query": text}, timeout=5).json()["data"]["result"]
+            return {(one["metric"]["__name__"], one["metric"]["path"]): one["value"][1] for one in found}
+
+        until(lambda: query("shop_orders"), 60)
+        wait_for("each app to be asked", lambda: len(query("up")) == len(hostile_app))
+        assert query("up") == {("up", "/metrics"): "1", ("up", "/many"): "0", ("up", "/long"): "0"}
+        names = {name for name, _path in query('{job="apps", __name__!~"up|scrape_.*"}')}
+        assert names == {"shop_orders"}
+    finally:
+        container.remove(force=True, v=True)
 
 
 @pytest.mark.parametrize(
