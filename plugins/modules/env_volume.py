@@ -218,6 +218,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan, r
 Result = TypeVar("Result")
 # Reading a refused target stops here: enough to name and to count.
 ENTRIES_READ = 2000
+# How long containers of a service that was removed may take to go.
+ENDS_SECONDS = 30
 FOLDER = "/env"
 
 
@@ -289,6 +291,7 @@ class EnvVolume:
         """See the protocol."""
         self._observe()
         if self.absent:
+            self._await_ends()
             self._refuse_removal_in_use()
             return self._planned(None)
         if self.content is None and self.version is None:
@@ -369,6 +372,13 @@ class EnvVolume:
             names[node["ID"]] = name
             labels[name] = env.labelled_versions(self.app, (node.get("Spec") or {}).get("Labels") or {})
         return labels
+
+    def _await_ends(self) -> None:
+        """Of a service that was just removed, the nodes take the containers away a moment after its last task."""
+        end = time.monotonic() + ENDS_SECONDS
+        while not self.mounts and any(self.observed.in_use.values()) and time.monotonic() < end:
+            time.sleep(0.5)
+            self._observe()
 
     def _refuse_removal_in_use(self) -> None:
         services = sorted({mount.service for mount in self.mounts})
