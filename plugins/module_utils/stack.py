@@ -564,7 +564,9 @@ def _cause(outcome: Outcome, failures: Sequence[Mapping[str, Any]]) -> str:
             code = f" (exit code {failure['exit_code']})" if failure["exit_code"] else ""
             lines.append(f"  {tasks}: {failure['state']}: {failure['error']}{code}")
             for key, title in (("log", "log"), ("health_log", "health check")):
-                lines += [f"    {title}: {line}" for line in failure[key].splitlines()]
+                # One of them may have printed nothing, or not be reached.
+                printed = next((one[key] for one in same if one[key]), "")
+                lines += [f"    {title}: {line}" for line in printed.splitlines()]
     return "\n".join(lines)
 
 

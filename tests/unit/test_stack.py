@@ -54,7 +54,8 @@ class Swarm:
         return []
 
     def task_log(self, task_id: str, *, lines: int) -> str:
-        return f"{task_id}: no database among {lines} lines"
+        # The first one had not come so far.
+        return "" if task_id.startswith("task1") else f"{task_id}: no database among {lines} lines"
 
     def health_log(self, _container_id: str) -> str:
         return ""
