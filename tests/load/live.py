@@ -454,9 +454,24 @@ def kill_tree(pid: int) -> None:
             os.kill(one, signal.SIGKILL)
 
 
-def kill_job() -> None:
-    """SIGKILL for the rollout that works in the background on this docker host."""
+def kill_job(live: Live) -> None:
+    """SIGKILL for the rollout that works in the background on this docker host, with who watches it.
+
+    This platform's alone: it holds the lock of a stack. Who watches it is in its session.
+    """
+    folder = Path(live.where.registry_config).parent
+    jobs: dict[int, bool] = {}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if "AnsiballZ_swarm_stack" in (process / "cmdline").read_text().replace("\0", " "):
-                os.kill(int(process.name), signal.SIGKILL)
+                holds = any(file.readlink().is_relative_to(folder) for file in (process / "fd").iterdir())
+                jobs[int(process.name)] = holds
+    sessions = set()
+    for job in (job for job, holds in jobs.items() if holds):
+        with suppress(OSError):  # it has just ended
+            sessions.add(os.getsid(job))
+    assert sessions, "no rollout is at work"
+    for job in jobs:
+        with suppress(OSError):
+            if os.getsid(job) in sessions:
+                os.kill(job, signal.SIGKILL)

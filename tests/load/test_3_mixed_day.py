@@ -89,7 +89,7 @@ def test_history_after_a_mixed_day(live: Live) -> None:
     running = live.start("deploy", image=images[1], reason="killed", app_keep=KEEP)
     wait_for("the update to begin", lambda: live.image() != day.states[fifth][0])
     kill_tree(running.process.pid)
-    kill_job()
+    kill_job(live)
     running.wait()
     seventh = day.good("deploy", "once more", image=images[1])
     another_round(7)
