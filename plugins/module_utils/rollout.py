@@ -80,6 +80,7 @@ def watch(
     settled: dict[str, tuple[tuple[str, ...], float]] = {}
     reconciled: dict[str, tuple[str, ...]] = {}
     healthy: set[str] = set()
+    dead_before: frozenset[str] | None = None
     while True:
         try:
             now = look()
@@ -90,6 +91,9 @@ def watch(
             continue
         if allowed is None:
             allowed = deadline_seconds(now)
+        if dead_before is None:
+            # Of an earlier rollout, whose cause may be gone.
+            dead_before = frozenset(task.id for task in now.tasks if task.desired != "running")
         states = []
         for name, service in sorted(now.services.items()):
             old = before.get(name)
@@ -116,7 +120,8 @@ def watch(
             return Outcome(ROLLED_BACK, states, now, targets, seconds)
         # A service whose tasks die may wait for another one, as long as that one is still coming up.
         waiting = {state.service for state in states if state.outcome != DONE}
-        if not waiting & healthy and all(is_hopeless(now.services[name], now.tasks) for name in waiting):
+        own = [task for task in now.tasks if task.id not in dead_before]
+        if not waiting & healthy and all(is_hopeless(now.services[name], own) for name in waiting):
             return Outcome(STUCK, states, now, targets, seconds, frozenset(waiting))
         if seconds >= allowed:
             return Outcome(STUCK, states, now, targets, seconds)

@@ -28,7 +28,8 @@ def test_scenario(scenario: str) -> None:
         if evidence.left_by([prefix]):  # of a run that was killed
             molecule(programs, "destroy", scenario)
         # What molecule believes to be there is not.
-        shutil.rmtree(folder_of(scenario), ignore_errors=True)
+        if folder_of(scenario).exists():
+            shutil.rmtree(folder_of(scenario))
         if scenario in SEEDED:
             seed.plant(prefix)
         try:

@@ -491,6 +491,7 @@ BACK_UNSEEN = Look(
 )
 FRESH = Look({"web": service(has_health_check=False, monitor_seconds=5)}, [task(1), task(2)], NODES)
 DYING = Look({"web": service()}, [died(slot, number) for slot in (1, 2) for number in (1, 2, 3)], NODES)
+BEGINS = replace(DYING, tasks=[])
 # Its health check failed: it ran and was healthy for a while.
 WAS_HEALTHY = replace(DYING, tasks=[*DYING.tasks, task(1)])
 DATABASE = service(1, id="d", name="db", spec={"TaskTemplate": {}})
@@ -515,9 +516,16 @@ def unwanted(service: Service) -> None:
             [FRESH] * 5 + [FRESH_DIED], False, "converged", 5.8, id="again from the start when a task changed"
         ),
         pytest.param([PlatformError("restarting"), DONE], True, "converged", 1, id="the manager restarts"),
-        pytest.param([DYING], False, "stuck", 0, id="every task of a new service died again and again"),
-        pytest.param([WAS_HEALTHY, DYING], False, "stuck", 30, id="it was healthy once"),
-        pytest.param([FOR_ANOTHER], False, "stuck", 30, id="it may wait for another service, which comes up"),
+        pytest.param([BEGINS, DYING], False, "stuck", 0.1, id="every task of a new service died again and again"),
+        pytest.param([DYING], False, "stuck", 30, id="what died before this rollout says nothing of it"),
+        pytest.param([BEGINS, WAS_HEALTHY, DYING], False, "stuck", 30, id="it was healthy once"),
+        pytest.param(
+            [replace(FOR_ANOTHER, tasks=[]), FOR_ANOTHER],
+            False,
+            "stuck",
+            30,
+            id="it may wait for another service, which comes up",
+        ),
     ],
 )
 def test_watch(looks: list[Any], known: bool, verdict: str, seconds: float) -> None:
