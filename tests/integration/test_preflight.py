@@ -213,8 +213,8 @@ def test_docker_host_info_looks_and_changes_nothing(run_module: Callable[..., di
     assert facts["docker"]["version"] == docker.from_env().version()["Version"]
     assert facts["mtu"] == int(Path(f"/sys/class/net/{facts['interface']}/mtu").read_text())
     assert facts["address"] in facts["addresses"]
-    assert facts["files"]["/nowhere"] is None
-    assert len(facts["files"]["/etc/hostname"]) == 64
+    assert facts["files"]["/nowhere"] is False
+    assert facts["files"]["/etc/hostname"] is True
     assert "hostname" in facts["folders"]["/etc"]
     assert any(cidr in facts["routes"] for network in facts["docker"]["networks"] for cidr in network["subnets"])
 
