@@ -172,7 +172,7 @@ PROMISES = (
     Promise(
         "Deploys wait for the verdict: the engine's health check is there to wait for",
         f"{UTILS}/app.py",
-        '"healthcheck": _healthcheck(app),',
+        '"healthcheck": _healthcheck(app, start_interval=start_interval),',
         '"healthcheck": {"disable": True},',
         "test_app.py",
     ),

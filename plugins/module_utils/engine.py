@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.cli import search_path
 from ansible_collections.fungap.swarm.plugins.module_utils.model.member import EngineMembership, SwarmData
 
 DOCKER_IMPORT_ERROR: str | None = None
@@ -632,7 +633,7 @@ class Engine:
         timeout_seconds: float = 60,
     ) -> tuple[int, str]:
         """Run the docker CLI with an environment of its own; exit code and output (stderr and stdout)."""
-        path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/bin", "/usr/bin", "/bin"])
+        path = search_path(os.environ.get("PATH", ""))
         docker_cli = shutil.which("docker", path=path)
         if docker_cli is None:
             raise PlatformError(

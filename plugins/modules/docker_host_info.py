@@ -136,7 +136,7 @@ ansible_facts:
         docker:
           description:
             - The engine. C(present) (dockerd is installed), C(socket), C(answering), C(version), C(storage_driver),
-              C(root_dir), C(swarm) (the local node's state).
+              C(root_dir), C(cli) (the docker CLI's version, empty without one), C(swarm) (the local node's state).
             - C(containers) lists those that carry the label C(io.fungap.platform), with what
               M(fungap.swarm.host_container) compares, C(networks) every network with its subnets, C(ports) every
               published TCP port and who holds it.

@@ -44,6 +44,7 @@ DEFAULTS: Json = {
         "timeout_seconds": 3,
         "retries": 3,
         "start_period_seconds": 20,
+        "start_interval_seconds": 1,
     },
     "metrics": {"path": "", "port": 0},
     "limits": {"cpus": 0.5, "memory": "128M"},
@@ -127,6 +128,7 @@ def app_compose(
     env_version: str | None = None,
     env_secret: str | None = None,
     ipvs: bool = False,
+    start_interval: bool = False,
     network: str = "public",
     mtu: int | None = None,
 ) -> Json:
@@ -135,7 +137,8 @@ def app_compose(
     ``app``: as ``resolve_app`` returns it. ``image``: by digest. ``env_version``: of the env volume, for
     ``env_delivery: volume``. ``env_secret``: for ``env_delivery: secret``, its name in the swarm where it is there
     already, and its content isn't at hand. ``ipvs``: whether the nodes' kernels balance virtual addresses; without,
-    names resolve to the replicas' own addresses and ports are the nodes' own. ``network``: the external overlay that
+    names resolve to the replicas' own addresses and ports are the nodes' own. ``start_interval``: whether the CLI that
+    deploys it knows health checks that are more frequent at the start (25.0). ``network``: the external overlay that
     the proxy is on. ``mtu``: of the stack's own network, in bytes.
     """
     name = app["name"]
@@ -145,11 +148,13 @@ def app_compose(
         "hostname": f"{name}-slot-{{{{.Task.Slot}}}}",
         "init": True,
         "stop_grace_period": _seconds(app["stop_grace_seconds"]),
-        "healthcheck": _healthcheck(app),
+        "healthcheck": _healthcheck(app, start_interval=start_interval),
         "networks": [network, "default"],
         "deploy": _deploy(app, ipvs=ipvs, env_version=env_version),
     }
-    document: Json = {"version": "3.8", "services": {SERVICE: service}, "networks": {network: {"external": True}}}
+    # 3.12 knows start_interval, and is not known to a CLI before 25.0.
+    version = "3.12" if start_interval else "3.8"
+    document: Json = {"version": version, "services": {SERVICE: service}, "networks": {network: {"external": True}}}
     own: Json = {"driver": "overlay"}
     if mtu:
         own["driver_opts"] = {"com.docker.network.driver.mtu": str(mtu)}
@@ -229,7 +234,7 @@ def _seconds(value: float) -> str:
     return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
 
 
-def _healthcheck(app: Mapping[str, Any]) -> Json:
+def _healthcheck(app: Mapping[str, Any], *, start_interval: bool) -> Json:
     health = app["health"]
     if health.get("enabled") is False:
         return {"disable": True}
@@ -240,6 +245,7 @@ def _healthcheck(app: Mapping[str, Any]) -> Json:
         "timeout": _seconds(health["timeout_seconds"]),
         "retries": health["retries"],
         "start_period": _seconds(health["start_period_seconds"]),
+        **({"start_interval": _seconds(health["start_interval_seconds"])} if start_interval else {}),
     }
 
 

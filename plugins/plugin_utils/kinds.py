@@ -353,7 +353,7 @@ KINDS: Mapping[str, Kind] = {
             *("proxy_deadline_seconds", "monitoring_deadline_seconds", "registry_start_deadline_seconds"),
             *("jenkins_start_deadline_seconds", "swarm_member_deadline_seconds", "load_test_deadline_seconds"),
             *("load_test_timeout_seconds", "registry_prune_deadline_seconds"),
-            *("proxy_health_interval_seconds", "monitoring_health_interval_seconds"),
+            *("proxy_health_interval_seconds", "monitoring_health_interval_seconds", "proxy_update_monitor_seconds"),
         ),
         SECONDS_FROM_1,
     ),
@@ -377,7 +377,9 @@ KINDS: Mapping[str, Kind] = {
     "jenkins_git_known_hosts[]": KNOWN_HOSTS,
     "apps{}.health.path": Kind(why_no_request_path, "as /healthz"),
     "apps{}.health.test": Kind(why_no_health_test, "as [CMD, /check]"),
-    **dict.fromkeys((f"apps{{}}.health.{name}_seconds" for name in ("interval", "timeout")), SECONDS_FROM_1),
+    **dict.fromkeys(
+        (f"apps{{}}.health.{name}_seconds" for name in ("interval", "timeout", "start_interval")), SECONDS_FROM_1
+    ),
     "apps{}.health.start_period_seconds": SECONDS,
     "apps{}.health.retries": number(1, 1000, "1 or more"),
     "apps{}.metrics.path": Kind(why_no_request_path, "as /metrics"),

@@ -526,10 +526,14 @@ def test_blank_managers_join_the_one_that_has_the_data(lab: Lab, tmp_path: Path)
     # (go.etcd.io/etcd, wal.go: Save syncs for entries, votes and terms). A manager that is killed in between has an
     # entry that "from here alone" throws away, so what has to survive is followed by another entry. A manager tells
     # of what its own copy of the swarm has: with the second event both are on the holder's disk.
-    for config in ("survives", "follows"):
-        began = time.time()
+    began = time.time()
+
+    def told() -> list[Any]:
+        return list(holder.api.events(since=began, until=time.time(), filters={"type": "config"}, decode=True))
+
+    for number, config in enumerate(("survives", "follows"), start=1):
         holder.api.create_config(config, b"data")
-        until(lambda: list(holder.api.events(since=began, until=time.time(), filters={"type": "config"}, decode=True)))
+        until(lambda number=number: len(told()) >= number)
     for name in ("manager1", "worker1"):
         address = lab.nodes[name].address
         lab.remove(name, volume=True)

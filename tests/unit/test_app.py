@@ -41,9 +41,10 @@ def compose(changes: dict[str, Any] | None = None, **settings: Any) -> dict[str,
 
 
 def at(document: Any, path: str) -> Any:
-    for key in path.split("/"):
+    *parents, last = path.split("/")
+    for key in parents:
         document = document[int(key) if isinstance(document, list) else key]
-    return document
+    return document[int(last)] if isinstance(document, list) else document.get(last)
 
 
 S = "services/web"
@@ -82,6 +83,11 @@ S = "services/web"
         ({}, {}, f"{S}/deploy/resources/reservations", {"cpus": "0.1", "memory": "64M"}),
         ({}, {}, f"{S}/healthcheck/interval", "5s"),
         ({}, {}, f"{S}/healthcheck/start_period", "20s"),
+        ({}, {}, f"{S}/healthcheck/start_interval", None),
+        ({}, {"start_interval": True}, f"{S}/healthcheck/start_interval", "1s"),
+        ({}, {"start_interval": True}, "version", "3.12"),
+        ({"health": {"start_interval_seconds": 4}}, {"start_interval": True}, f"{S}/healthcheck/start_interval", "4s"),
+        ({"health": {"enabled": False}}, {"start_interval": True}, f"{S}/healthcheck", {"disable": True}),
         # No shell reads what the inventory says.
         ({"health": {"path": "/a?b=1&c=$(id)"}}, {}, f"{S}/healthcheck/test/6", "/a?b=1&c=$$(id)"),
         ({}, {}, f"{S}/healthcheck/test/7", "3"),

@@ -18,6 +18,7 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.host import (
     Host,
+    cli_version,
     parse_capabilities,
     parse_containers,
     parse_etc_hosts,
@@ -28,6 +29,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.host import (
     parse_os_release,
     parse_routes,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.model.cli import parse_version
 
 ROUTES = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
@@ -275,3 +277,25 @@ def test_an_engine_that_does_not(tmp_path: Path) -> None:
     deaf.listen()
     assert not Host().docker(str(tmp_path / "deaf.sock"), timeout_seconds=0.1)["answering"]
     deaf.close()
+
+
+CLI = [
+    ("Docker version 20.10.24+dfsg1, build 297e128", "20.10.24"),
+    ("Docker version 28.2.2, build e6534b4", "28.2.2"),
+    ("Emulate Docker CLI using podman. Create /etc/containers/nodocker to quiet msg.\npodman version 4.3.1", "4.3.1"),
+    ("", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "version"), CLI)
+def test_which_docker_cli_it_is(text: str, version: str) -> None:
+    assert parse_version(text) == version
+
+
+def test_the_docker_cli_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli = tmp_path / "docker"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for text, version in (("#!/bin/sh\necho Docker version 25.0.1, build a\n", "25.0.1"), ("#!/bin/sh\nexit 1\n", "")):
+        cli.write_text(text)
+        cli.chmod(0o755)
+        assert cli_version() == version

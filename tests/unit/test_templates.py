@@ -67,16 +67,38 @@ def test_alerts_go_to_slack() -> None:
 
 
 INTERVALS = [
-    ("proxy", {"proxy_image": "proxy"}, "proxy", "5s"),
+    ("proxy", {}, "proxy", "5s"),
     ("monitoring", {}, "prometheus", "10s"),
-    ("proxy", {"proxy_image": "proxy", "proxy_health_interval_seconds": 20}, "proxy", "20s"),
+    ("proxy", {"proxy_health_interval_seconds": 20}, "proxy", "20s"),
     ("monitoring", {"monitoring_health_interval_seconds": 30}, "prometheus", "30s"),
 ]
 
 
+def stack_of(role: str, **variables: Any) -> Any:
+    images = {"monitoring_images": {"prometheus": {"ref": "prometheus"}}, "proxy_image": "proxy"}
+    files: dict[str, Any] = {"__monitoring_configs": {}, "__monitoring_secrets": {}, "__monitoring_rules": []}
+    return render(role, "compose.yml.j2", **images, **files, **variables)
+
+
 @pytest.mark.parametrize(("role", "variables", "service", "interval"), INTERVALS)
 def test_how_often_health_is_asked_for(role: str, variables: dict[str, Any], service: str, interval: str) -> None:
-    images = {"monitoring_images": {"prometheus": {"ref": "prometheus"}}}
-    files: dict[str, Any] = {"__monitoring_configs": {}, "__monitoring_secrets": {}, "__monitoring_rules": []}
-    stack = render(role, "compose.yml.j2", **images, **files, **variables)
-    assert stack["services"][service]["healthcheck"]["interval"] == interval
+    assert stack_of(role, **variables)["services"][service]["healthcheck"]["interval"] == interval
+
+
+@pytest.mark.parametrize(("variables", "monitor"), [({}, "10s"), ({"proxy_update_monitor_seconds": 3}, "3s")])
+def test_how_long_a_changed_proxy_is_watched(variables: dict[str, Any], monitor: str) -> None:
+    assert stack_of("proxy", **variables)["services"]["proxy"]["deploy"]["update_config"]["monitor"] == monitor
+
+
+@pytest.mark.parametrize(("role", "service"), [("proxy", "proxy"), ("monitoring", "prometheus")])
+@pytest.mark.parametrize(
+    ("cli", "version", "start_interval"),
+    [(None, "3.8", None), ("", "3.8", None), ("20.10.24", "3.8", None), ("25.0.0", "3.12", "1s"), ("28", "3.12", "1s")],
+)
+def test_what_starts_is_asked_more_often_where_the_cli_knows_it(
+    role: str, service: str, cli: str | None, version: str, start_interval: str | None
+) -> None:
+    facts = {} if cli is None else {"ansible_facts": {"docker_host": {"docker": {"cli": cli, "containers": []}}}}
+    stack = stack_of(role, **facts)
+    assert stack["version"] == version
+    assert stack["services"][service]["healthcheck"].get("start_interval") == start_interval
