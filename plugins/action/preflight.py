@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from typing import Any
@@ -21,9 +22,10 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     in_operators_words,
     parse,
     refused,
+    secrets,
     with_settings,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
+from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain, texts_from_vault
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     FileContent,
     Image,
@@ -42,6 +44,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, r
 
 # What the role registers of each docker host, before this judges it.
 LOOK = "preflight_host"
+ONLY_NAMES = re.compile(r"\s*\{\{[\w\s.|]*\}\}\s*")
 ROLES = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
 
 
@@ -74,7 +77,8 @@ class ActionModule(ActionBase):
                 _changed, found = self._judge(with_settings(raw, *asked_for(changes)), specs, looks, thresholds)
                 problems = [in_operators_words(problem, *asked_for(changes)) for problem in found]
         if problems:
-            problems = list(dict.fromkeys(problems))
+            hidden = secrets(raw, specs)
+            problems = list(dict.fromkeys(problem.without(hidden) for problem in problems))
             result.update(failed=True, msg=summary(problems), problems=[str(problem) for problem in problems])
         else:
             result.update(changed=False, ansible_facts={"platform": resolve(world)})
@@ -98,7 +102,8 @@ class ActionModule(ActionBase):
     def _raw_inventory(self, specs: Specs, variables: Mapping[str, Any]) -> RawInventory:
         """Of every host, the variables that are ours or look like it, resolved."""
         groups = plain(variables["groups"])
-        hosts = {}
+        hosts: dict[str, dict[str, Any]] = {}
+        from_vault: set[str] = set()
         for host in groups["all"]:
             written = {**variables["hostvars"].raw_get(host), "hostvars": variables["hostvars"]}
             facts = written.get("ansible_facts", {})
@@ -107,8 +112,13 @@ class ActionModule(ActionBase):
             wanted |= {"ansible_host", "ansible_connection"} & set(names)
             templar = self._templar.copy_with_new_env(available_variables=written)
             hosts[host] = {name: _resolved(templar, written[name]) for name in names if name in wanted}
+            for name in hosts[host]:
+                from_vault.update(texts_from_vault(written[name], hosts[host][name], written))
         return RawInventory(
-            hosts=hosts, groups=groups, inventory_dir=str(variables.get("inventory_dir") or os.getcwd())
+            hosts=hosts,
+            groups=groups,
+            inventory_dir=str(variables.get("inventory_dir") or os.getcwd()),
+            from_vault=frozenset(from_vault),
         )
 
     def _looks(self, variables: Mapping[str, Any]) -> dict[str, Look]:
@@ -163,4 +173,6 @@ def _resolved(templar: Any, written: Any) -> Any:
     try:
         return plain(templar.template(written))
     except AnsibleError as error:
-        return Undefined(template=show(plain(written)), reason=" ".join(str(error.message).split()))
+        # What else is in it may be a secret.
+        template = written if isinstance(written, str) and ONLY_NAMES.fullmatch(written) else ""
+        return Undefined(template=show(plain(template)), reason=" ".join(str(error.message).split()))

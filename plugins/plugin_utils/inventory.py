@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import (
     Specs,
     check_option,
     check_options,
     complete,
     nearest,
+    secrets_in,
 )
 
 DOCKER_HOSTS, REGISTRY, MANAGERS, WORKERS = "docker_hosts", "registry", "swarm_managers", "swarm_workers"
@@ -32,7 +33,7 @@ GATEWAY_OFFSET, REGISTRY_OFFSET, EDGE_OFFSET = 1, 2, 3
 
 @dataclass(frozen=True)
 class Undefined:
-    """A value whose template can't be resolved, and why."""
+    """A value whose template can't be resolved, and why. ``template``: as far as nothing but names is in it."""
 
     template: str
     reason: str
@@ -40,11 +41,15 @@ class Undefined:
 
 @dataclass(frozen=True)
 class RawInventory:
-    """``hosts``: host -> its variables, plain values. ``groups``: group -> hosts, in inventory order."""
+    """``hosts``: host -> its variables, plain values. ``groups``: group -> hosts, in inventory order.
+
+    ``from_vault``: the texts that are known to come from a vault.
+    """
 
     hosts: Mapping[str, Mapping[str, Any]]
     groups: Mapping[str, Sequence[str]]
     inventory_dir: str
+    from_vault: frozenset[str] = frozenset()
 
     def group(self, name: str) -> tuple[str, ...]:
         return tuple(self.groups.get(name, ()))
@@ -198,6 +203,19 @@ def parse(raw: RawInventory, specs: Specs) -> tuple[Inventory, list[Problem]]:
     return inventory, problems
 
 
+def secrets(raw: RawInventory, specs: Specs) -> frozenset[str]:
+    """Every text that no problem may show: from a vault, or called secret by a spec or by its name."""
+    known = specs.known
+    found = set(raw.from_vault)
+    for variables in raw.hosts.values():
+        for name, value in variables.items():
+            if name == "apps" and isinstance(value, Mapping):
+                found.update(text for app in value.values() for text in secrets_in("", {"options": specs.app}, app))
+            else:
+                found.update(secrets_in(name, known.get(name) or {}, value))
+    return frozenset(found)
+
+
 def _app(specs: Specs, given: Mapping[str, Any]) -> dict[str, Any]:
     """An app without what is wrong in it; what it must have and has not is None."""
     options = {key: {**spec, "required": False} for key, spec in specs.app.items()}
@@ -233,11 +251,8 @@ def _unknown_names(raw: RawInventory, specs: Specs) -> list[Problem]:
             found.setdefault((name, near), []).append(host)
     problems = []
     for (name, near), hosts in sorted(found.items()):
-        value = raw.hosts[hosts[0]][name]
-        value = value.template if isinstance(value, Undefined) else value
         cure = f"did you mean {near}?" if near else "take it away, or look the name up in the roles' documentation"
-        shown = HIDDEN if SECRET.search(name) else show(value)
-        problems.append(Problem(where(raw, hosts), name, shown, "is not a variable of this collection", cure))
+        problems.append(Problem(where(raw, hosts), name, HIDDEN, "is not a variable of this collection", cure))
     return problems
 
 

@@ -294,5 +294,5 @@ def git_host(repository: str) -> str:
 
 
 def _shown(repository: Any) -> str:
-    """An address as it may be shown: not where somebody wrote a password into it."""
-    return HIDDEN if re.search(r"://[^/]*:[^/]*@", str(repository)) else show(repository)
+    """An address as it may be shown: not where somebody wrote a login into it."""
+    return HIDDEN if re.search(r"://[^/]*@", str(repository)) else show(repository)

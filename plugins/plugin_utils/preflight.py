@@ -182,7 +182,8 @@ def check_kinds(world: World) -> Iterator[Problem]:
     """What every variable's value has to look like, beyond its type."""
     found: dict[Problem, list[str]] = {}
     for host, variables in world.raw.hosts.items():
-        for place, value, why, kind in kinds.check(variables):
+        known = {name: value for name, value in variables.items() if not isinstance(value, Undefined)}
+        for place, value, why, kind in kinds.check(known):
             hidden = kind.hidden or SECRET.search(place.rpartition(".")[2])
             problem = Problem("", place, HIDDEN if hidden else show(value), why, kind.cure)
             found.setdefault(problem, []).append(host)
@@ -792,7 +793,7 @@ def check_apps(world: World) -> Iterator[Problem]:
             if not VARIABLE_NAME.fullmatch(str(key)):
                 yield Problem(ALL_HOSTS, f"{at}.environment", str(key), "is not a variable's name", "as LOG_LEVEL")
             elif isinstance(value, (list, dict)):
-                yield Problem(ALL_HOSTS, f"{at}.environment.{key}", show(value), "must be text", "quote it")
+                yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, "must be text", "quote it")
         if name in app["services"]:
             cure = f"its own settings stand in {at}.service"
             yield Problem(ALL_HOSTS, f"{at}.services", name, "is the app itself", cure)

@@ -5,12 +5,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 SECRET = re.compile(r"passw|passphrase|pass$|pwd|secret(_|$)|token|(^|_)key$|webhook|credential", re.IGNORECASE)
 HIDDEN = "(not shown)"
+
+
+# Shorter texts are hidden where they are the whole of something: in a sentence, they are parts of words.
+SECRET_LENGTH = 4
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Every text and number in a value, as texts."""
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from texts_of(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
+def hide(text: str, secrets: Collection[str]) -> str:
+    """A text in which no secret can be read, nor a secret as ``show`` writes it."""
+    for secret in sorted({*secrets, *map(show, secrets)} - {""}, key=len, reverse=True):
+        if text == secret:
+            return HIDDEN
+        if len(secret) >= SECRET_LENGTH:
+            # Of a long one the beginning is shown.
+            text = text.replace(secret, HIDDEN).replace(secret.removesuffix("..."), HIDDEN)
+    return text
 
 
 def show(value: Any) -> str:
@@ -37,6 +63,11 @@ class Problem:
     value: str
     problem: str
     cure: str
+
+    def without(self, secrets: Collection[str]) -> Problem:
+        """The same without a secret in it."""
+        value, problem, cure = (hide(text, secrets) for text in (self.value, self.problem, self.cure))
+        return replace(self, value=value, problem=problem, cure=cure)
 
     def __str__(self) -> str:
         value = f" = {self.value}" if self.value else ""

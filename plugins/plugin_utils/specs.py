@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show, texts_of
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -156,8 +156,7 @@ def check_options(where: str, variable: str, options: Options, value: Mapping[st
         if key not in options:
             near = nearest(str(key), options)
             cure = f"did you mean {near}?" if near else f"it may have: {', '.join(sorted(options))}"
-            shown = HIDDEN if SECRET.search(str(key)) else show(value[key])
-            problems.append(Problem(where, f"{variable}.{key}", shown, "is not a known setting", cure))
+            problems.append(Problem(where, f"{variable}.{key}", HIDDEN, "is not a known setting", cure))
     for key, spec in options.items():
         if key in value:
             problems += check_option(where, f"{variable}.{key}", spec, value[key])
@@ -165,6 +164,18 @@ def check_options(where: str, variable: str, options: Options, value: Mapping[st
             cure = f"add it: {_first_sentence(spec)}"
             problems.append(Problem(where, f"{variable}.{key}", "", "is missing", cure))
     return problems
+
+
+def secrets_in(name: str, spec: Mapping[str, Any], value: Any) -> Iterator[str]:
+    """The texts in a variable's value that its spec, or its name, calls secret."""
+    if spec.get("no_log") or SECRET.search(name):
+        yield from texts_of(value)
+        return
+    nested = spec.get("options") or {}
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, dict):
+            for key, part in item.items():
+                yield from secrets_in(str(key), nested.get(key) or {}, part)
 
 
 def complete(options: Options, value: Mapping[str, Any]) -> dict[str, Any]:
