@@ -23,18 +23,18 @@ def test_keys_of_others_stay_and_ours_that_are_not_wanted_go(host: Host) -> None
     file = host.file("/etc/docker/daemon.json")
     daemon = json.loads(file.content_string)
     assert file.mode == 0o640
-    assert daemon["data-root"] == "/srv/docker"
+    assert daemon["data-root"] == "/var/lib/docker/theirs"
     assert daemon["registry-mirrors"] == ["https://theirs.example.com", "https://ours.example.com"]
     assert "debug" not in daemon
     info = json.loads(host.check_output("docker info --format '{{json .}}'"))
-    assert info["DockerRootDir"] == "/srv/docker"
+    assert info["DockerRootDir"] == "/var/lib/docker/theirs"
     assert not info["Debug"]
-    assert not host.file("/var/lib/docker").exists
+    assert host.file("/var/lib/docker").listdir() == ["theirs"]
 
 
 def test_the_operator_s_file_is_kept_and_ours_are_known(host: Host) -> None:
     assert json.loads(host.file("/etc/docker/daemon.json.original").content_string) == {
-        "data-root": "/srv/docker",
+        "data-root": "/var/lib/docker/theirs",
         "registry-mirrors": ["https://theirs.example.com"],
         "log-opts": {"labels": "owner"},
     }
