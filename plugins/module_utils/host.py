@@ -15,10 +15,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
 import time
+import urllib.parse
 from collections.abc import Iterable
 from typing import Any
 
@@ -192,6 +194,19 @@ def parse_containers(containers: Iterable[Json]) -> tuple[list[Json], list[Json]
     return ours, [dict(zip(keys, port, strict=True)) for port in sorted(ports)]
 
 
+def foreign_containers(containers: Iterable[Json], platform: str, *, swarm_is_ours: bool) -> list[str]:
+    """The names in ``GET /containers/json`` of those that are not the platform's, sorted.
+
+    ``swarm_is_ours``: whether the tasks of the swarm are the platform's.
+    """
+    return sorted(
+        (container.get("Names") or [f"/{container.get('Id', '')[:12]}"])[0].lstrip("/")
+        for container in containers
+        if _owner(container.get("Labels")) not in (platform, f"{platform}-jenkins")
+        and not (swarm_is_ours and (container.get("Labels") or {}).get("com.docker.swarm.service.name"))
+    )
+
+
 def parse_networks(networks: Iterable[Json]) -> list[Json]:
     """``GET /networks`` as ``[{"name", "platform", "scope", "subnets": [cidr]}]``."""
     return [
@@ -337,7 +352,6 @@ class Host:
             "socket": path,
             "sdk": importlib.util.find_spec("docker") is not None,
             "cli": cli_version(),
-            "config_is_newer": False,
             "answering": False,
             "version": "",
             "storage_driver": "",
@@ -361,7 +375,6 @@ class Host:
         facts.update(
             present=True,
             answering=True,
-            config_is_newer=self._config_is_newer(),
             version=info.get("ServerVersion", ""),
             storage_driver=info.get("Driver", ""),
             root_dir=info.get("DockerRootDir") or facts["root_dir"],
@@ -383,18 +396,23 @@ class Host:
             "restart_policy": (settings.get("RestartPolicy") or {}).get("Name") or "",
         }
 
-    def _config_is_newer(self) -> bool:
-        """Whether daemon.json was written after dockerd started (a run was killed before it restarted the engine)."""
-        fields = self.text(f"proc/{self.text('run/docker.pid').strip() or 'none'}/stat").rpartition(")")[2].split()
-        booted = re.search(r"^btime (\d+)$", self.text("proc/stat"), re.MULTILINE)
+    def daemon(self) -> tuple[str, list[str]]:
+        """The process of dockerd: a text that no other process has, and its command line; '' when it can't be seen."""
+        pid = self.text("run/docker.pid").strip()
+        arguments = self.text(f"proc/{pid or 'none'}/cmdline").split("\0")[:-1]
+        fields = self.text(f"proc/{pid or 'none'}/stat").rpartition(")")[2].split()
+        # Another process may have got the number since.
+        if len(fields) < 20 or not arguments or os.path.basename(arguments[0]) != "dockerd":
+            return "", []
+        return f"{pid} {fields[19]} {self.text('proc/sys/kernel/random/boot_id').strip()}", arguments
+
+    def running(self, path: str, *, timeout_seconds: float = 30) -> list[Json] | None:
+        """The running containers of the engine behind a unix socket; None when none answers."""
         try:
-            written = os.stat(self.path("etc/docker/daemon.json")).st_mtime
-        except OSError:
-            return False
-        if len(fields) < 20 or not booted:
-            return False
-        # Both are whole seconds to the kernel: closer than two they can't be told apart.
-        return written > int(booted[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK") + 2
+            found: list[Json] = self._ask(path, "/containers/json", timeout_seconds)
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+        return found
 
     def trusted_ca_pending(self) -> bool:
         """Whether update-ca-certificates has yet to be run for one of ``trusted_ca_files``."""
@@ -415,6 +433,27 @@ class Host:
             return json.loads(body)
         finally:
             connection.close()
+
+
+def reload_engine(path: str, pid: int, seconds: float) -> None:
+    """Have the engine read its configuration again; return once it says that it has. Raises ``PlatformError``."""
+    connection = _UnixConnection(path, seconds)
+    try:
+        filters = urllib.parse.quote(json.dumps({"type": ["daemon"], "event": ["reload"]}))
+        connection.request("GET", f"/events?filters={filters}")
+        events = connection.getresponse()
+        os.kill(pid, signal.SIGHUP)
+        if events.readline():
+            return
+        reason = "it ended"
+    except (OSError, http.client.HTTPException) as error:
+        reason = str(error)
+    finally:
+        connection.close()
+    raise PlatformError(
+        f"the engine was told to read its configuration again, and did not within {seconds:g} s ({reason}): look at "
+        "its log (journalctl -u docker, or /var/log/docker.log); the next run tries it again"
+    )
 
 
 def wait_for_engine(path: str, seconds: float) -> None:

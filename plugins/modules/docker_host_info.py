@@ -50,7 +50,7 @@ options:
     default: []
   digest_key:
     description:
-      - The key of the digests in the returned C(trees), which a log may keep and which must not help to guess a secret.
+      - The key of the returned digests, which a log may keep and which must not help to guess a secret.
         The action gives one of this run's own. Without one, no two digests can be compared.
     type: str
     default: ""
@@ -136,7 +136,8 @@ ansible_facts:
         docker:
           description:
             - The engine. C(present) (dockerd is installed), C(socket), C(answering), C(version), C(storage_driver),
-              C(root_dir), C(cli) (the docker CLI's version, empty without one), C(swarm) (the local node's state).
+              C(root_dir), C(cli) (the docker CLI's version, empty without one), C(swarm) (the local node's state),
+              C(config_digest) (of what M(fungap.swarm.daemon_config) was given last, where all of it is so; else empty).
             - C(containers) lists those that carry the label C(io.fungap.platform), with what
               M(fungap.swarm.host_container) compares, C(networks) every network with its subnets, C(ports) every
               published TCP port and who holds it.
@@ -155,6 +156,7 @@ ansible_facts:
 import secrets
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config import settled_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.files import read_tree
 from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, look, wait_for_engine
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import digested
@@ -174,7 +176,9 @@ class DockerHostInfo:
     def plan(self) -> Plan:
         if self.wait_seconds:
             wait_for_engine(self.params["docker_socket"], self.wait_seconds)
-        facts = look(Host(), **self.params)
+        host = Host()
+        facts = look(host, **self.params)
+        facts["docker"]["config_digest"] = settled_digest(host, self.digest_key)
         trees = {
             root: {path: digested(state, self.digest_key) for path, state in read_tree(root).items()}
             for root in self.trees

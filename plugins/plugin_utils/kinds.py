@@ -193,6 +193,13 @@ def why_no_daemon(value: Any) -> str:
     return why_has_nothing(value)
 
 
+def why_no_engine_daemon(value: Any) -> str:
+    """The same for an engine that is not ours alone: a key without a value is left to the machine."""
+    if not isinstance(value, Mapping):
+        return ""
+    return why_no_daemon({key: one for key, one in value.items() if one is not None})
+
+
 def why_has_nothing(value: Any) -> str:
     """Nothing at all below it, at any depth: an empty line in YAML is no text, and rarely meant."""
     for place, one in _leaves(value):
@@ -365,7 +372,7 @@ KINDS: Mapping[str, Kind] = {
     "images_take_credentials[].registry": REGISTRY,
     "jenkins_registries[].registry": REGISTRY,
     "docker_engine_daemon": Kind(
-        why_no_daemon, "unix sockets; reach the engine from elsewhere by SSH (docker context)"
+        why_no_engine_daemon, "unix sockets; reach the engine from elsewhere by SSH (docker context)"
     ),
     "swarm_node_daemon": Kind(why_no_daemon, "unix sockets"),
     "docker_engine_metrics_address": Kind(why_no_host_port, "as 127.0.0.1:9323"),
