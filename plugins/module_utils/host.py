@@ -20,9 +20,11 @@ import struct
 import time
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL, SPEC_LABEL
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import REVISION_LABEL
 
 Json = dict[str, Any]
 
@@ -39,6 +41,9 @@ TRACES = {
     "xt_ipvs": ("proc/net/ip_vs",),
     "br_netfilter": ("proc/sys/net/bridge/bridge-nf-call-iptables",),
 }
+
+
+RECORDS = quote(json.dumps({"label": [REVISION_LABEL]}))
 
 
 def parse_os_release(text: str) -> dict[str, str]:
@@ -349,6 +354,16 @@ class Host:
             networks=parse_networks(networks),
         )
         return facts
+
+    def records(self, sockets: Iterable[str], *, timeout_seconds: float = 5) -> list[Json]:
+        """What the swarm of the first engine that answers as a manager has recorded, of ``GET /configs``."""
+        for path in sockets:
+            try:
+                configs: list[Json] = self._ask(path, f"/configs?filters={RECORDS}", timeout_seconds)
+            except (OSError, http.client.HTTPException, ValueError):
+                continue
+            return configs
+        return []
 
     def _settings(self, path: str, name: str, timeout_seconds: float) -> Json:
         """What can be changed in a container without making it anew; of one that is gone meanwhile, nothing."""

@@ -46,6 +46,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
     wanted_images,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, of_inventory, older_copies
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
@@ -78,11 +79,15 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True)
 class Look:
-    """What is known of a docker host: the fact ``docker_host``, or why there is none. ``skipped``: not asked."""
+    """What is known of a docker host: the fact ``docker_host``, or why there is none. ``skipped``: not asked.
+
+    ``stacks``: what its swarm has recorded, where that was asked for.
+    """
 
     facts: Mapping[str, Any] | None = None
     error: str = ""
     skipped: bool = False
+    stacks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -775,6 +780,10 @@ def check_apps(world: World) -> Iterator[Problem]:
     for name in world.inventory.variables["apps_absent"]:
         if not APP_NAME.fullmatch(name) or name in RESERVED_APPS:
             yield Problem(ALL_HOSTS, "apps_absent", name, "is no app's name", "the one that make status shows")
+    for name in world.inventory.variables["apps_older_confirmed"]:
+        if name not in world.inventory.app_names:
+            cure = f"there are: {', '.join(sorted(world.inventory.app_names)) or 'none'}"
+            yield Problem(ALL_HOSTS, "apps_older_confirmed", name, "is not an app of the inventory", cure)
     for name, app in world.inventory.apps.items():
         at = f"apps.{name}"
         if app["port"] is not None and not 1 <= app["port"] <= 65535:
@@ -1018,6 +1027,19 @@ def _why_no_target(target: str) -> str:
     return ""
 
 
+def check_older_copies(world: World) -> Iterator[Problem]:
+    """No app is taken back by an older copy of the inventory."""
+    looks = [world.looks.get(host, Look()) for host in world.inventory.docker_hosts]
+    # Every manager knows the same; one that is about to join knows nothing.
+    stacks: Mapping[str, Any] = next((look.stacks for look in looks if look.stacks), {})
+    said = {}
+    for name, app in _resolved_apps(world.inventory).items():
+        file = world.files.get(app["env_file"], FileContent())
+        if not file.error:
+            said[name] = of_inventory(app, "", env_digest(file.content) if app["env_file"] else "")
+    yield from older_copies(said, stacks, world.variable("apps_older_confirmed"))
+
+
 def check_certificates(world: World) -> Iterator[Problem]:
     inventory = world.inventory
     hosts = {host for app in inventory.apps.values() for host in app["hosts"]}
@@ -1075,6 +1097,7 @@ CHECKS = (
     check_jenkins,
     check_capacity,
     check_env_files,
+    check_older_copies,
     check_certificates,
 )
 
@@ -1169,16 +1192,20 @@ def resolve(world: World) -> dict[str, Any]:
         "jenkins": _resolve_jenkins(world),
         # Of the image catalog, where nodes and registry are.
         "optional_images": [*(["node"] if inventory.is_nested or shared_images else []), *monitoring, *shared_images],
-        "apps": {
-            name: {
-                **jenkins.without_pipeline(app),
-                "env_file": file_path(inventory.inventory_dir, app["env_file"]) if app["env_file"] else "",
-                "env_target": posixpath.normpath(app["env_target"])
-                if app["env_target"]
-                else (DEFAULT_TARGET if app["env_file"] else ""),
-            }
-            for name, app in inventory.apps.items()
-        },
+        "apps": _resolved_apps(inventory),
+    }
+
+
+def _resolved_apps(inventory: Inventory) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            **jenkins.without_pipeline(app),
+            "env_file": file_path(inventory.inventory_dir, app["env_file"]) if app["env_file"] else "",
+            "env_target": posixpath.normpath(app["env_target"])
+            if app["env_target"]
+            else (DEFAULT_TARGET if app["env_file"] else ""),
+        }
+        for name, app in inventory.apps.items()
     }
 
 
