@@ -11,13 +11,14 @@ import ipaddress
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import parse_env
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder, why_not_own_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import controllers_file, parse_all
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
@@ -168,6 +169,11 @@ def _vault_password_file(raw: RawInventory, inventory: Inventory) -> str:
     return next((str(value) for value in values if value and not isinstance(value, Undefined)), "")
 
 
+def _memory_file(inventory: Inventory) -> str:
+    """Where the controller remembers what is in force."""
+    return posixpath.join(str(inventory.variables["platform_secrets_dir"]), controllers_file(inventory.name))
+
+
 def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
     """The files on the controller that are looked at."""
     names = [app["env_file"] for app in inventory.apps.values()]
@@ -176,7 +182,7 @@ def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
         for what in ("proxy", "jenkins")
         for part in ("file", "key_file")
     ]
-    names.append(_vault_password_file(raw, inventory))
+    names += [_vault_password_file(raw, inventory), _memory_file(inventory)]
     return sorted({file_path(inventory.inventory_dir, name) for name in names if name})
 
 
@@ -1146,6 +1152,8 @@ def resolve(world: World) -> dict[str, Any]:
     edge_host = next((node.host for node in inventory.nodes if node.driver == "dind"), "")
     manager = next((node.name for node in inventory.nodes if node.role == "manager"), "")
     shared_images = jenkins.shared_images(inventory, world.images)
+    memory_file = file_path(inventory.inventory_dir, _memory_file(inventory))
+    remembered = world.files.get(memory_file, FileContent()).content
     return {
         "name": inventory.name,
         **{key: world.variable(f"platform_{key}") for key in ("subnet", "overlay_pool", "node_pool", "node_bridge")},
@@ -1153,6 +1161,8 @@ def resolve(world: World) -> dict[str, Any]:
             key: posixpath.normpath(world.variable(f"platform_{key}"))
             for key in ("config_dir", "run_dir", "secrets_dir")
         },
+        "memory_file": memory_file,
+        "remembered": [asdict(memory) for memory in parse_all(remembered.decode(errors="replace"))],
         "gateway": inventory.offset(GATEWAY_OFFSET),
         "mtu": min((fact["mtu"] for fact in facts.values()), default=1500),
         "ipvs": bool(facts) and all(fact["kernel"]["ipvs"] for fact in facts.values()),
