@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.validation import check_type_list
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
@@ -43,6 +43,8 @@ class ActionModule(ActionBase):
         try:
             found = {name: self._release(name, args, seen["stacks"].get(name)) for name in self.apps}
             result["apps"] = {name: one for name, one in found.items() if one}
+            if not app:  # a deploy takes nothing of the inventory
+                self._refuse_older_copies(args, result["apps"], seen["stacks"])
             releases.refuse_shared_hosts({name: one["release"]["app"] for name, one in result["apps"].items()})
         except PlatformError as error:
             raise AnsibleActionFail(error.message) from error
@@ -56,6 +58,12 @@ class ActionModule(ActionBase):
             for note in result["notes"]:
                 self._display.display(f"  {note}")
         return result
+
+    def _refuse_older_copies(self, args: dict[str, Any], apps: Mapping[str, Any], stacks: Mapping[str, Any]) -> None:
+        said = {name: one["release"]["inventory"] for name, one in apps.items()}
+        confirmed = check_type_list(args.get("older_confirmed") or [])
+        if problems := releases.older_copies(said, stacks, confirmed):
+            raise PlatformError("\n".join(["No app was changed.", *map(str, problems)]))
 
     def _look(self, args: dict[str, Any], app: str, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """As the platform is once nobody else changes the app."""
@@ -124,11 +132,11 @@ class ActionModule(ActionBase):
         return str(args["images"][name]["ref"])
 
     def _digest(self, path: str) -> str:
-        """Of an env file's content, which may be encrypted with Ansible Vault. 12 hex digits of its SHA-256."""
+        """Of an env file's content, which may be encrypted with Ansible Vault."""
         if not path:
             return ""
         with open(self._loader.get_real_file(path), "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()[:12]
+            return releases.env_digest(file.read())
 
 
 def _env_version(release: Mapping[str, Any]) -> str:

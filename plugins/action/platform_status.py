@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, of_platform
 from ansible_collections.fungap.swarm.plugins.module_utils.model.status import unwell
 from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (
     history_lines,
@@ -48,7 +51,18 @@ class ActionModule(ActionBase):
             )
             lines = [args["title"], "", *tables, "", *args.get("notes", []), *below]
         self._display.display("\n" + "\n".join(f"  {line}".rstrip() for line in lines) + "\n")
+        if args.get("memory_file") and not self._task.check_mode:
+            _remember(str(args["memory_file"]), of_platform(seen))
         wrong = unwell(seen["nodes"], seen["services"])
         if args.get("strict") and wrong:
             result.update(failed=True, msg="; ".join(wrong))
         return result
+
+
+def _remember(path: str, memories: Sequence[Memory]) -> None:
+    """Whole or not at all."""
+    if not memories:
+        return
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
+        file.writelines(memory.dump() for memory in memories)
+    os.replace(file.name, path)

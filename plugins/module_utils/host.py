@@ -20,13 +20,14 @@ import socket
 import struct
 import subprocess
 import time
-import urllib.parse
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.cli import parse_version, search_path
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL, SPEC_LABEL
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import REVISION_LABEL
 
 Json = dict[str, Any]
 
@@ -62,6 +63,9 @@ def cli_version() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return parse_version(done.stdout)
+
+
+RECORDS = quote(json.dumps({"label": [REVISION_LABEL]}))
 
 
 def parse_os_release(text: str) -> dict[str, str]:
@@ -385,6 +389,16 @@ class Host:
         )
         return facts
 
+    def records(self, sockets: Iterable[str], *, timeout_seconds: float = 5) -> list[Json]:
+        """What the swarm of the first engine that answers as a manager has recorded, of ``GET /configs``."""
+        for path in sockets:
+            try:
+                configs: list[Json] = self._ask(path, f"/configs?filters={RECORDS}", timeout_seconds)
+            except (OSError, http.client.HTTPException, ValueError):
+                continue
+            return configs
+        return []
+
     def _settings(self, path: str, name: str, timeout_seconds: float) -> Json:
         """What can be changed in a container without making it anew; of one that is gone meanwhile, nothing."""
         try:
@@ -439,7 +453,7 @@ def reload_engine(path: str, pid: int, seconds: float) -> None:
     """Have the engine read its configuration again; return once it says that it has. Raises ``PlatformError``."""
     connection = _UnixConnection(path, seconds)
     try:
-        filters = urllib.parse.quote(json.dumps({"type": ["daemon"], "event": ["reload"]}))
+        filters = quote(json.dumps({"type": ["daemon"], "event": ["reload"]}))
         connection.request("GET", f"/events?filters={filters}")
         events = connection.getresponse()
         os.kill(pid, signal.SIGHUP)

@@ -13,6 +13,8 @@ description:
     setting, the inventory wins where it was changed since that revision was made; else what is in force stays. So a run
     of site.yml never undoes a deploy, a rollback or a scaling, and a change of the inventory is never lost.
   - An app that is C(pinned) is always what the inventory says.
+  - An inventory that says of an app what an earlier revision recorded, while a later one recorded something else, is an
+    older copy. It is refused, with who recorded both, when, and the settings that differ.
   - For one app, what an operator asks for comes on top of what is in force - another image, another env file,
     settings - or an earlier revision takes its place. Nothing else changes then, whatever this copy of the inventory
     says. Other apps are as they run; those that were never deployed are left out.
@@ -72,6 +74,11 @@ options:
   to:
     description: That revision's number. By default the last healthy one that differs from what is in force.
     type: int
+  older_confirmed:
+    description: Apps that are to be what an older copy of the inventory says.
+    type: list
+    elements: str
+    default: []
   lock_seconds:
     description: How long to wait for another run that changes O(app).
     type: int

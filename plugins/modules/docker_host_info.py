@@ -48,6 +48,13 @@ options:
     type: list
     elements: path
     default: []
+  manager_sockets:
+    description:
+      - Unix sockets of engines. The first that answers as a manager is asked for the recorded revisions of its swarm's
+        stacks.
+    type: list
+    elements: path
+    default: []
   digest_key:
     description:
       - The key of the returned digests, which a log may keep and which must not help to guess a secret.
@@ -75,6 +82,13 @@ trees:
   description:
     - State of each file and folder in the wanted trees, by tree and path. For
       O(fungap.swarm.config_files#module:seen).
+  returned: always
+  type: dict
+stacks:
+  description:
+    - By name, the stacks that have a record, with their C(revisions) as in
+      RV(fungap.swarm.platform_info#module:stacks), of C(release) only what the inventory said. Empty where no manager
+      answered.
   returned: always
   type: dict
 ansible_facts:
@@ -137,7 +151,8 @@ ansible_facts:
           description:
             - The engine. C(present) (dockerd is installed), C(socket), C(answering), C(version), C(storage_driver),
               C(root_dir), C(cli) (the docker CLI's version, empty without one), C(swarm) (the local node's state),
-              C(config_digest) (of what M(fungap.swarm.daemon_config) was given last, where all of it is so; else empty).
+              C(config_digest) (of what M(fungap.swarm.daemon_config) was given last, where all of it is so; else
+              empty).
             - C(containers) lists those that carry the label C(io.fungap.platform), with what
               M(fungap.swarm.host_container) compares, C(networks) every network with its subnets, C(ports) every
               published TCP port and who holds it.
@@ -160,6 +175,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config import 
 from ansible_collections.fungap.swarm.plugins.module_utils.files import read_tree
 from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, look, wait_for_engine
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import digested
+from ansible_collections.fungap.swarm.plugins.module_utils.model.status import what_inventories_said
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan, run
 
 
@@ -169,6 +185,7 @@ class DockerHostInfo:
     def __init__(self, params: dict[str, Any]) -> None:
         self.wait_seconds: int = params.pop("wait_seconds")
         self.trees: list[str] = params.pop("trees")
+        self.manager_sockets: list[str] = params.pop("manager_sockets")
         # Without the controller's, digests that nobody can compare.
         self.digest_key: str = params.pop("digest_key") or secrets.token_hex(32)
         self.params = params
@@ -183,7 +200,8 @@ class DockerHostInfo:
             root: {path: digested(state, self.digest_key) for path, state in read_tree(root).items()}
             for root in self.trees
         }
-        return Plan(result={"ansible_facts": {"docker_host": facts}, "trees": trees})
+        stacks = what_inventories_said(host.records(self.manager_sockets))
+        return Plan(result={"ansible_facts": {"docker_host": facts}, "trees": trees, "stacks": stacks})
 
     def apply(self, plan: Plan) -> dict[str, Any]:
         raise AssertionError(f"nothing to apply: {plan.actions}")
@@ -197,6 +215,7 @@ def main() -> None:
             "files": {"type": "list", "elements": "path", "default": []},
             "folders": {"type": "list", "elements": "path", "default": []},
             "trees": {"type": "list", "elements": "path", "default": []},
+            "manager_sockets": {"type": "list", "elements": "path", "default": []},
             "digest_key": {"type": "str", "no_log": True, "default": ""},
             "wait_seconds": {"type": "int", "default": 0},
         },

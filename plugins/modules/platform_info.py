@@ -53,6 +53,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+cluster_id:
+  description: The swarm's ID.
+  returned: success
+  type: str
 nodes:
   description: Nodes, sorted by role and name.
   returned: success
@@ -145,6 +149,7 @@ class Status:
             time.sleep(0.5)
         return runner.Plan(
             result={
+                "cluster_id": manager.cluster_id(),
                 "nodes": sorted(nodes, key=lambda row: (row["role"], row["name"])),
                 "services": sorted(services, key=lambda row: str(row["name"])),
                 "stacks": self._stacks(manager, seen, services),

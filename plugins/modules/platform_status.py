@@ -63,6 +63,11 @@ options:
     description: How long to wait for nodes that are not ready yet, and services whose replicas do not all run yet.
     type: int
     default: 0
+  memory_file:
+    description:
+      - A file on the controller in which it is remembered what is in force, for M(fungap.swarm.swarm_member). It is no
+        change of the platform, and not written in check mode.
+    type: path
   strict:
     description: Fail where a node is not ready or a service does not run as wanted.
     type: bool

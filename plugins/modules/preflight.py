@@ -66,6 +66,16 @@ ansible_facts:
         config_dir: {description: On docker hosts., type: str, returned: always}
         run_dir: {description: On docker hosts., type: str, returned: always}
         secrets_dir: {description: On the controller., type: str, returned: always}
+        memory_file:
+          description: The file on the controller in which it is remembered what is in force.
+          type: str
+          returned: always
+        remembered:
+          description: What is in it, an entry for each stack.
+          type: list
+          elements: dict
+          returned: always
+          sample: [{stack: web, revision: 7, cluster_id: x, since: "2026-11-28T10:00:00Z", nodes: [manager1]}]
         subnet: {description: Of nodes that are containers., type: str, returned: always}
         gateway: {description: Of that subnet., type: str, returned: always}
         overlay_pool: {description: For overlay networks., type: str, returned: always}

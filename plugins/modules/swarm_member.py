@@ -144,6 +144,13 @@ options:
       - The O(fungap.swarm.swarm_stack#module:path) that stacks are deployed with from this machine. What they had in
         force is remembered there. A swarm that holds less has lost its data, and is not filled anew without a word.
     type: path
+  remembered:
+    description:
+      - What the controller remembers to be in force, as RV(fungap.swarm.preflight#module:ansible_facts) has it. It
+        counts where the docker host remembers nothing and the swarm has no record, so both are blank.
+    type: list
+    elements: dict
+    default: []
   begin_anew:
     description:
       - The ID of the swarm whose loss is known, as the refusal names it. What is remembered of it is forgotten then.
@@ -250,7 +257,13 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.member import (
     SwarmSettings,
     WantedNode,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import highest_revisions, missing, refusal
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import (
+    Memory,
+    highest_revisions,
+    missing,
+    refusal,
+    to_be_held,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import REVISION_LABEL
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.member import (
     Action,
@@ -352,15 +365,19 @@ class Members:
 
     def _check_memory(self) -> None:
         """Refuse a swarm that holds less than it was known to: it would be filled with the inventory's first images."""
-        memories = recall(self.stacks_dir) if self.stacks_dir else []
-        self.forgets = self.params["begin_anew"] in {memory.cluster_id for memory in memories}
+        here = recall(self.stacks_dir) if self.stacks_dir else []
+        elsewhere = [Memory.of(fields) for fields in self.params["remembered"]]
+        self.forgets = self.params["begin_anew"] in {memory.cluster_id for memory in here}
+        confirmed = self.params["begin_anew"] in {memory.cluster_id for memory in here or elsewhere}
         starts = any(action.kind == "init" for action in self.members.actions)
-        if not memories or self.forgets or not (starts or self.seen.controllers):
+        if not (here or elsewhere) or confirmed or not (starts or self.seen.controllers):
             return
         configs: list[Any] = []
         if not starts:
             configs = next(iter(self.seen.controllers.values())).swarm_items("config", REVISION_LABEL)
-        if lacks := missing(memories, highest_revisions(configs)):
+        revisions = highest_revisions(configs)
+        memories = to_be_held(here, elsewhere, revisions)
+        if lacks := missing(memories, revisions):
             raise PlatformError(refusal(lacks, memories))
 
     def _observe(self) -> Seen:
@@ -750,6 +767,7 @@ def main() -> None:
             },
             "manager_sockets": {"type": "list", "elements": "path", "default": []},
             "stacks_dir": {"type": "path"},
+            "remembered": {"type": "list", "elements": "dict", "default": []},
             "begin_anew": {"type": "str", "default": ""},
             "join_tokens": {
                 "type": "dict",

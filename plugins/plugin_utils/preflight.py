@@ -11,13 +11,14 @@ import ipaddress
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import parse_env
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder, why_not_own_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import controllers_file, parse_all
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
@@ -46,6 +47,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
     wanted_images,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, of_inventory, older_copies
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
@@ -78,11 +80,15 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True)
 class Look:
-    """What is known of a docker host: the fact ``docker_host``, or why there is none. ``skipped``: not asked."""
+    """What is known of a docker host: the fact ``docker_host``, or why there is none. ``skipped``: not asked.
+
+    ``stacks``: what its swarm has recorded, where that was asked for.
+    """
 
     facts: Mapping[str, Any] | None = None
     error: str = ""
     skipped: bool = False
+    stacks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,11 @@ def _vault_password_file(raw: RawInventory, inventory: Inventory) -> str:
     return next((str(value) for value in values if value and not isinstance(value, Undefined)), "")
 
 
+def _memory_file(inventory: Inventory) -> str:
+    """Where the controller remembers what is in force."""
+    return posixpath.join(str(inventory.variables["platform_secrets_dir"]), controllers_file(inventory.name))
+
+
 def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
     """The files on the controller that are looked at."""
     names = [app["env_file"] for app in inventory.apps.values()]
@@ -171,7 +182,7 @@ def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
         for what in ("proxy", "jenkins")
         for part in ("file", "key_file")
     ]
-    names.append(_vault_password_file(raw, inventory))
+    names += [_vault_password_file(raw, inventory), _memory_file(inventory)]
     return sorted({file_path(inventory.inventory_dir, name) for name in names if name})
 
 
@@ -776,6 +787,10 @@ def check_apps(world: World) -> Iterator[Problem]:
     for name in world.inventory.variables["apps_absent"]:
         if not APP_NAME.fullmatch(name) or name in RESERVED_APPS:
             yield Problem(ALL_HOSTS, "apps_absent", name, "is no app's name", "the one that make status shows")
+    for name in world.inventory.variables["apps_older_confirmed"]:
+        if name not in world.inventory.app_names:
+            cure = f"there are: {', '.join(sorted(world.inventory.app_names)) or 'none'}"
+            yield Problem(ALL_HOSTS, "apps_older_confirmed", name, "is not an app of the inventory", cure)
     for name, app in world.inventory.apps.items():
         at = f"apps.{name}"
         if app["port"] is not None and not 1 <= app["port"] <= 65535:
@@ -1019,6 +1034,19 @@ def _why_no_target(target: str) -> str:
     return ""
 
 
+def check_older_copies(world: World) -> Iterator[Problem]:
+    """No app is taken back by an older copy of the inventory."""
+    looks = [world.looks.get(host, Look()) for host in world.inventory.docker_hosts]
+    # Every manager knows the same; one that is about to join knows nothing.
+    stacks: Mapping[str, Any] = next((look.stacks for look in looks if look.stacks), {})
+    said = {}
+    for name, app in _resolved_apps(world.inventory).items():
+        file = world.files.get(app["env_file"], FileContent())
+        if not file.error:
+            said[name] = of_inventory(app, "", env_digest(file.content) if app["env_file"] else "")
+    yield from older_copies(said, stacks, world.variable("apps_older_confirmed"))
+
+
 def check_certificates(world: World) -> Iterator[Problem]:
     inventory = world.inventory
     hosts = {host for app in inventory.apps.values() for host in app["hosts"]}
@@ -1076,6 +1104,7 @@ CHECKS = (
     check_jenkins,
     check_capacity,
     check_env_files,
+    check_older_copies,
     check_certificates,
 )
 
@@ -1124,6 +1153,8 @@ def resolve(world: World) -> dict[str, Any]:
     edge_host = next((node.host for node in inventory.nodes if node.driver == "dind"), "")
     manager = next((node.name for node in inventory.nodes if node.role == "manager"), "")
     shared_images = jenkins.shared_images(inventory, world.images)
+    memory_file = file_path(inventory.inventory_dir, _memory_file(inventory))
+    remembered = world.files.get(memory_file, FileContent()).content
     return {
         "name": inventory.name,
         **{key: world.variable(f"platform_{key}") for key in ("subnet", "overlay_pool", "node_pool", "node_bridge")},
@@ -1131,6 +1162,8 @@ def resolve(world: World) -> dict[str, Any]:
             key: posixpath.normpath(world.variable(f"platform_{key}"))
             for key in ("config_dir", "run_dir", "secrets_dir")
         },
+        "memory_file": memory_file,
+        "remembered": [asdict(memory) for memory in parse_all(remembered.decode(errors="replace"))],
         "gateway": inventory.offset(GATEWAY_OFFSET),
         "mtu": min((fact["mtu"] for fact in facts.values()), default=1500),
         "ipvs": bool(facts) and all(fact["kernel"]["ipvs"] for fact in facts.values()),
@@ -1170,16 +1203,20 @@ def resolve(world: World) -> dict[str, Any]:
         "jenkins": _resolve_jenkins(world),
         # Of the image catalog, where nodes and registry are.
         "optional_images": [*(["node"] if inventory.is_nested or shared_images else []), *monitoring, *shared_images],
-        "apps": {
-            name: {
-                **jenkins.without_pipeline(app),
-                "env_file": file_path(inventory.inventory_dir, app["env_file"]) if app["env_file"] else "",
-                "env_target": posixpath.normpath(app["env_target"])
-                if app["env_target"]
-                else (DEFAULT_TARGET if app["env_file"] else ""),
-            }
-            for name, app in inventory.apps.items()
-        },
+        "apps": _resolved_apps(inventory),
+    }
+
+
+def _resolved_apps(inventory: Inventory) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            **jenkins.without_pipeline(app),
+            "env_file": file_path(inventory.inventory_dir, app["env_file"]) if app["env_file"] else "",
+            "env_target": posixpath.normpath(app["env_target"])
+            if app["env_target"]
+            else (DEFAULT_TARGET if app["env_file"] else ""),
+        }
+        for name, app in inventory.apps.items()
     }
 
 

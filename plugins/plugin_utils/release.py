@@ -16,18 +16,22 @@ a change of the inventory is never lost.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os.path import basename
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import CONVERGED, IN_FORCE, Node
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import satisfies
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Options, check_options, complete
 
 Json = Mapping[str, Any]
 RUNS = ("app", "image", "env")
+CURE = "run site.yml with the newer copy of the inventory; to go back on purpose, say so"
 
 
 def of_inventory(app: Json, image: str, digest: str) -> dict[str, Any]:
@@ -37,6 +41,79 @@ def of_inventory(app: Json, image: str, digest: str) -> dict[str, Any]:
     """
     settings = {key: value for key, value in app.items() if key != "name"}
     return {"app": {**settings, "env_file": basename(app.get("env_file") or "")}, "image": image, "env": digest}
+
+
+def env_digest(content: bytes) -> str:
+    """What tells one content of an env file from another."""
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def older_copies(said: Mapping[str, Json], stacks: Mapping[str, Json], confirmed: Collection[str]) -> list[Problem]:
+    """The apps of which a newer copy of the inventory was in force already, but for those that are confirmed.
+
+    ``said``: by app, what this copy says, as of ``of_inventory``; its image is empty where it is not known yet.
+    ``stacks``: of platform_info. What no revision has recorded is new.
+    """
+    found = {name: why for name, now in said.items() if (why := _why_older(now, stacks.get(name) or {}))}
+    names = ",".join(sorted(found))
+    return [
+        Problem("all hosts", f"apps.{name}", "", why, f"{CURE}: -e apps_older_confirmed={names}")
+        for name, why in sorted(found.items())
+        if name not in confirmed
+    ]
+
+
+def _why_older(now: Json, stack: Json) -> str:
+    """Which revision has what is said now, and which one something newer; empty where nothing newer is in force."""
+    said: list[Json] = []
+    latest: Json = {}
+    for row in sorted(stack.get("revisions") or [], key=lambda row: int(row["number"])):
+        word = row["release"].get("inventory")
+        if not word:
+            continue
+        # A deploy, a rollback and a scaling hand on what was said before. What failed was said all the same.
+        if not latest or _word(word) != _word(latest):
+            said.append(row)
+        if row["verdict"] in IN_FORCE:
+            latest = word
+    if not latest:
+        return ""
+    # An image that was built anew makes nothing of an older entry new.
+    view = _word if now["image"] and _entry(now) == _entry(latest) else _entry
+    newest, mine = (_last_said(said, view, word) for word in (latest, now))
+    if newest is None or mine is None or mine["number"] >= newest["number"]:
+        return ""
+    before, after = view(now), view(latest)
+    differing = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    return (
+        f"is an older copy: {_origin(mine)} recorded the same, and {_origin(newest)} a newer one, which differs in "
+        f"{', '.join(differing)}"
+    )
+
+
+def _last_said(said: Sequence[Json], view: Callable[[Json], Json], word: Json) -> Json | None:
+    return next((row for row in reversed(said) if view(row["release"]["inventory"]) == view(word)), None)
+
+
+def _entry(word: Json) -> dict[str, Any]:
+    """What is said, but for the image's content, by setting. A setting that a record does not know has its default."""
+    settings: dict[str, Any] = {}
+    for key in (*REQUIRED, *DEFAULTS):
+        default, value = DEFAULTS.get(key), word["app"].get(key)
+        if isinstance(default, dict):
+            settings.update({f"{key}.{part}": item for part, item in {**default, **(value or {})}.items()})
+        else:
+            settings[key] = default if value is None else value
+    return {**settings, "the env file's content": word["env"]}
+
+
+def _word(word: Json) -> dict[str, Any]:
+    return {**_entry(word), "the image's content": word["image"]}
+
+
+def _origin(row: Json) -> str:
+    by = f" by {row['who']}" if row["who"] else ""
+    return f"revision {row['number']} ({row['kind'] or 'deploy'}{by}, {row['when']})"
 
 
 def resolve(inventory: Json, recorded: Json | None) -> dict[str, Any]:
@@ -177,11 +254,7 @@ def notes(name: str, release: Json, row: Json | None) -> list[str]:
         differing.append("the env file's content")
     if not differing or row is None:
         return []
-    by = f" by {row['who']}" if row["who"] else ""
-    return [
-        f"App {name} keeps {', '.join(differing)} of revision {row['number']} ({row['kind'] or 'deploy'}{by}, "
-        f"{row['when']}), which the inventory has otherwise"
-    ]
+    return [f"App {name} keeps {', '.join(differing)} of {_origin(row)}, which the inventory has otherwise"]
 
 
 def eligible_nodes(nodes: Iterable[Json], constraints: Sequence[str]) -> list[Json]:

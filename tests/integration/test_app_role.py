@@ -30,7 +30,7 @@ def swarm(engines: Lab, busybox: bytes) -> Swarm:
 def converge(swarm: Swarm, tmp_path: Path) -> Converge:
     """Run the role with these settings of the app; return the play's counts."""
 
-    def run(*, variables_of_role: dict[str, Any] | None = None, **app: Any) -> dict[str, int]:
+    def run(*options: str, variables_of_role: dict[str, Any] | None = None, **app: Any) -> dict[str, int]:
         settings = {
             "image": "web",
             "port": 3000,
@@ -53,7 +53,7 @@ def converge(swarm: Swarm, tmp_path: Path) -> Converge:
         }
         play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables}
         (tmp_path / "play.yml").write_text(json.dumps([{**play, "roles": ["fungap.swarm.app"]}]))
-        done = ansible_playbook().run("-i", "localhost,", "--diff", str(tmp_path / "play.yml"))
+        done = ansible_playbook().run("-i", "localhost,", "--diff", *options, str(tmp_path / "play.yml"))
         assert "hunter" not in done.output
         assert done.code == 0, done.output
         recap = next(line for line in done.output.splitlines() if line.startswith("localhost ") and "ok=" in line)
@@ -90,7 +90,9 @@ def test_an_app_with_its_env_file(swarm: Swarm, converge: Converge, tmp_path: Pa
     assert until(lambda: answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 2)
 
 
-def test_an_older_copy_of_the_inventory_undoes_nothing(swarm: Swarm, converge: Converge, tmp_path: Path) -> None:
+def test_an_older_copy_of_the_inventory_undoes_nothing(
+    swarm: Swarm, converge: Converge, run_module: Callable[..., Any], tmp_path: Path
+) -> None:
     env = tmp_path / "web.env"
     env.write_text("PASSWORD=hunter1\n")
     converge(replicas=1)
@@ -103,6 +105,20 @@ def test_an_older_copy_of_the_inventory_undoes_nothing(swarm: Swarm, converge: C
     read = ["cat", "/usr/src/app/env/.env"]
     assert until(lambda: answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 2)
     assert answers(swarm, "cat", "/usr/src/app/www/index.html") == ["code v2"] * 2
+    # What is to bring it in stops, and the preflight has the same to judge by.
+    sockets = ["/run/nowhere/docker.sock", *(node.socket for node in reversed(swarm.nodes))]
+    seen = run_module("docker_host_info", {"manager_sockets": sockets})["stacks"]["web"]["revisions"]
+    words = [row["release"]["inventory"]["app"]["replicas"] for row in seen]
+    assert ([row["kind"] for row in seen], words) == (["deploy", "site", "site"], [2, 2, 1])
+    for check in ([], ["--check"]):
+        with pytest.raises(
+            AssertionError, match=r"revision 1 \(site by .* a newer one, which differs in replicas, the env"
+        ):
+            converge(*check, replicas=1)
+    assert answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 2
+    converge(replicas=1, variables_of_role={"apps_older_confirmed": "web"})
+    assert until(lambda: answers(swarm, *read) == ["PASSWORD=hunter1\n"])
+    assert converge(replicas=1)["changed"] == 0
 
 
 def test_a_version_that_crashes_late_takes_never_all_replicas_down(swarm: Swarm, converge: Converge) -> None:

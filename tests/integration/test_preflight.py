@@ -4,20 +4,29 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import UnixStreamServer
 from typing import Any
 
 import docker
 import pytest
 import yaml
+
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Revision, dump_revision
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import resolve_app
+from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, of_inventory
 
 from ..waiting import patience
 from ..warm_ansible import ansible_playbook
@@ -254,6 +263,73 @@ def test_nothing_of_a_vault_is_shown(core: Path | None, inventory: Inventory, pr
     ):
         assert re.search(rf"{re.escape(variable)}\n\s+problem: {problem}", output), output
     assert "plaintext" not in output
+
+
+@pytest.fixture
+def manager() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A folder of sockets in which manager1 answers, and what its swarm has recorded."""
+    folder = Path(f"/run/{NAME}-older")
+    configs: list[dict[str, Any]] = []
+
+    class Manager(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(configs).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def address_string(self) -> str:
+            return "unix"
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "manager1").mkdir(parents=True)
+    with UnixStreamServer(str(folder / "manager1/docker.sock"), Manager) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield str(folder), configs
+        server.shutdown()
+    shutil.rmtree(folder)
+
+
+def test_site_stops_with_an_older_copy_and_a_deploy_does_not(
+    inventory: Inventory, preflight: Path, manager: tuple[str, list[dict[str, Any]]]
+) -> None:
+    folder, configs = manager
+    inventory.set(platform_run_dir=folder)
+    assert inventory.play(preflight).code == 0
+    app = yaml.safe_load((preflight.parent / "platform.json").read_text())["vm1"]["apps"]["web"]
+    older = of_inventory(
+        resolve_app("web", app), "registry:5000/web@sha256:1", env_digest(Path(app["env_file"]).read_bytes())
+    )
+    newer = {**older, "env": "another", "app": {**older["app"], "replicas": 7}}
+    of = {number: f"revision {number} (site by me{number}@desk, 2026-11-0{number}T10:00:00Z)" for number in (1, 2)}
+    for number, word in ((1, older), (2, newer)):
+        when, who, release = f"2026-11-0{number}T10:00:00Z", f"me{number}@desk", {"inventory": word}
+        revision = Revision(number, {}, "", {}, "converged", when, who=who, kind="site", release=release)
+        labels = {"io.fungap.stack": "web", "io.fungap.revision": str(number)}
+        data = base64.b64encode(dump_revision("web", revision).encode()).decode()
+        configs.append({"ID": str(number), "Spec": {"Labels": labels, "Data": data}})
+    site = ROOT / "playbooks" / "site.yml"
+    for arguments in ([], ["--check"]):
+        run = inventory.play(site, *arguments)
+        assert run.code != 0
+        assert re.search(
+            r"apps\.web\n +problem: is an older copy: .+\n +cure: .* -e apps_older_confirmed=web\n", run.output
+        )
+        assert f"{of[1]} recorded the same, and {of[2]} a newer one, which differs in replicas, the env " in run.output
+        assert "The inventory has 1 problem; nothing was changed." in run.output
+        assert run.changed == 0
+    assert "is not an app of the inventory" in inventory.play(site, "-e", "apps_older_confirmed=true").output
+    # What takes nothing of the inventory is not stopped, nor is one who says that it is meant.
+    assert inventory.play(preflight).code == 0
+    refuses = [{**ROLE[0], "vars": {"preflight_older_refused": True}}]
+    preflight.write_text(yaml.safe_dump(refuses))
+    assert inventory.play(preflight).code != 0
+    assert inventory.play(preflight, "-e", "apps_older_confirmed=web").code == 0
+    assert traces() == []
 
 
 @pytest.mark.parametrize("name", ["local", "test", "prod", "cluster"])

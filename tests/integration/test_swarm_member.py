@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -443,10 +444,24 @@ def test_a_swarm_that_lost_its_memory_is_not_filled_anew_without_a_word(
     engines.create("manager1", address)
     engines.wait("manager1")
     assert "of stack web, there is no record" in run_module("swarm_member", wanted)["msg"]
+    # With the docker host's folder gone too, the controller's word counts.
+    aside = remembered.read_text()
+    remembered.unlink()
+    blank = {**wanted, "remembered": [asdict(Memory("web", 3, cluster, "2026-11-28T10:00:00Z", ("manager1",)))]}
+    for check in (True, False):
+        refused = run_module("swarm_member", blank, check=check)
+        assert "of stack web, there is no record, and 3 was in force since 2026-11-28T10:00:00Z" in refused["msg"]
+    assert manager.api.info()["Swarm"]["LocalNodeState"] == "inactive"
+    remembered.write_text(aside)
     anew = {**wanted, "begin_anew": cluster}
     assert ok(run_module("swarm_member", anew))["actions"][0] == f"forget what swarm {cluster} held"
     assert not remembered.exists()
     assert not ok(run_module("swarm_member", anew))["changed"]
+    # Nothing is recorded yet, and it was said once to begin anew; the next run may still have to be told.
+    assert f"begin_anew={cluster}" in run_module("swarm_member", blank)["msg"]
+    assert not ok(run_module("swarm_member", {**blank, "begin_anew": cluster}))["changed"]
+    manager.api.create_config("fungap.web.1", b"a record", {"io.fungap.stack": "web", "io.fungap.revision": "1"})
+    assert not ok(run_module("swarm_member", blank))["changed"]
 
 
 def play_role(

@@ -220,7 +220,14 @@ def test_the_inventory_wins_where_it_was_changed(platform: Platform, operator: O
     platform.run("-e", json.dumps({"apps": {"web": {**app, "replicas": 2}}}))
     assert platform.running("web_web") == 2
     assert platform.app()["version"] == "2.0.0", "its image was not changed there"
-    operator.run("site")
+    # What was there before is somebody's older copy, until they say that they mean it.
+    for options in (["--check"], []):
+        refused = operator.play("site", *options)
+        assert refused.code != 0
+        assert "a newer one, which differs in replicas\n" in refused.output
+        assert "The inventory has 1 problem; nothing was changed." in refused.output
+    assert platform.running("web_web") == 2
+    operator.run("site", apps_older_confirmed=["web"])
     assert platform.running("web_web") == 3
     operator.run("rollback", app="web")
     assert platform.running("web_web") == 2

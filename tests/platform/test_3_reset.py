@@ -40,7 +40,10 @@ def test_an_app_that_left_the_inventory_is_named_and_taken_away(platform: Platfo
 
 def test_reset_leaves_nothing(platform: Platform) -> None:
     assert traces(platform)
+    memory = platform.secrets / f"in-force-{platform.name}.json"
+    assert memory.exists()
     platform.reset(volumes=True)
+    assert not memory.exists()
     assert traces(platform) == []
     assert platform.secrets.exists(), "the controller's secrets are the operator's"
     confirmed = json.dumps({"reset_confirmed": platform.name})

@@ -239,6 +239,7 @@ class Engine(BaseHTTPRequestHandler):
         },
         "/containers/json?all=1": [],
         "/networks": [],
+        "/configs?filters=%7B%22label%22%3A%20%5B%22io.fungap.revision%22%5D%7D": [{"ID": "record"}],
     }
 
     def do_GET(self) -> None:
@@ -299,3 +300,22 @@ def test_the_docker_cli_that_says_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         cli.write_text(text)
         cli.chmod(0o755)
         assert cli_version() == version
+
+
+def test_the_first_manager_that_answers_tells_what_is_recorded(engine_socket: str, tmp_path: Path) -> None:
+    class Worker(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(503, "This node is not a swarm manager")
+
+        def address_string(self) -> str:
+            return "unix"
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Say nothing."""
+
+    worker, gone = str(tmp_path / "worker.sock"), str(tmp_path / "gone.sock")
+    with UnixStreamServer(worker, Worker) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        assert Host().records([gone, worker, engine_socket, worker]) == [{"ID": "record"}]
+        assert Host().records([gone, worker]) == []
+        server.shutdown()

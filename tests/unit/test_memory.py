@@ -13,7 +13,10 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import (
     Memory,
     highest_revisions,
     missing,
+    of_platform,
+    parse_all,
     refusal,
+    to_be_held,
 )
 
 WEB = Memory("web", 7, "c1", "2026-11-28T10:00:00Z", ("manager1", "worker1"))
@@ -52,6 +55,40 @@ def test_a_refusal_says_what_is_missing_and_the_ways_out() -> None:
     for part in ("swarm c1 (nodes manager1, worker1)", "7 was in force since", "from a copy", "bring back a manager"):
         assert part in text
     assert text.endswith("-e swarm_member_begin_anew=c1")
+
+
+OLD = Memory("web", 9, "c0", "2026-11-01T10:00:00Z", ("manager1",))
+
+
+@pytest.mark.parametrize(
+    ("here", "elsewhere", "revisions", "lacking"),
+    [
+        pytest.param([], [], {}, [], id="a new platform"),
+        pytest.param([], [WEB, PROXY], {}, ["proxy", "web"], id="a blank disk"),
+        pytest.param([], [WEB], {"web": 1}, [], id="another controller began anew"),
+        pytest.param([], [WEB], {"proxy": 1}, [], id="another controller has just begun anew"),
+        pytest.param([], [WEB], {"web": 7}, [], id="the folder alone was lost"),
+        pytest.param([WEB], [OLD], {"web": 7}, [], id="the docker host knows better"),
+        pytest.param([WEB], [OLD], {}, ["web"], id="the docker host knows it, too"),
+    ],
+)
+def test_whose_memory_counts(
+    here: list[Memory], elsewhere: list[Memory], revisions: dict[str, int], lacking: list[str]
+) -> None:
+    lacks = missing(to_be_held(here, elsewhere, revisions), revisions)
+    assert [one.split(",")[0] for one in lacks] == [f"of stack {stack}" for stack in lacking]
+
+
+def test_a_controller_remembers_what_is_in_force() -> None:
+    rows = [{"number": 8, "when": "later"}, {"number": 7, "when": WEB.since}]
+    seen = {
+        "cluster_id": "c1",
+        "nodes": [{"name": "manager1"}, {"name": "worker1"}],
+        "stacks": {"web": {"in_force": 7, "revisions": rows}, "broken": {"in_force": 0, "revisions": rows}},
+    }
+    assert of_platform(seen) == [WEB]
+    assert parse_all(WEB.dump() + "no memory\n" + PROXY.dump()) == [WEB, PROXY]
+    assert parse_all("") == []
 
 
 def test_it_is_kept_beside_the_compose_file_and_forgotten_on_demand(tmp_path: Path) -> None:

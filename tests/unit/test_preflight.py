@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, resolve_app
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     RawInventory,
     Undefined,
@@ -38,6 +38,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     warnings,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, summary
+from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, of_inventory
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, complete, read_specs
 
@@ -257,6 +258,25 @@ def second_docker_host(s: Scenario) -> None:
 
 def tls(*names: str, **how: Any) -> Change:
     return lambda s: with_certificate(s, *certificate(*names, **how))
+
+
+def newer_in_force(env: str = "", **settings: Any) -> Change:
+    """What the inventory says is in revision 1, as site.yml records it, and a newer copy in revision 2."""
+
+    def change(s: Scenario) -> None:
+        app = resolve(s.world()[0])["apps"]["web"]
+        digest = env_digest(s.files[ENV].content) if app["env_file"] else ""
+        older = of_inventory(resolve_app("web", app), "registry:5000/web@sha256:1", digest)
+        newer = {**older, "env": env or digest, "app": {**older["app"], **settings}}
+        by = {"who": "me@here", "kind": "site", "verdict": "converged"}
+        rows = [
+            {**by, "number": number, "when": f"2026-11-0{number}", "release": {"inventory": word}}
+            for number, word in ((2, newer), (1, older))
+        ]
+        manager = s.groups["docker_hosts"][-1]
+        s.looks[manager] = Look(facts=s.facts[manager], stacks={"web": {"revisions": rows}})
+
+    return change
 
 
 def foreign_key(s: Scenario) -> None:
@@ -516,6 +536,11 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(env_delivery="bind"), "all hosts", "apps.web.env_delivery", "bind", "not one of the choices", "volume, secret"),
     (without("env_file"), "all hosts", "apps.web.env_target", "/usr/src/app/env", "without env_file", "take env_target away"),
     (platform(apps_absent=["web"]), "all hosts", "apps_absent", "web", "is one of apps, too", "take it out of apps"),
+    (platform(apps_older_confirmed=["true"]), "all hosts", "apps_older_confirmed", "true", "is not an app of the inventory", "there are: web"),
+    (newer_in_force(replicas=5), "all hosts", "apps.web", "", "differs in replicas", "-e apps_older_confirmed=web"),
+    (in_cluster(newer_in_force(replicas=5)), "all hosts", "apps.web", "", "revision 1 (site by me@here, 2026-11-01) recorded the same", "newer copy"),
+    (newer_in_force(env="e2"), "all hosts", "apps.web", "", "revision 2 (site by me@here, 2026-11-02) a newer one, which differs in the env file's content", "newer copy"),
+    (both(without("env_file", "env_target"), newer_in_force(env="e2")), "all hosts", "apps.web", "", "differs in the env file's content", "newer copy"),
     (platform(apps_absent=["proxy"]), "all hosts", "apps_absent", "proxy", "is no app's name", "make status"),
     (app(env_target="env"), "all hosts", "apps.web.env_target", "env", "not an absolute path", "of its own"),
     (app(env_target="/"), "all hosts", "apps.web.env_target", "/", "hide the whole image", "of its own"),
@@ -600,6 +625,11 @@ def mesh(s: Scenario) -> None:
         platform(images_extra={"express-app": {"pull": "x/y:1"}}),
         lambda s: s.all["apps"].clear(),
         lambda s: s.looks.update(vm1=Look(skipped=True)),
+        newer_in_force(),
+        both(newer_in_force(replicas=5), app(replicas=6)),
+        both(newer_in_force(replicas=5), app(replicas=5)),
+        both(newer_in_force(replicas=5), env_file(b"GREETING=again\n")),
+        both(newer_in_force(replicas=5), platform(apps_older_confirmed="web")),
         both(
             platform(docker_engine_source="present"), host(distribution={"id": "arch", "version": "", "codename": ""})
         ),

@@ -18,6 +18,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (
     in_force,
     notes,
     of_inventory,
+    older_copies,
     refuse_shared_hosts,
     resolve,
     rollback,
@@ -155,6 +156,89 @@ def test_what_is_in_force_stays_whatever_a_copy_of_the_inventory_says() -> None:
     found = in_force({**older, "name": "web"}, DEPLOYED)
     assert found == {**DEPLOYED, "app": {**DEPLOYED["app"], "new_setting": True}}
     assert in_force({**older, "pinned": True}, DEPLOYED)["app"]["pinned"]
+
+
+def recorded(*words: dict[str, Any], failed: tuple[int, ...] = (), **kinds: str) -> dict[str, Any]:
+    """The revisions that recorded these words of the inventory, from the first to the last."""
+    rows = [
+        {
+            "number": number,
+            "verdict": "stuck" if number in failed else "converged",
+            "release": release(then=word) if word else {},
+            "who": f"person{number}@here",
+            "kind": kinds.get(f"kind{number}", "site"),
+            "when": f"2026-11-0{number}T10:00:00Z",
+        }
+        for number, word in enumerate(words, 1)
+    ]
+    return {"in_force": 0, "revisions": rows[::-1]}
+
+
+A, B, C = inventory(), inventory(replicas=5), inventory(env="e2")
+
+
+@pytest.mark.parametrize(
+    ("now", "stack", "mine", "newest"),
+    [
+        pytest.param(A, recorded(), 0, 0, id="never deployed"),
+        pytest.param(A, recorded(A), 0, 0, id="nothing changed"),
+        pytest.param(C, recorded(A, B), 0, 0, id="never seen"),
+        pytest.param(A, recorded(A, B), 1, 2, id="yesterday's copy"),
+        pytest.param(B, recorded(A, B), 0, 0, id="today's"),
+        pytest.param(A, recorded(A, B, C), 1, 3, id="of two versions ago"),
+        pytest.param(A, recorded(A, A, B, B, kind2="deploy", kind4="rollback"), 1, 3, id="deploys in between"),
+        pytest.param(A, recorded(A, B, A), 0, 0, id="gone back to"),
+        pytest.param(B, recorded(A, B, A), 2, 3, id="what was gone back from"),
+        pytest.param(B, recorded(A, B, failed=(2,)), 0, 0, id="what failed is tried again"),
+        pytest.param(A, recorded(A, B, failed=(2,)), 0, 0, id="what failed is taken back"),
+        pytest.param(B, recorded(A, B, A, failed=(2,), kind3="deploy"), 0, 0, id="tried again after a deploy"),
+        pytest.param(B, recorded(A, B, C, failed=(2,)), 2, 3, id="what failed, and was mended since"),
+        pytest.param(A, recorded(A, B, C, failed=(3,)), 1, 2, id="older than what is in force, behind a failed one"),
+        pytest.param(C, recorded(A, B, C, failed=(1, 2, 3)), 0, 0, id="nothing ever ran"),
+        pytest.param(A, recorded({}, A, B), 2, 3, id="a revision without a word"),
+        pytest.param(B, recorded(B, B, C, failed=(3,), kind2="scale"), 0, 0, id="its first revision is not kept"),
+        pytest.param(inventory(image=""), recorded(A, B), 1, 2, id="its image is not known yet"),
+        pytest.param(inventory(image=""), recorded(A), 0, 0, id="nor is any other difference"),
+        pytest.param(inventory(image=R3), recorded(A, B), 1, 2, id="an image built anew"),
+        pytest.param(A, recorded(A, inventory(image=R2)), 1, 2, id="an older image alone"),
+        pytest.param(inventory(image=R3), recorded(A, inventory(image=R2)), 0, 0, id="another image"),
+        pytest.param(inventory(pinned=True), recorded(inventory(pinned=True), A), 1, 2, id="pinned"),
+        pytest.param(inventory(constraints=[]), recorded(A, B), 1, 2, id="a default that no record knows yet"),
+        pytest.param(inventory(constraints=["x"]), recorded(A, B), 0, 0, id="a setting that no record knows yet"),
+    ],
+)
+def test_an_older_copy_of_the_inventory(now: dict[str, Any], stack: dict[str, Any], mine: int, newest: int) -> None:
+    problems = older_copies({"web": now}, {"web": stack}, [])
+    assert bool(problems) is bool(mine)
+    for problem in problems:
+        assert f"revision {mine} (site by person{mine}@here, 2026-11-0{mine}T10:00:00Z) recorded" in problem.problem
+        assert f"and revision {newest} (site by person{newest}@here, 2026-11-0{newest}T10:00:00Z) a" in problem.problem
+        assert problem.cure.endswith("-e apps_older_confirmed=web")
+    assert older_copies({"web": now}, {"web": stack}, ["web"]) == []
+
+
+@pytest.mark.parametrize(
+    ("newer", "differing"),
+    [
+        (inventory(replicas=5, route={"sticky": True}), "replicas, route.sticky"),
+        (inventory(env="e2"), "the env file's content"),
+        (inventory(image=R2), "the image's content"),
+        (inventory(environment={"LEVEL": "of-a-secret"}, hosts=["a"]), "hosts, environment.LEVEL"),
+    ],
+)
+def test_what_an_older_copy_would_undo(newer: dict[str, Any], differing: str) -> None:
+    (problem,) = older_copies({"web": A}, {"web": recorded(A, newer)}, [])
+    assert problem.problem.endswith(f"a newer one, which differs in {differing}")
+    assert "of-a-secret" not in str(problem)
+
+
+def test_every_older_app_is_named_and_the_cure_is_for_all() -> None:
+    said, stacks = {"web": A, "api": A, "new": A}, {"web": recorded(A, B), "api": recorded(A, C)}
+    cures = {problem.variable: problem.cure for problem in older_copies(said, stacks, [])}
+    assert list(cures) == ["apps.api", "apps.web"]
+    assert all(cure.endswith("-e apps_older_confirmed=api,web") for cure in cures.values())
+    (rest,) = older_copies(said, stacks, ["api"])
+    assert (rest.variable, rest.cure) == ("apps.web", cures["apps.web"])
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Revision
-from ansible_collections.fungap.swarm.plugins.module_utils.model.status import node_row, revision_row, service_row
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Revision, dump_revision
+from ansible_collections.fungap.swarm.plugins.module_utils.model.status import (
+    node_row,
+    revision_row,
+    service_row,
+    what_inventories_said,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (
     history_lines,
     platform_notes,
@@ -196,6 +202,27 @@ def test_revision_row() -> None:
         "cause": "it died",
         "images": {"web": "web@sha256:1"},
         "release": release,
+    }
+
+
+def test_what_inventories_said() -> None:
+    def record(stack: str, number: int, release: dict[str, Any]) -> dict[str, Any]:
+        revision = Revision(number, {}, "", {}, "converged", "2026-01-01", who="me@here", kind="site", release=release)
+        data = base64.b64encode(dump_revision(stack, revision).encode()).decode()
+        labels = {"io.fungap.stack": stack, "io.fungap.revision": str(number)}
+        return {"ID": "id", "Spec": {"Labels": labels, "Data": data}}
+
+    word = {"app": {"replicas": 3}, "image": "web@sha256:1", "env": "e1"}
+    records = [record("web", 9, {"inventory": word, "app": {}}), record("proxy", 1, {}), record("web", 10, {})]
+    row = {"when": "2026-01-01", "kind": "site", "who": "me@here", "verdict": "converged"}
+    assert what_inventories_said(records) == {
+        "web": {
+            "revisions": [
+                {**row, "number": 10, "release": {"inventory": {}}},
+                {**row, "number": 9, "release": {"inventory": word}},
+            ]
+        },
+        "proxy": {"revisions": [{**row, "number": 1, "release": {"inventory": {}}}]},
     }
 
 

@@ -3,7 +3,8 @@
 """What a swarm was last known to hold. Pure.
 
 A swarm whose raft data is gone starts empty, and says that all is well. So what each stack had in force is remembered
-outside of it, beside the stack's compose file on the docker host.
+outside of it: beside the stack's compose file on the docker host; and on the controller, for a docker host that is
+blank.
 """
 
 from __future__ import annotations
@@ -33,13 +34,46 @@ class Memory:
     def parse(cls, text: str) -> Memory | None:
         """None where it is no such file."""
         try:
-            fields = json.loads(text)
-            return cls(**{**fields, "revision": int(fields["revision"]), "nodes": tuple(fields["nodes"])})
+            return cls.of(json.loads(text))
         except (ValueError, TypeError, LookupError):
             return None
 
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Memory:
+        return cls(**{**fields, "revision": int(fields["revision"]), "nodes": tuple(fields["nodes"])})
+
     def dump(self) -> str:
         return json.dumps(asdict(self), sort_keys=True) + "\n"
+
+
+def controllers_file(platform: str) -> str:
+    """The name of the file in which a controller remembers all stacks of a platform, a line each."""
+    return f"in-force-{platform}.json"
+
+
+def parse_all(text: str) -> list[Memory]:
+    """Of a controller's file."""
+    return [memory for line in text.splitlines() if (memory := Memory.parse(line))]
+
+
+def of_platform(seen: Mapping[str, Any]) -> list[Memory]:
+    """What there is to remember. ``seen``: what platform_info returns."""
+    nodes = tuple(node["name"] for node in seen["nodes"])
+    found = []
+    for name, stack in sorted(seen["stacks"].items()):
+        row = next((row for row in stack["revisions"] if row["number"] == stack["in_force"]), None)
+        if row:
+            found.append(Memory(name, row["number"], seen["cluster_id"], row["when"], nodes))
+    return found
+
+
+def to_be_held(here: Sequence[Memory], elsewhere: Sequence[Memory], revisions: Mapping[str, int]) -> Sequence[Memory]:
+    """What a swarm has to hold. ``here``: by the docker host, ``elsewhere``: by the controller.
+
+    The controller's word counts where nothing else knows of a swarm. It may be of before another controller reset the
+    platform, or began anew.
+    """
+    return here if here or revisions else elsewhere
 
 
 def highest_revisions(configs: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -70,7 +104,7 @@ def refusal(lacks: Iterable[str], memories: Sequence[Memory]) -> str:
     nodes = sorted({node for memory in memories for node in memory.nodes})
     return (
         f"the swarm holds less than swarm {', '.join(swarms)} (nodes {', '.join(nodes)}) was known to hold: "
-        f"{'; '.join(lacks)}. Its manager has probably lost its data. Nothing was changed. To restore it, stop the "
-        "manager's engine, put the folder `swarm` of its data back from a copy, and start it; to repair it, bring back "
-        f"a manager that still has it. To begin anew without what is lost, say so once: -e {OPTION}={swarms[0]}"
+        f"{'; '.join(lacks)}. Its manager has probably lost its data. The swarm was left as it is. To restore it, stop "
+        "the manager's engine, put the folder `swarm` of its data back from a copy, and start it; to repair it, bring "
+        f"back a manager that still has it. To begin anew without what is lost, say so once: -e {OPTION}={swarms[0]}"
     )

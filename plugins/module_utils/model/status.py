@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Revision
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import STACK_LABEL, Revision, parse_revision
 
 Json = Mapping[str, Any]
 
@@ -64,6 +64,19 @@ def revision_row(revision: Revision) -> dict[str, Any]:
         "images": revision.images,
         "release": dict(revision.release),
     }
+
+
+def what_inventories_said(configs: Iterable[Json]) -> dict[str, Any]:
+    """By stack, its history without what has nothing to do with the inventory. ``configs``: records alone."""
+    stacks: dict[str, Any] = {}
+    for config in configs:
+        row = revision_row(parse_revision(config))
+        row["release"] = {"inventory": row["release"].get("inventory") or {}}
+        stack = stacks.setdefault(config["Spec"]["Labels"][STACK_LABEL], {"revisions": []})
+        stack["revisions"].append({key: row[key] for key in ("number", "when", "kind", "who", "verdict", "release")})
+    for stack in stacks.values():
+        stack["revisions"].sort(key=lambda row: -row["number"])
+    return stacks
 
 
 def unwell(nodes: Sequence[Json], services: Sequence[Json]) -> list[str]:
