@@ -44,6 +44,7 @@ TRACES = {
     "xt_ipvs": ("proc/net/ip_vs",),
     "br_netfilter": ("proc/sys/net/bridge/bridge-nf-call-iptables",),
 }
+RECORDS = quote(json.dumps({"label": [REVISION_LABEL]}))
 
 
 def cli_version() -> str:
@@ -63,9 +64,6 @@ def cli_version() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return parse_version(done.stdout)
-
-
-RECORDS = quote(json.dumps({"label": [REVISION_LABEL]}))
 
 
 def parse_os_release(text: str) -> dict[str, str]:
