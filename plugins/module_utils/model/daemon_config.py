@@ -19,7 +19,8 @@ Config = dict[str, Any]
 KeyPath = tuple[str, ...]
 
 ABOUT = (
-    "What fungap.swarm (role docker_engine) has added to daemon.json. Without this file, all of that counts as yours."
+    "What fungap.swarm (role docker_engine) has added to daemon.json. Without this file, all of that counts as yours. "
+    "What is due is due only as long as the engine is the process due_engine (process ID, start, boot)."
 )
 # The flags of dockerd that are not called like their keys.
 _FLAG_KEYS = {
