@@ -58,6 +58,8 @@ class ActionModule(ActionBase):
             known = {name: content for name, content in found.items() if content is not None}
             plan = plan_secrets(request, known, datetime.datetime.now(datetime.timezone.utc))
             loose = _loose(request, known, plan)
+            for name, told in plan.facts["certificates"].items():
+                told["pending"] = plan.reasons.get(f"{name}.crt", "") if check else ""
             if not check:
                 _write(request, plan, loose)
         return {

@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, of_platform
 from ansible_collections.fungap.swarm.plugins.module_utils.model.status import unwell
 from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (
+    certificate_problems,
     history_lines,
     platform_notes,
     status_lines,
@@ -45,7 +46,8 @@ class ActionModule(ActionBase):
             lines = [args["title"], "", *history_lines(seen["stacks"].get(str(args["history_of"])))]
         else:
             platform = args["platform"]
-            tables = status_lines(seen["nodes"], seen["services"], seen["stacks"], strangers(platform, seen))
+            wanting = [*strangers(platform, seen), *certificate_problems(platform, args.get("secrets") or {})]
+            tables = status_lines(seen["nodes"], seen["services"], seen["stacks"], wanting)
             below = platform_notes(
                 platform, args.get("secrets") or {}, seen, args.get("disk"), args.get("left_out") or {}
             )

@@ -130,7 +130,9 @@ class ActionModule(ActionBase):
             # What the role has just seen, or failed to see, before facts that may come from a cache.
             facts = (answer or values).get("ansible_facts", {}).get("docker_host")
             if facts:
-                looks[str(host)] = Look(facts=plain(facts), stacks=plain(answer.get("stacks") or {}))
+                looks[str(host)] = Look(
+                    facts=plain(facts), stacks=plain(answer.get("stacks") or {}), trees=answer.get("trees") or {}
+                )
             elif answer.get("skipped") or host not in variables.get("ansible_play_hosts_all", ()):
                 looks[str(host)] = Look(skipped=True)
             else:

@@ -7,11 +7,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import elasticsearch_logins, monitoring_routes
+from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
+    certificate_addresses,
+    elasticsearch_logins,
+    monitoring_routes,
+)
 
 
 class FilterModule:
     """Filters of fungap.swarm."""
 
     def filters(self) -> Mapping[str, Callable[..., Any]]:
-        return {"elasticsearch_logins": elasticsearch_logins, "monitoring_routes": monitoring_routes}
+        return {
+            "certificate_addresses": certificate_addresses,
+            "elasticsearch_logins": elasticsearch_logins,
+            "monitoring_routes": monitoring_routes,
+        }

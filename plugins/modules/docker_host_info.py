@@ -43,8 +43,8 @@ options:
     default: []
   trees:
     description:
-      - Folders with configuration. The state of each file in them (keyed digest, mode, owner) is returned, and is no
-        fact.
+      - Folders with configuration. The state of each file in them (keyed digest, mode, owner, the first certificate)
+        is returned, and is no fact.
     type: list
     elements: path
     default: []

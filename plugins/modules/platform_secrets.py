@@ -12,7 +12,8 @@ description:
   - Makes, once, and keeps a certificate authority, server certificates, SSH keys and random passwords in a folder of
     the controller that only its owner may read (V(0700), files V(0600)). Runs on the controller only, for any host.
   - A certificate is made anew when less than 30 days are left, when its names change or when the CA is another one. The
-    CA is never replaced; its certificate is made anew from the same key before it expires.
+    CA is never replaced; its certificate is made anew from the same key when less than 395 days, or a third of its
+    time, are left, so that none that it signs outlives it.
   - A file that is there wins, a person's own (or one encrypted with Ansible Vault) as well as ours.
   - The facts tell where keys and passwords are, not what they are; roles read them when they use them, with the lookup
     P(fungap.swarm.platform_secret#lookup).
@@ -90,7 +91,8 @@ ansible_facts:
     platform_secrets:
       description:
         - C(directory); C(ca) and C(certificates.<name>) with C(certificate) (PEM), C(certificate_file), C(fingerprint),
-          C(not_after), C(names), of a certificate also C(key_file) and C(given); C(passwords.<name>) with C(file) and,
+          C(not_after), C(names), of a certificate also C(key_file), C(given) and C(pending) (in check mode, why it
+          would be made anew; what is told of it then is kept by nobody); C(passwords.<name>) with C(file) and,
           for htpasswd, C(user) and C(htpasswd_file); C(ssh_keys.<name>) with C(file) and C(public_key).
       returned: success
       type: dict

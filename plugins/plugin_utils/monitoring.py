@@ -63,6 +63,22 @@ def monitoring_routes(platform: Mapping[str, Any], images: Mapping[str, Any]) ->
     ]
 
 
+def certificate_addresses(platform: Mapping[str, Any], jenkins_host_address: str) -> list[dict[str, str]]:
+    """What shows a certificate and is no route: ``[{"name", "address": "address:port"}]``, as the nodes reach it.
+
+    ``platform``: the fact. ``jenkins_host_address``: of the docker host that carries Jenkins. One that is bound to the
+    loopback can't be asked from elsewhere, and is left out.
+    """
+    registry, jenkins = platform["registry"], platform["jenkins"]
+    found = [{"name": registry["name"], "address": f"{registry['ip']}:{registry['port']}"}]
+    if jenkins["host"]:
+        bound = str(jenkins["bind_address"])
+        address = jenkins_host_address if bound in ("", "0.0.0.0") else bound
+        if address and not address.startswith("127."):
+            found.append({"name": jenkins["name"], "address": f"{address}:{jenkins['https_port']}"})
+    return found
+
+
 def elasticsearch_logins(urls: Iterable[str]) -> list[dict[str, str]]:
     """What an exporter is started with for each cluster: its ``name``, the ``url`` without a login, and the ``login``.
 

@@ -31,6 +31,8 @@ except ImportError as error:
 CA_DAYS = 3652
 LEAF_DAYS = 365
 RENEW_BELOW_DAYS = 30
+# No certificate of ours outlives the CA's, and people have a year to trust the new one.
+CA_RENEW_BELOW_DAYS = LEAF_DAYS + RENEW_BELOW_DAYS
 # A host whose clock is a little behind accepts a new certificate all the same.
 CLOCK_SKEW = datetime.timedelta(hours=1)
 PASSWORD_LENGTH = 40
@@ -185,13 +187,25 @@ def days_left(certificate: str, now: datetime.datetime) -> float:
     return (load_certificate(certificate, "").not_valid_after_utc - now) / datetime.timedelta(days=1)
 
 
+def ends_soon(certificate: str, now: datetime.datetime) -> bool:
+    """Whether a readable certificate has to be made anew because of its age."""
+    return days_left(certificate, now) < RENEW_BELOW_DAYS
+
+
+def ca_ends_soon(certificate: str, now: datetime.datetime) -> bool:
+    """The same of a CA's. A person's own that was made for a short time is left alone for two thirds of it."""
+    loaded = load_certificate(certificate, "")
+    life = (loaded.not_valid_after_utc - loaded.not_valid_before_utc) / datetime.timedelta(days=1)
+    return days_left(certificate, now) < min(CA_RENEW_BELOW_DAYS, life / 3)
+
+
 def ca_renewal_reason(ca: KeyPair, now: datetime.datetime) -> str | None:
     """Why the CA's certificate has to be made anew from its key, or ``None``. Errors: a CA that must not be touched."""
     if not is_pair(ca.certificate, ca.key):
         raise PlatformError(
             "ca.crt and ca.key do not belong together: put the right pair back, or remove both to start with a new CA"
         )
-    return "it expires soon" if days_left(ca.certificate, now) < RENEW_BELOW_DAYS else None
+    return "it expires soon" if ca_ends_soon(ca.certificate, now) else None
 
 
 def leaf_renewal_reason(
@@ -207,7 +221,7 @@ def leaf_renewal_reason(
         certificate.verify_directly_issued_by(load_certificate(ca_certificate, "the CA's certificate"))
     except (ValueError, TypeError, InvalidSignature):
         return "it is not by the platform's CA"
-    if days_left(leaf.certificate, now) < RENEW_BELOW_DAYS:
+    if ends_soon(leaf.certificate, now):
         return "it expires soon"
     if days_left(leaf.certificate, now) > LEAF_DAYS + 1:
         return "it lives too long"

@@ -19,7 +19,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import parse_env
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder, why_not_own_folder
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import controllers_file, parse_all
-from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds
+from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds, renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
@@ -82,13 +82,15 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class Look:
     """What is known of a docker host: the fact ``docker_host``, or why there is none. ``skipped``: not asked.
 
-    ``stacks``: what its swarm has recorded, where that was asked for.
+    ``stacks``: what its swarm has recorded, where that was asked for. ``trees``: of the same look, as
+    docker_host_info returns them.
     """
 
     facts: Mapping[str, Any] | None = None
     error: str = ""
     skipped: bool = False
     stacks: Mapping[str, Any] = field(default_factory=dict)
+    trees: renewal.Trees = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -1201,6 +1203,7 @@ def resolve(world: World) -> dict[str, Any]:
             for host, fact in world.facts()
         },
         "jenkins": _resolve_jenkins(world),
+        "certificates": _resolve_certificates(world),
         # Of the image catalog, where nodes and registry are.
         "optional_images": [*(["node"] if inventory.is_nested or shared_images else []), *monitoring, *shared_images],
         "apps": _resolved_apps(inventory),
@@ -1241,6 +1244,19 @@ def _resolve_jenkins(world: World) -> dict[str, Any]:
         if resolved.get(key):
             resolved[key] = file_path(world.inventory.inventory_dir, resolved[key])
     return resolved
+
+
+def _resolve_certificates(world: World) -> dict[str, Any]:
+    """Until when those that the docker hosts have are valid, and which are to be renewed (``renewal.installed``)."""
+    inventory = world.inventory
+    wanted = renewal.places(
+        posixpath.normpath(world.variable("platform_config_dir")),
+        str(world.variable("registry_address")),
+        inventory.registry_hosts[0],
+        jenkins.jenkins_host(inventory) if inventory.jenkins_hosts else "",
+        inventory.docker_hosts,
+    )
+    return renewal.installed(wanted, {host: look.trees for host, look in world.looks.items()}, world.now)
 
 
 def utc_now() -> datetime:

@@ -63,6 +63,25 @@ def strangers(platform: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]
     return lines
 
 
+RENEWED_BY = "the next deploy, rollback, scaling, prune or site.yml"
+
+
+def certificate_problems(platform: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
+    """Which certificates are to be made anew, and what does it. ``platform``, ``secrets``: the facts."""
+    names = {"ca": "the platform's CA", "registry": "the registry", "jenkins": "Jenkins"}
+    by = {"jenkins": "the next backup or site.yml"}
+    lines = [
+        f"the certificate of {names[what]} is valid until {found['until']}: {by.get(what, RENEWED_BY)} renews it"
+        for what, found in platform["certificates"].items()
+        if found["due"]
+    ]
+    pending = (secrets.get("certificates", {}).get("proxy") or {}).get("pending", "")
+    if pending:
+        by_proxy = "the next deploy, rollback, scaling or site.yml"
+        lines.append(f"the certificate of the proxy is to be made anew ({pending}): {by_proxy} does it")
+    return lines
+
+
 def status_lines(
     nodes: Sequence[Row], services: Sequence[Row], stacks: Mapping[str, Row], more: Sequence[str] = ()
 ) -> list[str]:
@@ -180,8 +199,11 @@ def platform_notes(
     lines += [f"{'Left out':<12} {name}: {reason}" for name, reason in (left_out or {}).items()]
     certificate, authority = secrets.get("certificates", {}).get("proxy"), secrets.get("ca")
     if certificate and authority:
+        # In check mode the facts tell of one that nobody keeps.
+        shown = "to be made anew" if certificate.get("pending") else f"SHA-256 {certificate['fingerprint']}"
+        until = "" if certificate.get("pending") else f", until {certificate['not_after']}"
         lines += [
-            f"{'Certificate':<12} SHA-256 {certificate['fingerprint']}, until {certificate['not_after']}",
+            f"{'Certificate':<12} {shown}{until}",
             f"{'Trust':<12} the platform's CA is {authority['certificate_file']}",
         ]
         if hosts:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 import requests
 import yaml
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render as render_compose
 
 from .. import images
@@ -49,6 +52,7 @@ EVERYTHING = {
         "password": SECRET,
     },
     "monitoring_registry_metrics": "172.30.0.2:5001",
+    "monitoring_certificates": [{"name": "registry", "address": "172.30.0.2:5000"}],
     "monitoring_mysql_endpoints": [{"name": "main", "host": "db.example.com", "username": "u", "password": SECRET}],
     "monitoring_elasticsearch_urls": [f"https://u:{SECRET}@search.example.com:9200"],
 }
@@ -253,6 +257,57 @@ def test_the_blackbox_exporter_takes_its_file(everything: Rendered, tmp_path: Pa
     assert "Config file is ok" in check("blackbox-exporter", "/bin/blackbox_exporter", arguments, everything, tmp_path)
 
 
+@pytest.mark.parametrize("age_days", [340, 400])
+def test_a_certificates_end_is_told_whoever_signed_it_and_after_it(
+    everything: Rendered, tmp_path: Path, age_days: int
+) -> None:
+    """A real blackbox-exporter, asked as Prometheus asks it."""
+    gateway = docker.from_env().networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    made, keys = datetime.now(timezone.utc) - timedelta(days=age_days), [pki.new_key(), pki.new_key()]
+    authority = pki.KeyPair(pki.make_ca("nobody's", keys[0], made), keys[0])
+    certificate = pki.issue(authority, keys[1], ["registry"], (), made)
+    (tmp_path / "tls.pem").write_text(keys[1] + certificate)
+    (tmp_path / "blackbox.yml").write_text(everything.configs["blackbox.yml"])
+    (tmp_path / "ca.crt").write_text(authority.certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "tls.pem")
+    server = ThreadingHTTPServer((gateway, 0), BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    container = docker.from_env().containers.run(
+        images.image("blackbox-exporter"),
+        ["--config.file=/etc/blackbox/blackbox.yml"],
+        volumes=[f"{tmp_path}/{name}:/etc/blackbox/{name}:ro" for name in ("blackbox.yml", "ca.crt")],
+        detach=True,
+    )
+    try:
+        container.reload()
+        url = f"http://{container.attrs['NetworkSettings']['Networks']['bridge']['IPAddress']}:9115/probe"
+        asked = {"module": "certificate", "target": f"{gateway}:{server.server_port}"}
+
+        def probe() -> dict[str, float]:
+            container.reload()
+            assert container.status == "running", container.logs().decode()
+            lines = requests.get(url, params=asked, timeout=15).text.splitlines()
+            return {
+                name: float(value) for name, _space, value in (line.partition(" ") for line in lines) if "#" not in name
+            }
+
+        told = until(probe, 60)
+        assert told["probe_success"] == 1
+        assert (
+            told["probe_ssl_earliest_cert_expiry"]
+            == pki.load_certificate(certificate, "").not_valid_after_utc.timestamp()
+        )
+        server.shutdown()
+        server.server_close()
+        assert probe()["probe_success"] == 0
+    finally:
+        server.shutdown()
+        server.server_close()
+        container.remove(force=True, v=True)
+
+
 def test_secrets_are_in_secrets_alone(everything: Rendered) -> None:
     assert SECRET not in json.dumps([everything.compose, everything.configs])
     assert all(SECRET in content for content in everything.secrets.values())
@@ -260,7 +315,10 @@ def test_secrets_are_in_secrets_alone(everything: Rendered) -> None:
 
 def test_what_is_not_there_is_not_named(little: Rendered) -> None:
     assert little.secrets == {}
-    assert not {"grafana.ini", "ca.crt"} & set(little.configs)
+    assert "grafana.ini" not in little.configs
+    # Its end is watched; the routes' own certificate is not judged by it.
+    assert little.configs["ca.crt"] == "the CA"
+    assert "tls_config" not in yaml.safe_load(little.configs["blackbox.yml"])["modules"]["route"]["http"]
     assert not {"grafana", "mysqld-exporter", "elasticsearch-1"} & set(little.compose["services"])
     jobs = [job["job_name"] for job in yaml.safe_load(little.configs["prometheus.yml"])["scrape_configs"]]
     assert jobs == ["exporters", "apps", "routes"]

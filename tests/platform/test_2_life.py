@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import datetime
 import json
 import os
 import re
+import ssl
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
 from ..waiting import wait_for
 from .conftest import NODES, Platform
@@ -102,3 +107,66 @@ def test_prune_takes_what_nothing_needs_and_leaves_the_rest(platform: Platform) 
     assert platform.run(*arguments, playbook="playbooks/prune.yml").changed == 0
     settle(platform)
     assert platform.run().changed == 0
+
+
+def test_a_registrys_certificate_near_its_end_is_renewed_by_whatever_passes_by(platform: Platform) -> None:
+    """Nodes would lose all pulls when it ends, and nobody need ever run site.yml again."""
+    registry, host = platform.container("registry"), Path("/etc", platform.name, "registry")
+    now = datetime.datetime.now(datetime.timezone.utc)
+
+    def days_left() -> float:
+        try:
+            return pki.days_left(ssl.get_server_certificate((f"{platform.subnet}.2", 5000), timeout=5), now)
+        except OSError:
+            return -1
+
+    def pull(node: str) -> None:
+        engine = platform.engine(node)
+        [service] = platform.engine("manager1").services(filters={"name": "web_web"})
+        image = service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+        config = json.loads(Path("/etc", platform.name, "registry-client", "config.json").read_text())
+        [login] = config["auths"].values()
+        user, _colon, password = base64.b64decode(login["auth"]).decode().partition(":")
+        said = engine.pull(image, auth_config={"username": user, "password": password})
+        assert "error" not in said, said
+
+    scale = ("-e", json.dumps({"app": "web", "replicas": platform.running("web_web")}))
+    platform.run(*scale, playbook="playbooks/scale.yml")
+    # As it was made 340 days ago.
+    authority = pki.KeyPair(*((platform.secrets / f"ca.{kind}").read_text() for kind in ("crt", "key")))
+    key = pki.new_key()
+    old = pki.issue(
+        authority, key, [f"{platform.name}-registry"], [f"{platform.subnet}.2"], now - datetime.timedelta(days=340)
+    )
+    for folder, name in ((platform.secrets, "registry"), (host, "tls")):
+        (folder / f"{name}.crt").write_text(old)
+        (folder / f"{name}.key").write_text(key)
+    registry.restart(timeout=15)
+    wait_for("the old certificate", lambda: 24 < days_left() < 26)
+    registry.reload()
+    began = registry.attrs["State"]["StartedAt"]
+
+    # Who looks is told, and nothing changes.
+    told = f"the certificate of the registry is valid until {pki.not_after(old)}: the next deploy"
+    assert told in platform.run(playbook="playbooks/status.yml").output
+    would = platform.run("--check", "--diff", *scale, playbook="playbooks/scale.yml")
+    assert f"{host}/tls.crt" in would.output
+    assert "PRIVATE KEY" not in would.output
+    registry.reload()
+    assert (registry.attrs["State"]["StartedAt"], (host / "tls.crt").read_text()) == (began, old)
+
+    platform.run(*scale, playbook="playbooks/scale.yml")
+    assert days_left() > 364
+    container = platform.container("registry")
+    assert container.id == registry.id
+    assert container.attrs["State"]["StartedAt"] != began
+    for node in NODES:
+        pull(node)
+
+    # Once, and site.yml finds nothing to do either.
+    renewed = (host / "tls.crt").read_text()
+    assert platform.run(*scale, playbook="playbooks/scale.yml").changed == 0
+    assert platform.run("--tags", "registry").changed == 0
+    assert platform.container("registry").attrs["State"]["StartedAt"] == container.attrs["State"]["StartedAt"]
+    assert (host / "tls.crt").read_text() == renewed
+    assert told not in platform.run(playbook="playbooks/status.yml").output

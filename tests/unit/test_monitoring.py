@@ -10,6 +10,7 @@ import yaml
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Node
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
+    certificate_addresses,
     elasticsearch_logins,
     host_nodes,
     monitoring_routes,
@@ -97,3 +98,27 @@ def test_the_playbook_for_images_brings_those_of_the_monitoring() -> None:
     playbook = Path(__file__).resolve().parents[2] / "playbooks" / "images.yml"
     roles = yaml.safe_load(playbook.read_text())[0]["roles"]
     assert tuple(next(role["vars"]["__monitoring"] for role in roles if "vars" in role)) == BASIC
+
+
+@pytest.mark.parametrize(
+    ("jenkins", "address", "found"),
+    [
+        ({"host": ""}, "", []),
+        ({"bind_address": "0.0.0.0"}, "192.0.2.9", ["192.0.2.9:8443"]),
+        ({"bind_address": "198.51.100.9"}, "192.0.2.9", ["198.51.100.9:8443"]),
+        # Nobody but the machine itself gets there, or nobody knows where it is.
+        ({"bind_address": "127.0.0.1"}, "192.0.2.9", []),
+        ({"bind_address": "0.0.0.0"}, "", []),
+    ],
+)
+def test_certificates_are_asked_for_where_the_nodes_get_to(
+    jenkins: dict[str, Any], address: str, found: list[str]
+) -> None:
+    platform = {
+        "registry": {"name": "registry", "ip": "172.30.0.2", "port": 5000},
+        "jenkins": {"host": "vm9", "name": "ci.example.com", "https_port": 8443, **jenkins},
+    }
+    assert certificate_addresses(platform, address) == [
+        {"name": "registry", "address": "172.30.0.2:5000"},
+        *({"name": "ci.example.com", "address": one} for one in found),
+    ]

@@ -154,11 +154,28 @@ def test_another_ca_gives_other_certificates(first: SecretsPlan) -> None:
 
 
 def test_an_ageing_ca_is_renewed_from_its_key_and_its_leaves_stay(first: SecretsPlan) -> None:
-    late = NOW + 3630 * DAY
-    fresh = {**first.writes, **plan_secrets(request(), first.writes, NOW + 3600 * DAY).writes}
+    late = NOW + 3260 * DAY
+    fresh = {**first.writes, **plan_secrets(request(), first.writes, NOW + 3200 * DAY).writes}
     plan = plan_secrets(request(ca_name="another name"), fresh, late)
     assert plan.reasons == {"ca.crt": "it expires soon"}
     assert pki.common_name(plan.writes["ca.crt"]) == "lab CA"
+
+
+def test_no_certificate_outlives_the_ca(first: SecretsPlan) -> None:
+    found = dict(first.writes)
+    for days in range(0, 8000, 100):
+        found.update(plan_secrets(request(), found, NOW + days * DAY).writes)
+        assert pki.not_after(found["registry.crt"]) <= pki.not_after(found["ca.crt"]), days
+        assert pki.days_left(found["registry.crt"], NOW + days * DAY) >= pki.RENEW_BELOW_DAYS, days
+
+
+@pytest.mark.parametrize(
+    ("life", "left", "soon"),
+    [(3652, 396, False), (3652, 394, True), (365, 364, False), (365, 123, False), (365, 120, True)],
+)
+def test_when_a_ca_ends_soon(life: int, left: int, soon: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pki, "CA_DAYS", life)
+    assert pki.ca_ends_soon(pki.make_ca("lab CA", pki.new_key(), NOW), NOW + (life - left) * DAY) is soon
 
 
 def test_a_lost_ca_key_is_never_papered_over(first: SecretsPlan) -> None:

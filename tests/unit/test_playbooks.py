@@ -10,8 +10,15 @@ import pytest
 import yaml
 
 PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
-# jenkins.yml is a part of others; reset.yml must work on an inventory that is wrong, the other two know no platform.
-WITHOUT_PREFLIGHT = {"jenkins.yml", "reset.yml", "engine.yml", "images.yml"}
+# certificates.yml and jenkins.yml are parts of others; reset.yml must work on an inventory that is wrong, the other two
+# know no platform.
+WITHOUT_PREFLIGHT = {"certificates.yml", "jenkins.yml", "reset.yml", "engine.yml", "images.yml"}
+# What changes nothing, what installs every certificate by its role, what takes all away, and what knows no platform.
+WITHOUT_RENEWAL = {
+    *{"history.yml", "load_test.yml", "logs.yml", "preflight.yml", "status.yml"},
+    *{"certificates.yml", "jenkins.yml", "restore.yml", "site.yml"},
+    *{"reset.yml", "engine.yml", "images.yml"},
+}
 NAMES = sorted(path.name for path in PLAYBOOKS.glob("*.yml"))
 
 
@@ -29,3 +36,28 @@ def test_the_inventory_is_checked_before_anything_is_changed(name: str) -> None:
 def test_site_at_the_root_is_the_playbook() -> None:
     plays = yaml.safe_load((PLAYBOOKS.parent / "site.yml").read_text())
     assert [play["ansible.builtin.import_playbook"] for play in plays] == ["playbooks/site.yml"]
+
+
+def imported(name: str) -> list[str]:
+    """The playbooks that one imports, in order, with those that they import."""
+    found = []
+    for play in yaml.safe_load((PLAYBOOKS / name).read_text()):
+        if other := play.get("ansible.builtin.import_playbook"):
+            found += [other, *imported(other)]
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_verb_that_changes_something_renews_what_ends_soon(name: str) -> None:
+    assert ("certificates.yml" in imported(name)) is (name not in WITHOUT_RENEWAL)
+
+
+@pytest.mark.parametrize("name", ["release.yml", "prune.yml"])
+def test_what_speaks_with_the_registry_renews_its_certificate_first(name: str) -> None:
+    plays = yaml.safe_load((PLAYBOOKS / name).read_text())
+    before = plays[: [play.get("ansible.builtin.import_playbook") for play in plays].index("certificates.yml")]
+    did = {key for play in before for key in play}
+    assert "roles" not in did
+    assert {next(iter(set(task) - {"name"})) for play in before for task in play.get("tasks", [])} <= {
+        "ansible.builtin.assert"
+    }

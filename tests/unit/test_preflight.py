@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import PathState, digested
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, resolve_app
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     RawInventory,
@@ -697,6 +698,16 @@ def test_one_mistake_is_one_problem() -> None:
         scenario = Scenario()
         change(scenario)
         assert len(scenario.problems()) == 1, scenario.problems()
+
+
+def test_the_platform_tells_which_certificates_end_soon() -> None:
+    scenario = Scenario()
+    pem, _key = certificate("registry", days=29)
+    path = "/etc/fungap/registry/tls.crt"
+    trees = {"/etc/fungap": {path: digested(PathState("file", pem.decode(), 0o644), "key")}}
+    scenario.looks["vm1"] = Look(facts=scenario.vm, trees=trees)
+    assert resolve(scenario.world()[0])["certificates"] == {"registry": {"until": "2026-12-21T12:00:00Z", "due": True}}
+    assert resolve(Scenario().world()[0])["certificates"] == {}
 
 
 def test_the_platform_of_the_local_inventory() -> None:

@@ -111,7 +111,11 @@ def test_another_controller_has_the_env_file_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("given", "settings", "said"),
     [
-        (release(), {"replica": 5}, r"settings.replica = \(not shown\)\n.*is not a known setting\n.*did you mean replicas\?"),
+        (
+            release(),
+            {"replica": 5},
+            r"settings.replica = \(not shown\)\n.*is not a known setting\n.*did you mean replicas\?",
+        ),
         (release(), {"route": "1m"}, r"settings.route = 1m\n.*must be a mapping, not text"),
         (release(), {"route": {"stick": True}}, r"settings.route.stick = \(not shown\)\n.*\n.*did you mean sticky\?"),
         (release(), {"replicas": "many"}, r"settings.replicas = many\n.*must be a whole number"),

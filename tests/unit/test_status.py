@@ -15,6 +15,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.status import (
     what_inventories_said,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (
+    certificate_problems,
     history_lines,
     platform_notes,
     problems,
@@ -310,3 +311,41 @@ STRANGERS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("inventory", "there", "said"), STRANGERS)
 def test_what_runs_and_is_not_wanted_is_said(inventory: dict[str, Any], there: dict[str, Any], said: list[str]) -> None:
     assert strangers({**PLATFORM, **inventory}, there) == said
+
+
+@pytest.mark.parametrize(
+    ("certificates", "proxy", "lines"),
+    [
+        ({}, {}, []),
+        ({"registry": {"until": "2027-01-01T00:00:00Z", "due": False}}, {"pending": ""}, []),
+        (
+            {"registry": {"until": "2027-01-01T00:00:00Z", "due": True}},
+            {},
+            [
+                "the certificate of the registry is valid until 2027-01-01T00:00:00Z: "
+                "the next deploy, rollback, scaling, prune or site.yml renews it"
+            ],
+        ),
+        (
+            {"jenkins": {"until": "2027-01-01T00:00:00Z", "due": True}},
+            {"pending": "it expires soon"},
+            [
+                "the certificate of Jenkins is valid until 2027-01-01T00:00:00Z: the next backup or site.yml renews it",
+                "the certificate of the proxy is to be made anew (it expires soon): "
+                "the next deploy, rollback, scaling or site.yml does it",
+            ],
+        ),
+    ],
+)
+def test_certificates_that_end_soon_are_named(
+    certificates: dict[str, Any], proxy: dict[str, Any], lines: list[str]
+) -> None:
+    assert certificate_problems({"certificates": certificates}, {"certificates": {"proxy": proxy}}) == lines
+    assert certificate_problems({"certificates": certificates}, {})[:1] == lines[:1]
+
+
+def test_no_certificate_is_shown_that_nobody_keeps() -> None:
+    certificate = {"fingerprint": "AB:CD", "not_after": "2027-12-01T00:00:00Z"}
+    for pending, shown in (("", "SHA-256 AB:CD, until 2027-12-01T00:00:00Z"), ("its names changed", "to be made anew")):
+        proxy = {"certificates": {"proxy": {**certificate, "pending": pending}}, "ca": {"certificate_file": "/ca.crt"}}
+        assert f"{'Certificate':<12} {shown}" in platform_notes(PLATFORM, proxy, seen())

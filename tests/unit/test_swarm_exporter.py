@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from swarm_exporter import collector, discovery, metrics, swarm
@@ -24,6 +26,7 @@ from swarm_exporter.containers import (
     task_of,
     usage_samples,
 )
+from swarm_exporter.engine import Engine, EngineError
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
@@ -475,6 +478,30 @@ def test_a_certificates_end() -> None:
         assert expiry(pem) == pki.load_certificate(pem, "").not_valid_after_utc.timestamp()
     with pytest.raises(ValueError, match="substring"):
         expiry("nothing")
+
+
+class Leaderless:
+    """An engine whose swarm has no leader."""
+
+    def get(self, path: str) -> Any:
+        raise EngineError(f"{path}: the swarm has no leader")
+
+
+@pytest.mark.parametrize("has_one", [True, False])
+def test_the_end_of_the_platforms_ca_is_told_without_a_leader(tmp_path: Path, has_one: bool) -> None:
+    now = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
+    certificate = pki.make_ca("test", pki.new_key(), now)
+    if has_one:
+        (tmp_path / "ca.crt").write_text(certificate)
+    # Without the thread that follows events.
+    exporter = collector.SwarmExporter.__new__(collector.SwarmExporter)
+    exporter.engine, exporter.errors = cast(Engine, Leaderless()), Counter()
+    exporter.platform_ca = tmp_path / "ca.crt"
+    told = {sample.name: sample for sample in exporter.samples(collector.Identity("manager1", "n1", "26", "1.45"))}
+    assert told["swarm_manager_has_leader"].value is False
+    name = "swarm_platform_ca_certificate_expiry_timestamp_seconds"
+    end = pki.load_certificate(certificate, "").not_valid_after_utc.timestamp()
+    assert [(one.labels, one.value) for key, one in told.items() if key == name] == [(("manager1",), end)] * has_one
 
 
 def test_metrics_are_told_once_and_carry_their_units() -> None:

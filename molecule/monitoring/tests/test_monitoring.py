@@ -102,6 +102,16 @@ def test_every_route_is_probed_with_its_certificate(host: Any) -> None:
     )
 
 
+def test_certificates_that_no_route_shows_are_watched(host: Any) -> None:
+    seen = until(lambda: query(host, "certificate_seen"))
+    assert [(one["metric"]["host"], one["value"][1]) for one in seen] == [("registry", "1")]
+    for left in (
+        'probe_ssl_earliest_cert_expiry{host="registry"}',
+        "swarm_platform_ca_certificate_expiry_timestamp_seconds",
+    ):
+        assert [float(one["value"][1]) > 30 * 86400 for one in query(host, f"{left} - time()")] == [True]
+
+
 def test_requests_are_counted_from_the_proxys_log(host: Any) -> None:
     for _ in range(5):
         curl(host, "web", "/", login=False)

@@ -15,6 +15,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 
 SECRET_TEXT = "(secret, not shown)\n"
 _MODE = re.compile(r"0[0-7]{3,4}")
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,16 @@ class PathState:
 
 
 def digested(state: PathState, key: str) -> dict[str, Any]:
-    """A state as it travels: of the content a digest, which says nothing to those who lack the key."""
+    """A state as it travels: of the content a digest, which says nothing to those who lack the key.
+
+    ``certificate``: the first one in the content, as PEM, or ''. It is no secret: whoever serves it shows it to all.
+    """
     digest = "" if state.content is None else _digest(state.content, key)
+    certificate = _CERTIFICATE.search(state.content or "")
     return {
         "kind": state.kind,
         "digest": digest,
+        "certificate": certificate.group() + "\n" if certificate else "",
         "mode": state.mode,
         "owner": state.owner,
         "group": state.group,

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Serve /metrics, /healthz and, on a manager, what Prometheus is to scrape (/sd/...).
 
-Environment: MODE (engine or swarm), PORT, ENGINE_SOCKET, CERTIFICATE (the node's own), EXPORTERS_NETWORK and
-APPS_NETWORK (the networks on which the targets' addresses are).
+Environment: MODE (engine or swarm), PORT, ENGINE_SOCKET, CERTIFICATE (the node's own), PLATFORM_CA (that of the
+platform's CA), EXPORTERS_NETWORK and APPS_NETWORK (the networks on which the targets' addresses are).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ DEFAULTS = {
     "PORT": "9180",
     "ENGINE_SOCKET": "/var/run/docker.sock",
     "CERTIFICATE": "/var/lib/docker/swarm/certificates/swarm-node.crt",
+    "PLATFORM_CA": "/certificates/ca.crt",
     "EXPORTERS_NETWORK": "monitoring",
     "APPS_NETWORK": "public",
 }
@@ -48,7 +49,7 @@ class Server(ThreadingHTTPServer):
         if settings["MODE"] == "engine":
             registry.register(EngineExporter(engine, Path(settings["CERTIFICATE"])))
         else:
-            exporter = SwarmExporter(engine)
+            exporter = SwarmExporter(engine, Path(settings["PLATFORM_CA"]))
             registry.register(exporter)
             exporters, apps = settings["EXPORTERS_NETWORK"], settings["APPS_NETWORK"]
             self.answers["/sd/exporters"] = lambda: _json(discovery.targets(exporter.state(), "exporter", exporters))

@@ -227,7 +227,8 @@ class SwarmExporter(Exporter):
     mode = "swarm"
     event_filter = {"type": ["config"]}
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, platform_ca: Path) -> None:
+        self.platform_ca = platform_ca
         self._slow: list[Sample] = []
         self._slow_until = 0.0
         super().__init__(engine)
@@ -239,6 +240,10 @@ class SwarmExporter(Exporter):
         self._slow_until = 0.0
 
     def samples(self, identity: Identity) -> Iterator[Sample]:
+        with self.counted("platform_ca"):
+            if self.platform_ca.exists():
+                end = expiry(self.platform_ca.read_text())
+                yield Sample("swarm_platform_ca_certificate_expiry_timestamp_seconds", (identity.node,), end)
         leads = None
         with self.counted("leader"):
             leads = swarm.is_leader(self.engine.get(f"/nodes/{identity.node_id}"))

@@ -80,6 +80,7 @@ SWARM: list[Row] = [
     ("swarm_stack_revision", ("stack",), "Number of the revision in force."),
     ("swarm_stack_revision_timestamp_seconds", ("stack", "kind"), "When it was deployed; kind: by what."),
     ("swarm_ca_certificate_expiry_timestamp_seconds", (), "When the certificate of the swarm's CA ends."),
+    ("swarm_platform_ca_certificate_expiry_timestamp_seconds", ("node",), "When that of the platform's own CA ends."),
 ]
 BOTH: list[Row] = [
     ("swarm_exporter_scrape_duration_seconds", ("node", "mode"), "How long this scrape took."),
