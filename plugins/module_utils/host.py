@@ -19,9 +19,11 @@ import socket
 import struct
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import mounts_of
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL, SPEC_LABEL
 
 Json = dict[str, Any]
@@ -322,6 +324,7 @@ class Host:
             "root_dir": "/var/lib/docker",
             "swarm": "inactive",
             "containers": [],
+            "mounts": [],
             "networks": [],
             "ports": [],
         }
@@ -345,6 +348,7 @@ class Host:
             root_dir=info.get("DockerRootDir") or facts["root_dir"],
             swarm=(info.get("Swarm") or {}).get("LocalNodeState") or "inactive",
             containers=ours,
+            mounts=[asdict(mount) for mount in mounts_of(containers)],
             ports=ports,
             networks=parse_networks(networks),
         )
@@ -393,6 +397,15 @@ class Host:
             return json.loads(body)
         finally:
             connection.close()
+
+
+def all_containers(path: str) -> list[Json]:
+    """``GET /containers/json`` of all containers, stopped ones too; none where no engine answers."""
+    try:
+        found: list[Json] = Host._ask(path, "/containers/json?all=1", 30)
+    except (OSError, http.client.HTTPException, ValueError):
+        return []
+    return found
 
 
 def wait_for_engine(path: str, seconds: float) -> None:
