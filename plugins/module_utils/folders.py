@@ -21,7 +21,6 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     OPERATORS,
     Belonging,
     SeenFolder,
-    cure,
     marker_text,
     mounts_of,
     whose,
@@ -50,7 +49,7 @@ def whose_is(path: str, platform: str, *, registry: str = "", proof: str = "", s
     """Whether the folder at a path is the platform's; the machine's engine is asked where nothing else tells."""
     seen = look(path)
     found = whose(path, platform, seen, registry=registry, proof=proof)
-    if found.state in ("proved", "refused") and seen.kind == "directory" and seen.marker is None:
+    if found.state in ("proved", "unknown"):
         mounts = mounts_of(all_containers(socket))
         return whose(path, platform, seen, mounts=mounts, registry=registry, proof=proof)
     return found
@@ -61,8 +60,8 @@ def to_claim(paths: Iterable[str], platform: str) -> list[str]:
     claims = []
     for path in paths:
         found = whose_is(path, platform)
-        if found.state == "refused":
-            raise PlatformError(f"{path} {found.why}; {cure(path, platform)}")
+        if found.is_refused:
+            raise PlatformError(f"{path} {found.why}; {found.cure(path, platform)}")
         if found.state != "ours":
             claims.append(path)
     return claims

@@ -102,7 +102,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils import files, folders
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import LABEL_APP
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import OPERATORS, cure, why_not_own_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import OPERATORS, why_not_own_folder
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.reset import Remove, SeenPlatform, listing, plan_reset
 
@@ -161,7 +161,7 @@ class Reset:
         found = {
             path: folders.whose_is(path, platform, registry=registry, socket=socket) for path in self.params["paths"]
         }
-        refused = [f"{path} {one.why}; {cure(path, platform)}" for path, one in found.items() if one.state == "refused"]
+        refused = [f"{path} {one.why}; {one.cure(path, platform)}" for path, one in found.items() if one.is_refused]
         if refused:
             raise PlatformError("nothing was removed: " + ". ".join(refused))
         paths = [path for path, one in found.items() if one.state in ("ours", "proved")]
@@ -177,7 +177,7 @@ class Reset:
             found[certificates] = folders.whose_is(certificates, platform, proof=same, socket=socket)
             if found[certificates].state in ("ours", "proved"):
                 paths.append(certificates)
-            elif found[certificates].state == "refused":
+            elif found[certificates].is_refused:
                 left[certificates] = f"it {found[certificates].why}"
         self.unmarked = [path for path, one in found.items() if one.state == "proved"]
         return {"paths": paths, "left": left}

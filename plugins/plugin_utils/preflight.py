@@ -20,7 +20,6 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.env import pars
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     Mount,
     SeenFolder,
-    cure,
     whose,
     why_no_folder,
     why_not_own_folder,
@@ -232,8 +231,8 @@ def check_own_folders(world: World) -> Iterator[Problem]:
                 continue
             folder = SeenFolder(**seen[path])
             found = whose(path, name, folder, mounts=mounts, registry=str(world.variable("registry_address")))
-            if found.state == "refused":
-                yield Problem(host, variable, path, found.why, cure(path, name))
+            if found.is_refused:
+                yield Problem(host, variable, path, found.why, found.cure(path, name))
 
 
 def _check_folders_apart(world: World) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.action.platform_secrets import _loose
 from ansible_collections.fungap.swarm.plugins.module_utils import folders, stack
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
@@ -24,6 +25,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
 from ansible_collections.fungap.swarm.plugins.modules import platform_reset
 from ansible_collections.fungap.swarm.plugins.modules.config_files import InstallFiles
 from ansible_collections.fungap.swarm.plugins.modules.platform_reset import Reset
+from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import SecretsPlan, SecretsRequest
 
 
 @pytest.mark.parametrize(
@@ -123,8 +125,8 @@ def holds(*names: str, marker: str | None = None, logins: tuple[str, ...] = ()) 
         ),
         pytest.param(holds(MARKER, marker=marker_text("p-2")), [], "", "refused", "platform p-2", id="a longer name"),
         pytest.param(holds(MARKER, marker="what?"), [], "", "refused", "names no platform", id="no name"),
-        pytest.param(holds("passwd", "shadow"), [], "", "refused", "is not empty (passwd, shadow)", id="foreign"),
-        pytest.param(holds("a", "b", "c", "d"), [], "", "refused", "(a, b, c, ...)", id="foreign, and much in it"),
+        pytest.param(holds("passwd", "shadow"), [], "", "unknown", "is not empty (passwd, shadow)", id="foreign"),
+        pytest.param(holds("a", "b", "c", "d"), [], "", "unknown", "(a, b, c, ...)", id="foreign, and much in it"),
         pytest.param(SeenFolder("link"), [], "good", "refused", "symbolic link", id="a link"),
         pytest.param(SeenFolder("other"), [], "good", "refused", "is not a folder", id="a file"),
         pytest.param(holds("certs.d"), [NODE], "", "proved", "container p-manager1 mounts it", id="a node's"),
@@ -145,7 +147,7 @@ def holds(*names: str, marker: str | None = None, logins: tuple[str, ...] = ()) 
             holds("data"),
             [Mount("n", "p", "/etc/p/data", "/data")],
             "",
-            "refused",
+            "unknown",
             "not empty",
             id="a mount of the operator's",
         ),
@@ -153,12 +155,12 @@ def holds(*names: str, marker: str | None = None, logins: tuple[str, ...] = ()) 
             holds("data"),
             [Mount("n", "p", "/etc/p2/edge", "/etc/nginx/edge")],
             "",
-            "refused",
+            "unknown",
             "not empty",
             id="a neighbour",
         ),
         pytest.param(holds("x", logins=("r:1",)), [], "", "proved", "the login for r:1", id="the registry's login"),
-        pytest.param(holds("x", logins=("s:1",)), [], "", "refused", "not empty", id="another registry's login"),
+        pytest.param(holds("x", logins=("s:1",)), [], "", "unknown", "not empty", id="another registry's login"),
         pytest.param(holds("x"), [], "it is so", "proved", "it is so", id="a proof of the caller's"),
     ],
 )
@@ -215,7 +217,7 @@ def test_a_folder_is_made_marked_and_known_again(tmp_path: Path) -> None:
     assert (folder / MARKER).read_text() == marker_text("p")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
     assert folders.to_claim([str(folder)], "p") == []
-    with pytest.raises(PlatformError, match="belongs to platform p; choose a folder"):
+    with pytest.raises(PlatformError, match=r"belongs to platform p; choose a folder that is empty or not there$"):
         folders.to_claim([str(folder)], "q")
 
 
@@ -332,6 +334,21 @@ def test_a_stacks_folder_of_others(tmp_path: Path) -> None:
         stack.check_stack_folder(str(tmp_path / "ssh"))
     with pytest.raises(PlatformError, match="symbolic link"):
         stack.check_stack_folder(str(tmp_path / "link"))
+
+
+# --- the secrets' folder on the controller ---
+
+
+def test_a_folder_of_others_is_not_closed(tmp_path: Path) -> None:
+    request, plan = SecretsRequest(str(tmp_path), "CA", {}, [], {}, []), SecretsPlan()
+    tmp_path.chmod(0o755)
+    assert _loose(request, {}, plan) == [str(tmp_path)]
+    (tmp_path / "letter").touch()
+    with pytest.raises(PlatformError, match="may be read by others and has letter, none of them a secret of ours"):
+        _loose(request, {}, plan)
+    (tmp_path / "ca.crt").write_text("ours")
+    (tmp_path / "ca.crt").chmod(0o600)
+    assert _loose(request, {"ca.crt": "ours"}, plan) == [str(tmp_path)]
 
 
 # --- reset ---

@@ -281,4 +281,4 @@ def test_a_folder_of_somebody_else_is_refused() -> None:
     wanted = parse_config_set({**OPEN, "platform": "p", "own_folders": ["/etc/x"]})
     found = {path: PathState() for path in wanted.paths} | {"/etc/x": DIRECTORY}
     with pytest.raises(PlatformError, match=r"/etc/x is not yours; .* echo 'platform: p' > /etc/x/.fungap-platform"):
-        plan_files(wanted, found, {"/etc/x": Belonging("refused", "is not yours")})
+        plan_files(wanted, found, {"/etc/x": Belonging("unknown", "is not yours")})

@@ -143,10 +143,23 @@ class Belonging:
     """Whether a folder is the platform's, and why (not).
 
     ``missing`` and ``empty``: it may become the platform's. ``proved``: an older version made it, without a marker.
+    ``unknown``: nothing shows that it is anybody's; refused, as long as nobody says that it is the platform's.
     """
 
-    state: Literal["missing", "empty", "ours", "proved", "refused"]
+    state: Literal["missing", "empty", "ours", "proved", "unknown", "refused"]
     why: str = ""
+
+    @property
+    def is_refused(self) -> bool:
+        return self.state in ("unknown", "refused")
+
+    def cure(self, path: str, platform: str) -> str:
+        """What to do about a folder that is refused."""
+        choose = "choose a folder that is empty or not there"
+        if self.state == "refused":
+            return choose
+        marker = posixpath.join(path, MARKER)
+        return f"{choose}. If this one is the platform's all the same, say so: echo 'platform: {platform}' > {marker}"
 
 
 def marker_text(platform: str) -> str:
@@ -209,15 +222,7 @@ def whose(
     if proof:
         return Belonging("proved", proof)
     shown = ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])])
-    return Belonging("refused", f"is not empty ({shown}), and nothing shows that it is platform {platform}'s")
-
-
-def cure(path: str, platform: str) -> str:
-    """What to do about a folder that is refused."""
-    return (
-        "choose a folder that is empty or not there. If this one is the platform's all the same, say so: "
-        f"echo 'platform: {platform}' > {posixpath.join(path, MARKER)}"
-    )
+    return Belonging("unknown", f"is not empty ({shown}), and nothing shows that it is platform {platform}'s")
 
 
 def _is_our_mount(path: str, mount: Mount) -> bool:

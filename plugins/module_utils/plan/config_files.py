@@ -20,7 +20,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files im
     is_within,
     marker_path,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import Belonging, cure, marker_text
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import Belonging, marker_text
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,8 @@ def _claims(wanted: ConfigSet, found: Mapping[str, PathState], belongings: Mappi
     claims = []
     for folder in unmarked(wanted, found):
         belonging = belongings.get(folder, Belonging("missing"))
-        if belonging.state == "refused":
-            raise PlatformError(f"{folder} {belonging.why}; {cure(folder, wanted.platform)}")
+        if belonging.is_refused:
+            raise PlatformError(f"{folder} {belonging.why}; {belonging.cure(folder, wanted.platform)}")
         if belonging.state != "ours":
             claims.append(Claim(folder, wanted.platform, belonging.why))
     return claims
