@@ -224,14 +224,17 @@ def check_own_folders(world: World) -> Iterator[Problem]:
     name = world.inventory.name
     for host, facts in world.facts():
         seen = {posixpath.normpath(path): one for path, one in facts.get("own_folders", {}).items()}
-        mounts = [Mount(**mount) for mount in facts["docker"].get("mounts", ())]
+        docker = facts["docker"]
+        mounts = [Mount(**mount) for mount in docker.get("mounts", ())]
+        # An engine that is down can't say which containers mount it: the roles ask once it is up.
+        is_silent = docker["present"] and not docker["answering"]
         for variable in OWN_FOLDERS:
             path = posixpath.normpath(str(world.variable(variable)))
             if path not in seen:
                 continue
             folder = SeenFolder(**seen[path])
             found = whose(path, name, folder, mounts=mounts, registry=str(world.variable("registry_address")))
-            if found.is_refused:
+            if found.is_refused and not (found.state == "unknown" and is_silent):
                 yield Problem(host, variable, path, found.why, found.cure(path, name))
 
 

@@ -328,6 +328,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(platform_run_dir="/run/" + "x" * 100), "manager1", "platform_run_dir", "/run/xxx", "longer than 107", "shorter"),
     # whose a folder is that is there already
     (own_folder("/etc/fungap", names=["passwd"]), "vm1", "platform_config_dir", "/etc/fungap", "is not empty (passwd)", "echo 'platform: fungap' > /etc/fungap/.fungap-platform"),
+    (both(own_folder("/etc/fungap", names=["passwd"]), docker(present=False, answering=False)), "vm1", "platform_config_dir", "/etc/fungap", "is not empty (passwd)", "choose a folder"),
     (own_folder("/etc/fungap", marker="platform: other\n"), "vm1", "platform_config_dir", "/etc/fungap", "belongs to platform other", "choose a folder"),
     (both(platform(platform_run_dir="/srv/x/"), own_folder("/srv/x", kind="link")), "vm1", "platform_run_dir", "/srv/x", "is a symbolic link", "choose a folder"),
     (both(with_jenkins(jenkins_backup_dir="/srv/b"), own_folder("/srv/b", names=["a"], host="vm9")), "vm9", "jenkins_backup_dir", "/srv/b", "is not empty (a)", "choose a folder"),
@@ -634,6 +635,7 @@ def mesh(s: Scenario) -> None:
         own_folder("/etc/fungap", names=["images"]),
         own_folder("/etc/fungap", names=[".fungap-platform", "x"], marker="platform: fungap\n"),
         own_folder("/etc/fungap", names=["registry-client"], registry_logins=["registry:5000"]),
+        both(own_folder("/run/fungap", names=["manager1"]), docker(present=True, answering=False)),
         both(
             own_folder("/run/fungap", names=["manager1"]),
             docker(mounts=[{**MOUNT, "source": "/run/fungap/manager1", "target": "/run/node"}]),
