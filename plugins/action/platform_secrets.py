@@ -148,10 +148,19 @@ def _lock(directory: str) -> Iterator[None]:
 
 
 def _loose(request: SecretsRequest, found: Mapping[str, str], plan: SecretsPlan) -> list[str]:
-    """Paths that others than the owner may look into."""
+    """Paths that others than the owner may look into. A folder with none of our secrets in it is not ours to close."""
+    if not found and _is_loose(request.directory) and (names := sorted(os.listdir(request.directory))):
+        raise PlatformError(
+            f"{request.directory} may be read by others and has {', '.join(names[:3])}, none of them a secret of ours: "
+            f"choose a folder of its own, or close it yourself (chmod 700 {request.directory})"
+        )
     paths = [request.directory] if os.path.isdir(request.directory) else []
     paths += [f"{request.directory}/{name}" for name in found if name not in plan.writes]
-    return [path for path in paths if stat.S_IMODE(os.stat(path).st_mode) & 0o077]
+    return [path for path in paths if _is_loose(path)]
+
+
+def _is_loose(path: str) -> bool:
+    return os.path.exists(path) and bool(stat.S_IMODE(os.stat(path).st_mode) & 0o077)
 
 
 def _write(request: SecretsRequest, plan: SecretsPlan, loose: list[str]) -> None:

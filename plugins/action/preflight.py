@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -33,6 +33,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     Thresholds,
     World,
     check,
+    check_for_reset,
     parse_images,
     resolve,
     utc_now,
@@ -63,11 +64,16 @@ class ActionModule(ActionBase):
                 "disk_free_gigabytes_min": {"type": "float", "default": 8},
                 "memory_gigabytes_min": {"type": "float", "default": 1.8},
                 "changes": {"type": "raw"},
+                "verb": {"type": "str", "choices": ["site", "reset"], "default": "site"},
             }
         )
         changes = params.pop("changes")
+        verb = params.pop("verb")
         specs = read_specs(ROLES)
         raw = self._raw_inventory(specs, variables)
+        hidden = secrets(raw, specs)
+        if verb == "reset":
+            return {**result, **_told(problem.without(hidden) for problem in check_for_reset(raw, specs))}
         looks, thresholds = self._looks(variables), Thresholds(**params)
         world, problems = self._judge(raw, specs, looks, thresholds)
         result["warnings"] = warnings(world)
@@ -76,13 +82,9 @@ class ActionModule(ActionBase):
             if not problems:
                 _changed, found = self._judge(with_settings(raw, *asked_for(changes)), specs, looks, thresholds)
                 problems = [in_operators_words(problem, *asked_for(changes)) for problem in found]
-        if problems:
-            hidden = secrets(raw, specs)
-            problems = list(dict.fromkeys(problem.without(hidden) for problem in problems))
-            result.update(failed=True, msg=summary(problems), problems=[str(problem) for problem in problems])
-        else:
-            result.update(changed=False, ansible_facts={"platform": resolve(world)})
-        return result
+        if not problems:
+            result["ansible_facts"] = {"platform": resolve(world)}
+        return {**result, **_told(problem.without(hidden) for problem in problems)}
 
     def _judge(
         self, raw: RawInventory, specs: Specs, looks: Mapping[str, Look], thresholds: Thresholds
@@ -169,6 +171,14 @@ class ActionModule(ActionBase):
                 own = yaml.safe_load(file).get("images_catalog")
         variables = next((raw.hosts[host] for host in raw.group(DOCKER_HOSTS) if host in raw.hosts), {})
         return parse_images(variables.get("images_catalog", own), variables.get("images_extra"))
+
+
+def _told(problems: Iterable[Problem]) -> dict[str, Any]:
+    """The result that names the problems, each once."""
+    problems = list(dict.fromkeys(problems))
+    if not problems:
+        return {"changed": False}
+    return {"failed": True, "msg": summary(problems), "problems": [str(problem) for problem in problems]}
 
 
 def _resolved(templar: Any, written: Any) -> Any:

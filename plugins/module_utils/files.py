@@ -166,6 +166,18 @@ def remove(path: str) -> None:
                 os.unlink(path)
 
 
+def remove_empty(path: str) -> None:
+    """Remove a folder with nothing in it; one that others have put something into stays."""
+    with _errors(f"remove {path}"):
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+                raise
+
+
 def write_marker(path: str) -> None:
     """Create an empty file that survives a crash of the machine."""
     with _errors(f"write {path}"):

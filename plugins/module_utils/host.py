@@ -21,11 +21,13 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.cli import parse_version, search_path
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import mounts_of
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL, SPEC_LABEL
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import REVISION_LABEL
 
@@ -360,6 +362,7 @@ class Host:
             "root_dir": "/var/lib/docker",
             "swarm": "inactive",
             "containers": [],
+            "mounts": [],
             "networks": [],
             "ports": [],
         }
@@ -382,6 +385,7 @@ class Host:
             root_dir=info.get("DockerRootDir") or facts["root_dir"],
             swarm=(info.get("Swarm") or {}).get("LocalNodeState") or "inactive",
             containers=ours,
+            mounts=[asdict(mount) for mount in mounts_of(containers)],
             ports=ports,
             networks=parse_networks(networks),
         )
@@ -466,6 +470,15 @@ def reload_engine(path: str, pid: int, seconds: float) -> None:
         f"the engine was told to read its configuration again, and did not within {seconds:g} s ({reason}): look at "
         "its log (journalctl -u docker, or /var/log/docker.log); the next run tries it again"
     )
+
+
+def all_containers(path: str) -> list[Json]:
+    """``GET /containers/json`` of all containers, stopped ones too; none where no engine answers."""
+    try:
+        found: list[Json] = Host._ask(path, "/containers/json?all=1", 30)
+    except (OSError, http.client.HTTPException, ValueError):
+        return []
+    return found
 
 
 def wait_for_engine(path: str, seconds: float) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +19,10 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
 from ansible_collections.fungap.swarm.plugins.module_utils.memory import memory_path, recall_stack
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import named_items, replicas, with_replicas
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import FILE as MEMORY_FILE
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, missing, refusal
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
+    COMPOSE_FILE,
     CONVERGED,
     IMAGE_LABEL,
     IN_FORCE,
@@ -76,6 +77,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
 from ansible_collections.fungap.swarm.plugins.module_utils.rollout import Look, Outcome, watch
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
+TEMPORARY = ".compose-"
 FAILED_FIRST = "failed"
 LOG_LINES = 20
 # For how long a network that another stack owns is waited for.
@@ -145,6 +147,7 @@ class StackOperation:
         )
 
     def _observe(self) -> Observed:
+        check_stack_folder(os.path.dirname(self.desired.path))
         label = f"{STACK_LABEL}={self.stack}"
         observed = parse_stack(
             self.stack,
@@ -432,7 +435,7 @@ class StackOperation:
         elif isinstance(action, RemoveService):
             self.engine.remove_service(action.id)
         elif isinstance(action, RemoveFile):
-            shutil.rmtree(os.path.dirname(action.path), ignore_errors=True)
+            _remove_stack_folder(os.path.dirname(action.path))
 
     def _remove_all(self, actions: Sequence[Action]) -> None:
         deadline = float(self.params["deadline_seconds"] or 120)
@@ -583,13 +586,44 @@ def read_private(path: str) -> str | None:
         raise PlatformError(f"cannot read {path}: {error}") from error
 
 
+def check_stack_folder(folder: str) -> None:
+    """Refuse a folder in which others keep their things: a stack's has files of ours that root alone may read."""
+    try:
+        if os.path.islink(folder):
+            raise PlatformError(f"{folder} is a symbolic link: the stack's files need a folder of their own there")
+        names = sorted(os.listdir(folder))
+        ours = [name for name in filter(_is_stack_file, names) if not os.lstat(f"{folder}/{name}").st_mode & 0o077]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise PlatformError(f"cannot read {folder}: {error.strerror or error}") from error
+    if names and not ours:
+        raise PlatformError(
+            f"{folder} has {', '.join(names[:3])}, and no {COMPOSE_FILE} that root alone may read: nothing shows that "
+            "it is the stack's. Name another folder for the stacks (app_stacks_dir), or move this one away"
+        )
+
+
+def _is_stack_file(name: str) -> bool:
+    return name in (COMPOSE_FILE, MEMORY_FILE) or name.startswith(TEMPORARY)
+
+
+def _remove_stack_folder(folder: str) -> None:
+    """Remove what was written for a stack; a folder in which an operator left something stays with that."""
+    with suppress(OSError):
+        for name in filter(_is_stack_file, os.listdir(folder)):
+            os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)
+
+
 def _write_private(path: str, text: str) -> None:
     """Write a file that only its owner may read, in a folder of the same kind, all at once."""
     folder = os.path.dirname(path)
     try:
-        os.makedirs(folder, mode=0o755, exist_ok=True)
-        os.chmod(folder, 0o700)
-        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".compose-")
+        os.makedirs(os.path.dirname(folder), mode=0o755, exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=TEMPORARY)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)

@@ -13,7 +13,23 @@ description:
   - All new files are written beside their places and validated first; only when every one is valid are they renamed
     into place, so that a broken configuration never replaces a working one.
   - Whole files only. A symbolic link in a file's place is replaced by the file.
+  - A folder that was there before is given another mode or owner, or removed, only where it is, or lies in, one of the
+    platform's own (O(own_folders)).
 options:
+  platform:
+    description: Name of the platform that the files are for. Without it there are no folders of its own.
+    type: str
+    default: ""
+  own_folders:
+    description:
+      - Folders that are to be O(platform)'s alone. Each gets a marker, the file C(.fungap-platform) with the platform's
+        name, before anything else is put into it. One of O(directories) that lies in none of them is one itself.
+      - A folder that is not empty and has no marker, or another platform's, is refused. One that was made before there
+        were markers is taken over where a file in it is as this task writes it, or where a container of the platform
+        mounts what the platform keeps there.
+    type: list
+    elements: path
+    default: []
   files:
     description: The files, each with its whole content.
     type: list
@@ -69,7 +85,7 @@ options:
         description: Group name or number. Left alone when not given.
         type: str
   absent:
-    description: Files and directories (with what is in them) that must not be there; at least two levels deep.
+    description: Files that must not be there, and directories in O(own_folders), with what is in them.
     type: list
     elements: path
     default: []
@@ -110,6 +126,8 @@ author:
 EXAMPLES = r"""
 - name: Install the registry's configuration
   fungap.swarm.config_files:
+    platform: fungap
+    own_folders: [/etc/fungap]
     directories:
       - path: /etc/fungap/registry
         mode: "0700"
@@ -151,10 +169,11 @@ actions:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils import files, runner
+from ansible_collections.fungap.swarm.plugins.module_utils import files, folders, runner
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import parse_config_set
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.config_files import (
+    Claim,
     MakeDirectory,
     Remove,
     RunCommand,
@@ -163,11 +182,15 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.config_files imp
     changed_files,
     describe,
     plan_files,
+    proof,
+    unmarked,
 )
 
 _OWNERSHIP: dict[str, Any] = {"owner": {"type": "str"}, "group": {"type": "str"}}
 
 ARGUMENT_SPEC: dict[str, Any] = {
+    "platform": {"type": "str", "default": ""},
+    "own_folders": {"type": "list", "elements": "path", "default": []},
     "files": {
         "type": "list",
         "elements": "dict",
@@ -207,11 +230,18 @@ class InstallFiles:
 
     def plan(self) -> runner.Plan:
         found = {path: files.read_state(path) for path in self._wanted.paths}
-        actions = plan_files(self._wanted, found)
+        belongings = {
+            path: folders.whose_is(path, self._wanted.platform, proof=proof(self._wanted, found, path))
+            for path in unmarked(self._wanted, found)
+        }
+        actions = plan_files(self._wanted, found, belongings)
         before, after = describe(found, actions)
         return runner.Plan(actions, before, after, {"changed_files": changed_files(self._wanted, actions)})
 
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
+        for action in plan.actions:
+            if isinstance(action, Claim):
+                folders.claim(action.path, action.platform)
         for action in plan.actions:
             if isinstance(action, MakeDirectory):
                 files.make_directory(action.path, action.ownership)

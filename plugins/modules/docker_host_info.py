@@ -55,6 +55,11 @@ options:
     type: list
     elements: path
     default: []
+  own_folders:
+    description: Folders that are, or are to be, a platform's own. What tells whose they are is returned.
+    type: list
+    elements: path
+    default: []
   digest_key:
     description:
       - The key of the returned digests, which a log may keep and which must not help to guess a secret.
@@ -154,8 +159,8 @@ ansible_facts:
               C(config_digest) (of what M(fungap.swarm.daemon_config) was given last, where all of it is so; else
               empty).
             - C(containers) lists those that carry the label C(io.fungap.platform), with what
-              M(fungap.swarm.host_container) compares, C(networks) every network with its subnets, C(ports) every
-              published TCP port and who holds it.
+              M(fungap.swarm.host_container) compares, C(mounts) what they mount of the machine, C(networks)
+              every network with its subnets, C(ports) every published TCP port and who holds it.
           type: dict
           returned: always
         files:
@@ -166,11 +171,19 @@ ansible_facts:
           description: Names in the wanted folders, null for one that can't be read.
           type: dict
           returned: always
+        own_folders:
+          description:
+            - Of each of O(own_folders) what tells whose it is. C(kind), C(marker) (the text of its file
+              C(.fungap-platform)), C(names) (some that are in it), C(registry_logins).
+          type: dict
+          returned: always
 """
 
 import secrets
+from dataclasses import asdict
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils import folders
 from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config import settled_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.files import read_tree
 from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, look, wait_for_engine
@@ -186,6 +199,7 @@ class DockerHostInfo:
         self.wait_seconds: int = params.pop("wait_seconds")
         self.trees: list[str] = params.pop("trees")
         self.manager_sockets: list[str] = params.pop("manager_sockets")
+        self.own_folders: list[str] = params.pop("own_folders")
         # Without the controller's, digests that nobody can compare.
         self.digest_key: str = params.pop("digest_key") or secrets.token_hex(32)
         self.params = params
@@ -196,6 +210,7 @@ class DockerHostInfo:
         host = Host()
         facts = look(host, **self.params)
         facts["docker"]["config_digest"] = settled_digest(host, self.digest_key)
+        facts["own_folders"] = {path: asdict(folders.look(path)) for path in self.own_folders}
         trees = {
             root: {path: digested(state, self.digest_key) for path, state in read_tree(root).items()}
             for root in self.trees
@@ -216,6 +231,7 @@ def main() -> None:
             "folders": {"type": "list", "elements": "path", "default": []},
             "trees": {"type": "list", "elements": "path", "default": []},
             "manager_sockets": {"type": "list", "elements": "path", "default": []},
+            "own_folders": {"type": "list", "elements": "path", "default": []},
             "digest_key": {"type": "str", "no_log": True, "default": ""},
             "wait_seconds": {"type": "int", "default": 0},
         },

@@ -11,6 +11,9 @@ version_added: 0.1.0
 description:
   - Removes what carries the platform's label on a docker host's engine, or that of its Jenkins (the platform's name
     with C(-jenkins)), and the platform's own folders. Nothing else.
+  - A folder is the platform's where its marker, the file C(.fungap-platform), says so. One that was made before there
+    were markers is, where a container of the platform mounts what the platform keeps there, or where it has the login
+    for O(registry). What an operator laid into it (C(images)) stays.
   - Volumes, which hold the nodes' identity, the registry's images and the apps' data, go only when asked for.
 author: The fungap.swarm authors (@fungap)
 requirements:
@@ -36,8 +39,8 @@ options:
     default: /var/run/docker.sock
   paths:
     description:
-      - Folders of the platform. One that the system or something else on the machine uses is refused, before anything
-        is removed.
+      - Folders of the platform. One that the system or something else on the machine uses, or that is not empty and
+        not proved to be the platform's, is refused before anything is removed.
     type: list
     elements: path
     default: []
@@ -77,23 +80,31 @@ actions:
   type: list
   elements: str
   sample: [remove container fungap-manager1, remove path /etc/fungap]
+listing:
+  description: What is removed and what stays, a line for each kind of things, for a person to read.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "remove containers: fungap-manager1, fungap-registry"
+    - "remove folders, with what is in them: /etc/fungap, /run/fungap"
+    - "keep volumes: fungap-manager1, fungap-registry (-e reset_volumes=true removes them)"
 """
 
 import os
 import re
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils import runner
+from ansible_collections.fungap.swarm.plugins.module_utils import files, folders, runner
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import LABEL_APP
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_not_own_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import OPERATORS, why_not_own_folder
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.reset import Remove, SeenPlatform, plan_reset
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.reset import Remove, SeenPlatform, listing, plan_reset
 
 # What a role by itself may be told; the inventory's check asks for more.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -107,13 +118,13 @@ class Reset:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
-        self.paths = [*params["paths"], *filter(None, [_certificates_of(params["registry"])])]
         if not NAME.fullmatch(params["platform"]):
             raise PlatformError(f"platform {params['platform']!r} is no platform's name: nothing was removed")
         for path in params["paths"]:
             if why := why_not_own_folder(path):
                 raise PlatformError(f"{path} {why}: nothing was removed")
         self.engine = Engine(params["docker_socket"])
+        self.unmarked: list[str] = []
 
     def plan(self) -> runner.Plan:
         """Look for the label and the paths."""
@@ -129,7 +140,7 @@ class Reset:
             volumes=[name for label in labels for name in self.engine.volume_names(label)] + env_volumes,
             images=self.engine.catalog_images(),
             pushed=self.engine.registry_images(self.params["registry"]) if self.params["registry"] else [],
-            paths=[path for path in self.paths if os.path.lexists(path)],
+            **self._folders(),
         )
         actions = plan_reset(
             seen,
@@ -137,10 +148,45 @@ class Reset:
             images=self.params["images"],
             leave_swarm=self.params["leave_swarm"] and self.engine.info()["Swarm"]["LocalNodeState"] != "inactive",
         )
-        return runner.Plan(actions=actions, before="".join(f"{action}\n" for action in actions).replace("remove ", ""))
+        return runner.Plan(
+            actions=actions,
+            before="".join(f"{action}\n" for action in actions).replace("remove ", ""),
+            result={"listing": listing(platform, seen, actions)},
+        )
+
+    def _folders(self) -> dict[str, Any]:
+        """``paths`` and ``left`` of what is seen; raises ``PlatformError`` for a folder that is not the platform's."""
+        platform, registry = str(self.params["platform"]), str(self.params["registry"])
+        socket = self.params["docker_socket"]
+        found = {
+            path: folders.whose_is(path, platform, registry=registry, socket=socket) for path in self.params["paths"]
+        }
+        refused = [f"{path} {one.why}; {one.cure(path, platform)}" for path, one in found.items() if one.is_refused]
+        if refused:
+            raise PlatformError("nothing was removed: " + ". ".join(refused))
+        paths = [path for path, one in found.items() if one.state in ("ours", "proved")]
+        left = {
+            os.path.join(path, name): "an operator laid it there"
+            for path in paths
+            for name in OPERATORS
+            if os.path.lexists(os.path.join(path, name))
+        }
+        certificates = _certificates_of(registry)
+        if certificates:
+            same = _same_ca(certificates, paths, registry)
+            found[certificates] = folders.whose_is(certificates, platform, proof=same, socket=socket)
+            if found[certificates].state in ("ours", "proved"):
+                paths.append(certificates)
+            elif found[certificates].is_refused:
+                left[certificates] = f"it {found[certificates].why}"
+        self.unmarked = [path for path, one in found.items() if one.state == "proved"]
+        return {"paths": paths, "left": left}
 
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
         """Containers in parallel, the rest one after the other."""
+        # What proves that they are the platform's goes before they do.
+        for path in self.unmarked:
+            folders.claim(path, str(self.params["platform"]))
         removals: list[Remove] = list(plan.actions)
         containers = [removal.name for removal in removals if removal.kind == "container"]
         if containers:
@@ -150,7 +196,7 @@ class Reset:
             if removal.kind == "swarm":
                 self._leave_swarm()
             elif removal.kind == "path":
-                _remove_path(removal.name)
+                folders.remove(removal.name)
             elif removal.kind != "container":
                 self.engine.remove(removal.kind, removal.name)
         return {}
@@ -178,14 +224,13 @@ def _certificates_of(registry: str) -> str:
     return f"/etc/docker/certs.d/{registry}" if REGISTRY.fullmatch(registry) else ""
 
 
-def _remove_path(path: str) -> None:
-    try:
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        else:
-            os.unlink(path)
-    except OSError as error:
-        raise PlatformError(f"cannot remove {path}: {error}") from error
+def _same_ca(certificates: str, paths: Sequence[str], registry: str) -> str:
+    """Why the folder with a registry's CA is the platform's: one of the platform's own folders has the same."""
+    ca = files.read_state(os.path.join(certificates, "ca.crt")).content
+    for path in paths:
+        if ca and ca == files.read_state(os.path.join(path, "certs.d", registry, "ca.crt")).content:
+            return f"its CA is the one of {path}"
+    return ""
 
 
 def main() -> None:

@@ -43,6 +43,13 @@ options:
       - What an operator asks for besides, as a mapping from one app to settings of it. It is judged as if the inventory
         said it, and refused in the same words. What RV(ansible_facts.platform) says stays the inventory's.
     type: raw
+  verb:
+    description:
+      - What the inventory is needed for. For V(reset), the names and folders by which a platform is removed are judged,
+        and nothing else. No fact is returned then.
+    type: str
+    choices: [site, reset]
+    default: site
 """
 
 EXAMPLES = r"""

@@ -52,6 +52,18 @@ options:
     description: Folder on the docker host that holds a root-only folder with the engine's socket for each node.
     type: path
     required: true
+  owner:
+    description:
+      - Name of the platform that O(own_folders) belong to. Not O(platform) for the engine of a platform's Jenkins.
+    type: str
+    default: ""
+  own_folders:
+    description:
+      - The platform's folders that nodes mount. Each gets a marker, the file C(.fungap-platform), before a node starts;
+        a reboot that empties C(/run) is no change. A folder that is not empty and not the platform's is refused.
+    type: list
+    elements: path
+    default: []
   nodes:
     description: The nodes that this docker host is to carry.
     type: list
@@ -139,7 +151,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils import runner
+from ansible_collections.fungap.swarm.plugins.module_utils import folders, runner
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import (
@@ -168,6 +180,8 @@ class Nodes:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.engine = Engine(params["docker_socket"])
+        self.owner: str = params["owner"] or params["platform"]
+        self.own_folders: list[str] = params["own_folders"]
         self.prune: bool = params["prune"]
         self.deadline_seconds: int = params["deadline_seconds"]
         try:
@@ -212,6 +226,7 @@ class Nodes:
             before={container.node: f"{container.state} {container.spec[:12]}" for container in seen.containers},
             after={node: f"running {spec[:12]}" for node, spec in specs.items()} | kept,
             result={"surplus": surplus(specs, seen)},
+            upkeep=folders.to_claim(self.own_folders, self.owner) if self.host.nodes else [],
         )
 
     def _observe(self) -> SeenHost:
@@ -236,6 +251,8 @@ class Nodes:
             raise PlatformError(
                 f"image {self.host.image} is not on this docker host: role images brings it (playbooks/images.yml)"
             )
+        for path in plan.upkeep:
+            folders.claim(path, self.owner)
         for action in plan.actions:
             if isinstance(action, CreateNetwork):
                 self.engine.create_bridge(
@@ -283,6 +300,8 @@ def main() -> None:
             "subnet": {"type": "str", "required": True},
             "mtu": {"type": "int", "default": 1500},
             "run_dir": {"type": "path", "required": True},
+            "owner": {"type": "str", "default": ""},
+            "own_folders": {"type": "list", "elements": "path", "default": []},
             "nodes": {
                 "type": "list",
                 "elements": "dict",

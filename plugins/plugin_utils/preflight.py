@@ -17,7 +17,13 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import parse_env
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder, why_not_own_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
+    Mount,
+    SeenFolder,
+    whose,
+    why_no_folder,
+    why_not_own_folder,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import controllers_file, parse_all
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds, renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
@@ -37,6 +43,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     Undefined,
     address_of,
     network_of,
+    parse,
     where,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import HOST_NAME, port_of
@@ -49,7 +56,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, of_inventory, older_copies
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
-from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
+from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, nearest
 
 DISTRIBUTIONS = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 DOCKER_VERSION_MIN = (20, 10)
@@ -223,9 +230,36 @@ def check_names(world: World) -> Iterator[Problem]:
             yield Problem(node.name, "platform_run_dir", node.socket, "makes a socket's path longer than 107", cure)
 
 
+OWN_FOLDERS = ("platform_config_dir", "platform_run_dir", "jenkins_backup_dir")
+
+
+def check_own_folders(world: World) -> Iterator[Problem]:
+    """A folder that is there already and is not this platform's is left alone."""
+    name = world.inventory.name
+    for host, facts in world.facts():
+        seen = {posixpath.normpath(path): one for path, one in facts.get("own_folders", {}).items()}
+        docker = facts["docker"]
+        mounts = [Mount(**mount) for mount in docker.get("mounts", ())]
+        # An engine that is down can't say which containers mount it: the roles ask once it is up.
+        is_silent = docker["present"] and not docker["answering"]
+        for variable in OWN_FOLDERS:
+            path = posixpath.normpath(str(world.variable(variable)))
+            if path not in seen:
+                continue
+            folder = SeenFolder(**seen[path])
+            found = whose(path, name, folder, mounts=mounts, registry=str(world.variable("registry_address")))
+            if found.is_refused and not (found.state == "unknown" and is_silent):
+                yield Problem(host, variable, path, found.why, found.cure(path, name))
+
+
 def _check_folders_apart(world: World) -> Iterator[Problem]:
     """No folder of the platform lies in another: each is removed whole, and has modes of its own."""
-    names = ("platform_config_dir", "platform_run_dir", "jenkins_backup_dir")
+    local = any(
+        variables.get("ansible_connection") == "local" and host in world.inventory.docker_hosts
+        for host, variables in world.raw.hosts.items()
+    )
+    # The secrets lie on the controller, and stay when a docker host is reset.
+    names = (*OWN_FOLDERS, *(("platform_secrets_dir",) if local else ()))
     paths = {name: posixpath.normpath(str(value)) for name in names if (value := world.variable(name))}
     paths = {name: path for name, path in paths.items() if not why_not_own_folder(path)}
     for number, (name, path) in enumerate(paths.items()):
@@ -1095,6 +1129,7 @@ CHECKS = (
     check_node_addresses,
     check_reachable,
     check_hosts,
+    check_own_folders,
     check_routes,
     check_ports,
     check_published_ports,
@@ -1109,6 +1144,28 @@ CHECKS = (
     check_older_copies,
     check_certificates,
 )
+
+
+# What a reset goes by. Nothing else in an inventory can stop it.
+RESET_VARIABLES = ("platform_name", "platform_config_dir", "platform_run_dir", "registry_address")
+
+
+def check_for_reset(raw: RawInventory, specs: Specs) -> list[Problem]:
+    """What is wrong in an inventory by which a platform is to be removed; no host is looked at."""
+    inventory, problems = parse(raw, specs)
+    world = World(raw, inventory, looks={}, images={}, files={}, now=utc_now())
+    found = dict.fromkeys([*problems, *check_kinds(world), *check_names(world), *check_registry(world)])
+    misspelt = {
+        name
+        for variables in raw.hosts.values()
+        for name, near in specs.unknown(variables)
+        if near in RESET_VARIABLES or near.startswith("reset_") or name.startswith(("platform_", "reset_"))
+    }
+    return [
+        problem
+        for problem in found
+        if problem.variable in (*RESET_VARIABLES, *misspelt) or problem.variable.startswith(("reset_", "group "))
+    ]
 
 
 def check(world: World) -> list[Problem]:

@@ -52,10 +52,11 @@ class RegistryUnderTest:
         self.name = f"{lab.prefix}-registry"
         self.ip = f"{lab.subnet}.2"
         self.address = f"{self.ip}:5000"
-        self.config = str(folder / "registry-client")
-        self.certs = folder / "certs.d"
+        self.own = folder / "platform"
+        self.config = str(self.own / "registry-client")
+        self.certs = self.own / "certs.d"
         self.converge()
-        login = json.loads((folder / "registry-client" / "config.json").read_text())["auths"][self.address]["auth"]
+        login = json.loads((self.own / "registry-client" / "config.json").read_text())["auths"][self.address]["auth"]
         self.session = requests.Session()
         self.session.trust_env = False
         self.session.headers["Authorization"] = f"Basic {login}"
@@ -71,15 +72,12 @@ class RegistryUnderTest:
         variables = {
             "ansible_python_interpreter": "{{ ansible_playbook_python }}",
             "platform_name": self.lab.prefix,
-            "platform_config_dir": str(self.folder),
+            "platform_config_dir": str(self.own),
             "registry_image": image("registry"),
             "registry_address": self.address,
             "registry_ip": self.ip,
             "registry_network": self.lab.prefix,
             "registry_hosts_address": "",
-            "registry_config_dir": str(self.folder / "registry"),
-            "registry_client_dir": self.config,
-            "registry_certs_dir": str(self.certs),
         }
         secrets = {
             "directory": str(self.folder / "secrets"),
@@ -427,7 +425,7 @@ def test_the_playbook(swarm: Swarm, registry: RegistryUnderTest, tmp_path: Path)
     variables = {
         "platform_name": lab.prefix,
         "platform_subnet": f"{subnet}.0/24",
-        "platform_config_dir": str(registry.folder),
+        "platform_config_dir": str(registry.own),
         "platform_run_dir": str(lab.run_dir),
         "platform_secrets_dir": str(registry.folder / "secrets"),
         "registry_address": registry.address,

@@ -1,12 +1,31 @@
-"""Which folders the platform may own, and so remove whole."""
+"""Which folders the platform may own, which it owns, and what that lets happen to real ones."""
 
 from __future__ import annotations
 
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.action.platform_secrets import _loose
+from ansible_collections.fungap.swarm.plugins.module_utils import folders, stack
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_not_own_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
+    MARKER,
+    Mount,
+    SeenFolder,
+    marked_for,
+    marker_text,
+    mounts_of,
+    whose,
+    why_not_own_folder,
+)
+from ansible_collections.fungap.swarm.plugins.modules import platform_reset
+from ansible_collections.fungap.swarm.plugins.modules.config_files import InstallFiles
 from ansible_collections.fungap.swarm.plugins.modules.platform_reset import Reset
+from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import SecretsPlan, SecretsRequest
 
 
 @pytest.mark.parametrize(
@@ -31,6 +50,7 @@ from ansible_collections.fungap.swarm.plugins.modules.platform_reset import Rese
         ("/etc/docker/certs.d", "something else"),
         ("/var/run/docker", "something else"),
         ("/var/lock/x", "something else"),
+        ("/run/fungap-locks", "something else"),
         ("/var/run", "others use it too"),
         ("/var/run/fungap", ""),
         ("/var/lib/docker/volumes", "something else"),
@@ -67,3 +87,324 @@ def test_reset_refuses_before_it_looks(changes: dict[str, object], words: str) -
     params = {"platform": "fungap", "paths": [], "registry": "registry:5000", "docker_socket": "/nowhere", **changes}
     with pytest.raises(PlatformError, match=words):
         Reset(params)
+
+
+# --- whose one is ---
+
+NODE = Mount("p-manager1", "p", "/etc/p/certs.d", "/etc/docker/certs.d")
+BUILD = Mount("p-jenkins-build", "p-jenkins", "/etc/p/certs.d", "/etc/docker/certs.d")
+
+
+def holds(*names: str, marker: str | None = None, logins: tuple[str, ...] = ()) -> SeenFolder:
+    return SeenFolder("directory", marker, names, logins)
+
+
+@pytest.mark.parametrize(
+    ("seen", "mounts", "proof", "state", "why"),
+    [
+        pytest.param(SeenFolder(), [], "", "missing", "", id="missing"),
+        pytest.param(holds(), [], "", "empty", "", id="empty"),
+        pytest.param(
+            holds("..fungap-platform.fungap-new"), [], "", "empty", "", id="a run was killed in the middle of it"
+        ),
+        pytest.param(holds("images"), [], "", "empty", "", id="an operator's archives"),
+        pytest.param(holds(MARKER, "x", marker=marker_text("p")), [], "", "ours", "says so", id="ours"),
+        pytest.param(
+            holds(MARKER, "x", marker="platform: p\n"), [], "", "ours", "says so", id="ours, an operator says"
+        ),
+        pytest.param(
+            holds(MARKER, marker=marker_text("q")), [], "", "refused", "belongs to platform q", id="another's"
+        ),
+        pytest.param(
+            holds(MARKER, marker=marker_text("q")),
+            [NODE],
+            "good",
+            "refused",
+            "belongs to platform q",
+            id="a marker counts",
+        ),
+        pytest.param(holds(MARKER, marker=marker_text("p-2")), [], "", "refused", "platform p-2", id="a longer name"),
+        pytest.param(holds(MARKER, marker="what?"), [], "", "refused", "names no platform", id="no name"),
+        pytest.param(holds("passwd", "shadow"), [], "", "unknown", "is not empty (passwd, shadow)", id="foreign"),
+        pytest.param(holds("a", "b", "c", "d"), [], "", "unknown", "(a, b, c, ...)", id="foreign, and much in it"),
+        pytest.param(SeenFolder("link"), [], "good", "refused", "symbolic link", id="a link"),
+        pytest.param(SeenFolder("other"), [], "good", "refused", "is not a folder", id="a file"),
+        pytest.param(holds("certs.d"), [NODE], "", "proved", "container p-manager1 mounts it", id="a node's"),
+        pytest.param(holds("certs.d"), [BUILD], "", "proved", "p-jenkins-build", id="the build engine's"),
+        pytest.param(
+            holds("manager1"), [Mount("n", "p", "/etc/p/manager1", "/run/node")], "", "proved", "n", id="socket"
+        ),
+        pytest.param(holds("a.tar"), [Mount("n", "p", "/etc/p", "/srv/backup")], "", "proved", "n", id="backup"),
+        pytest.param(
+            holds("certs.d"),
+            [Mount("q-1", "q", "/etc/p/edge", "/etc/nginx/edge")],
+            "good",
+            "refused",
+            "in use by",
+            id="in use",
+        ),
+        pytest.param(
+            holds("data"),
+            [Mount("n", "p", "/etc/p/data", "/data")],
+            "",
+            "unknown",
+            "not empty",
+            id="a mount of the operator's",
+        ),
+        pytest.param(
+            holds("data"),
+            [Mount("n", "p", "/etc/p2/edge", "/etc/nginx/edge")],
+            "",
+            "unknown",
+            "not empty",
+            id="a neighbour",
+        ),
+        pytest.param(holds("x", logins=("r:1",)), [], "", "proved", "the login for r:1", id="the registry's login"),
+        pytest.param(holds("x", logins=("s:1",)), [], "", "unknown", "not empty", id="another registry's login"),
+        pytest.param(holds("x"), [], "it is so", "proved", "it is so", id="a proof of the caller's"),
+    ],
+)
+def test_whose(seen: SeenFolder, mounts: list[Mount], proof: str, state: str, why: str) -> None:
+    found = whose("/etc/p/", "p", seen, mounts=mounts, registry="r:1", proof=proof)
+    assert found.state == state
+    assert why in found.why
+
+
+def test_a_marker_names_its_platform() -> None:
+    assert marked_for(marker_text("p-1")) == "p-1"
+    assert marked_for("# platform: q") == ""
+
+
+def test_mounts_of_containers_with_our_label() -> None:
+    mounts = [{"Source": "/etc/p/edge", "Destination": "/etc/nginx/edge"}, {"Destination": "/tmp"}]
+    containers = [
+        {"Names": ["/p-edge"], "Labels": {"io.fungap.platform": "p"}, "Mounts": mounts},
+        {"Names": ["/other"], "Labels": None, "Mounts": mounts},
+    ]
+    assert mounts_of(containers) == (Mount("p-edge", "p", "/etc/p/edge", "/etc/nginx/edge"),)
+
+
+# --- real folders ---
+
+
+@pytest.fixture(autouse=True)
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The containers of this machine: those that a test puts here."""
+    containers: list[dict[str, Any]] = []
+    monkeypatch.setattr(folders, "all_containers", lambda _socket: containers)
+    return containers
+
+
+def tree(path: Path) -> list[str]:
+    return sorted(str(one.relative_to(path)) for one in path.rglob("*"))
+
+
+def install(folder: Path, **params: Any) -> InstallFiles:
+    return InstallFiles({"platform": "p", "own_folders": [str(folder)], **params})
+
+
+def run(operation: Any) -> list[str]:
+    plan = operation.plan()
+    if plan.actions:
+        operation.apply(plan)
+    return [str(action) for action in plan.actions]
+
+
+def test_a_folder_is_made_marked_and_known_again(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "p"
+    assert folders.to_claim([str(folder)], "p") == [str(folder)]
+    folders.claim(str(folder), "p")
+    assert (folder / MARKER).read_text() == marker_text("p")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert folders.to_claim([str(folder)], "p") == []
+    with pytest.raises(PlatformError, match=r"belongs to platform p; choose a folder that is empty or not there$"):
+        folders.to_claim([str(folder)], "q")
+
+
+def test_a_folder_of_others_is_left_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o750)
+    (folder / "precious").write_text("1")
+    wanted = {
+        "directories": [{"path": str(folder), "mode": "0700"}],
+        "files": [{"path": f"{folder}/x", "content": "x"}],
+    }
+    with pytest.raises(
+        PlatformError, match=r"data is not empty \(precious\), and nothing shows that it is platform p's"
+    ):
+        install(folder, **wanted).plan()
+    with pytest.raises(PlatformError, match="not one of the platform's folders"):
+        InstallFiles({"directories": [{"path": str(folder), "mode": "0700"}]}).plan()
+    with pytest.raises(PlatformError, match="remove it by hand"):
+        InstallFiles({"absent": [str(folder)]}).plan()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o750
+    assert tree(folder) == ["precious"]
+
+
+def test_a_link_to_a_marked_folder_is_no_folder_of_ours(tmp_path: Path) -> None:
+    folders.claim(str(tmp_path / "real"), "p")
+    (tmp_path / "link").symlink_to("real")
+    with pytest.raises(PlatformError, match="link is a symbolic link"):
+        install(tmp_path / "link").plan()
+
+
+def test_a_folder_of_an_older_version_is_taken_over_by_its_own_file(tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    wanted = {
+        "files": [{"path": f"{folder}/login", "secret": True}, {"path": f"{folder}/new", "content": "n"}],
+        "secret_contents": {f"{folder}/login": "hunter2"},
+    }
+    folder.mkdir()
+    (folder / "login").write_text("hunter1")
+    with pytest.raises(PlatformError, match="not empty"):
+        install(folder, **wanted).plan()
+    (folder / "login").write_text("hunter2")
+    actions = run(install(folder, **wanted))
+    assert actions[0] == f"mark {folder} as platform p's: {folder}/login is as this platform writes it"
+    assert run(install(folder, **wanted)) == []
+
+
+def test_a_folder_of_an_older_version_is_taken_over_by_its_container(
+    tmp_path: Path, no_engine: list[dict[str, Any]]
+) -> None:
+    (tmp_path / "p" / "manager1").mkdir(parents=True)
+    path = str(tmp_path / "p")
+    with pytest.raises(PlatformError, match="not empty"):
+        folders.to_claim([path], "p")
+    mounts = [{"Source": f"{path}/manager1", "Destination": "/run/node"}]
+    no_engine.append({"Names": ["/p-manager1"], "Labels": {"io.fungap.platform": "p"}, "Mounts": mounts})
+    assert folders.to_claim([path], "p") == [path]
+    with pytest.raises(PlatformError, match="in use by container p-manager1 of platform p"):
+        folders.to_claim([path], "q")
+
+
+def test_a_run_that_was_killed_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    (folder / f".{MARKER}.fungap-new").write_text("half")
+    wanted = {"files": [{"path": f"{folder}/x", "content": "x"}]}
+    assert run(install(folder, **wanted)) == [f"mark {folder} as platform p's", f"write {folder}/x"]
+    assert tree(folder) == [MARKER, "x"]
+
+
+def test_what_an_operator_laid_into_it_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    (folder / "images").mkdir(parents=True)
+    (folder / "images" / "web.tar").touch()
+    folders.claim(str(folder), "p")
+    (folder / "registry").mkdir()
+    folders.remove(str(folder))
+    assert tree(folder) == ["images", "images/web.tar"]
+    (folder / "images" / "web.tar").unlink()
+    (folder / "images").rmdir()
+    folders.claim(str(folder), "p")
+    folders.remove(str(folder))
+    assert not folder.exists()
+
+
+def test_a_removal_that_fails_leaves_the_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "p"
+    folders.claim(str(folder), "p")
+    (folder / "a").touch()
+    monkeypatch.setattr(os, "unlink", lambda _path: (_ for _ in ()).throw(OSError(16, "busy")))
+    with pytest.raises(PlatformError, match="busy"):
+        folders.remove(str(folder))
+    assert tree(folder) == [MARKER, "a"]
+
+
+# --- a stack's folder ---
+
+
+def test_a_stacks_folder(tmp_path: Path) -> None:
+    path = str(tmp_path / "web" / "compose.yml")
+    stack.check_stack_folder(os.path.dirname(path))
+    stack._write_private(path, "services: {}\n")
+    assert stat.S_IMODE((tmp_path / "web").stat().st_mode) == 0o700
+    stack.check_stack_folder(os.path.dirname(path))
+    (tmp_path / "web" / "notes").write_text("an operator's")
+    stack._remove_stack_folder(os.path.dirname(path))
+    assert tree(tmp_path) == ["web", "web/notes"]
+
+
+def test_a_stacks_folder_of_others(tmp_path: Path) -> None:
+    (tmp_path / "ssh").mkdir()
+    (tmp_path / "ssh" / "compose.yml").write_text("mine")
+    (tmp_path / "link").symlink_to("ssh")
+    with pytest.raises(PlatformError, match="nothing shows that it is the stack's"):
+        stack.check_stack_folder(str(tmp_path / "ssh"))
+    with pytest.raises(PlatformError, match="symbolic link"):
+        stack.check_stack_folder(str(tmp_path / "link"))
+
+
+# --- the secrets' folder on the controller ---
+
+
+def test_a_folder_of_others_is_not_closed(tmp_path: Path) -> None:
+    request, plan = SecretsRequest(str(tmp_path), "CA", {}, [], {}, []), SecretsPlan()
+    tmp_path.chmod(0o755)
+    assert _loose(request, {}, plan) == [str(tmp_path)]
+    (tmp_path / "letter").touch()
+    with pytest.raises(PlatformError, match="may be read by others and has letter, none of them a secret of ours"):
+        _loose(request, {}, plan)
+    (tmp_path / "ca.crt").write_text("ours")
+    (tmp_path / "ca.crt").chmod(0o600)
+    assert _loose(request, {"ca.crt": "ours"}, plan) == [str(tmp_path)]
+
+
+# --- reset ---
+
+
+class NoEngine:
+    """An engine with nothing of the platform's on it."""
+
+    def __init__(self, _socket: str) -> None:
+        pass
+
+    def __getattr__(self, _name: str) -> Any:
+        return lambda *_args: []
+
+
+@pytest.fixture
+def reset(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(platform_reset, "Engine", NoEngine)
+
+    def make(*paths: Path, registry: str = "") -> Reset:
+        params = {"platform": "p", "paths": list(map(str, paths)), "registry": registry, "docker_socket": "/nowhere"}
+        return Reset({**params, "volumes": True, "images": False, "leave_swarm": False})
+
+    return make
+
+
+def test_reset_removes_what_is_marked(reset: Any, tmp_path: Path) -> None:
+    for name in ("etc", "run"):
+        folders.claim(str(tmp_path / name), "p")
+        (tmp_path / name / "x").touch()
+    (tmp_path / "empty").mkdir()
+    paths = [tmp_path / name for name in ("etc", "run", "empty", "missing")]
+    listing = reset(*paths).plan().result["listing"]
+    assert listing == [f"remove folders, with what is in them: {paths[0]}, {paths[1]}"]
+    run(reset(*paths))
+    assert tree(tmp_path) == ["empty"]
+    assert run(reset(*paths)) == []
+
+
+def test_reset_removes_nothing_where_one_folder_is_not_the_platforms(reset: Any, tmp_path: Path) -> None:
+    folders.claim(str(tmp_path / "etc"), "p")
+    folders.claim(str(tmp_path / "other"), "q")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "data").touch()
+    with pytest.raises(PlatformError) as error:
+        reset(*(tmp_path / name for name in ("etc", "other", "lib"))).plan()
+    assert error.value.message.startswith("nothing was removed: ")
+    assert "other belongs to platform q" in error.value.message
+    assert "lib is not empty (data)" in error.value.message
+
+
+def test_reset_takes_a_folder_of_an_older_version_by_its_login(reset: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "etc"
+    (folder / "registry-client").mkdir(parents=True)
+    (folder / "registry-client" / "config.json").write_text('{"auths": {"r.example:5000": {"auth": "x"}}}')
+    with pytest.raises(PlatformError, match="not empty"):
+        reset(folder, registry="other:5000").plan()
+    assert run(reset(folder, registry="r.example:5000")) == [f"remove path {folder}"]
+    assert tree(tmp_path) == []

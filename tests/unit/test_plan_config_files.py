@@ -18,12 +18,14 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files im
     digested,
     parse_config_set,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import Belonging, marker_text
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.config_files import changed_files, describe, plan_files
 from ansible_collections.fungap.swarm.plugins.plugin_utils.config_files import nothing_to_do, split_secrets
 from ansible_collections.fungap.swarm.plugins.plugin_utils.run_key import run_key
 
 DIRECTORY = PathState("directory", None, 0o755, "root", "root")
 FILE = PathState("file", "one\n", 0o644, "root", "root")
+MARKED = PathState("file", marker_text("p"), 0o644, "root", "root")
 KEY = "of this run"
 OPEN = {"files": [{"path": "/etc/x/a", "content": "one\n"}]}
 SECRET = {"files": [{"path": "/etc/x/a", "secret": True}], "secret_contents": {"/etc/x/a": "hunter2\n"}}
@@ -74,12 +76,39 @@ def plan(params: dict[str, Any], found: dict[str, PathState]) -> tuple[list[str]
             id="a secret is 0600 without being asked",
         ),
         pytest.param(
-            {"directories": [{"path": "/etc/x/b", "mode": "0700"}, {"path": "/etc/x", "mode": "0700"}]},
-            {"/etc/x": DIRECTORY},
+            {
+                "platform": "p",
+                "directories": [{"path": "/etc/x/b", "mode": "0700"}, {"path": "/etc/x", "mode": "0700"}],
+            },
+            {"/etc/x": DIRECTORY, "/etc/x/.fungap-platform": MARKED},
             ["set mode 0700 on /etc/x", "create directory /etc/x/b"],
             id="directories, parents first",
         ),
         pytest.param({"absent": ["/etc/x/a"]}, {}, [], id="gone already"),
+        pytest.param(
+            {"platform": "p", "own_folders": ["/etc/x"], "absent": ["/etc/x/d"]},
+            {"/etc/x": DIRECTORY, "/etc/x/.fungap-platform": MARKED, "/etc/x/d": DIRECTORY},
+            ["remove /etc/x/d"],
+            id="a folder in the platform's own",
+        ),
+        pytest.param(
+            {**OPEN, "platform": "p", "own_folders": ["/etc/x"]},
+            {},
+            ["mark /etc/x as platform p's", "create directory /etc/x", "write /etc/x/a"],
+            id="a folder of the platform is marked before anything is put into it",
+        ),
+        pytest.param(
+            {**OPEN, "platform": "p", "own_folders": ["/etc/x"]},
+            {"/etc/x": DIRECTORY, "/etc/x/a": FILE, "/etc/x/.fungap-platform": MARKED},
+            [],
+            id="a marked folder as wanted",
+        ),
+        pytest.param(
+            {"platform": "p", "own_folders": ["/etc/x"], "directories": [{"path": "/etc/x/b"}, {"path": "/srv/c"}]},
+            {"/etc/x": DIRECTORY, "/etc/x/.fungap-platform": MARKED},
+            ["mark /srv/c as platform p's", "create directory /etc/x/b", "create directory /srv/c"],
+            id="a folder that lies in none of the platform's is one itself",
+        ),
         pytest.param({"absent": ["/etc/x/a"]}, {"/etc/x/a": FILE}, ["remove /etc/x/a"], id="to be removed"),
         pytest.param({**OPEN, **AFTER}, {"/etc/x": DIRECTORY, "/etc/x/a": FILE}, [], id="no change, no command"),
         pytest.param(
@@ -160,6 +189,13 @@ def test_processes_of_a_run_have_one_key(tmp_path: Path) -> None:
         ({"secret_contents": {"/etc/x": "a"}}, {}, "no secret file"),
         ({"files": [{"path": "/etc/x", "content": ""}], "absent": ["/etc/x"]}, {}, "more than once"),
         ({"absent": ["/etc"]}, {}, "refusing to remove /etc"),
+        ({"absent": ["/etc/ssh"]}, {"/etc/ssh": DIRECTORY}, "/etc/ssh is a folder, and not one of the platform's"),
+        (
+            {"directories": [{"path": "/root/x", "mode": "0700", "owner": "app"}]},
+            {"/root/x": DIRECTORY},
+            "has mode 0755, owner root, wanted is mode 0700, owner app. It is not one of the platform's",
+        ),
+        ({"own_folders": ["/etc/x"]}, {}, "say in 'platform' whose they are"),
         ({"after_change": ["true"]}, {}, "pending_marker"),
     ],
 )
@@ -211,7 +247,8 @@ def test_diff_of_a_removed_file_shows_its_name_only() -> None:
 
 
 def test_a_directory_is_no_changed_file() -> None:
-    assert plan({"directories": [{"path": "/etc/x", "mode": "0700"}]}, {"/etc/x": DIRECTORY})[3] == []
+    params = {"platform": "p", "directories": [{"path": "/etc/x", "mode": "0700"}]}
+    assert plan(params, {"/etc/x": DIRECTORY, "/etc/x/.fungap-platform": MARKED})[3] == []
 
 
 def test_the_controller_takes_secrets_out_of_files() -> None:
@@ -221,3 +258,27 @@ def test_the_controller_takes_secrets_out_of_files() -> None:
         "secret_contents": {"/a/c": "hunter2"},
     }
     assert split_secrets({"files": "nonsense"}) == {"files": "nonsense"}
+
+
+@pytest.mark.parametrize(
+    ("belonging", "actions"),
+    [
+        (Belonging("missing"), ["mark /etc/x as platform p's", "create directory /etc/x", "write /etc/x/a"]),
+        (Belonging("empty"), ["mark /etc/x as platform p's", "write /etc/x/a"]),
+        (Belonging("proved", "it is so"), ["mark /etc/x as platform p's: it is so", "write /etc/x/a"]),
+        (Belonging("ours"), ["write /etc/x/a"]),
+    ],
+)
+def test_a_folder_without_a_marker(belonging: Belonging, actions: list[str]) -> None:
+    wanted = parse_config_set({**OPEN, "platform": "p", "own_folders": ["/etc/x"]})
+    found = {path: PathState() for path in wanted.paths}
+    if belonging.state != "missing":
+        found["/etc/x"] = DIRECTORY
+    assert [str(action) for action in plan_files(wanted, found, {"/etc/x": belonging})] == actions
+
+
+def test_a_folder_of_somebody_else_is_refused() -> None:
+    wanted = parse_config_set({**OPEN, "platform": "p", "own_folders": ["/etc/x"]})
+    found = {path: PathState() for path in wanted.paths} | {"/etc/x": DIRECTORY}
+    with pytest.raises(PlatformError, match=r"/etc/x is not yours; .* echo 'platform: p' > /etc/x/.fungap-platform"):
+        plan_files(wanted, found, {"/etc/x": Belonging("unknown", "is not yours")})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.reset import SeenPlatform, plan_reset
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.reset import SeenPlatform, listing, plan_reset
 
 SEEN = SeenPlatform(
     containers=["fungap-worker1", "fungap-manager1"],
@@ -45,3 +47,19 @@ ALWAYS = [
 def test_plan(seen: SeenPlatform, volumes: bool, images: bool, leave: bool, expected: list[str]) -> None:
     actions = plan_reset(seen, volumes=volumes, images=images, leave_swarm=leave)
     assert [str(action) for action in actions] == expected
+
+
+def test_listing() -> None:
+    seen = replace(SEEN, left={"/etc/docker/certs.d/r:1": "it belongs to platform other"})
+    kept = listing("fungap", seen, plan_reset(seen, volumes=False, images=False, leave_swarm=True))
+    assert kept == [
+        "remove containers: fungap-manager1, fungap-worker1",
+        "remove networks: fungap",
+        "remove folders, with what is in them: /etc/fungap",
+        "leave the swarm: the docker host's own engine",
+        "keep volumes: fungap-manager1 (-e reset_volumes=true removes them)",
+        "keep /etc/docker/certs.d/r:1: it belongs to platform other",
+    ]
+    removed = listing("fungap", SEEN, plan_reset(SEEN, volumes=True, images=False, leave_swarm=False))
+    assert "remove volumes, with the data on them: fungap-manager1" in removed
+    assert listing("fungap", NOTHING, []) == ["nothing to remove: there is nothing of platform fungap here"]

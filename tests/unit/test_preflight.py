@@ -34,6 +34,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     Look,
     World,
     check,
+    check_for_reset,
     parse_images,
     resolve,
     warnings,
@@ -309,6 +310,14 @@ def jenkins_network(name: str, subnet: str) -> Change:
     )
 
 
+MOUNT = {"container": "fungap-manager1", "platform": "fungap"}
+
+
+def own_folder(path: str, *, host: str = "vm1", **seen: Any) -> Change:
+    folder = {"kind": "directory", "marker": None, "names": [], "registry_logins": [], **seen}
+    return lambda s: s.facts[host].setdefault("own_folders", {}).update({path: folder})
+
+
 GIT = {"name": "github", "username": "git", "password": "geheim"}
 SSH = {"name": "github", "private_key": "geheim"}
 MYSQL = {"name": "main", "host": "db.example", "username": "u", "password": "geheim"}
@@ -338,6 +347,13 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(platform_name="Fun Gap"), "all hosts", "platform_name", "Fun Gap", "can't be part of", "as fungap"),
     (platform(platform_run_dir="/run"), "all hosts", "platform_run_dir", "/run", "not a folder", "as /etc/fungap"),
     (platform(platform_run_dir="/run/" + "x" * 100), "manager1", "platform_run_dir", "/run/xxx", "longer than 107", "shorter"),
+    # whose a folder is that is there already
+    (own_folder("/etc/fungap", names=["passwd"]), "vm1", "platform_config_dir", "/etc/fungap", "is not empty (passwd)", "echo 'platform: fungap' > /etc/fungap/.fungap-platform"),
+    (both(own_folder("/etc/fungap", names=["passwd"]), docker(present=False, answering=False)), "vm1", "platform_config_dir", "/etc/fungap", "is not empty (passwd)", "choose a folder"),
+    (own_folder("/etc/fungap", marker="platform: other\n"), "vm1", "platform_config_dir", "/etc/fungap", "belongs to platform other", "choose a folder"),
+    (both(platform(platform_run_dir="/srv/x/"), own_folder("/srv/x", kind="link")), "vm1", "platform_run_dir", "/srv/x", "is a symbolic link", "choose a folder"),
+    (both(with_jenkins(jenkins_backup_dir="/srv/b"), own_folder("/srv/b", names=["a"], host="vm9")), "vm9", "jenkins_backup_dir", "/srv/b", "is not empty (a)", "choose a folder"),
+    (both(platform(platform_secrets_dir="/etc/fungap/secrets"), lambda s: s.hosts["vm1"].update(ansible_connection="local")), "all hosts", "platform_secrets_dir", "/etc/fungap/secrets", "lies in platform_config_dir /etc/fungap", "a folder apart"),
     # types
     (platform(platform_subnet=["172.30.0.0/24"]), "all hosts", "platform_subnet", "[172.30.0.0/24]", "must be text, not a list", "write text"),
     (platform(proxy_http_port="eighty"), "all hosts", "proxy_http_port", "eighty", "must be a whole number, not text", "write a whole number"),
@@ -649,6 +665,14 @@ def mesh(s: Scenario) -> None:
         ),
         with_jenkins(jenkins_network("fungap-jenkins", "172.31.240.0/24")),
         with_jenkins(jenkins_backup_dir="/var/backups/jenkins"),
+        own_folder("/etc/fungap", names=["images"]),
+        own_folder("/etc/fungap", names=[".fungap-platform", "x"], marker="platform: fungap\n"),
+        own_folder("/etc/fungap", names=["registry-client"], registry_logins=["registry:5000"]),
+        both(own_folder("/run/fungap", names=["manager1"]), docker(present=True, answering=False)),
+        both(
+            own_folder("/run/fungap", names=["manager1"]),
+            docker(mounts=[{**MOUNT, "source": "/run/fungap/manager1", "target": "/run/node"}]),
+        ),
         with_jenkins(group("jenkins", "vm1"), jenkins_shares_host=True, jenkins_https_port=8443),
         in_cluster(with_jenkins()),
         # What the machine of Jenkins has on its networks is no clash with the nodes'.
@@ -661,6 +685,29 @@ def test_a_right_inventory_has_no_problem(change: Change) -> None:
     scenario = Scenario()
     change(scenario)
     assert scenario.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "variables"),
+    [
+        (platform(), []),
+        (platform(platform_name=""), ["platform_name"]),
+        (platform(platform_name=["a"]), ["platform_name"]),
+        (platform(platform_config_dir="/var/lib"), ["platform_config_dir"]),
+        (platform(platform_config_dir="/run/fungap"), ["platform_run_dir"]),
+        (platform(registry_address="registry"), ["registry_address"]),
+        (platform(platfrom_name="x"), ["platfrom_name"]),
+        (platform(reset_volume=True), ["reset_volume"]),
+        (group("docker_host", "vm1"), ["group docker_host"]),
+        # What a reset doesn't need can't stop it.
+        (both(app(port=0), platform(platform_subnet="nonsense", proxy_http_prot=1), env_file(error="gone")), []),
+        (lambda s: s.looks.update(vm1=Look(error="unreachable")), []),
+    ],
+)
+def test_a_reset_looks_at_what_it_goes_by(change: Change, variables: list[str]) -> None:
+    scenario = Scenario()
+    change(scenario)
+    assert [problem.variable for problem in check_for_reset(scenario.world()[0].raw, SPECS)] == variables
 
 
 def test_every_problem_is_told_at_once() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import MARKER, marker_text
 
 SECRET_TEXT = "(secret, not shown)\n"
 _MODE = re.compile(r"0[0-7]{3,4}")
@@ -66,12 +67,14 @@ class AfterChange:
 
 @dataclass(frozen=True)
 class ConfigSet:
-    """All that one module call installs."""
+    """All that one module call installs. ``own_folders``: what it installs for ``platform`` lies in them."""
 
     files: tuple[ConfigFile, ...] = ()
     directories: tuple[ConfigDirectory, ...] = ()
     absent: tuple[str, ...] = ()
     after_change: AfterChange | None = None
+    platform: str = ""
+    own_folders: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -79,7 +82,27 @@ class ConfigSet:
         wanted = [directory.path for directory in self.directories] + [file.path for file in self.files]
         parents = [os.path.dirname(file.path) for file in self.files]
         marker = [self.after_change.marker] if self.after_change else []
-        return tuple(dict.fromkeys([*parents, *wanted, *self.absent, *marker]))
+        own = [path for folder in self.own_folders for path in (folder, marker_path(folder))]
+        return tuple(dict.fromkeys([*own, *parents, *wanted, *self.absent, *marker]))
+
+    @property
+    def known_contents(self) -> dict[str, str]:
+        """The wanted content of each file, by its path."""
+        markers = {marker_path(folder): marker_text(self.platform) for folder in self.own_folders}
+        return {**markers, **{file.path: file.content for file in self.files}}
+
+    def is_own(self, path: str) -> bool:
+        """Whether a path is, or lies in, one of the platform's folders."""
+        return any(is_within(path, folder) for folder in self.own_folders)
+
+
+def marker_path(folder: str) -> str:
+    return os.path.join(folder, MARKER)
+
+
+def is_within(path: str, folder: str) -> bool:
+    """Whether a path is a folder, or lies in it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 @dataclass(frozen=True)
@@ -123,10 +146,10 @@ def as_seen(wanted: ConfigSet, trees: Mapping[str, Mapping[str, Any]], key: str)
 
     A content is known only where it is the wanted one. ``key``: the one that the digests were made with.
     """
-    contents = {file.path: file.content for file in wanted.files}
+    contents = wanted.known_contents
     found = {}
     for path in wanted.paths:
-        tree = next((root for root in trees if path == root or path.startswith(root.rstrip("/") + "/")), None)
+        tree = next((root for root in trees if is_within(path, root)), None)
         if tree is None:
             return None
         seen = trees[tree].get(path)
@@ -160,12 +183,27 @@ def parse_config_set(params: Mapping[str, Any]) -> ConfigSet:
         for item in params.get("directories") or ()
     )
     absent = tuple(_parse_removable(path) for path in params.get("absent") or ())
-    config_set = ConfigSet(files, directories, absent, _parse_after_change(params))
+    platform, own_folders = _parse_own_folders(params, directories)
+    config_set = ConfigSet(files, directories, absent, _parse_after_change(params), platform, own_folders)
     _refuse_twice([*(file.path for file in files), *(directory.path for directory in directories), *absent])
     unknown = sorted(set(secret_contents) - {file.path for file in files if file.secret})
     if unknown:
         raise PlatformError(f"secret_contents names {', '.join(unknown)}, which is no secret file of 'files'")
     return config_set
+
+
+def _parse_own_folders(
+    params: Mapping[str, Any], directories: Sequence[ConfigDirectory]
+) -> tuple[str, tuple[str, ...]]:
+    """The platform and its folders: those named, and the directories that lie in none of them."""
+    platform = params.get("platform") or ""
+    folders = [_parse_path(path) for path in params.get("own_folders") or ()]
+    if folders and not platform:
+        raise PlatformError(f"own_folders is {', '.join(folders)}: say in 'platform' whose they are")
+    for path in sorted(directory.path for directory in directories) if platform else ():
+        if not any(is_within(path, folder) for folder in folders):
+            folders.append(path)
+    return platform, tuple(dict.fromkeys(folders))
 
 
 def _parse_file(item: Mapping[str, Any], secret_contents: Mapping[str, Any]) -> ConfigFile:

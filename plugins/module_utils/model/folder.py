@@ -1,12 +1,34 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which folders the platform may own, and so remove. Pure."""
+"""Which folders the platform may own, which of them it does own, and so may remove or re-own. Pure.
+
+A path alone proves nothing: it may be mistyped, or be another's. Each folder that we make gets a marker, a file that
+says whose it is, before anything else is put into it.
+"""
 
 from __future__ import annotations
 
 import posixpath
 import re
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL
+
+MARKER = ".fungap-platform"
+_MARKED = re.compile(r"^platform:[ \t]*(\S+)[ \t]*$", re.MULTILINE)
+# What an operator lays into the platform's folder before the first run: the images' archives. They stay the operator's.
+OPERATORS = ("images",)
+# What our containers mount: where it lies in the platform's folder, and where they see it.
+OUR_MOUNTS = (
+    (re.compile(r"certs\.d"), "/etc/docker/certs.d"),
+    (re.compile(r"registry"), "/etc/docker/registry"),
+    (re.compile(r"edge"), "/etc/nginx/edge"),
+    (re.compile(r"jenkins/casc"), "/run/casc"),
+    (re.compile(r"[^/]+"), "/run/node"),
+    (re.compile(r"\."), "/srv/backup"),
+)
 
 FOLDER = re.compile(r"/[A-Za-z0-9._/@+-]*\Z")
 
@@ -47,8 +69,8 @@ OTHERS_FOLDERS = (
         "udev", "ufw", "update-motd.d", "X11", "xdg",
     )),
     *(f"/run/{name}" for name in (
-        "containerd", "credentials", "dbus", "docker", "lock", "log", "mount", "network", "runc", "secrets", "shm",
-        "sshd", "sudo", "systemd", "udev", "user",
+        "containerd", "credentials", "dbus", "docker", "fungap-locks", "lock", "log", "mount", "network", "runc",
+        "secrets", "shm", "sshd", "sudo", "systemd", "udev", "user",
     )),
     *(f"/var/lib/{name}" for name in (
         "apt", "cloud", "containerd", "containers", "dbus", "docker", "dpkg", "kubelet", "misc", "mysql", "pam",
@@ -91,3 +113,121 @@ def why_not_own_folder(value: Any) -> str:
     if posixpath.dirname(path) == "/home":
         return "is somebody's home"
     return ""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder of the machine in a container that carries a platform's label."""
+
+    container: str
+    platform: str
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class SeenFolder:
+    """What was found at a path. ``marker``: the text of its marker, None without one. ``names``: some that are in it.
+
+    ``registry_logins``: the addresses of the registries that its ``registry-client/config.json`` has a login for.
+    """
+
+    kind: Literal["absent", "directory", "link", "other"] = "absent"
+    marker: str | None = None
+    names: Sequence[str] = ()
+    registry_logins: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """Whether a folder is the platform's, and why (not).
+
+    ``missing`` and ``empty``: it may become the platform's. ``proved``: an older version made it, without a marker.
+    ``unknown``: nothing shows that it is anybody's; refused, as long as nobody says that it is the platform's.
+    """
+
+    state: Literal["missing", "empty", "ours", "proved", "unknown", "refused"]
+    why: str = ""
+
+    @property
+    def is_refused(self) -> bool:
+        return self.state in ("unknown", "refused")
+
+    def cure(self, path: str, platform: str) -> str:
+        """What to do about a folder that is refused."""
+        choose = "choose a folder that is empty or not there"
+        if self.state == "refused":
+            return choose
+        marker = posixpath.join(path, MARKER)
+        return f"{choose}. If this one is the platform's all the same, say so: echo 'platform: {platform}' > {marker}"
+
+
+def marker_text(platform: str) -> str:
+    """The content of a marker."""
+    return (
+        "# Made by fungap.swarm for this platform. A reset of the platform removes the folder with what is in it.\n"
+        f"platform: {platform}\n"
+    )
+
+
+def marked_for(text: str) -> str:
+    """The platform that a marker names; '' where it names none."""
+    found = _MARKED.search(text)
+    return found.group(1) if found else ""
+
+
+def mounts_of(containers: Iterable[Mapping[str, Any]]) -> tuple[Mount, ...]:
+    """The mounts of containers that carry a platform's label. ``containers``: of ``GET /containers/json``."""
+    return tuple(
+        Mount(
+            (container.get("Names") or ["/"])[0].lstrip("/"), platform, mount["Source"], mount.get("Destination") or ""
+        )
+        for container in containers
+        if (platform := (container.get("Labels") or {}).get(PLATFORM_LABEL))
+        for mount in container.get("Mounts") or ()
+        if mount.get("Source")
+    )
+
+
+def whose(
+    path: str, platform: str, seen: SeenFolder, *, mounts: Iterable[Mount] = (), registry: str = "", proof: str = ""
+) -> Belonging:
+    """Whether the folder at ``path`` is ``platform``'s.
+
+    Without a marker, it is where one of the platform's containers mounts what our roles put there, where it holds the
+    login for the platform's ``registry``, or where the caller has a ``proof`` of its own, in words.
+    """
+    path = posixpath.normpath(path)
+    if seen.kind == "absent":
+        return Belonging("missing")
+    if seen.kind != "directory":
+        return Belonging("refused", "is a symbolic link" if seen.kind == "link" else "is not a folder")
+    if seen.marker is not None:
+        name = marked_for(seen.marker)
+        if name == platform:
+            return Belonging("ours", f"its {MARKER} says so")
+        return Belonging("refused", f"belongs to platform {name}" if name else f"has a {MARKER} that names no platform")
+    names = sorted(name for name in seen.names if not name.startswith(f".{MARKER}") and name not in OPERATORS)
+    if not names:
+        return Belonging("empty")
+    ours = (platform, f"{platform}-jenkins")
+    users = [mount for mount in mounts if _is_our_mount(path, mount)]
+    for mount in users:
+        if mount.platform not in ours:
+            return Belonging("refused", f"is in use by container {mount.container} of platform {mount.platform}")
+    if users:
+        return Belonging("proved", f"container {users[0].container} mounts it")
+    if registry and registry in seen.registry_logins:
+        return Belonging("proved", f"it has the login for {registry}")
+    if proof:
+        return Belonging("proved", proof)
+    shown = ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])])
+    return Belonging("unknown", f"is not empty ({shown}), and nothing shows that it is platform {platform}'s")
+
+
+def _is_our_mount(path: str, mount: Mount) -> bool:
+    source = posixpath.normpath(mount.source)
+    if source != path and not source.startswith(f"{path}/"):
+        return False
+    below = posixpath.relpath(source, path)
+    return any(mount.target == target and place.fullmatch(below) for place, target in OUR_MOUNTS)

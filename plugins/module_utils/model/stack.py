@@ -17,6 +17,7 @@ Json = Mapping[str, Any]
 
 NAMESPACE_LABEL = "com.docker.stack.namespace"
 IMAGE_LABEL = "com.docker.stack.image"
+COMPOSE_FILE = "compose.yml"
 STACK_LABEL = "io.fungap.stack"
 REVISION_LABEL = "io.fungap.revision"
 VERDICT_LABEL = "io.fungap.verdict"
@@ -161,7 +162,7 @@ def record_name(stack: str, number: int) -> str:
 
 def compose_path(folder: str, stack: str) -> str:
     """Where a stack's compose file is written on the docker host."""
-    return f"{folder.rstrip('/')}/{stack}/compose.yml"
+    return f"{folder.rstrip('/')}/{stack}/{COMPOSE_FILE}"
 
 
 def parse_service(service: Json, stack: str, network_names: Mapping[str, str]) -> Service:

@@ -17,7 +17,23 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files im
     ConfigSet,
     Ownership,
     PathState,
+    is_within,
+    marker_path,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import Belonging, marker_text
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Make a folder the platform's, by a marker; before anything else is put into it."""
+
+    path: str
+    platform: str
+    proof: str = ""
+
+    def __str__(self) -> str:
+        because = f": {self.proof}" if self.proof else ""
+        return f"mark {self.path} as platform {self.platform}'s{because}"
 
 
 @dataclass(frozen=True)
@@ -72,12 +88,17 @@ class RunCommand:
         return f"run {' '.join(self.after_change.command)}"
 
 
-Action: TypeAlias = "MakeDirectory | WriteFile | SetOwnership | Remove | RunCommand"
+Action: TypeAlias = "Claim | MakeDirectory | WriteFile | SetOwnership | Remove | RunCommand"
 
 
-def plan_files(wanted: ConfigSet, found: Mapping[str, PathState]) -> list[Action]:
-    """The actions, in order. ``found`` holds every path of ``wanted.paths``."""
-    actions: list[Action] = [*_directories(wanted, found)]
+def plan_files(
+    wanted: ConfigSet, found: Mapping[str, PathState], belongings: Mapping[str, Belonging] | None = None
+) -> list[Action]:
+    """The actions, in order. ``found`` holds every path of ``wanted.paths``.
+
+    ``belongings``: whose the platform's folders are that don't have the marker as it is written today.
+    """
+    actions: list[Action] = [*_claims(wanted, found, belongings or {}), *_directories(wanted, found)]
     for file in wanted.files:
         state = found[file.path]
         if state.kind == "directory":
@@ -86,11 +107,43 @@ def plan_files(wanted: ConfigSet, found: Mapping[str, PathState]) -> list[Action
             actions.append(WriteFile(file))
         elif not _is_owned(state, file.ownership):
             actions.append(SetOwnership(file.path, file.ownership))
-    actions += [Remove(path) for path in wanted.absent if found[path].kind != "absent"]
+    for path in wanted.absent:
+        if found[path].kind == "directory" and not wanted.is_own(path):
+            raise PlatformError(f"{path} is a folder, and not one of the platform's (own_folders): remove it by hand")
+        if found[path].kind != "absent":
+            actions.append(Remove(path))
     after_change = wanted.after_change
     if after_change and (actions or found[after_change.marker].kind != "absent"):
         actions.append(RunCommand(after_change))
     return actions
+
+
+def unmarked(wanted: ConfigSet, found: Mapping[str, PathState]) -> list[str]:
+    """The platform's folders without the marker that is written today: somebody has to find out whose they are."""
+    return [
+        folder
+        for folder in wanted.own_folders
+        if found[folder].kind != "directory" or found[marker_path(folder)].content != marker_text(wanted.platform)
+    ]
+
+
+def proof(wanted: ConfigSet, found: Mapping[str, PathState], folder: str) -> str:
+    """Why a folder without a marker is the platform's: it has a file that nobody else writes with this content."""
+    for file in wanted.files:
+        if file.content and is_within(file.path, folder) and found[file.path].content == file.content:
+            return f"{file.path} is as this platform writes it"
+    return ""
+
+
+def _claims(wanted: ConfigSet, found: Mapping[str, PathState], belongings: Mapping[str, Belonging]) -> Sequence[Claim]:
+    claims = []
+    for folder in unmarked(wanted, found):
+        belonging = belongings.get(folder, Belonging("missing"))
+        if belonging.is_refused:
+            raise PlatformError(f"{folder} {belonging.why}; {belonging.cure(folder, wanted.platform)}")
+        if belonging.state != "ours":
+            claims.append(Claim(folder, wanted.platform, belonging.why))
+    return claims
 
 
 def _directories(wanted: ConfigSet, found: Mapping[str, PathState]) -> list[Action]:
@@ -107,6 +160,12 @@ def _directories(wanted: ConfigSet, found: Mapping[str, PathState]) -> list[Acti
         elif state.kind != "directory":
             raise PlatformError(f"{path} is not a directory: one is wanted there; remove it by hand")
         elif not _is_owned(state, ownerships[path]):
+            if not wanted.is_own(path):
+                found_one = _found_ownership(state, ownerships[path])
+                raise PlatformError(
+                    f"{path} has {found_one}, wanted is {ownerships[path]}. It is not one of the platform's folders "
+                    "(own_folders): set it by hand, or want it as it is"
+                )
             actions.append(SetOwnership(path, ownerships[path]))
     return actions
 
@@ -136,7 +195,9 @@ def describe(found: Mapping[str, PathState], actions: Sequence[Action]) -> tuple
     before: list[str] = []
     after: list[str] = []
     for action in actions:
-        if isinstance(action, MakeDirectory):
+        if isinstance(action, Claim):
+            after.append(f"# {marker_path(action.path)}: {Ownership(0o644)}\n{marker_text(action.platform)}")
+        elif isinstance(action, MakeDirectory):
             after.append(f"# {action.path}/: {action.ownership}\n")
         elif isinstance(action, WriteFile):
             file = action.file

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Remove:
 
 @dataclass(frozen=True)
 class SeenPlatform:
-    """Everything on a docker host that carries the platform's label, and the platform's paths that exist.
+    """Everything on a docker host that carries the platform's label, and the folders that are proved to be its own.
 
-    ``pushed``: the names that images got for the platform's own registry.
+    ``pushed``: the names that images got for the platform's own registry. ``left``: folders that stay, and why.
     """
 
     containers: Sequence[str]
@@ -32,6 +32,7 @@ class SeenPlatform:
     images: Sequence[str]
     pushed: Sequence[str]
     paths: Sequence[str]
+    left: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan_reset(seen: SeenPlatform, *, volumes: bool, images: bool, leave_swarm: bool) -> list[Remove]:
@@ -46,3 +47,29 @@ def plan_reset(seen: SeenPlatform, *, volumes: bool, images: bool, leave_swarm: 
         "path": seen.paths,
     }
     return [Remove(kind, name) for kind, names in kinds.items() for name in sorted(names)]
+
+
+TITLES = {
+    "container": "containers",
+    "network": "networks",
+    "volume": "volumes, with the data on them",
+    "image": "images",
+    "path": "folders, with what is in them",
+}
+
+
+def listing(platform: str, seen: SeenPlatform, actions: Sequence[Remove]) -> list[str]:
+    """What goes and what stays, a line for each kind."""
+    lines = []
+    for kind, title in TITLES.items():
+        names = [action.name for action in actions if action.kind == kind]
+        if names:
+            lines.append(f"remove {title}: {', '.join(names)}")
+    if any(action.kind == "swarm" for action in actions):
+        lines.append("leave the swarm: the docker host's own engine")
+    if not lines:
+        lines.append(f"nothing to remove: there is nothing of platform {platform} here")
+    volumes = sorted(set(seen.volumes) - {action.name for action in actions if action.kind == "volume"})
+    if volumes:
+        lines.append(f"keep volumes: {', '.join(volumes)} (-e reset_volumes=true removes them)")
+    return lines + [f"keep {path}: {why}" for path, why in sorted(seen.left.items())]

@@ -1,0 +1,108 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The platform's folders on the machine that a module runs on: whose one is, making it ours, removing it.
+
+Nothing else removes a folder, or gives one another owner. Who decides is ``model.folder.whose``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable
+
+from ansible_collections.fungap.swarm.plugins.module_utils import files
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.host import all_containers
+from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import ConfigFile, Ownership
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
+    MARKER,
+    OPERATORS,
+    Belonging,
+    SeenFolder,
+    marker_text,
+    mounts_of,
+    whose,
+)
+
+SOCKET = "/var/run/docker.sock"
+# Nobody reads more of them, and another's folder may hold many.
+NAMES_MAX = 10
+
+
+def look(path: str) -> SeenFolder:
+    """What is at a path; a symbolic link is not followed."""
+    try:
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISDIR(mode):
+            return SeenFolder("link" if stat.S_ISLNK(mode) else "other")
+        names = sorted(os.listdir(path))[:NAMES_MAX]
+        return SeenFolder("directory", _marker(path), tuple(names), _registry_logins(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return SeenFolder()
+    except OSError as error:
+        raise PlatformError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def whose_is(path: str, platform: str, *, registry: str = "", proof: str = "", socket: str = SOCKET) -> Belonging:
+    """Whether the folder at a path is the platform's; the machine's engine is asked where nothing else tells."""
+    seen = look(path)
+    found = whose(path, platform, seen, registry=registry, proof=proof)
+    if found.state in ("proved", "unknown"):
+        mounts = mounts_of(all_containers(socket))
+        return whose(path, platform, seen, mounts=mounts, registry=registry, proof=proof)
+    return found
+
+
+def to_claim(paths: Iterable[str], platform: str) -> list[str]:
+    """The folders that are to become the platform's by a marker; raises ``PlatformError`` for one that may not."""
+    claims = []
+    for path in paths:
+        found = whose_is(path, platform)
+        if found.is_refused:
+            raise PlatformError(f"{path} {found.why}; {found.cure(path, platform)}")
+        if found.state != "ours":
+            claims.append(path)
+    return claims
+
+
+def claim(path: str, platform: str) -> None:
+    """Make a folder the platform's, and the folder itself where it is missing (0755)."""
+    if not os.path.isdir(path):
+        files.make_directory(path, Ownership(0o755))
+    marker = os.path.join(path, MARKER)
+    files.install(files.stage(ConfigFile(marker, marker_text(platform), Ownership(0o644))), marker)
+
+
+def remove(path: str) -> None:
+    """Remove one of the platform's folders, but not what an operator laid into it.
+
+    The marker goes last: what a killed run leaves is known as the platform's.
+    """
+    kept = False
+    for name in sorted(os.listdir(path)):
+        if name == MARKER:
+            continue
+        if name in OPERATORS:
+            kept = True
+        else:
+            files.remove(os.path.join(path, name))
+    files.remove(os.path.join(path, MARKER))
+    if not kept:
+        files.remove_empty(path)
+
+
+def _marker(path: str) -> str | None:
+    state = files.read_state(os.path.join(path, MARKER))
+    if state.kind == "absent":
+        return None
+    return (state.content or "") if state.kind == "file" else ""
+
+
+def _registry_logins(path: str) -> tuple[str, ...]:
+    state = files.read_state(os.path.join(path, "registry-client", "config.json"))
+    try:
+        return tuple(json.loads(state.content or "{}").get("auths") or {})
+    except (ValueError, AttributeError, TypeError):
+        return ()
