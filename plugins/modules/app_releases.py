@@ -120,6 +120,10 @@ stacks:
   description: As M(fungap.swarm.platform_info) saw them, of the revisions that in force only.
   returned: success
   type: dict
+addresses:
+  description: The addresses of the swarm's nodes, as it knows them, by name.
+  returned: success
+  type: dict
 notes:
   description: Where what runs is not what the inventory says.
   returned: success
