@@ -53,6 +53,7 @@ class ActionModule(ActionBase):
             name: {**stack, "revisions": [row for row in stack["revisions"] if row["number"] == stack["in_force"]]}
             for name, stack in seen["stacks"].items()
         }
+        result["services"] = [service["name"] for service in seen["services"]]
         result["addresses"] = {node["name"]: node["address"] for node in seen["nodes"]}
         result["notes"] = [note for one in result["apps"].values() for note in one["notes"]]
         if self._task.check_mode:  # else they stand in the summary

@@ -124,6 +124,11 @@ addresses:
   description: The addresses of the swarm's nodes, as it knows them, by name.
   returned: success
   type: dict
+services:
+  description: The names of all services of the swarm.
+  returned: success
+  type: list
+  elements: str
 notes:
   description: Where what runs is not what the inventory says.
   returned: success

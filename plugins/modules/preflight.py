@@ -38,6 +38,13 @@ options:
     description: The memory that a docker host must have.
     type: float
     default: 1.8
+  verb:
+    description:
+      - What the run is for. A problem that this has no need of is told as a warning, and of the docker hosts that don't
+        answer only those are a problem without which it can't be done. V(site) needs all.
+    type: str
+    choices: [site, deploy, deploy_image, rollback, scale, status, logs, history, prune, load_test, backup, restore]
+    default: site
   changes:
     description:
       - What an operator asks for besides, as a mapping from one app to settings of it. It is judged as if the inventory
@@ -90,6 +97,12 @@ ansible_facts:
               availability: active
               cpus: 0
               memory: "0"
+        manager:
+          description: The one of C(nodes) that is asked where a manager is needed, one that answers.
+          type: dict
+          returned: always
+        answering: {description: The docker hosts that were looked at., type: list, elements: str, returned: always}
+        silent: {description: Docker host -> why it could not be looked at., type: dict, returned: always}
         registry:
           description: The registry. C(address) is name and port, C(ip) where the name leads.
           type: dict
