@@ -299,7 +299,7 @@ PROMISES = (
     Promise(
         "A preflight refuses a wrong inventory",
         f"{UTILS}/preflight.py",
-        "    check_quorum,\n",
+        '    (check_quorum, ""),\n',
         "",
         "test_preflight.py::test_a_wrong_inventory_is_named",
     ),

@@ -31,8 +31,10 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = plain(self._task.args)
-        self.apps = {name: resolve_app(name, app) for name, app in args["apps"].items()}
         app = args.get("app") or ""
+        self.apps = {
+            name: resolve_app(name, entry, recorded=app not in ("", name)) for name, entry in args["apps"].items()
+        }
         if app and app not in self.apps:
             raise AnsibleActionFail(
                 f"there is no app {app}; the inventory has {', '.join(sorted(self.apps)) or 'none'}"
@@ -53,6 +55,8 @@ class ActionModule(ActionBase):
             name: {**stack, "revisions": [row for row in stack["revisions"] if row["number"] == stack["in_force"]]}
             for name, stack in seen["stacks"].items()
         }
+        result["services"] = [service["name"] for service in seen["services"]]
+        result["addresses"] = {node["name"]: node["address"] for node in seen["nodes"]}
         result["notes"] = [note for one in result["apps"].values() for note in one["notes"]]
         if self._task.check_mode:  # else they stand in the summary
             for note in result["notes"]:
@@ -97,9 +101,9 @@ class ActionModule(ActionBase):
         else:
             inventory = releases.of_inventory(app, self._image(app["image"], args), self._digest(path))
             release = releases.resolve(inventory, row["release"] if row else None)
-        if asked and name != asked:
-            path = ""
-        elif asked:
+        if asked and (name != asked or not os.path.isfile(path)):
+            path = ""  # what a rollback or a scaling goes back to lies on the nodes
+        if name == asked:
             if args.get("rollback"):
                 release = releases.rollback(name, stack, release["inventory"], args.get("to"))
             else:

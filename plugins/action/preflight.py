@@ -32,8 +32,11 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     Look,
     Thresholds,
     World,
+    brought_in,
     check,
     check_for_reset,
+    judge,
+    of_kind,
     parse_images,
     resolve,
     utc_now,
@@ -42,6 +45,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, read_specs
+from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import VERBS
 
 # What the role registers of each docker host, before this judges it.
 LOOK = "preflight_host"
@@ -64,29 +68,32 @@ class ActionModule(ActionBase):
                 "disk_free_gigabytes_min": {"type": "float", "default": 8},
                 "memory_gigabytes_min": {"type": "float", "default": 1.8},
                 "changes": {"type": "raw"},
-                "verb": {"type": "str", "choices": ["site", "reset"], "default": "site"},
+                "verb": {"type": "str", "choices": ["reset", *VERBS], "default": "site"},
             }
         )
-        changes = params.pop("changes")
-        verb = params.pop("verb")
+        changes, verb = params.pop("changes"), params.pop("verb")
         specs = read_specs(ROLES)
         raw = self._raw_inventory(specs, variables)
         hidden = secrets(raw, specs)
         if verb == "reset":
             return {**result, **_told(problem.without(hidden) for problem in check_for_reset(raw, specs))}
         looks, thresholds = self._looks(variables), Thresholds(**params)
-        world, problems = self._judge(raw, specs, looks, thresholds)
+        world, found = self._look(raw, specs, looks, thresholds)
+        problems = refused(changes, world.inventory.apps) if changes else []
+        app = asked_for(changes)[0] if changes and not problems else ""
+        blocking, others = judge(world, found, verb, app)
+        if app and not blocking:
+            _changed, after = self._look(with_settings(raw, *asked_for(changes)), specs, looks, thresholds)
+            # Whatever it is about: it is what was asked for that brings it in.
+            blocking = [in_operators_words(one, *asked_for(changes)) for one in brought_in(found, after)]
+        problems = [*blocking, *problems]
         result["warnings"] = warnings(world)
-        if changes and not problems:
-            problems = refused(changes, world.inventory.apps)
-            if not problems:
-                _changed, found = self._judge(with_settings(raw, *asked_for(changes)), specs, looks, thresholds)
-                problems = [in_operators_words(problem, *asked_for(changes)) for problem in found]
+        result["warnings"] += [f"not in the way of this: {problem.without(hidden).line}" for problem in others]
         if not problems:
             result["ansible_facts"] = {"platform": resolve(world)}
         return {**result, **_told(problem.without(hidden) for problem in problems)}
 
-    def _judge(
+    def _look(
         self, raw: RawInventory, specs: Specs, looks: Mapping[str, Look], thresholds: Thresholds
     ) -> tuple[World, list[Problem]]:
         inventory, problems = parse(raw, specs)
@@ -99,7 +106,7 @@ class ActionModule(ActionBase):
             now=utc_now(),
             thresholds=thresholds,
         )
-        return world, problems + check(world)
+        return world, list(dict.fromkeys([*map(of_kind, problems), *check(world)]))
 
     def _raw_inventory(self, specs: Specs, variables: Mapping[str, Any]) -> RawInventory:
         """Of every host, the variables that are ours or look like it, resolved."""

@@ -12,7 +12,7 @@ author: The fungap.swarm authors (@fungap)
 positional: hosts, check
 options:
   _input:
-    description: What M(fungap.swarm.registry_prune) returned.
+    description: What M(fungap.swarm.registry_prune) returned, empty where the registry's machine does not answer.
     type: dict
     required: true
   hosts:

@@ -127,6 +127,15 @@ stacks:
   description: As M(fungap.swarm.platform_info) saw them, of the revisions that in force only.
   returned: success
   type: dict
+addresses:
+  description: The addresses of the swarm's nodes, as it knows them, by name.
+  returned: success
+  type: dict
+services:
+  description: The names of all services of the swarm.
+  returned: success
+  type: list
+  elements: str
 notes:
   description: Where what runs is not what the inventory says.
   returned: success

@@ -92,6 +92,9 @@ stacks:
     services:
       description: Running and wanted tasks by service.
       type: dict
+    made_for:
+      description: Whether the docker hosts had C(ipvs) when it was deployed, and the C(mtu) of its own networks.
+      type: dict
     settled:
       description:
         - With O(stacks_dir), where nothing is left to do and every replica runs, a digest of what is deployed. For
@@ -106,6 +109,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils import runner
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, answering_manager
 from ansible_collections.fungap.swarm.plugins.module_utils.lock import holder
+from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import made_for
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     STACK_LABEL,
     compose_path,
@@ -188,6 +192,7 @@ class Status:
                 "drift": [str(entry) for entry in drift(in_force, seen.services)],
                 "locked_by": locked_by,
                 "services": counts,
+                "made_for": made_for(in_force.compose) if in_force else {},
                 "settled": settled(seen, keep=self.keep) if calm else "",
             }
         return stacks

@@ -41,9 +41,10 @@ options:
     description: The fact of M(fungap.swarm.platform_secrets), for where passwords and the CA are.
     type: dict
     default: {}
-  disk:
-    description: As in the fact C(docker_host).
+  disks:
+    description: Docker host -> C(disk) of its fact C(docker_host).
     type: dict
+    default: {}
   left_out:
     description: Images that could not be had, and why, by name.
     type: dict

@@ -38,18 +38,19 @@ options:
     description: The memory that a docker host must have.
     type: float
     default: 1.8
+  verb:
+    description:
+      - What the run is for. A problem that this has no need of is told as a warning, and of the docker hosts that don't
+        answer only those are a problem without which it can't be done. V(site) needs all. For V(reset), the names and
+        folders by which a platform is removed are judged, and nothing else; no fact is returned then.
+    type: str
+    choices: [reset, site, deploy, deploy_image, rollback, scale, status, logs, history, prune, load_test, backup, restore]
+    default: site
   changes:
     description:
       - What an operator asks for besides, as a mapping from one app to settings of it. It is judged as if the inventory
         said it, and refused in the same words. What RV(ansible_facts.platform) says stays the inventory's.
     type: raw
-  verb:
-    description:
-      - What the inventory is needed for. For V(reset), the names and folders by which a platform is removed are judged,
-        and nothing else. No fact is returned then.
-    type: str
-    choices: [site, reset]
-    default: site
 """
 
 EXAMPLES = r"""
@@ -107,6 +108,12 @@ ansible_facts:
               availability: active
               cpus: 0
               memory: "0"
+        manager:
+          description: The one of C(nodes) that is asked where a manager is needed, one that answers.
+          type: dict
+          returned: always
+        answering: {description: The docker hosts that were looked at., type: list, elements: str, returned: always}
+        silent: {description: Docker host -> why it could not be looked at., type: dict, returned: always}
         registry:
           description: The registry. C(address) is name and port, C(ip) where the name leads.
           type: dict

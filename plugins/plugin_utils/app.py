@@ -66,9 +66,10 @@ DEFAULTS: Json = {
 REQUIRED = ("image", "port")
 
 
-def resolve_app(name: str, app: Mapping[str, Any]) -> Json:
+def resolve_app(name: str, app: Mapping[str, Any], *, recorded: bool = False) -> Json:
     """The app with every default filled in, two levels deep, and its ``name``.
 
+    ``recorded``: only what a revision says of it counts, so it may lack what is required.
     Raises on what isn't a setting of an app.
     """
     unknown = sorted(set(app) - set(DEFAULTS) - {"name", *REQUIRED})
@@ -76,9 +77,9 @@ def resolve_app(name: str, app: Mapping[str, Any]) -> Json:
         known = ", ".join(sorted({*REQUIRED, *DEFAULTS}))
         raise PlatformError(f"apps.{name}: {', '.join(unknown)} is no setting of an app; there are: {known}")
     missing = [key for key in REQUIRED if not app.get(key)]
-    if missing:
+    if missing and not recorded:
         raise PlatformError(f"apps.{name}: {', '.join(missing)} is missing")
-    resolved: Json = {"name": name, **{key: app[key] for key in REQUIRED}}
+    resolved: Json = {"name": name, **{key: app.get(key) for key in REQUIRED}}
     for key, default in DEFAULTS.items():
         given = app.get(key)
         if isinstance(default, dict):

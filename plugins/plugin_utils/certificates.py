@@ -17,41 +17,49 @@ except ImportError as error:
 
 def check_certificate(
     certificate_pem: bytes, key_pem: bytes | None, hosts: Sequence[str], now: datetime
-) -> Iterator[tuple[bool, str, str]]:
-    """What is wrong: (whether it is about the key, problem, cure). ``key_pem``: None when it could not be read."""
+) -> Iterator[tuple[bool, bool, str, str]]:
+    """What is wrong: (whether it is about the key, whether it serves all the same, problem, cure).
+
+    ``key_pem``: None when it could not be read.
+    """
     if MISSING_LIBRARY:
-        yield False, f"can't be checked: {MISSING_LIBRARY}", "install the Python package cryptography on the controller"
+        yield (
+            False,
+            False,
+            f"can't be checked: {MISSING_LIBRARY}",
+            "install the Python package cryptography on the controller",
+        )
         return
     try:
         certificate = x509.load_pem_x509_certificates(certificate_pem)[0]
     except (ValueError, IndexError):
-        yield False, "is not a PEM certificate", "a file that begins with -----BEGIN CERTIFICATE-----"
+        yield False, False, "is not a PEM certificate", "a file that begins with -----BEGIN CERTIFICATE-----"
         return
     # not_valid_after_utc is newer than the cryptography of some supported controllers.
     until = _utc(certificate, "not_valid_after")
     since = _utc(certificate, "not_valid_before")
     if now > until:
-        yield False, f"expired on {until:%Y-%m-%d}", "renew it"
+        yield False, True, f"expired on {until:%Y-%m-%d}", "renew it"
     if now < since:
-        yield False, f"is not valid before {since:%Y-%m-%d}", "check the clock, or wait"
+        yield False, True, f"is not valid before {since:%Y-%m-%d}", "check the clock, or wait"
     uncovered = [host for host in hosts if not any(_covers(name, host) for name in _names(certificate))]
     if uncovered:
         names = ", ".join(_names(certificate)) or "no name"
         cure = "a certificate with these names, too"
-        yield False, f"does not cover {', '.join(uncovered)}: it is for {names}", cure
+        yield False, True, f"does not cover {', '.join(uncovered)}: it is for {names}", cure
     if key_pem is None:
         return
     try:
         key = load_pem_private_key(key_pem, password=None)
     except TypeError:
-        yield True, "is encrypted", "a key without a passphrase"
+        yield True, False, "is encrypted", "a key without a passphrase"
         return
     except ValueError:
-        yield True, "is not a PEM private key", "the key of proxy_certificate_file"
+        yield True, False, "is not a PEM private key", "the key of proxy_certificate_file"
         return
     spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*spki) != certificate.public_key().public_bytes(*spki):
-        yield True, "is not the key of proxy_certificate_file", "the key that the certificate was made for"
+        yield True, False, "is not the key of proxy_certificate_file", "the key that the certificate was made for"
 
 
 def _utc(certificate: x509.Certificate, name: str) -> datetime:

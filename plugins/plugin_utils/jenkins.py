@@ -105,6 +105,8 @@ def resolve_jenkins(inventory: Inventory, known_images: Mapping[str, Any]) -> di
         return {"host": "", "images": []}
     variables = inventory.variables
     network = network_of(variables["jenkins_subnet"])
+    if network and network.num_addresses <= max(OFFSETS.values()):
+        network = None
     return {
         "host": jenkins_host(inventory),
         "apart": is_apart(inventory, jenkins_host(inventory)),

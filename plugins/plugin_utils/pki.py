@@ -249,22 +249,25 @@ def covers(certificate_name: str, host: str) -> bool:
 
 
 def check_given(pair: KeyPair, names: Sequence[str], now: datetime.datetime, *, what: str) -> list[str]:
-    """Refuse a user's own certificate that would not work; return warnings."""
+    """Refuse a user's own certificate that can't be used; return warnings.
+
+    One that is not valid at this time is in no rollback's way: it may be the one that is served anyway.
+    """
     certificate = load_certificate(pair.certificate, f"certificate_file of {what}")
     _load_key(pair.key, f"key_file of {what}")
     if not is_pair(pair.certificate, pair.key):
         raise PlatformError(f"certificate_file and key_file of {what} do not belong together")
     since, until = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if now >= until:
-        raise PlatformError(f"certificate_file of {what} expired on {until:%Y-%m-%d}: renew it")
-    if now < since:
-        raise PlatformError(f"certificate_file of {what} is valid only from {since:%Y-%m-%d}: check the clock")
     have = certificate_names(pair.certificate)
     missing = [name for name in names if not any(covers(candidate, name) for candidate in have)]
     if missing:
         raise PlatformError(
             f"certificate_file of {what} is for {', '.join(sorted(have)) or 'no name'}, not for {', '.join(missing)}"
         )
+    if now >= until:
+        return [f"certificate_file of {what} expired on {until:%Y-%m-%d}: renew it"]
+    if now < since:
+        return [f"certificate_file of {what} is valid only from {since:%Y-%m-%d}: check the clock"]
     left = days_left(pair.certificate, now)
     return [f"certificate_file of {what} expires in {left:.0f} days"] if left < RENEW_BELOW_DAYS else []
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -57,6 +57,24 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, of_inventory, older_copies
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, nearest
+from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import (
+    CERTIFICATE,
+    DISK,
+    ENV,
+    EVERY,
+    IMAGES,
+    JENKINS,
+    JENKINS_HOST,
+    LOAD,
+    MACHINE,
+    MANAGER,
+    SETTINGS,
+    SILENT,
+    VALIDITY,
+    blocks,
+    kind_of,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import REGISTRY as REGISTRY_HOST
 
 DISTRIBUTIONS = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 DOCKER_VERSION_MIN = (20, 10)
@@ -98,6 +116,9 @@ class Look:
     skipped: bool = False
     stacks: Mapping[str, Any] = field(default_factory=dict)
     trees: renewal.Trees = field(default_factory=dict)
+
+
+NEVER = Look(error="it was not looked at")
 
 
 @dataclass(frozen=True)
@@ -384,7 +405,7 @@ def check_quorum(world: World) -> Iterator[Problem]:
     elif len(managers) % 2 == 0:
         problem = f"{len(managers)} managers survive no more failures than {len(managers) - 1}"
         cure = f"{len(managers) - 1} or {len(managers) + 1}: an odd number"
-        yield Problem("inventory", f"group {MANAGERS}", show(list(managers)), problem, cure)
+        yield Problem("inventory", f"group {MANAGERS}", show(list(managers)), problem, cure, SETTINGS)
     for name in managers:
         if name in world.raw.group(WORKERS):
             cure = f"leave it in one of them (a manager takes tasks too, unless {NODE_PREFIX}availability is drain)"
@@ -512,7 +533,7 @@ def check_node_addresses(world: World) -> Iterator[Problem]:
             facts = world.looks.get(node.host, Look()).facts
             if facts and facts["addresses"] and str(address) not in facts["addresses"]:
                 cure = f"one of: {', '.join(facts['addresses'])}"
-                yield Problem(node.name, variable, node.address, "is not an address of this machine", cure)
+                yield Problem(node.name, variable, node.address, "is not an address of this machine", cure, MACHINE)
         elif subnet is None:
             continue
         elif address not in subnet:
@@ -533,14 +554,14 @@ def check_reachable(world: World) -> Iterator[Problem]:
     boots: dict[str, str] = {}
     architectures: dict[str, str] = {}
     for host in world.inventory.docker_hosts:
-        look = world.looks.get(host, Look(error="it was not looked at"))
+        look = world.looks.get(host, NEVER)
         if look.skipped:
             continue
         if look.facts is None:
             variables = world.raw.hosts.get(host, {})
             address = show(variables.get("ansible_host", host))
             cure = "check that it is up, and ansible_host, ansible_port, ansible_user, its SSH key and become"
-            yield Problem(host, "ansible_host", address, f"can't be looked at: {look.error}", cure)
+            yield Problem(host, "ansible_host", address, f"can't be looked at: {look.error}", cure, SILENT)
             continue
         boot = f"{look.facts['boot_id']} {look.facts['hostname']}"
         if boot in boots and look.facts["boot_id"]:
@@ -577,7 +598,7 @@ def check_hosts(world: World) -> Iterator[Problem]:
         if free < wanted:
             problem = f"has {free:.1f} GB free, {wanted:g} GB are needed"
             cure = "free some, or lower preflight_disk_free_gigabytes_min"
-            yield Problem(host, f"disk at {facts['disk']['path']}", f"{free:.1f} GB", problem, cure)
+            yield Problem(host, f"disk at {facts['disk']['path']}", f"{free:.1f} GB", problem, cure, DISK)
         memory = facts["memory"]["total_bytes"] / 1024**3
         if memory < thresholds.memory_gigabytes_min:
             problem = f"is less than the {thresholds.memory_gigabytes_min:g} GB that are needed"
@@ -637,7 +658,7 @@ def check_ports(world: World) -> Iterator[Problem]:
         addresses = [*facts["addresses"], "127.0.0.1"]
         if bind != "0.0.0.0" and facts["addresses"] and bind not in addresses and not bind.startswith("127."):
             cure = f"0.0.0.0, or one of: {', '.join(addresses)}"
-            yield Problem(host, "proxy_bind_address", bind, "is not an address of this machine", cure)
+            yield Problem(host, "proxy_bind_address", bind, "is not an address of this machine", cure, MACHINE)
         wanted = [(variable, world.variable(variable), bind) for variable in ports]
         if not inventory.is_nested:
             if host in inventory.registry_hosts and registry_port:
@@ -648,7 +669,7 @@ def check_ports(world: World) -> Iterator[Problem]:
             holder = _holder(inventory, facts, port, address)
             if holder:
                 cure = "stop it" if variable == "swarm port" else f"stop it, or another {variable}"
-                yield Problem(host, variable, str(port), f"the port is held by {holder}", cure)
+                yield Problem(host, variable, str(port), f"the port is held by {holder}", cure, MACHINE)
 
 
 def _own_ports(world: World) -> dict[tuple[int, str], str]:
@@ -685,7 +706,7 @@ def check_published_ports(world: World) -> Iterator[Problem]:
                 holder = _holder(world.inventory, facts, published[0], "0.0.0.0")
                 if holder:
                     cure = "stop it, or publish another"
-                    yield Problem(host, variable, show(port), f"the port is held by {holder}", cure)
+                    yield Problem(host, variable, show(port), f"the port is held by {holder}", cure, MACHINE)
 
 
 def published_port(port: Any) -> tuple[int, str] | None:
@@ -1087,7 +1108,8 @@ def check_certificates(world: World) -> Iterator[Problem]:
     inventory = world.inventory
     hosts = {host for app in inventory.apps.values() for host in app["hosts"]}
     yield from _check_own_certificate(world, "proxy", hosts | set(wanted_hosts(inventory.variables).values()))
-    yield from _check_own_certificate(world, "jenkins", {str(world.variable("jenkins_host"))} - {""})
+    for problem in _check_own_certificate(world, "jenkins", {str(world.variable("jenkins_host"))} - {""}):
+        yield replace(problem, kind=JENKINS)
 
 
 def _check_own_certificate(world: World, prefix: str, hosts: set[str]) -> Iterator[Problem]:
@@ -1112,37 +1134,38 @@ def _check_own_certificate(world: World, prefix: str, hosts: set[str]) -> Iterat
         else:
             contents[variable] = file.content
     if certificate_variable in contents:
-        for about_key, problem, cure in check_certificate(
+        for about_key, serves, problem, cure in check_certificate(
             contents[certificate_variable], contents.get(key_variable), sorted(hosts), world.now
         ):
             variable = key_variable if about_key else certificate_variable
-            yield Problem(ALL_HOSTS, variable, names[variable], problem, cure)
+            yield Problem(ALL_HOSTS, variable, names[variable], problem, cure, VALIDITY if serves else CERTIFICATE)
 
 
-CHECKS = (
-    check_kinds,
-    check_names,
-    check_addresses_plan,
-    check_groups,
-    check_quorum,
-    check_nodes,
-    check_node_addresses,
-    check_reachable,
-    check_hosts,
-    check_own_folders,
-    check_routes,
-    check_ports,
-    check_published_ports,
-    check_registry,
-    check_images,
-    check_apps,
-    check_monitoring,
-    check_load_test,
-    check_jenkins,
-    check_capacity,
-    check_env_files,
-    check_older_copies,
-    check_certificates,
+# Each with the kind of its problems, where neither they nor the variable that they are about say it.
+CHECKS: tuple[tuple[Callable[[World], Iterator[Problem]], str], ...] = (
+    (check_kinds, ""),
+    (check_names, ""),
+    (check_addresses_plan, ""),
+    (check_groups, ""),
+    (check_quorum, ""),
+    (check_nodes, ""),
+    (check_node_addresses, ""),
+    (check_reachable, MACHINE),
+    (check_hosts, MACHINE),
+    (check_own_folders, SETTINGS),
+    (check_routes, MACHINE),
+    (check_ports, ""),
+    (check_published_ports, ""),
+    (check_registry, ""),
+    (check_images, IMAGES),
+    (check_apps, ""),
+    (check_monitoring, ""),
+    (check_load_test, ""),
+    (check_jenkins, JENKINS),
+    (check_capacity, MACHINE),
+    (check_env_files, ENV),
+    (check_older_copies, ""),
+    (check_certificates, CERTIFICATE),
 )
 
 
@@ -1170,7 +1193,43 @@ def check_for_reset(raw: RawInventory, specs: Specs) -> list[Problem]:
 
 def check(world: World) -> list[Problem]:
     """Every problem, in the order of CHECKS, none twice."""
-    return list(dict.fromkeys(problem for one in CHECKS for problem in one(world)))
+    return list(dict.fromkeys(of_kind(problem, kind) for one, kind in CHECKS for problem in one(world)))
+
+
+def of_kind(problem: Problem, kind: str = "") -> Problem:
+    """The problem with its kind."""
+    return replace(problem, kind=problem.kind or kind or kind_of(problem.variable))
+
+
+def machines(inventory: Inventory) -> dict[str, tuple[str, ...]]:
+    """The docker hosts that carry what a verb may need."""
+    managers = tuple(dict.fromkeys(node.host for node in inventory.nodes if node.role == "manager"))
+    return {
+        EVERY: inventory.docker_hosts,
+        MANAGER: managers,
+        REGISTRY_HOST: inventory.registry_hosts[:1],
+        JENKINS_HOST: inventory.jenkins_hosts[:1],
+        LOAD: (str(inventory.variables["load_test_host"] or ""),),
+    }
+
+
+def silent(world: World) -> dict[str, str]:
+    """The docker hosts that were asked in vain, and why."""
+    looks = {host: world.looks.get(host, NEVER) for host in world.inventory.docker_hosts}
+    return {host: look.error for host, look in looks.items() if look.facts is None and not look.skipped}
+
+
+def judge(world: World, problems: Sequence[Problem], verb: str, app: str = "") -> tuple[list[Problem], list[Problem]]:
+    """The problems that block a verb, and those that are warnings for it. ``app``: the one that is asked for."""
+    carriers, mute = machines(world.inventory), silent(world)
+    blocking = [one for one in problems if blocks(one, verb, app=app, machines=carriers, silent=mute)]
+    return blocking, [problem for problem in problems if problem not in blocking]
+
+
+def brought_in(before: Sequence[Problem], after: Sequence[Problem]) -> list[Problem]:
+    """The problems that were not there before."""
+    known = {(problem.where, problem.variable, problem.problem) for problem in before}
+    return [problem for problem in after if (problem.where, problem.variable, problem.problem) not in known]
 
 
 def warnings(world: World) -> list[str]:
@@ -1184,7 +1243,7 @@ def warnings(world: World) -> list[str]:
 
 
 def resolve(world: World) -> dict[str, Any]:
-    """The fact ``platform`` of an inventory without problems."""
+    """The fact ``platform`` of an inventory that nothing blocks."""
     inventory = world.inventory
     # What the nodes' networks can do, the machine of Jenkins says nothing of.
     facts = {host: fact for host, fact in world.facts() if not jenkins.is_apart(inventory, host)}
@@ -1210,7 +1269,7 @@ def resolve(world: World) -> dict[str, Any]:
     addresses = {node["name"]: node["address"] for node in nodes}
     outer = addresses.get(registry_host) or facts.get(registry_host, {}).get("address", "")
     edge_host = next((node.host for node in inventory.nodes if node.driver == "dind"), "")
-    manager = next((node.name for node in inventory.nodes if node.role == "manager"), "")
+    manager = _manager(world, nodes)
     shared_images = jenkins.shared_images(inventory, world.images)
     memory_file = file_path(inventory.inventory_dir, _memory_file(inventory))
     remembered = world.files.get(memory_file, FileContent()).content
@@ -1227,6 +1286,9 @@ def resolve(world: World) -> dict[str, Any]:
         "mtu": min((fact["mtu"] for fact in facts.values()), default=1500),
         "ipvs": bool(facts) and all(fact["kernel"]["ipvs"] for fact in facts.values()),
         "nodes": nodes,
+        "manager": manager,
+        "answering": [host for host, _facts in world.facts()],
+        "silent": silent(world),
         "registry": {
             "host": registry_host,
             "address": world.variable("registry_address"),
@@ -1247,7 +1309,7 @@ def resolve(world: World) -> dict[str, Any]:
         "edge": {"host": edge_host, "ip": inventory.offset(EDGE_OFFSET) if edge_host else ""},
         "proxy": {
             **{key: world.variable(f"proxy_{key}") for key in ("http_port", "https_port", "bind_address")},
-            "address": _proxy_address(world, edge_host, str(addresses.get(manager, ""))),
+            "address": _proxy_address(world, edge_host, str(manager.get("address", ""))),
             **{
                 key: file_path(inventory.inventory_dir, name) if (name := str(world.variable(f"proxy_{key}"))) else ""
                 for key in ("certificate_file", "certificate_key_file")
@@ -1278,6 +1340,22 @@ def _resolved_apps(inventory: Inventory) -> dict[str, dict[str, Any]]:
         }
         for name, app in inventory.apps.items()
     }
+
+
+def _manager(world: World, nodes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The node that whatever needs a manager asks: the first that answers, as far as its docker host can tell."""
+    facts = dict(world.facts())
+
+    def rank(node: Mapping[str, Any]) -> int:
+        if node["host"] not in facts:
+            return 2
+        docker = facts[node["host"]]["docker"]
+        if node["driver"] == "engine":
+            return int(docker["swarm"] != "active")
+        running = {one["name"] for one in docker["containers"] if one.get("state") == "running"}
+        return int(node["container"] not in running)
+
+    return min((node for node in nodes if node["role"] == "manager"), key=rank, default={})
 
 
 def _proxy_address(world: World, edge_host: str, manager_address: str) -> str:

@@ -56,13 +56,23 @@ def show(value: Any) -> str:
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """``where``: hosts or a group; ``value``: as ``show`` gives it ('' when there is none); ``cure``: what to do."""
+    """``where``: hosts or a group; ``value``: as ``show`` gives it ('' when there is none); ``cure``: what to do.
+
+    ``kind``: of verbs.py, which says which verbs it blocks.
+    """
 
     where: str
     variable: str
     value: str
     problem: str
     cure: str
+    kind: str = ""
+
+    @property
+    def line(self) -> str:
+        """The same on one line."""
+        value = f" = {self.value}" if self.value else ""
+        return f"{self.where}: {self.variable}{value} {self.problem}; cure: {self.cure}"
 
     def without(self, secrets: Collection[str]) -> Problem:
         """The same without a secret in it."""

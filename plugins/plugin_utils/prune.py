@@ -12,10 +12,13 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.status import table
 
 
 def prune_summary(registry: Mapping[str, Any], hosts: Iterable[Mapping[str, Any]], check: bool) -> list[str]:
-    """``registry``: result of registry_prune; ``hosts``: results of image_prune; ``check``: nothing was done."""
-    rows: list[tuple[object, ...]] = [
-        ("registry", human(registry["bytes_freed"]), len(registry["removed"]), len(registry["kept"]))
-    ]
+    """``registry``: result of registry_prune, {} where its machine does not answer.
+
+    ``hosts``: results of image_prune. ``check``: nothing was done.
+    """
+    rows: list[tuple[object, ...]] = []
+    if registry:
+        rows.append(("registry", human(registry["bytes_freed"]), len(registry["removed"]), len(registry["kept"])))
     silent: list[str] = []
     for host in hosts:
         silent += host["silent"]
@@ -27,12 +30,16 @@ def prune_summary(registry: Mapping[str, Any], hosts: Iterable[Mapping[str, Any]
     lines = table(
         ("WHERE", "TO BE FREED" if check else "FREED", "IMAGES TO GO" if check else "IMAGES GONE", "KEPT"), rows
     )
-    lines.append(f"The registry takes {human(registry['bytes_used'])}{' then' if check else ''}.")
-    if registry["removed_repositories"]:
+    if registry:
+        lines.append(f"The registry takes {human(registry['bytes_used'])}{' then' if check else ''}.")
+    if registry.get("removed_repositories"):
         gone = "are empty then" if check else "were empty and are gone"
         lines.append(f"Repositories that {gone} - {', '.join(registry['removed_repositories'])}.")
     if registry.get("window_seconds"):
         lines.append(f"Nothing could be pushed for {registry['window_seconds']} s.")
     lines += [f"! {name} does not answer: its images are as they were." for name in silent]
-    lines += [f"! {image} is not in the registry: {', '.join(why)}." for image, why in registry["missing"].items()]
+    if not registry:
+        lines.append("! The registry's machine does not answer: its images are as they were.")
+    missing = registry.get("missing") or {}
+    lines += [f"! {image} is not in the registry: {', '.join(why)}." for image, why in missing.items()]
     return lines

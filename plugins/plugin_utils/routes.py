@@ -4,10 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 ROUTE_OPTIONS = ("sticky", "upload_size", "read_timeout_seconds", "cookie_flags")
+
+
+def proxy_nodes(nodes: Iterable[Mapping[str, Any]], addresses: Mapping[str, str]) -> list[dict[str, str]]:
+    """The option of that name of the role proxy: the nodes with their addresses.
+
+    ``nodes``: the platform's. ``addresses``: name -> what the swarm knows, for one whose machine does not answer.
+    """
+    found = {node["name"]: node["address"] or addresses.get(node["name"], "") for node in nodes}
+    return [{"name": name, "address": address} for name, address in found.items() if address]
 
 
 def app_routes(apps: Mapping[str, Mapping[str, Any]], service: str = "web") -> list[dict[str, Any]]:

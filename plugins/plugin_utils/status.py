@@ -177,13 +177,13 @@ def platform_notes(
     platform: Mapping[str, Any],
     secrets: Mapping[str, Any],
     seen: Mapping[str, Any],
-    disk: Mapping[str, Any] | None = None,
+    disks: Mapping[str, Mapping[str, Any]] | None = None,
     left_out: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Where the platform is reached, how to trust it, what to try next. Of apps and pages only those that are there.
 
-    ``secrets``: the fact, {} where unknown. ``seen``: of platform_info. ``disk``: of the fact ``docker_host``.
-    ``left_out``: name -> why, of images that could not be had.
+    ``secrets``: the fact, {} where unknown. ``seen``: of platform_info. ``disks``: docker host -> as in its fact
+    ``docker_host``. ``left_out``: name -> why, of images that could not be had.
     """
     port = platform["proxy"]["https_port"]
     suffix = "" if port == 443 else f":{port}"
@@ -193,9 +193,11 @@ def platform_notes(
     pages = {page: host for page, host in platform["monitoring"]["hosts"].items() if f"monitoring_{page}" in running}
     lines += _monitoring_notes(pages, secrets, suffix)
     lines += _jenkins_notes(platform.get("jenkins") or {}, secrets)
-    if disk:
+    for host, disk in (disks or {}).items():
         free, total = (disk[key] / 1e9 for key in ("free_bytes", "total_bytes"))
-        lines.append(f"{'Disk':<12} {free:.0f} GB of {total:.0f} GB free at {disk['path']}")
+        where = f"{disk['path']} on {host}" if len(disks or {}) > 1 else disk["path"]
+        lines.append(f"{'Disk':<12} {free:.0f} GB of {total:.0f} GB free at {where}")
+    lines += [f"{'Not asked':<12} {host}: {why}" for host, why in platform.get("silent", {}).items()]
     lines += [f"{'Left out':<12} {name}: {reason}" for name, reason in (left_out or {}).items()]
     certificate, authority = secrets.get("certificates", {}).get("proxy"), secrets.get("ca")
     if certificate and authority:

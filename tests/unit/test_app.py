@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import made_for
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     DEFAULTS,
     app_compose,
@@ -333,3 +334,22 @@ def test_defaults_are_those_that_the_inventory_check_knows() -> None:
         if "options" in spec:
             expected = {key: one.get("default") for key, one in spec["options"].items()}
         assert DEFAULTS[name] == expected, name
+
+
+@pytest.mark.parametrize(("ipvs", "mtu"), [(True, 1450), (False, 1400)])
+def test_what_it_was_made_for_is_read_back_from_what_was_deployed(ipvs: bool, mtu: int) -> None:
+    """A deploy that can't ask a machine goes by it."""
+    app = resolve_app("web", {"image": "a", "port": 3000})
+    assert made_for(app_compose(app, image=IMAGE, ipvs=ipvs, mtu=mtu)) == {"ipvs": ipvs, "mtu": mtu}
+
+
+def test_what_it_was_made_for_may_be_unknown() -> None:
+    compose = {"services": {"a": {"image": IMAGE}}, "networks": {"n": None, "public": {"external": True}}}
+    assert made_for(compose) == {"ipvs": None, "mtu": None}
+    assert made_for({}) == {"ipvs": None, "mtu": None}
+
+
+def test_of_another_app_what_is_recorded_counts() -> None:
+    with pytest.raises(PlatformError, match="port is missing"):
+        resolve_app("old", {"image": "a"})
+    assert resolve_app("old", {"image": "a"}, recorded=True)["port"] is None

@@ -471,3 +471,8 @@ def test_the_summary() -> None:
     assert "worker1   at most 9.0 MB  1             1" in prune_summary(
         registry, [{"engines": engines, "silent": []}], True
     )
+    assert prune_summary({}, [{"engines": engines, "silent": []}], False) == [
+        "WHERE    FREED   IMAGES GONE  KEPT",
+        "worker1  7.8 MB  1            1",
+        "! The registry's machine does not answer: its images are as they were.",
+    ]

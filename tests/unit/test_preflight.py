@@ -33,8 +33,11 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     FileContent,
     Look,
     World,
+    brought_in,
     check,
     check_for_reset,
+    judge,
+    of_kind,
     parse_images,
     resolve,
     warnings,
@@ -43,6 +46,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Proble
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, of_inventory
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, complete, read_specs
+from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import KINDS, VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
 BASIC = ("prometheus", "alertmanager", "grafana", "node-exporter", "blackbox-exporter", "swarm-exporter")
@@ -1000,3 +1004,130 @@ def test_what_is_allowed_and_not_to_be_forgotten() -> None:
         "swarm_member_recover_quorum is set for vm1: a manager that misses the others may start the swarm again "
         "without them; take it away once that is done"
     ]
+
+
+def dead(*names: str) -> Change:
+    return lambda s: s.looks.update({name: Look(error="no route to host") for name in names})
+
+
+def full(*names: str) -> Change:
+    return lambda s: [s.facts[name]["disk"].update(free_bytes=GIGABYTE // 2) for name in names]
+
+
+# (what is wrong, the verb, whether it goes on, the manager that is asked)
+DEAD_MANAGER = both(mesh, dead("vm1"))
+ON_THE_WAY: list[tuple[Change, str, bool, str]] = [
+    (DEAD_MANAGER, "site", False, ""),
+    (DEAD_MANAGER, "deploy", True, "vm2"),
+    (DEAD_MANAGER, "deploy_image", False, ""),
+    (DEAD_MANAGER, "rollback", True, "vm2"),
+    (DEAD_MANAGER, "scale", True, "vm2"),
+    (DEAD_MANAGER, "status", True, "vm2"),
+    (DEAD_MANAGER, "logs", True, "vm2"),
+    (DEAD_MANAGER, "history", True, "vm2"),
+    (DEAD_MANAGER, "prune", True, "vm2"),
+    (both(mesh, dead("vm3")), "deploy_image", True, "vm1"),
+    (both(mesh, dead("vm1", "vm2")), "status", True, "vm3"),
+    (both(mesh, dead("vm1", "vm2", "vm3")), "status", False, ""),
+    (both(mesh, with_jenkins(dead("vm1", "vm2", "vm3"))), "backup", True, "vm1"),
+    (both(mesh, with_jenkins(dead("vm9"))), "backup", False, ""),
+    (both(mesh, with_jenkins(dead("vm9"))), "prune", True, "vm1"),
+    (both(rerun, full("vm1")), "prune", True, "manager1"),
+    (both(rerun, full("vm1")), "rollback", True, "manager1"),
+    (both(rerun, full("vm1")), "deploy_image", False, ""),
+    (both(rerun, full("vm1")), "site", False, ""),
+    (tls("web.localhost", start=-90, days=-1), "rollback", True, "manager1"),
+    (tls("web.localhost", start=-90, days=-1), "status", True, "manager1"),
+    (tls("web.localhost", start=-90, days=-1), "site", False, ""),
+    (tls("*.example.com"), "deploy", True, "manager1"),
+    (foreign_key, "deploy", False, ""),
+    (env_file(error="No such file or directory"), "rollback", True, "manager1"),
+    (env_file(error="No such file or directory"), "deploy", False, ""),
+    (listening(80, "apache2"), "deploy", True, "manager1"),
+    (platform(monitoring_hosts={"grafana": "https://g.example/"}), "status", True, "manager1"),
+    (platform(monitoring_hosts={"grafana": "https://g.example/"}), "deploy", False, ""),
+    (platform(platform_name="Fun Gap"), "status", False, ""),
+]
+
+
+@pytest.mark.parametrize(("change", "verb", "goes_on", "manager"), ON_THE_WAY)
+def test_a_problem_blocks_what_it_concerns_alone(change: Change, verb: str, goes_on: bool, manager: str) -> None:
+    scenario = Scenario()
+    change(scenario)
+    world, problems = scenario.world()
+    found = list(dict.fromkeys([*map(of_kind, problems), *check(world)]))
+    blocking, others = judge(world, found, verb, "web")
+    assert (not blocking) is goes_on, blocking
+    assert sorted([*blocking, *others]) == sorted(found)
+    if goes_on:
+        assert others
+        assert resolve(world)["manager"]["name"] == manager
+
+
+def with_managers(*states: str) -> Change:
+    """So many managers in containers of one machine, as its engine shows them."""
+
+    def change(s: Scenario) -> None:
+        for number, state in enumerate(states, start=1):
+            if number > 1:
+                s.add_node(f"manager{number}", "swarm_managers", address=f"172.30.0.1{number}")
+            s.vm["docker"]["containers"].append(
+                {"name": f"fungap-manager{number}", "platform": "fungap", "state": state}
+            )
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "manager"),
+    [
+        (lambda _s: None, "manager1"),
+        (with_managers("running", "running", "running"), "manager1"),
+        (with_managers("exited", "exited", "running"), "manager3"),
+        (with_managers("exited", "exited", "exited"), "manager1"),
+        (mesh, "vm1"),
+        (both(mesh, lambda s: s.facts["vm1"]["docker"].update(swarm="inactive")), "vm2"),
+        (both(mesh, dead("vm1")), "vm2"),
+        (both(mesh, dead("vm1", "vm2")), "vm3"),
+    ],
+)
+def test_the_manager_that_is_asked_is_one_that_answers(change: Change, manager: str) -> None:
+    scenario = Scenario()
+    change(scenario)
+    assert resolve(scenario.world()[0])["manager"]["name"] == manager
+
+
+def test_what_a_silent_machine_is_said_to_be() -> None:
+    scenario = Scenario()
+    both(mesh, dead("vm1"))(scenario)
+    platform_ = resolve(scenario.world()[0])
+    assert platform_["answering"] == ["vm2", "vm3"]
+    assert platform_["silent"] == {"vm1": "no route to host"}
+    assert platform_["proxy"]["address"] == "192.0.2.12"
+    # Nobody is told a wrong one: the swarm knows it.
+    assert [node["address"] for node in platform_["nodes"]] == ["", "192.0.2.12", "192.0.2.13"]
+    assert platform_["registry"]["ip"] == ""
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{case[2]}: {case[4] or case[3]}"[:70] for case in CASES])
+def test_what_is_in_nobodys_way_can_be_gone_on_with(case: tuple[Change, str, str, str, str, str]) -> None:
+    """Whatever is wrong, as long as it does not block a verb there is a platform for it."""
+    scenario = Scenario()
+    case[0](scenario)
+    world, problems = scenario.world()
+    found = [*map(of_kind, problems), *check(world)]
+    assert all(one.kind in KINDS for one in found)
+    for verb in VERBS:
+        if not judge(world, found, verb, "second")[0]:
+            assert resolve(world)["manager"]["socket"]
+
+
+def test_what_is_asked_for_answers_for_what_it_brings_in_alone() -> None:
+    scenario = Scenario()
+    scenario.all["apps"]["second"] = {**SECOND, "port": 0}
+    before = scenario.problems()
+    assert before
+    scenario.changes = {"web": {"replicas": 2}}
+    assert brought_in(before, scenario.problems()) == []
+    scenario.changes = {"web": {"hosts": ["second.localhost"]}}
+    assert [one.problem for one in brought_in(before, scenario.problems())] == ["is a host name of the app web too"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
+from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes, proxy_nodes
 
 WEB = {"hosts": ["web.localhost"], "port": 3000, "replicas": 3}
 ROUTE = {"name": "web", "hosts": ["web.localhost"], "upstream": "tasks.web_web", "port": 3000}
@@ -32,3 +32,12 @@ def test_app_routes(apps: dict[str, Any], routes: list[dict[str, Any]]) -> None:
 def test_routes_are_sorted_and_the_service_can_have_another_name() -> None:
     routes = app_routes({"b": WEB, "a": WEB}, service="app")
     assert [route["upstream"] for route in routes] == ["tasks.a_app", "tasks.b_app"]
+
+
+def test_the_proxys_nodes_have_the_addresses_that_are_known() -> None:
+    nodes = [{"name": "m1", "address": "", "host": "vm1"}, {"name": "m2", "address": "192.0.2.2", "host": "vm2"}]
+    assert proxy_nodes(nodes, {"m1": "192.0.2.1", "m2": "198.51.100.2"}) == [
+        {"name": "m1", "address": "192.0.2.1"},
+        {"name": "m2", "address": "192.0.2.2"},
+    ]
+    assert proxy_nodes(nodes, {}) == [{"name": "m2", "address": "192.0.2.2"}]

@@ -279,6 +279,17 @@ def test_notes_tell_where_what_is_there_is_reached() -> None:
     assert platform_notes(PLATFORM, {"passwords": passwords}, seen()) == []
 
 
+def test_notes_tell_of_each_machine_and_of_those_that_were_not_asked() -> None:
+    disk = {"path": "/var/lib/docker", "free_bytes": 3e9, "total_bytes": 40e9}
+    assert platform_notes(PLATFORM, {}, seen(), {"vm1": disk}) == ["Disk         3 GB of 40 GB free at /var/lib/docker"]
+    platform = {**PLATFORM, "silent": {"vm3": "no route to host"}}
+    assert platform_notes(platform, {}, seen(), {"vm1": disk, "vm2": disk}) == [
+        "Disk         3 GB of 40 GB free at /var/lib/docker on vm1",
+        "Disk         3 GB of 40 GB free at /var/lib/docker on vm2",
+        "Not asked    vm3: no route to host",
+    ]
+
+
 STRANGERS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     ({}, seen("web_web", web=a_stack("web")), []),
     (

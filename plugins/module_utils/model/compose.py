@@ -31,6 +31,22 @@ def with_replicas(compose: Compose, counts: Mapping[str, int]) -> dict[str, Any]
     return copy
 
 
+def made_for(compose: Compose) -> dict[str, Any]:
+    """What the docker hosts could do when the stack was deployed, as the file has it.
+
+    ``ipvs``: whether a service has a virtual address. ``mtu``: of the stack's own networks. None where it says nothing.
+    """
+    modes = [(one.get("deploy") or {}).get("endpoint_mode") for one in (compose.get("services") or {}).values()]
+    sizes = [
+        str((one.get("driver_opts") or {}).get("com.docker.network.driver.mtu") or "")
+        for one in own_networks(compose).values()
+    ]
+    return {
+        "ipvs": next((mode == "vip" for mode in modes if mode), None),
+        "mtu": next((int(size) for size in sizes if size.isdigit()), None),
+    }
+
+
 def named_items(compose: Compose, kind: str) -> frozenset[str]:
     """Names in the swarm of the file's external items. ``kind``: ``config``, ``secret`` or ``network``."""
     section = compose.get(kind + "s") or {}

@@ -1,0 +1,114 @@
+"""Which problem is in which verb's way: kinds, machines, apps, and what the playbooks ask for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils import verbs
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
+from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import VERBS, blocks, kind_of
+
+ROOT = Path(__file__).resolve().parents[2]
+MACHINES = {
+    verbs.EVERY: ("vm1", "vm2", "vm3", "vm9"),
+    verbs.MANAGER: ("vm1", "vm2"),
+    verbs.REGISTRY: ("vm1",),
+    verbs.JENKINS_HOST: ("vm9",),
+    verbs.LOAD: ("vm3",),
+}
+RELEASES = "deploy deploy_image rollback scale"
+
+# kind -> the verbs that it blocks besides site.
+BLOCKED = [
+    (verbs.PLATFORM, f"{RELEASES} status logs history prune load_test backup restore"),
+    (verbs.SETTINGS, f"{RELEASES} prune load_test restore"),
+    (verbs.APP, f"{RELEASES} load_test"),
+    (verbs.ENV, "deploy deploy_image"),
+    (verbs.IMAGES, "deploy_image"),
+    (verbs.CERTIFICATE, f"{RELEASES} load_test"),
+    (verbs.VALIDITY, ""),
+    (verbs.JENKINS, "restore"),
+    (verbs.MACHINE, ""),
+    (verbs.DISK, "deploy_image"),
+]  # fmt: skip
+
+
+def problem(kind: str, where: str = "vm1", variable: str = "apps.web.port") -> Problem:
+    return Problem(where, variable, "", "is wrong", "mend it", kind)
+
+
+def blocked(one: Problem, app: str = "web", silent: str = "") -> list[str]:
+    return [verb for verb in VERBS if blocks(one, verb, app=app, machines=MACHINES, silent=silent.split())]
+
+
+@pytest.mark.parametrize(("kind", "others"), BLOCKED)
+def test_a_problem_blocks_the_verbs_that_it_concerns(kind: str, others: str) -> None:
+    assert sorted(blocked(problem(kind))) == sorted(["site", *others.split()])
+
+
+def test_every_kind_has_its_row() -> None:
+    assert {kind for kind, _verbs in BLOCKED} | {verbs.SILENT} == set(verbs.KINDS)
+
+
+@pytest.mark.parametrize(
+    ("silent", "where", "others"),
+    [
+        # Another manager answers.
+        ("vm2", "vm2", "restore"),
+        ("vm1", "vm1", "deploy_image restore"),
+        ("vm1 vm3", "vm1", "deploy_image restore"),
+        ("vm3", "vm3", "load_test restore"),
+        # None does.
+        ("vm1 vm2", "vm2", f"{RELEASES} status logs history prune load_test restore"),
+        ("vm9", "vm9", "backup restore"),
+    ],
+)
+def test_a_machine_that_is_silent_blocks_what_needs_it(silent: str, where: str, others: str) -> None:
+    assert sorted(blocked(problem(verbs.SILENT, where), silent=silent)) == sorted(["site", *others.split()])
+
+
+def test_another_apps_entry_is_in_no_apps_way() -> None:
+    for kind in (verbs.APP, verbs.ENV):
+        assert blocked(problem(kind, variable="apps.old.port")) == []
+        assert "deploy" in blocked(problem(kind, variable="apps.old.port"), app="")
+
+
+@pytest.mark.parametrize(
+    ("variable", "kind"),
+    [
+        ("platform_name", verbs.PLATFORM),
+        ("group swarm_managers", verbs.PLATFORM),
+        ("swarm_node_address", verbs.PLATFORM),
+        ("platfrom_name", verbs.SETTINGS),
+        ("proxy_http_port", verbs.SETTINGS),
+        ("monitoring_hosts.grafana", verbs.SETTINGS),
+        # No app at all: its route would go with the next deploy of another one.
+        ("apps.web", verbs.SETTINGS),
+        ("apps", verbs.SETTINGS),
+        ("apps.web.health.path", verbs.APP),
+        ("jenkins_memory", verbs.JENKINS),
+    ],
+)
+def test_the_kind_of_a_variable(variable: str, kind: str) -> None:
+    assert kind_of(variable) == kind
+
+
+def test_playbooks_and_documentation_know_the_same_verbs() -> None:
+    spec = yaml.safe_load((ROOT / "roles/preflight/meta/argument_specs.yml").read_text())
+    assert spec["argument_specs"]["main"]["options"]["preflight_verb"]["choices"] == list(VERBS)
+    module = (ROOT / "plugins/modules/preflight.py").read_text()
+    documented = re.search(r"  verb:.*?choices: (\[.*?\])", module, re.DOTALL)
+    assert documented
+    assert yaml.safe_load(documented[1]) == list(VERBS)
+    asked = set()
+    for path in (ROOT / "playbooks").glob("*.yml"):
+        play = yaml.safe_load(path.read_text())[0]
+        if play.get("ansible.builtin.import_playbook") == "preflight.yml":
+            asked |= {(path.stem, (play.get("vars") or {}).get("verb", "site"))}
+    assert {(name, verb) for name, verb in asked if name != "release"} == {
+        (verb, verb) for verb in set(VERBS) - {*RELEASES.split()}
+    }
