@@ -44,7 +44,20 @@ options:
         answer only those are a problem without which it can't be done. V(site) needs all. For V(reset), the names and
         folders by which a platform is removed are judged, and nothing else; no fact is returned then.
     type: str
-    choices: [reset, site, deploy, deploy_image, rollback, scale, status, logs, history, prune, load_test, backup, restore]
+    choices:
+      - reset
+      - site
+      - deploy
+      - deploy_image
+      - rollback
+      - scale
+      - status
+      - logs
+      - history
+      - prune
+      - load_test
+      - backup
+      - restore
     default: site
   changes:
     description:
