@@ -290,7 +290,7 @@ def test_a_certificates_end_is_told_whoever_signed_it_and_after_it(
             assert container.status == "running", container.logs().decode()
             lines = requests.get(url, params=asked, timeout=15).text.splitlines()
             return {
-                name: float(value) for name, _space, value in (line.partition(" ") for line in lines) if "#" not in name
+                name: float(value) for name, _space, value in (line.rpartition(" ") for line in lines) if "#" not in name
             }
 
         told = until(probe, 60)
