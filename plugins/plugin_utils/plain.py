@@ -55,12 +55,13 @@ def texts_from_vault(written: Any, resolved: Any, variables: Mapping[str, Any]) 
 def _is_from_vault(written: Any, variables: Mapping[str, Any], seen: set[str]) -> bool:
     if is_encrypted(written):
         return True
-    if isinstance(written, Mapping):
+    # Not what merely looks like a mapping: hostvars would resolve all that every host has.
+    if isinstance(written, dict):
         return any(_is_from_vault(item, variables, seen) for item in written.values())
     if isinstance(written, (list, tuple)):
         return any(_is_from_vault(item, variables, seen) for item in written)
     if not isinstance(written, str) or "{{" not in written:
         return False
-    names = (set(_NAME.findall(written)) & set(variables)) - seen
+    names = set(_NAME.findall(written)) - seen
     seen |= names
-    return any(name.startswith("vault") or _is_from_vault(variables[name], variables, seen) for name in names)
+    return any(name.startswith("vault") or _is_from_vault(variables.get(name), variables, seen) for name in names)

@@ -289,9 +289,8 @@ def test_a_certificates_end_is_told_whoever_signed_it_and_after_it(
             container.reload()
             assert container.status == "running", container.logs().decode()
             lines = requests.get(url, params=asked, timeout=15).text.splitlines()
-            return {
-                name: float(value) for name, _space, value in (line.partition(" ") for line in lines) if "#" not in name
-            }
+            figures = [line.rpartition(" ") for line in lines if not line.startswith("#")]
+            return {name: float(value) for name, _space, value in figures}
 
         told = until(probe, 60)
         assert told["probe_success"] == 1

@@ -126,7 +126,7 @@ def test_a_wrong_setting_is_refused_before_anything_changes(platform: Platform) 
     asked = json.dumps({"app": "web", "settings": {"update": {"monitor_second": 120}}})
     refused = platform.play("-e", asked, playbook="playbooks/deploy.yml")
     assert refused.code != 0
-    assert "settings.update.monitor_second = 120" in refused.output
+    assert "settings.update.monitor_second = (not shown)" in refused.output
     assert platform.events(before, time.time()) == []
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -39,7 +40,28 @@ def test_an_encrypted_value_is_its_text(value: Any) -> None:
     assert plain({"a": [value]}) == {"a": ["hunter2"]}
 
 
-VARIABLES = {"old": OLD, "new": NEW, "link": "{{ old }}", "circle": "{{ circle }}", "vault_x": "y", "list": ["a", NEW]}
+class HostVars(Mapping[str, Any]):
+    """As Ansible's: whoever looks at all of it has all of it resolved."""
+
+    def __getitem__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["manager1"])
+
+    def __len__(self) -> int:
+        return 1
+
+
+VARIABLES = {
+    "hostvars": HostVars(),
+    "old": OLD,
+    "new": NEW,
+    "link": "{{ old }}",
+    "circle": "{{ circle }}",
+    "vault_x": "y",
+    "list": ["a", NEW],
+}
 VAULT = [
     (OLD, "hunter2", ["hunter2"]),
     (NEW, "hunter2", ["hunter2"]),
@@ -51,6 +73,8 @@ VAULT = [
     ("{{ list }}", ["a", "hunter2"], ["a", "hunter2"]),
     ("{{ vault_x }}", "y", ["y"]),
     ("{{ elsewhere }}", "z", []),
+    ("{{ hostvars['manager1'].address }}", "z", []),
+    ("{{ hostvars['manager1'].vault_z }}", "z", ["z"]),
     ("{{ circle }}", "z", []),
     (NEW, None, []),
     ({"a": NEW}, "unlike", ["unlike"]),

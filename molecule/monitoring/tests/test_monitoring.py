@@ -23,6 +23,7 @@ HTTPS_PORT, SLACK_PORT = port("monitoring", 1), port("monitoring", 2)
 JOBS = {
     "alertmanager": 1,
     "blackbox-exporter": 1,
+    "certificates": 1,
     "engine-exporter": 2,
     "node-exporter": 1,
     "prometheus": 1,
