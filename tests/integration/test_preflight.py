@@ -5,19 +5,15 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import UnixStreamServer
 from typing import Any
 
 import docker
@@ -28,6 +24,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Re
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import resolve_app
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, of_inventory
 
+from ..engine_socket import Handler, engine_at
 from ..waiting import patience
 from ..warm_ansible import ansible_playbook
 
@@ -271,26 +268,14 @@ def manager() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     folder = Path(f"/run/{NAME}-older")
     configs: list[dict[str, Any]] = []
 
-    class Manager(BaseHTTPRequestHandler):
+    class Manager(Handler):
         def do_GET(self) -> None:
-            body = json.dumps(configs).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def address_string(self) -> str:
-            return "unix"
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            self.answer(configs)
 
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "manager1").mkdir(parents=True)
-    with UnixStreamServer(str(folder / "manager1/docker.sock"), Manager) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    with engine_at(folder / "manager1/docker.sock", Manager):
         yield str(folder), configs
-        server.shutdown()
     shutil.rmtree(folder)
 
 

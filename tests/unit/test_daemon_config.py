@@ -10,9 +10,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
 
 import pytest
@@ -23,6 +21,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, foreign_containers, reload_engine
 from ansible_collections.fungap.swarm.plugins.module_utils.model.daemon_config import digest
 
+from ..engine_socket import Handler, engine_at
+
 THEIRS = {"data-root": "/srv/docker", "registry-mirrors": ["https://theirs"]}
 OURS = {"log-driver": "json-file", "mtu": 1500}
 DB = {"Names": ["/db"], "Labels": {}}
@@ -32,11 +32,7 @@ OTHER = {"Names": ["/other-manager1"], "Labels": {"io.fungap.platform": "other"}
 TASK = {"Names": ["/web.1.x"], "Labels": {"com.docker.swarm.service.name": "web"}}
 
 
-class Server(ThreadingMixIn, UnixStreamServer):
-    daemon_threads = True
-
-
-class Handler(BaseHTTPRequestHandler):
+class Engine(Handler):
     """Running containers; and the event of a reload once ``told`` returns."""
 
     running: list[dict[str, Any]] = []
@@ -53,17 +49,11 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.wfile.write(json.dumps(self.running).encode())
 
-    def address_string(self) -> str:
-        return "unix"
-
-    def log_message(self, *_arguments: Any) -> None:
-        """Say nothing."""
-
 
 class Machine:
     """A machine below a folder, whose engine is process 42."""
 
-    def __init__(self, root: Path, handler: type[Handler]) -> None:
+    def __init__(self, root: Path, handler: type[Engine]) -> None:
         self.root, self.handler, self.reloads = root, handler, 0
         self.place = Place(str(root / "etc/docker/daemon.json"))
         self.config = Path(self.place.path)
@@ -122,14 +112,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
         "ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.LOCK_FILE", str(tmp_path / "lock")
     )
 
-    class Own(Handler):
+    class Own(Engine):
         running: list[dict[str, Any]] = []
 
     found = Machine(tmp_path, Own)
-    with Server(found.socket, Own) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    with engine_at(found.socket, Own):
         yield found
-        server.shutdown()
 
 
 def test_an_operator_s_file_stays_and_goes_back(machine: Machine) -> None:

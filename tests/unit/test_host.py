@@ -4,14 +4,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import UnixStreamServer
 from typing import Any
 
 import pytest
@@ -30,6 +26,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.host import (
     parse_routes,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.model.cli import parse_version
+
+from ..engine_socket import Handler, engine_at
 
 ROUTES = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
@@ -227,7 +225,7 @@ def test_files_and_folders(tmp_path: Path) -> None:
     assert host.disk("/var/lib/docker")["free_bytes"] > 0
 
 
-class Engine(BaseHTTPRequestHandler):
+class Engine(Handler):
     """An engine's answers, as far as they are asked for."""
 
     answers: dict[str, Any] = {
@@ -243,26 +241,14 @@ class Engine(BaseHTTPRequestHandler):
     }
 
     def do_GET(self) -> None:
-        body = json.dumps(self.answers[self.path]).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def address_string(self) -> str:
-        return "unix"
-
-    def log_message(self, *_arguments: Any) -> None:
-        """Say nothing."""
+        self.answer(self.answers[self.path])
 
 
 @pytest.fixture
 def engine_socket(tmp_path: Path) -> Iterator[str]:
     path = str(tmp_path / "docker.sock")
-    with UnixStreamServer(path, Engine) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    with engine_at(path, Engine):
         yield path
-        server.shutdown()
 
 
 def test_an_engine_that_answers(engine_socket: str) -> None:
@@ -303,19 +289,12 @@ def test_the_docker_cli_that_says_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_first_manager_that_answers_tells_what_is_recorded(engine_socket: str, tmp_path: Path) -> None:
-    class Worker(BaseHTTPRequestHandler):
+    class Worker(Handler):
         def do_GET(self) -> None:
+            # As an engine 20.10.24 that is no manager answers to /configs.
             self.send_error(503, "This node is not a swarm manager")
 
-        def address_string(self) -> str:
-            return "unix"
-
-        def log_message(self, *_arguments: Any) -> None:
-            """Say nothing."""
-
     worker, gone = str(tmp_path / "worker.sock"), str(tmp_path / "gone.sock")
-    with UnixStreamServer(worker, Worker) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    with engine_at(worker, Worker):
         assert Host().records([gone, worker, engine_socket, worker]) == [{"ID": "record"}]
         assert Host().records([gone, worker]) == []
-        server.shutdown()
