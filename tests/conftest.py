@@ -38,16 +38,17 @@ NEED_SEED = (
     *("molecule/app", "molecule/proxy", "molecule/monitoring"),
 )
 NEED_ENGINE = ("integration", "molecule", "platform", "monitoring", "cicd", "load")
-# What mostly waits needs no token: it runs beside whatever needs a quiet machine.
-IDLE = ("monitoring",)
-QUIET = ("load",)
+# What mostly waits needs no token: it runs beside whatever needs a quiet machine. So does what leaves it the CPUs.
+BESIDE = ("monitoring", "lint", "sanity")
+QUIET = ("test_2_zero_loss.py", "test_3_rollout_failures.py")
 # The order in which groups start: what others wait for, then the longest, then all that are not named here.
 FIRST = (
-    *("engine", "sanity", "lint", "unit", "platform", "interrupted", "molecule/cluster", "monitoring", "cicd"),
+    *("engine", "lint", "unit", "platform", "interrupted", "molecule/cluster", "monitoring", "cicd"),
     *("molecule", "integration/swarm_stack", "integration/swarm_member", "integration/prune"),
     *("integration/swarm_exporter", "integration/env_volume", "integration/proxy_config", "integration/image_catalog"),
 )
-LAST = ("load",)
+# Sanity uses what a quiet machine leaves idle.
+LAST = ("load", "sanity")
 # Containers of a group begin with the name of these.
 OWN_PLATFORMS = {
     "platform": ("site",),
@@ -80,7 +81,8 @@ def rank(group: str) -> tuple[int, int]:
     for place, name in enumerate(FIRST):
         if group == name or group.startswith(f"{name}/"):
             return 0, place
-    return (2, LAST.index(group)) if group in LAST else (1, 0)
+    stage = group.partition("/")[0]
+    return (2, LAST.index(stage)) if stage in LAST else (1, 0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -121,7 +123,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     token = _token(item.config)
     timeline.take()
     item.stash[_BEGAN] = (time.time(), timeline.cpu_seconds())
-    if stage_of(item) not in IDLE and not token.is_held:
+    if stage_of(item) not in BESIDE and not token.is_held:
         token.take(quiet=False)
     try:
         return (yield)
@@ -152,7 +154,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    if stage_of(item) in QUIET:
+    if item.path.name in QUIET:
         with timeline.span("wait: a quiet machine"):
             _token(item.config).take(quiet=True)
     return (yield)

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from .waiting import patience
@@ -14,6 +15,7 @@ from .waiting import patience
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".cache" / "test-logs"
 CAUSE_LINES = 12
+LEAST = 19  # niceness of what leaves the CPUs to all else
 # What tests say at the end of their run, also when all is well.
 TOLD: list[str] = []
 
@@ -31,15 +33,19 @@ def run_step(
     env: Mapping[str, str] | None = None,
     cwd: Path = ROOT,
     limit_seconds: float = 900,
+    gives_way: bool = False,
 ) -> None:
-    """Run a command that has to succeed. Its output is in ``.cache/test-logs/<name>.log``."""
+    """Run a command that has to succeed. Its output is in ``.cache/test-logs/<name>.log``.
+
+    ``gives_way``: it leaves the CPUs to everything else.
+    """
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{name}.log"
     with log.open("wb") as output:
         output.write(f"$ {' '.join(map(str, command))}\n".encode())
         output.flush()
         child = subprocess.Popen(
-            command,
+            ["nice", "-n", str(LEAST), *command] if gives_way else command,
             cwd=cwd,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -47,6 +53,8 @@ def run_step(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        if gives_way:
+            weigh_session(child.pid)
         try:
             code = child.wait(limit_seconds * patience())
         except BaseException:  # its time is up, or the tests are being stopped: nothing of it may stay
@@ -55,6 +63,14 @@ def run_step(
     if code:
         lines = log.read_text(errors="replace").splitlines()
         raise AssertionError("\n".join([f"{name} ended with {code}:", *causes(lines), f"whole output: {log}"]))
+
+
+def weigh_session(process: int, niceness: int = LEAST) -> None:
+    """Have the scheduler weigh a session by the niceness of its processes, which otherwise counts within it alone."""
+    file = Path(f"/proc/{process}/autogroup")
+    if niceness and file.exists():  # sched(7): autogroups are switched on
+        with suppress(BlockingIOError):  # not root, and ten were weighed in this second
+            file.write_text(str(niceness))
 
 
 def end(child: subprocess.Popen[bytes]) -> None:

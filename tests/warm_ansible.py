@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from . import timeline, warm_python
+from .steps import weigh_session
 
 ROOT = Path(__file__).resolve().parents[1]
 END_SECONDS = 30
@@ -232,6 +233,7 @@ def _answer(connection: socket.socket, cli: Any) -> None:
     code = 250
     try:
         os.setsid()
+        weigh_session(os.getpid(), os.getpriority(os.PRIO_PROCESS, 0))
         size, (output,), *_ = socket.recv_fds(connection, 4, 1)
         call = json.loads(connection.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))
         arguments: Sequence[str] = call["arguments"]

@@ -32,4 +32,4 @@ def test_lint(tool: str) -> None:
     # ansible-lint has Ansible check the syntax of each playbook and role, in a run for each.
     with warm_ansible.stand_in() as programs:
         path = f"{programs}:{os.environ['PATH']}"
-        run_step(f"lint-{tool.replace(' ', '-')}", TOOLS[tool], env={"PATH": path})
+        run_step(f"lint-{tool.replace(' ', '-')}", TOOLS[tool], env={"PATH": path}, gives_way=True)

@@ -6,12 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ..steps import ROOT, run_step
+from .. import steps
+from ..steps import ROOT
 
+run_step = partial(steps.run_step, gives_way=True)
 INSTALL = "ansible-galaxy collection install --no-deps -p"
 
 

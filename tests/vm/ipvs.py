@@ -5,7 +5,7 @@ Where this machine's kernel has none, another runs as a process (User Mode Linux
 of this machine, but for what starts processes. Images are carried in as archives; the rates are a tenth, and the app's
 checks have time.
 
-    ipvs.py [--factor 0.1] [PYTEST ARGUMENTS]      by default test_1_zero_loss.py but for the power cut
+    ipvs.py [--factor 0.1] [PYTEST ARGUMENTS]      by default test_2_zero_loss.py but for the power cut
 """
 
 from __future__ import annotations
@@ -301,7 +301,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="The tests under load, with IPVS")
     parser.add_argument("--factor", type=float, default=0.1, help="times the client's rates")
     arguments, chosen = parser.parse_known_args()
-    tests = chosen or ["tests/load/test_1_zero_loss.py", "-k", "not vanishes"]
+    tests = chosen or ["tests/load/test_2_zero_loss.py", "-k", "not vanishes"]
     (CACHE / "ipvs").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=CACHE / "ipvs"))
     try:

@@ -6,13 +6,16 @@ import getpass
 import hashlib
 import re
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+import pytest
 
 from ..load.live import APP, Live, kill_job, kill_tree
 from ..steps import tell
 from ..waiting import wait_for
-from .test_2_rollout_failures import QUICK, ok, runs
+from .test_3_rollout_failures import QUICK, as_before, ok, runs
 
 CRASH = """CMD ["node", "-e", "console.error('no database'); process.exit(3)"]"""
 # More than the default, so that the whole day can be seen.
@@ -61,10 +64,18 @@ def history(live: Live) -> list[list[str]]:
     return [line for line in lines if len(line) >= 6 and re.fullmatch(r"\d+( \*)?", line[0])]
 
 
-def test_history_after_a_mixed_day(live: Live) -> None:
+@pytest.fixture
+def quick(live: Live) -> Iterator[None]:
+    """The app with short times; those of the inventory are back afterwards."""
     ok(live.operate("deploy", settings=QUICK, app_keep=KEEP))
+    yield
+    ok(live.operate("deploy", settings=as_before(live), reason="the inventory's again"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_history_after_a_mixed_day(live: Live) -> None:
     day, before = Day(live), live.revision()["revision"]
-    images = [live.image_from(f"day{number}", f"ENV APP_VERSION={number}.0.0") for number in (1, 2)]
+    images = [live.image_from(f"day{number}", f"ENV APP_VERSION={number}.0.0") for number in (8, 9)]
 
     def another_round(number: int) -> int:
         return day.good("deploy", f"round {number}", settings={"environment": {"ROUND": str(number)}})

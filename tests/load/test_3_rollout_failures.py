@@ -38,8 +38,7 @@ def quick(live: Live) -> Iterator[None]:
     yield
     if live.where.is_ours:  # it goes away now
         return
-    before = {"update": {"parallelism": 1}, **{key: live.base[key] for key in ("health", "service")}}
-    ok(live.operate("deploy", settings=before))
+    ok(live.operate("deploy", settings=as_before(live)))
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +52,12 @@ def other(live: Live, good_images: list[str]) -> str:
     """A good image that does not run now."""
     in_force = next(record for record in live.revisions() if record["verdict"] == "converged")
     return next(image for image in good_images if image != in_force["release"]["app"]["image"])
+
+
+def as_before(live: Live) -> dict[str, Any]:
+    """What puts the inventory's settings in QUICK's place."""
+    given = {key: DEFAULTS[key] | live.base[key] for key in ("health", "update")}
+    return {**given, "service": live.base["service"]}
 
 
 def ok(run: Run) -> None:
