@@ -14,6 +14,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import yaml
@@ -27,6 +28,8 @@ Options = Mapping[str, Mapping[str, Any]]
 PLATFORM_ROLE = "preflight"
 INVENTORY_ENTRY = "inventory"
 APP_ENTRY = "app"
+# Without our prefix a name is only ours when it is a slip of the finger away: more than nine letters of ten are right.
+SLIP = 0.901
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Specs:
     app: Options
     roles: Mapping[str, Options]
 
-    @property
+    @cached_property
     def known(self) -> dict[str, Mapping[str, Any]]:
         """Every variable of ours; where two describe one, the platform's word counts."""
         merged: dict[str, Mapping[str, Any]] = {}
@@ -45,7 +48,7 @@ class Specs:
             merged.update(options)
         return {**merged, **self.inventory}
 
-    @property
+    @cached_property
     def prefixes(self) -> tuple[str, ...]:
         """What a variable of ours begins with."""
         words = {*self.roles, *(name.split("_")[0] for name in self.inventory)} - {"apps"}
@@ -53,19 +56,23 @@ class Specs:
 
     def unknown(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
         """The names that look like ours and are not: (name, nearest known name or '')."""
-        known = self.known
         for name in names:
-            if name in known or name.startswith("_"):
+            if name in self.known or name.startswith("_"):
                 continue
-            near = nearest(name, known, cutoff=0.75)
-            # Without our prefix it is only ours when it is a slip of the finger away.
-            if name.startswith(self.prefixes) or (near and difflib.SequenceMatcher(None, name, near).ratio() > 0.9):
+            is_ours = name.startswith(self.prefixes)
+            near = nearest(name, self.known, cutoff=0.75 if is_ours else SLIP)
+            if is_ours or near:
                 yield name, near
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """The known name that was most probably meant, '' when none is near."""
-    return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff)), "")
+    return _nearest(name, tuple(known), cutoff)
+
+
+@lru_cache(maxsize=1000)  # each host has the same names, and there are some hundred to compare each with
+def _nearest(name: str, known: tuple[str, ...], cutoff: float) -> str:
+    return next(iter(difflib.get_close_matches(name, known, 1, cutoff)), "")
 
 
 def parse_specs(documents: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> Specs:
