@@ -28,11 +28,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
 from . import timeline, warm_python
 from .steps import weigh_session
+from .warm_reading import keep_templates, share_files
 
 ROOT = Path(__file__).resolve().parents[1]
 END_SECONDS = 30
@@ -153,10 +155,13 @@ def ansible_playbook(stdout_callback: str = "default") -> WarmAnsible:
 
 def serve(address: str) -> None:
     """Answer calls until standard input is closed."""
+    from ansible import release
     from ansible.cli.playbook import PlaybookCLI
 
     _load_plugins()
     _share_packed_modules()
+    keep_templates(_kept("templates", f"{release.__version__} {version('jinja2')} {sys.version}".encode()))
+    share_files((ROOT / "collections" / "ansible_collections" / "fungap" / "swarm" / "roles").glob("*/*/*.yml"))
     # Ansible runs the modules of this machine by what it itself is run by.
     sys.executable, modules = warm_python.stand_in(os.path.dirname(address))
     gc.freeze()  # what is loaded stays: the collector need not look at it, and its pages remain common
@@ -219,13 +224,18 @@ def _share_packed_modules() -> None:
     content = hashlib.sha256(f"{release.__version__} {sys.version}".encode())
     for file in [ROOT / "requirements-collections.txt", *sorted((ROOT / "plugins").rglob("*.py"))]:
         content.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
-    kept = ROOT / ".cache" / "packed" / content.hexdigest()[:16]
+    Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache").symlink_to(_kept("packed", content.digest()))
+
+
+def _kept(what: str, made_by: bytes) -> Path:
+    """The checkout's folder for what follows from ``made_by``; those that nobody has used for a day go."""
+    kept = ROOT / ".cache" / what / hashlib.sha256(made_by).hexdigest()[:16]
     kept.mkdir(parents=True, exist_ok=True)
     os.utime(kept)
     for old in kept.parent.iterdir():
         if old.stat().st_mtime < time.time() - KEPT_SECONDS:
             shutil.rmtree(old, ignore_errors=True)  # another server may be removing it, too
-    Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache").symlink_to(kept)
+    return kept
 
 
 def _answer(connection: socket.socket, cli: Any) -> None:
