@@ -43,12 +43,12 @@ BESIDE = ("monitoring", "lint", "sanity")
 QUIET = ("test_2_zero_loss.py", "test_3_rollout_failures.py")
 # The order in which groups start: what others wait for, then the longest, then all that are not named here.
 FIRST = (
-    *("engine", "lint", "unit", "platform", "interrupted", "molecule/cluster", "monitoring", "cicd"),
+    *("engine", "lint", "unit", "platform", "interrupted", "molecule/cluster", "cicd"),
     *("molecule", "integration/swarm_stack", "integration/swarm_member", "integration/prune"),
     *("integration/swarm_exporter", "integration/env_volume", "integration/proxy_config", "integration/image_catalog"),
 )
-# Sanity uses what a quiet machine leaves idle.
-LAST = ("load", "sanity")
+# Monitoring and sanity use what a quiet machine leaves idle.
+LAST = ("monitoring", "load", "sanity")
 # Containers of a group begin with the name of these.
 OWN_PLATFORMS = {
     "platform": ("site",),

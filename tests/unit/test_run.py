@@ -46,8 +46,9 @@ def test_groups(test: str, group: str) -> None:
 
 
 def test_what_others_wait_for_comes_first_and_what_wants_quiet_last() -> None:
-    groups = ["sanity", "load", "molecule/app", "molecule/cluster", "unit", "lint/mypy", "engine"]
-    expected = ["engine", "lint/mypy", "unit", "molecule/cluster", "molecule/app", "load", "sanity"]
+    groups = ["sanity", "load", "monitoring", "molecule/app", "molecule/cluster", "unit", "lint/mypy", "engine"]
+    expected = ["engine", "lint/mypy", "unit", "molecule/cluster", "molecule/app"]
+    expected += ["monitoring", "load", "sanity"]
     assert sorted(groups, key=rank) == expected
 
 
