@@ -39,7 +39,7 @@ def prune_summary(registry: Mapping[str, Any], hosts: Iterable[Mapping[str, Any]
         lines.append(f"Nothing could be pushed for {registry['window_seconds']} s.")
     lines += [f"! {name} does not answer: its images are as they were." for name in silent]
     if not registry:
-        lines.append("! The registry's machine does not answer: its images are as they were.")
+        lines.append("! The machine of the registry does not answer: its images are as they were.")
     missing = registry.get("missing") or {}
     lines += [f"! {image} is not in the registry: {', '.join(why)}." for image, why in missing.items()]
     return lines

@@ -474,5 +474,5 @@ def test_the_summary() -> None:
     assert prune_summary({}, [{"engines": engines, "silent": []}], False) == [
         "WHERE    FREED   IMAGES GONE  KEPT",
         "worker1  7.8 MB  1            1",
-        "! The registry's machine does not answer: its images are as they were.",
+        "! The machine of the registry does not answer: its images are as they were.",
     ]
