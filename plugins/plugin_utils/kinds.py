@@ -41,6 +41,7 @@ CONSTRAINT = re.compile(
 KNOWN_HOSTS_LINE = re.compile(
     r"(@(cert-authority|revoked) )?[^\s#]+ [a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}( [^\x00-\x1f]*)?\Z"
 )
+SHA256 = re.compile(r"[0-9A-Fa-f]{64}\Z")
 # What sshd's from="..." takes.
 FROM_PATTERN = re.compile(r"!?[A-Za-z0-9.:*?/_-]+\Z")
 
@@ -112,6 +113,10 @@ def why_no_url(value: Any) -> str:
 
 def why_no_line(value: Any) -> str:
     return "has a line break or another control character in it" if CONTROL.search(str(value)) else ""
+
+
+def why_no_sha256(value: Any) -> str:
+    return "" if SHA256.match(str(value)) else "is not a SHA-256"
 
 
 def why_no_ini_text(value: Any) -> str:
@@ -318,6 +323,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(
         ("platform_config_dir", "platform_run_dir", "platform_secrets_dir", "jenkins_backup_dir"), OWN_FOLDER
     ),
+    "backup_sha256": Kind(why_no_sha256, "the 64 hexadecimal digits that sha256sum says of the archive"),
     "images_save_dir": FOLDER,
     "images_archive_dir": FOLDER,
     "platform_trusted_ca_files[]": Kind(why_no_folder, "as /usr/local/share/ca-certificates/company.crt"),
@@ -408,7 +414,7 @@ KINDS: Mapping[str, Kind] = {
 
 def parts(path: str, value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     """The parts of a value that a path of ``KINDS`` speaks of: (where it stands, what stands there)."""
-    match = re.match(r"(\[\]|\{\}|\.?[a-z_]+)", path)
+    match = re.match(r"(\[\]|\{\}|\.?[a-z0-9_]+)", path)
     if not match:
         yield place, value
         return
