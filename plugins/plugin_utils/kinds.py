@@ -41,6 +41,7 @@ CONSTRAINT = re.compile(
 KNOWN_HOSTS_LINE = re.compile(
     r"(@(cert-authority|revoked) )?[^\s#]+ [a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}( [^\x00-\x1f]*)?\Z"
 )
+IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+/)?[a-z0-9._/-]*(:[A-Za-z0-9._-]+)?(@sha256:[0-9a-f]{64})?\Z")
 SHA256 = re.compile(r"[0-9A-Fa-f]{64}\Z")
 # What sshd's from="..." takes.
 FROM_PATTERN = re.compile(r"!?[A-Za-z0-9.:*?/_-]+\Z")
@@ -230,6 +231,16 @@ def why_no_mapping(value: Any) -> str:
     return "" if isinstance(value, Mapping) else "is not a mapping"
 
 
+def why_no_bases(value: Any) -> str:
+    """Images, and what of the catalog stands in for each."""
+    for image, name in value.items() if isinstance(value, Mapping) else ():
+        if not IMAGE.match(str(image)):
+            return f"has {str(image)!r}, which is not an image"
+        if not isinstance(name, str) or not name:
+            return f"has no name of the catalog for {image}"
+    return ""
+
+
 def why_no_address_or_network(value: Any) -> str:
     try:
         ipaddress.ip_network(str(value), strict=False)
@@ -384,6 +395,7 @@ KINDS: Mapping[str, Kind] = {
     "docker_engine_metrics_address": Kind(why_no_host_port, "as 127.0.0.1:9323"),
     "docker_engine_vendor_repository.uri": Kind(why_no_url, "as https://download.example.com/linux/debian"),
     "images_extra{}": Kind(why_no_mapping, "as {build: {context: /srv/app, base: nodejs}}"),
+    "images_bases": Kind(why_no_bases, "as {'node:14-alpine': nodejs}"),
     "images_catalog{}": Kind(why_no_mapping, "as {build: {context: /srv/app, base: nodejs}}"),
     "jenkins_deploy_from[]": Kind(why_no_from_pattern, "as 192.0.2.10 or 192.0.2.0/24"),
     "jenkins_deploy_known_hosts[]": KNOWN_HOSTS,

@@ -88,6 +88,7 @@ FACTS: dict[str, Any] = {
 OUR_NETWORK = {"name": "fungap", "platform": "fungap", "scope": "local", "subnets": ["172.30.0.0/24"]}
 CATALOG = {
     "base": {"internal": True, "build": {"bootstrap": "trixie"}},
+    "nodejs": {"internal": True, "build": {"context": "x"}},
     "node": {"pull": "docker:dind", "build": {"context": "x"}},
     "registry": {"pull": "registry:2", "build": {"context": "x"}},
     "proxy": {"pull": "nginx:1", "build": {"context": "x"}},
@@ -517,6 +518,11 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(image="base"), "all hosts", "apps.web.image", "base", "only a base", "the image of an app"),
     (archive(), "vm1", "images_archive_dir", "/etc/fungap/images", "not there", "put the bundle's files there"),
     (archive("node.tar", "registry.tar.gz", "proxy.tar.zst"), "vm1", "images_archive_dir", "/etc/fungap/images", "no archive of the image express-app", "express-app.tar"),
+    (platform(images_bases={"node:14-alpine": "nodjs"}), "all hosts", "images_bases.node:14-alpine", "nodjs", "not in the image catalog", "did you mean nodejs?"),
+    (platform(images_bases={"node:14-alpine": "zzz"}), "all hosts", "images_bases.node:14-alpine", "zzz", "not in the image catalog", "nodejs, nowhere, proxy"),
+    (platform(images_bases={"node": "nodejs", "library/node:latest": "base"}), "all hosts", "images_bases.library/node:latest", "base", "for which nodejs stands in", "one of them"),
+    (platform(images_bases={"node 14": "nodejs"}), "all hosts", "images_bases", "node 14", "is not an image", "as {'node:14-alpine': nodejs}"),
+    (platform(images_bases={"node:14": None}), "all hosts", "images_bases", "node:14", "no name of the catalog", "as {'node:14-alpine': nodejs}"),
     # apps
     (lambda s: s.all["apps"].update(Web_2=s.web), "all hosts", "apps.Web_2", "Web_2", "not an app's name", "lower case"),
     (lambda s: s.all["apps"].update(proxy={**s.web, "hosts": []}), "all hosts", "apps.proxy", "proxy", "a stack of the platform", "another name"),
@@ -648,6 +654,7 @@ def mesh(s: Scenario) -> None:
         app(health={"enabled": False}, update={"monitor_seconds": 1}, ports=["8025:25", "8025:25/udp", {"target": 9}]),
         archive("node.tar", "registry.tar.gz", "proxy.tar.zst", "express-app.tar"),
         platform(images_extra={"express-app": {"pull": "x/y:1"}}),
+        platform(images_bases={"node:14-alpine": "nodejs", f"hub.example:5000/team/node@sha256:{'0' * 64}": "base"}),
         lambda s: s.all["apps"].clear(),
         lambda s: s.looks.update(vm1=Look(skipped=True)),
         newer_in_force(),
