@@ -450,6 +450,8 @@ def _authorities_context(base: str, authorities: Iterable[bytes]) -> io.BytesIO:
         f"FROM {base}\nCOPY trusted.crt /usr/local/share/ca-certificates/trusted.crt\n"
         "RUN mkdir -p /etc/ssl/certs"
         " && cat /usr/local/share/ca-certificates/trusted.crt >> /etc/ssl/certs/ca-certificates.crt\n"
+        # The official Node.js has a bundle of its own, and so has npm by it.
+        "ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt\n"
     )
     result = io.BytesIO()
     with gzip.open(result, "wb") as packed, tarfile.open(fileobj=packed, mode="w") as tar:

@@ -466,6 +466,8 @@ def test_pulls_with_the_networks_authorities_for_builds(
             pulled["images"][high]["id"], ["/etc/ssl/certs/ca-certificates.crt"], entrypoint="cat", remove=True
         )
         assert Path(trusted).read_bytes().strip() in bundle
+        environment = outer.images.get(pulled["images"][high]["id"]).attrs["Config"]["Env"]
+        assert "NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt" in environment, "npm reads no other"
         assert not run_module("image_catalog", args)["changed"]
     finally:
         subprocess.run(["docker", "logout", registry.address], check=True)

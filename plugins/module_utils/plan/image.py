@@ -19,6 +19,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.image import (
 
 # Raise it when the way a base is bootstrapped changes: it is part of every base's recipe.
 BOOTSTRAP_REVISION = 2
+# The same for the way a network's authorities get into an official image that others are built on.
+AUTHORITIES_REVISION = 2
 
 
 @dataclass(frozen=True)
@@ -148,8 +150,10 @@ def _resolve(
         targets[name] = Target(**common, how="load", recipe=recipe, archive=found.path)  # type: ignore[arg-type]
     elif source == "pull" and entry.pull:
         # A base needs the network's authorities for what is built on it; an image that only runs stays as it is.
-        authorities = circumstances.trusted_ca if entry.internal else ""
-        recipe = recipe_of("pull", entry.pull, authorities)
+        with_authorities = entry.internal and circumstances.trusted_ca
+        recipe = recipe_of(
+            "pull", entry.pull, [AUTHORITIES_REVISION, circumstances.trusted_ca] if with_authorities else ""
+        )
         targets[name] = Target(**common, how="pull", recipe=recipe, pull=entry.pull)  # type: ignore[arg-type]
     elif entry.build is None:
         problems[name] = f"the catalog doesn't say how to build it{' nor where to pull it' if source == 'pull' else ''}"
