@@ -30,6 +30,9 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         contexts = self._pack(arguments.get("catalog"), _asked(arguments))
         arguments["contexts"] = {name: {"sha256": context.sha256} for name, context in contexts.items()}
+        if arguments.get("bases"):
+            for name in contexts:
+                arguments["contexts"][name]["dockerfile"] = self._dockerfile(arguments["catalog"][name])
         if self._task.async_val:
             # In the background nobody can be asked for more: for pushes, which need nothing.
             result: dict[str, Any] = self._execute_module(
@@ -76,6 +79,14 @@ class ActionModule(ActionBase):
                     raise AnsibleActionFail(f"the context of image {name} can't be packed: {error}") from error
         return contexts
 
+    def _dockerfile(self, entry: Mapping[str, Any]) -> str:
+        path = os.path.join(self._path(entry["build"]["context"]), "Dockerfile")
+        with open(path, "rb") as file:
+            try:
+                return file.read().decode()
+            except UnicodeDecodeError as error:
+                raise AnsibleActionFail(f"{path} is not UTF-8, so what it is built on can't be told") from error
+
     def _path(self, path: str) -> str:
         found: str = self._loader.path_dwim_relative(self._loader.get_basedir(), "files", path)
         return found
@@ -103,10 +114,12 @@ class ActionModule(ActionBase):
 
 
 def _asked(arguments: Mapping[str, Any]) -> set[str]:
-    """The names that are asked for, and the bases of any image: a base may be optional, too."""
+    """The names that are asked for, and the bases of any image and what stands in for one: they may be optional."""
     catalog = arguments.get("catalog")
     entries = catalog.values() if isinstance(catalog, Mapping) else ()
     builds = [entry.get("build") for entry in entries if isinstance(entry, Mapping)]
     bases = [build.get("base") for build in builds if isinstance(build, Mapping)]
+    stand_ins = arguments.get("bases")
+    bases += stand_ins.values() if isinstance(stand_ins, Mapping) else ()
     named = [*(arguments.get("names") or []), *(arguments.get("optional") or []), *bases]
     return {str(name) for name in named if name}

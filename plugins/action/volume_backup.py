@@ -16,8 +16,9 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils import volumes
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.plugin_utils.backup import archive_name, surplus
+from ansible_collections.fungap.swarm.plugins.plugin_utils.backup import archive_name, signed_sha256, surplus
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
+from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_file import read_secret
 
 
 class ActionModule(ActionBase):
@@ -32,19 +33,28 @@ class ActionModule(ActionBase):
         if not os.path.isabs(directory):
             raise AnsibleActionFail(f"directory is {directory!r}: give an absolute path on the controller")
         path = os.path.join(directory, archive_name(str(args.get("volume")), datetime.now(timezone.utc)))
+        # Before anything is paused for nothing.
+        key = "" if self._task.check_mode else self._key(str(args.get("key_file") or ""))
         temporary = self._connection._shell.join_path(self._make_tmp_path(), "volume.tar")
         try:
             result.update(self._execute_module(module_args={**args, "temporary": temporary}, task_vars=task_vars))
             if not result.get("failed"):
                 result.update(archive=path, removed=[])
                 if not self._task.check_mode:
-                    self._take(temporary, path, result["sha256"])
+                    self._take(temporary, path, result["sha256"], key)
                     result["removed"] = self._clean(directory, args)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
 
-    def _take(self, temporary: str, path: str, sha256: str) -> None:
+    def _key(self, path: str) -> str:
+        if not os.path.isfile(path):
+            raise AnsibleActionFail(
+                f"key_file is {path!r}: there is no such file; fungap.swarm.platform_secrets makes it"
+            )
+        return read_secret(self._loader, path)
+
+    def _take(self, temporary: str, path: str, sha256: str, key: str) -> None:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         partial = f"{path}.partial"
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
@@ -55,7 +65,7 @@ class ActionModule(ActionBase):
                 raise AnsibleActionFail(f"{path} did not arrive as it was sent: try again")
             checksum = os.open(f"{path}.sha256", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(checksum, "w") as file:
-                file.write(f"{sha256}  {os.path.basename(path)}\n")
+                file.write(signed_sha256(os.path.basename(path), sha256, key))
             os.rename(partial, path)
         except PlatformError as error:
             raise AnsibleActionFail(error.message) from error

@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The controller's half of ``volume_restore``: takes the archive to the docker host."""
+"""The controller's half of ``volume_restore``: takes the archive to the docker host, once its SHA-256 is trusted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.plugin_utils.backup import trusted_sha256
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
+from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_file import read_secret
 
 
 class ActionModule(ActionBase):
@@ -25,7 +28,11 @@ class ActionModule(ActionBase):
         if not path:
             result.update(self._execute_module(module_args=args, task_vars=task_vars))
             return result
-        sha256 = _written_down(path)
+        if not os.path.isabs(path):
+            raise AnsibleActionFail(f"archive is {path!r}: give an absolute path on the controller")
+        if not os.path.isfile(path):
+            raise AnsibleActionFail(f"archive is {path}: there is no such file on the controller")
+        sha256 = str(args.get("sha256") or "").lower() or self._signed(path, str(args.get("key_file") or ""))
         temporary = self._connection._shell.join_path(self._make_tmp_path(), "volume.tar")
         try:
             self._connection.put_file(path, temporary)
@@ -35,14 +42,16 @@ class ActionModule(ActionBase):
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
 
-
-def _written_down(path: str) -> str:
-    if not os.path.isabs(path):
-        raise AnsibleActionFail(f"archive is {path!r}: give an absolute path on the controller")
-    for name in (path, f"{path}.sha256"):
-        if not os.path.isfile(name):
+    def _signed(self, path: str, key_file: str) -> str:
+        """The SHA-256 beside the archive, which our key has signed."""
+        try:
+            for name in (f"{path}.sha256", key_file):
+                if not os.path.isfile(name):
+                    raise PlatformError(f"there is no file {name} on the controller")
+            with open(f"{path}.sha256", encoding="utf-8", errors="replace") as file:
+                return trusted_sha256(file.read(), os.path.basename(path), read_secret(self._loader, key_file))
+        except PlatformError as error:
             raise AnsibleActionFail(
-                f"there is no file {name} on the controller: an archive and its .sha256 belong together"
-            )
-    with open(f"{path}.sha256", encoding="utf-8") as file:
-        return file.read().split(" ")[0].strip()
+                f"{path} can't be trusted: {error.message}. Take another archive. Or, if you know from elsewhere what "
+                "sha256sum says of it (backup.yml said it), vouch for it with -e backup_sha256=<that>"
+            ) from error

@@ -44,6 +44,8 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_file import read_secret
+
 NOT_YET = "(not generated yet)"
 
 
@@ -59,5 +61,4 @@ class LookupModule(LookupBase):
             if check:
                 return NOT_YET
             raise AnsibleError(f"there is no secret file {path}: fungap.swarm.platform_secrets makes it")
-        content: bytes = self._loader._get_file_contents(path)[0]
-        return bytes(content).decode().rstrip()
+        return read_secret(self._loader, path)

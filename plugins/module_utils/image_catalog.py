@@ -24,6 +24,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine,
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, REGISTRY_LOCK, held
 from ansible_collections.fungap.swarm.plugins.module_utils.model import image as model
+from ansible_collections.fungap.swarm.plugins.module_utils.model.dockerfile import with_images
 from ansible_collections.fungap.swarm.plugins.module_utils.plan import image as planning
 from ansible_collections.fungap.swarm.plugins.module_utils.registry_api import Registry, RegistrySilentError
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
@@ -52,6 +53,7 @@ class ImageCatalog:
         self.params = params
         self.engine = Engine(params["docker_socket"])
         self.entries = model.parse_catalog(params["catalog"])
+        self.bases = model.parse_bases(params["bases"], self.entries)
         self.credentials = {one["registry"]: one for one in params["credentials"] or []}
         self.authorities = read_authorities(params["trusted_ca_files"])
         self.contexts: Mapping[str, Mapping[str, str]] = params["contexts"] or {}
@@ -121,6 +123,9 @@ class ImageCatalog:
             trusted_ca=authorities_hash(self.authorities),
             archives=_find_archives(self.params["archive_dir"], self.entries),
             generation=self.params["generation"],
+            bases=self.bases,
+            dockerfiles={name: context.get("dockerfile", "") for name, context in self.contexts.items()},
+            build_args={key: str(value) for key, value in self.params["build_environment"].items()},
         )
 
     def _present(self) -> dict[str, str]:
@@ -151,8 +156,9 @@ class ImageCatalog:
     def _judge(self, problems: dict[str, str]) -> list[str]:
         """Fail by name, or leave out what can't be had and all that stands on it; return warnings."""
         for target in self.targets.values():
-            if target.base in problems:
-                problems.setdefault(target.name, f"its base {target.base} can't be had: {problems[target.base]}")
+            for base in target.bases:
+                if base in problems:
+                    problems.setdefault(target.name, f"its base {base} can't be had: {problems[base]}")
         if not problems:
             return []
         fatal = {name: reason for name, reason in problems.items() if not self._may_lack(name)}
@@ -284,13 +290,15 @@ class ImageCatalog:
             engine.tag_image(target.pull, target.image)
 
     def _build(self, engine: Engine, target: planning.Target) -> None:
-        args = {str(key): str(value) for key, value in self.params["build_environment"].items()}
-        if target.build:
-            args.update(target.build.args)
-        if target.base:
-            args["BASE"] = self.targets[target.base].image
-        with open(self.contexts[target.name]["path"], "rb") as context:
-            engine.build_image(context, target.image, args=args, labels={model.RECIPE_LABEL: target.recipe})
+        found = self.contexts[target.name]
+        with open(found["path"], "rb") as packed, tempfile.TemporaryFile() as changed:
+            context: IO[bytes] = packed
+            if target.stand_ins:
+                images = {image: self.targets[name].image for image, name in target.stand_ins.items()}
+                _repack(packed, changed, with_images(found["dockerfile"], images, target.args))
+                context = changed
+            labels = {model.RECIPE_LABEL: target.recipe}
+            engine.build_image(context, target.image, args=dict(target.args), labels=labels)
 
     def _bootstrap(self, engine: Engine, target: planning.Target) -> None:
         if target.build is None:
@@ -422,6 +430,19 @@ def bootstrap_command(build: model.Build, mirrors: model.Mirrors, authorities_fo
     ]
 
 
+def _repack(packed: IO[bytes], changed: IO[bytes], dockerfile: str) -> None:
+    """Write a build's context with another Dockerfile in it."""
+    content = dockerfile.encode()
+    with tarfile.open(fileobj=packed) as source, tarfile.open(fileobj=changed, mode="w:gz", compresslevel=1) as target:
+        for entry in source:
+            if entry.name != "Dockerfile":
+                target.addfile(entry, source.extractfile(entry) if entry.isreg() else None)
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.size = len(content)
+        target.addfile(entry, io.BytesIO(content))
+    changed.seek(0)
+
+
 def _authorities_context(base: str, authorities: Iterable[bytes]) -> io.BytesIO:
     """A build's context that adds trusted authorities to an image, whatever tools it has."""
     bundle = b"\n".join(authorities)
@@ -429,6 +450,8 @@ def _authorities_context(base: str, authorities: Iterable[bytes]) -> io.BytesIO:
         f"FROM {base}\nCOPY trusted.crt /usr/local/share/ca-certificates/trusted.crt\n"
         "RUN mkdir -p /etc/ssl/certs"
         " && cat /usr/local/share/ca-certificates/trusted.crt >> /etc/ssl/certs/ca-certificates.crt\n"
+        # The official Node.js has a bundle of its own, and so has npm by it.
+        "ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt\n"
     )
     result = io.BytesIO()
     with gzip.open(result, "wb") as packed, tarfile.open(fileobj=packed, mode="w") as tar:
@@ -513,14 +536,14 @@ def _os_release() -> dict[str, str]:
 
 
 def _in_parallel(actions: list[Any], work: Callable[[Any], None]) -> dict[str, float]:
-    """Do all ``actions`` at once, each after the one that makes its base; name -> seconds.
+    """Do all ``actions`` at once, each after those that make its bases; name -> seconds.
 
     Every failure is reported by name; what stands on a failed base is not begun.
     """
     futures: dict[str, Future[float]] = {}
 
-    def one(action: Any, base: Future[float] | None) -> float:
-        if base:
+    def one(action: Any, bases: list[Future[float]]) -> float:
+        for base in bases:
             base.result()
         start = time.monotonic()
         work(action)
@@ -528,7 +551,8 @@ def _in_parallel(actions: list[Any], work: Callable[[Any], None]) -> dict[str, f
 
     with ThreadPoolExecutor(max_workers=max(len(actions), 1)) as pool:
         for action in actions:  # bases come first
-            futures[action.target.name] = pool.submit(one, action, futures.get(action.target.base))
+            bases = [futures[base] for base in action.target.bases if base in futures]
+            futures[action.target.name] = pool.submit(one, action, bases)
     failures: dict[str, PlatformError] = {}
     for name, future in futures.items():
         error = future.exception()

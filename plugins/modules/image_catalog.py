@@ -56,6 +56,15 @@ options:
         again (its manifest alone), so that it counts as pushed now and a clean-up leaves it.
     type: dict
     required: true
+  bases:
+    description:
+      - Images that an entry of O(catalog) stands in for in a Dockerfile, as C(FROM) or C(COPY --from) says them, and
+        that entry's name. A name without a tag means C(latest).
+      - The Dockerfile stays as it is; another one is sent to the builder. Variables of C(FROM) have the value that
+        C(ARG) or the build's arguments give them. C(--platform) with the builder's own variables goes with the image.
+      - Another base, or another recipe of it, makes the image anew.
+    type: dict
+    default: {}
   names:
     description: The images to have. By default all that are neither internal nor optional, and those that O(optional)
       names.
@@ -163,6 +172,14 @@ EXAMPLES = r"""
       base: {internal: true, build: {bootstrap: trixie, packages: [ca-certificates]}}
       registry: {pull: "registry:2.8.3", build: {context: "{{ role_path }}/files/registry", base: base}}
 
+- name: Build an app whose Dockerfile says FROM node:20-alpine
+  fungap.swarm.image_catalog:
+    catalog:
+      base: {internal: true, build: {bootstrap: trixie, packages: [ca-certificates]}}
+      nodejs: {internal: true, build: {context: "{{ role_path }}/files/nodejs", base: base}}
+      web: {build: {context: /srv/web}}
+    bases: {"node:20-alpine": nodejs}
+
 - name: Push them to the platform's registry
   fungap.swarm.image_catalog:
     catalog: "{{ images_catalog }}"
@@ -233,6 +250,7 @@ def main() -> None:
         {
             "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
             "catalog": {"type": "dict", "required": True},
+            "bases": {"type": "dict", "default": {}},
             "names": {"type": "list", "elements": "str"},
             "optional": {"type": "list", "elements": "str", "default": []},
             "source": {"type": "str", "choices": ["pull", "build", "archive"], "default": "build"},

@@ -10,7 +10,7 @@ short_description: Bring a volume to the controller as an archive
 version_added: 0.1.0
 description:
   - Writes all that is in a volume into a tar archive in a folder of the controller, with owners, modes and times, and
-    beside it C(<archive>.sha256), as C(sha256sum --check) reads it.
+    beside it C(<archive>.sha256), as C(sha256sum --check) reads it, signed by a key that stays on the controller.
   - The container that uses the volume is paused while it is read, so the archive is what the disk would hold after a
     power cut at one moment. It goes on as soon as the archive lies on the docker host; the way to the controller
     comes after that.
@@ -50,6 +50,10 @@ options:
     description: How many archives of this volume stay there. 0 for all.
     type: int
     default: 7
+  key_file:
+    description: The file on the controller with the key that signs, a password of M(fungap.swarm.platform_secrets).
+    type: path
+    required: true
   temporary:
     description: The archive on the docker host meanwhile. Filled in by the action plugin; not meant to be given.
     type: path
@@ -62,6 +66,7 @@ EXAMPLES = r"""
     volume: fungap-jenkins-home
     container: fungap-jenkins
     directory: /srv/backup/fungap
+    key_file: "{{ inventory_dir }}/.secrets/backup-signature.password"
 """
 
 RETURN = r"""
@@ -145,6 +150,7 @@ def main() -> None:
             "container": {"type": "str", "required": True},
             "directory": {"type": "path", "required": True},
             "keep": {"type": "int", "default": 7},
+            "key_file": {"type": "path", "required": True},
             "temporary": {"type": "path", "default": ""},
         },
     )

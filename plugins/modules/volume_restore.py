@@ -12,6 +12,7 @@ description:
   - Takes an archive that M(fungap.swarm.volume_backup) made from the controller, checks it by its SHA-256, stops the
     container, sets what the volume holds aside in another volume, and puts the archive's content in its place. The
     container stays stopped; whoever starts it removes what was set aside once all is well.
+  - The SHA-256 beside the archive counts only where the controller's key has signed it.
   - Where the archive can't be unpacked, the volume gets back what it had.
 author: The fungap.swarm authors (@fungap)
 requirements:
@@ -41,7 +42,7 @@ options:
     required: true
   archive:
     description:
-      - The archive on the controller; C(<archive>.sha256) lies beside it.
+      - The archive on the controller; C(<archive>.sha256) lies beside it, where O(sha256) is not given.
       - Without one, a restore that was killed is undone, and nothing else is done.
     type: path
     default: ""
@@ -53,12 +54,18 @@ options:
     description: How long the container may take to stop.
     type: int
     default: 60
+  key_file:
+    description: The file on the controller with the key that signed it.
+    type: path
+    default: ""
   temporary:
     description: The archive on the docker host meanwhile. Filled in by the action plugin; not meant to be given.
     type: path
     default: ""
   sha256:
-    description: The archive's SHA-256. Filled in by the action plugin; not meant to be given.
+    description: >-
+      The archive's SHA-256, from somewhere that the archive's writer has no access to. Without it, the action plugin
+      fills in what C(<archive>.sha256) says.
     type: str
     default: ""
 """
@@ -69,6 +76,7 @@ EXAMPLES = r"""
     volume: fungap-jenkins-home
     container: fungap-jenkins
     archive: /srv/backup/fungap/fungap-jenkins-home-20261124T120000Z.tar
+    key_file: "{{ inventory_dir }}/.secrets/backup-signature.password"
 """
 
 RETURN = r"""
@@ -110,8 +118,8 @@ class VolumeRestore:
         found = volumes.digest(self.params["temporary"])
         if found != self.params["sha256"]:
             raise PlatformError(
-                f"{self.params['archive']} is not what was backed up: its SHA-256 is {found}, and "
-                f"{self.params['sha256']} was written down. Take another archive"
+                f"{self.params['archive']} is not what was backed up: its SHA-256 is {found}, and has to be "
+                f"{self.params['sha256']}. Take another archive"
             )
         files = volumes.check_archive(self.params["temporary"])
         if not self._was_killed() and self.engine.volume_path(self.aside) is not None:
@@ -188,6 +196,7 @@ def main() -> None:
             "archive": {"type": "path", "default": ""},
             "labels": {"type": "dict", "default": {}},
             "stop_seconds": {"type": "int", "default": 60},
+            "key_file": {"type": "path", "default": ""},
             "temporary": {"type": "path", "default": ""},
             "sha256": {"type": "str", "default": ""},
         },

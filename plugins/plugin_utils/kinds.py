@@ -41,6 +41,8 @@ CONSTRAINT = re.compile(
 KNOWN_HOSTS_LINE = re.compile(
     r"(@(cert-authority|revoked) )?[^\s#]+ [a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}( [^\x00-\x1f]*)?\Z"
 )
+IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+/)?[a-z0-9._/-]*(:[A-Za-z0-9._-]+)?(@sha256:[0-9a-f]{64})?\Z")
+SHA256 = re.compile(r"[0-9A-Fa-f]{64}\Z")
 # What sshd's from="..." takes.
 FROM_PATTERN = re.compile(r"!?[A-Za-z0-9.:*?/_-]+\Z")
 
@@ -112,6 +114,10 @@ def why_no_url(value: Any) -> str:
 
 def why_no_line(value: Any) -> str:
     return "has a line break or another control character in it" if CONTROL.search(str(value)) else ""
+
+
+def why_no_sha256(value: Any) -> str:
+    return "" if SHA256.match(str(value)) else "is not a SHA-256"
 
 
 def why_no_ini_text(value: Any) -> str:
@@ -225,6 +231,16 @@ def why_no_mapping(value: Any) -> str:
     return "" if isinstance(value, Mapping) else "is not a mapping"
 
 
+def why_no_bases(value: Any) -> str:
+    """Images, and what of the catalog stands in for each."""
+    for image, name in value.items() if isinstance(value, Mapping) else ():
+        if not IMAGE.match(str(image)):
+            return f"has {str(image)!r}, which is not an image"
+        if not isinstance(name, str) or not name:
+            return f"has no name of the catalog for {image}"
+    return ""
+
+
 def why_no_address_or_network(value: Any) -> str:
     try:
         ipaddress.ip_network(str(value), strict=False)
@@ -318,6 +334,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(
         ("platform_config_dir", "platform_run_dir", "platform_secrets_dir", "jenkins_backup_dir"), OWN_FOLDER
     ),
+    "backup_sha256": Kind(why_no_sha256, "the 64 hexadecimal digits that sha256sum says of the archive"),
     "images_save_dir": FOLDER,
     "images_archive_dir": FOLDER,
     "platform_trusted_ca_files[]": Kind(why_no_folder, "as /usr/local/share/ca-certificates/company.crt"),
@@ -378,6 +395,7 @@ KINDS: Mapping[str, Kind] = {
     "docker_engine_metrics_address": Kind(why_no_host_port, "as 127.0.0.1:9323"),
     "docker_engine_vendor_repository.uri": Kind(why_no_url, "as https://download.example.com/linux/debian"),
     "images_extra{}": Kind(why_no_mapping, "as {build: {context: /srv/app, base: nodejs}}"),
+    "images_bases": Kind(why_no_bases, "as {'node:14-alpine': nodejs}"),
     "images_catalog{}": Kind(why_no_mapping, "as {build: {context: /srv/app, base: nodejs}}"),
     "jenkins_deploy_from[]": Kind(why_no_from_pattern, "as 192.0.2.10 or 192.0.2.0/24"),
     "jenkins_deploy_known_hosts[]": KNOWN_HOSTS,
@@ -408,7 +426,7 @@ KINDS: Mapping[str, Kind] = {
 
 def parts(path: str, value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     """The parts of a value that a path of ``KINDS`` speaks of: (where it stands, what stands there)."""
-    match = re.match(r"(\[\]|\{\}|\.?[a-z_]+)", path)
+    match = re.match(r"(\[\]|\{\}|\.?[a-z0-9_]+)", path)
     if not match:
         yield place, value
         return

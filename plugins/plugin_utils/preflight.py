@@ -24,6 +24,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     why_no_folder,
     why_not_own_folder,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.model.image import full_reference
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import controllers_file, parse_all
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds, renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
@@ -806,6 +807,22 @@ def check_images(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, variable, value, problem, "add pull or build to its entry")
         elif entry is not None and (entry.source or source) == "archive":
             yield from _check_archive(world, image)
+    yield from _check_bases(world)
+
+
+def _check_bases(world: World) -> Iterator[Problem]:
+    meant: dict[str, str] = {}
+    named = {key: name for key, name in world.variable("images_bases").items() if isinstance(name, str) and name}
+    for image, name in named.items():
+        variable = f"images_bases.{image}"
+        if name not in world.images and world.images:
+            near = nearest(name, world.images)
+            offered = ", ".join(sorted(world.images))
+            cure = f"did you mean {near}?" if near else f"one of: {offered}; or add it to images_extra"
+            yield Problem(ALL_HOSTS, variable, show(name), "is not in the image catalog", cure)
+        elif meant.setdefault(full_reference(str(image)), name) != name:
+            problem = f"is the same image as another one, for which {meant[full_reference(str(image))]} stands in"
+            yield Problem(ALL_HOSTS, variable, show(name), problem, "one of them")
 
 
 def _may_lack(world: World, image: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime
 import gzip
+import io
 import ipaddress
 import json
 import re
@@ -189,6 +190,114 @@ def test_one_image_may_be_missing(run_module: Run, catalog: dict[str, Any]) -> N
     assert run_module("image_catalog", named, check=True)["missing_images"].keys() == extra.keys()
 
 
+def test_a_base_stands_in_for_an_official_image(run_module: Run, outer: docker.DockerClient) -> None:
+    """For the origin's own app as it is: npm, npx and TypeScript on a base of the catalog."""
+    name = f"{PREFIX}-chat"
+    catalog = {**real_catalog(), name: {"build": {"context": str(ROOT / "examples/chat-app")}}}
+    args = {"catalog": catalog, "names": [name], "bases": {"node:14-alpine": "nodejs"}}
+    built = run_module("image_catalog", args)
+    image = outer.images.get(built["images"][name]["image"])
+    base = outer.images.get(next(tag for tag in built["tags"] if tag.startswith("fungap/nodejs:")))
+    layers = base.attrs["RootFS"]["Layers"]
+    assert image.attrs["RootFS"]["Layers"][: len(layers)] == layers
+    assert not outer.images.list("node:14-alpine"), "the engine's own names stay as they are"
+    assert not run_module("image_catalog", args)["changed"]
+
+    container = outer.containers.create(image.id, name=name, network_mode="none")
+    try:
+        container.put_archive("/usr/src/app/env", a_tar({".env": "GREETING=hello\n"}))
+        container.start()
+
+        def fetch(path: str) -> str:
+            script = f"fetch('http://127.0.0.1:3000{path}').then(a => a.text()).then(console.log)"
+            return str(container.exec_run(["node", "-e", script]).output.decode())
+
+        wait_for("the app", lambda: '"greeting":"hello"' in fetch("/"), 30)
+        assert '"sid"' in fetch("/socket.io/?EIO=4&transport=polling")
+    finally:
+        container.remove(force=True, v=True)
+
+
+def a_tar(files: dict[str, str]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for path, text in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    return content.getvalue()
+
+
+def test_npm_packages_are_compiled(run_module: Run, outer: docker.DockerClient, tmp_path: Path) -> None:
+    name = f"{PREFIX}-addon"
+    (tmp_path / "Dockerfile").write_text(
+        "FROM node:20\nWORKDIR /app\nCOPY . .\nRUN npm install && yarn --version && chown node:node .\n"
+        'USER node\nCMD ["node", "-p", "require(\'./build/Release/addon\').answer"]\n'
+    )
+    (tmp_path / "package.json").write_text('{"name": "addon", "version": "1.0.0", "license": "MIT", "gypfile": true}')
+    (tmp_path / "binding.gyp").write_text('{"targets": [{"target_name": "addon", "sources": ["addon.cc"]}]}')
+    (tmp_path / "addon.cc").write_text(
+        "#include <node_api.h>\n"
+        "static napi_value Init(napi_env env, napi_value exports) {\n"
+        "  napi_value answer; napi_create_int32(env, 42, &answer);\n"
+        '  napi_set_named_property(env, exports, "answer", answer);\n'
+        "  return exports;\n}\nNAPI_MODULE(NODE_GYP_MODULE_NAME, Init)\n"
+    )
+    catalog = {**real_catalog(), name: {"build": {"context": str(tmp_path)}}}
+    args = {"catalog": catalog, "names": [name], "bases": {"docker.io/library/node:20": "nodejs-build"}}
+    built = run_module("image_catalog", args)
+    assert "images" in built, built
+    said = outer.containers.run(built["images"][name]["id"], remove=True, network_mode="none")
+    assert said.decode().strip() == "42"
+
+
+def test_what_stands_in_is_part_of_what_an_image_is_made_of(
+    run_module: Run, outer: docker.DockerClient, catalog: dict[str, Any], tmp_path: Path
+) -> None:
+    """Several stages, a variable, a copy from an image; nothing of it can be pulled."""
+    name, low, other = (f"{PREFIX}-{one}" for one in ("app", "low", "other"))
+    (tmp_path / "app").mkdir()
+    dockerfile = (
+        "ARG V\nFROM --platform=$BUILDPLATFORM hub.invalid/tools:${V} AS Build\nFROM scratch\n"
+        "COPY --from=build /low /one\nCOPY --from=hub.invalid/tools:1 \\\n  /low /two\n"
+    )
+    (tmp_path / "app/Dockerfile").write_text(dockerfile)
+    (tmp_path / "app/content").write_text("of the app\n")
+    catalog[other] = {**catalog[low], "build": {"context": str(tmp_path / "low"), "args": {"VERSION": 9}}}
+    catalog[name] = {"build": {"context": str(tmp_path / "app"), "args": {"V": 1}}}
+    args = {"catalog": catalog, "names": [name], "bases": {"hub.invalid/tools:1": low}}
+
+    def made(**change: Any) -> list[str]:
+        result = run_module("image_catalog", {**args, **change}, check=True)
+        return [action.split()[1] for action in result["actions"]]
+
+    assert made() == [low, name]
+    built = run_module("image_catalog", args)
+    assert built["changed"]
+    container = outer.containers.create(built["images"][name]["id"], command=["/one"])
+    try:
+        content = b"".join(container.export())
+    finally:
+        container.remove()
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        files = {path: file.read().decode() for path in ("one", "two") if (file := tar.extractfile(path))}
+    assert files == {"one": f"{PREFIX} low\n", "two": f"{PREFIX} low\n"}
+    assert (tmp_path / "app/Dockerfile").read_text() == dockerfile
+    assert made() == []
+    assert made(bases={**args["bases"], "hub.invalid/more": other}) == []
+    assert made(bases={"hub.invalid/tools:1": other}) == [other, name]
+    (tmp_path / "low/content").write_text("other\n")
+    assert made() == [low, name]
+
+    wrong = run_module("image_catalog", {**args, "bases": {"hub.invalid/tools:1": "gone"}})
+    assert "hub.invalid/tools:1: 'gone' is not in the catalog" in wrong["msg"]
+    itself = run_module("image_catalog", {**args, "bases": {"hub.invalid/tools:1": name}})
+    assert "it is built on itself" in itself["msg"]
+    catalog[name]["build"]["args"] = {}
+    unset = run_module("image_catalog", args)
+    assert "V has no value. Give it one in build.args" in unset["msg"]
+
+
 @dataclass
 class RegistryUnderTest:
     """A registry on loopback with TLS and a password."""
@@ -357,6 +466,8 @@ def test_pulls_with_the_networks_authorities_for_builds(
             pulled["images"][high]["id"], ["/etc/ssl/certs/ca-certificates.crt"], entrypoint="cat", remove=True
         )
         assert Path(trusted).read_bytes().strip() in bundle
+        environment = outer.images.get(pulled["images"][high]["id"]).attrs["Config"]["Env"]
+        assert "NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt" in environment, "npm reads no other"
         assert not run_module("image_catalog", args)["changed"]
     finally:
         subprocess.run(["docker", "logout", registry.address], check=True)

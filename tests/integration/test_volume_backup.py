@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import subprocess
 import tarfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,7 +21,7 @@ from typing import Any
 import docker
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.volumes import mark
+from ansible_collections.fungap.swarm.plugins.module_utils.volumes import digest, mark
 from tests.images import image
 from tests.waiting import patience, wait_for
 
@@ -95,14 +97,22 @@ def home() -> Iterator[Home]:
 
 
 @pytest.fixture(scope="module")
-def backup(home: Home, run_module: RunModule, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def key(run_module: RunModule, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The controller's."""
+    folder = tmp_path_factory.mktemp("secrets")
+    assert run_module("platform_secrets", {"directory": str(folder), "passwords": ["backup-signature"]})["changed"]
+    return folder / "backup-signature.password"
+
+
+@pytest.fixture(scope="module")
+def backup(home: Home, key: Path, run_module: RunModule, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One backup, into a folder that holds two older ones already."""
     folder = tmp_path_factory.mktemp("backup") / "of" / "jenkins"
     folder.mkdir(parents=True, mode=0o700)
     for day in (1, 2):
         (folder / f"{home.volume}-2020010{day}T000000Z.tar").touch()
         (folder / f"{home.volume}-2020010{day}T000000Z.tar.sha256").touch()
-    args = {"volume": home.volume, "container": home.name, "directory": str(folder), "keep": 2}
+    args = {"volume": home.volume, "container": home.name, "directory": str(folder), "keep": 2, "key_file": str(key)}
     return run_module("volume_backup", args)
 
 
@@ -110,10 +120,14 @@ def lines(path: Path) -> list[str]:
     return path.read_text().splitlines()
 
 
-def test_a_backup_is_whole_and_for_its_owner_alone(home: Home, backup: dict[str, Any]) -> None:
+def test_a_backup_is_whole_and_for_its_owner_alone(home: Home, backup: dict[str, Any], key: Path) -> None:
     archive = Path(backup["archive"])
     assert archive.stat().st_mode & 0o777 == 0o600
-    assert Path(f"{archive}.sha256").read_text() == f"{backup['sha256']}  {archive.name}\n"
+    signed = Path(f"{archive}.sha256").read_text()
+    assert signed.splitlines()[0] == f"{backup['sha256']}  {archive.name}"
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", f"{archive}.sha256"], cwd=archive.parent, check=True)
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert key.read_text().strip() not in json.dumps(backup) + signed
     with tarfile.open(archive) as tar:
         members = {member.name: member for member in tar}
         assert {"./first", "./second", "./secret.key"} <= {f"./{name.removeprefix('./')}" for name in members}
@@ -144,9 +158,18 @@ def test_it_goes_on_afterwards(home: Home, backup: dict[str, Any]) -> None:
     wait_for("the container to write again", lambda: len(lines(home.path() / "first")) > before, 10)
 
 
-def test_what_a_killed_run_has_left_paused_goes_on(home: Home, run_module: RunModule, tmp_path: Path) -> None:
+def test_without_the_key_nothing_is_paused(home: Home, run_module: RunModule, tmp_path: Path) -> None:
+    gone = f"{tmp_path}/gone"
+    args = {"volume": home.volume, "container": home.name, "directory": str(tmp_path), "key_file": gone}
+    assert f"key_file is '{gone}'" in run_module("volume_backup", args)["msg"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_has_left_paused_goes_on(
+    home: Home, key: Path, run_module: RunModule, tmp_path: Path
+) -> None:
     home.container.pause()
-    args = {"volume": home.volume, "container": home.name, "directory": str(tmp_path)}
+    args = {"volume": home.volume, "container": home.name, "directory": str(tmp_path), "key_file": str(key)}
     would = run_module("volume_backup", args, check=True)
     assert would["changed"]
     assert list(tmp_path.iterdir()) == []
@@ -154,26 +177,55 @@ def test_what_a_killed_run_has_left_paused_goes_on(home: Home, run_module: RunMo
     assert home.container.status == "running"
 
 
+@pytest.mark.parametrize(
+    ("forged", "said"),
+    [
+        ("the archive", "is not what was backed up"),
+        ("the archive and its SHA-256", "is wrong"),
+        ("all but the signature, which is gone", "is not signed"),
+    ],
+)
 def test_an_archive_that_was_changed_is_refused(
-    home: Home, backup: dict[str, Any], run_module: RunModule, tmp_path: Path
+    home: Home, backup: dict[str, Any], key: Path, run_module: RunModule, tmp_path: Path, forged: str, said: str
 ) -> None:
-    spoilt = tmp_path / "spoilt.tar"
+    """By somebody who can write wherever archives lie."""
+    spoilt = tmp_path / Path(backup["archive"]).name
     content = bytearray(Path(backup["archive"]).read_bytes())
     content[600] ^= 1
     spoilt.write_bytes(content)
-    args = {"volume": home.volume, "container": home.name, "archive": str(spoilt)}
-    Path(f"{spoilt}.sha256").write_text(f"{backup['sha256']}  spoilt.tar\n")
-    assert "is not what was backed up" in run_module("volume_restore", args)["msg"]
+    lines = Path(f"{backup['archive']}.sha256").read_text().splitlines()
+    if forged != "the archive":
+        lines[0] = f"{digest(str(spoilt))}  {spoilt.name}"
+    Path(f"{spoilt}.sha256").write_text("\n".join(lines if "gone" not in forged else lines[:1]) + "\n")
+    args = {"volume": home.volume, "container": home.name, "archive": str(spoilt), "key_file": str(key)}
+    refused = run_module("volume_restore", args)["msg"]
+    assert said in refused
+    assert key.read_text().strip() not in refused
+    # Nor does what somebody vouches for pass for something else.
+    assert "is not what was backed up" in run_module("volume_restore", {**args, "sha256": backup["sha256"]})["msg"]
     assert home.container.status == "running"
     assert home.volumes() == {home.volume}
 
 
+def test_an_archive_of_another_controller_is_taken_by_what_is_known_of_it(
+    home: Home, backup: dict[str, Any], run_module: RunModule, tmp_path: Path
+) -> None:
+    """Its key is not here: of a machine that was lost, or the archive is older than signatures."""
+    archive = shutil.copy(backup["archive"], tmp_path)
+    args = {"volume": home.volume, "container": home.name, "archive": archive, "key_file": f"{tmp_path}/gone"}
+    refused = run_module("volume_restore", args, check=True)["msg"]
+    assert f"{archive} can't be trusted: there is no file {archive}.sha256" in refused
+    assert "-e backup_sha256=" in refused
+    would = run_module("volume_restore", {**args, "sha256": backup["sha256"].upper()}, check=True)
+    assert would["actions"][0] == f"stop {home.name}"
+
+
 def test_a_restore_brings_back_what_was_and_sets_aside_what_is(
-    home: Home, backup: dict[str, Any], run_module: RunModule
+    home: Home, backup: dict[str, Any], key: Path, run_module: RunModule
 ) -> None:
     (home.path() / "secret.key").write_text("changed since")
     (home.path() / "new").touch()
-    args = {"volume": home.volume, "container": home.name, "archive": backup["archive"]}
+    args = {"volume": home.volume, "container": home.name, "archive": backup["archive"], "key_file": str(key)}
     would = run_module("volume_restore", args, check=True)
     assert would["actions"][0] == f"stop {home.name}"
     assert home.container.status == "running"

@@ -6,16 +6,25 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import tarfile
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
 
+from ansible_collections.fungap.swarm.plugins.action.volume_restore import ActionModule as Restore
 from ansible_collections.fungap.swarm.plugins.module_utils import volumes
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.modules.volume_copy import version_of
-from ansible_collections.fungap.swarm.plugins.plugin_utils.backup import archive_name, surplus
+from ansible_collections.fungap.swarm.plugins.plugin_utils.backup import (
+    archive_name,
+    signed_sha256,
+    surplus,
+    trusted_sha256,
+)
 
 NAMES = [f"p-home-2026112{day}T120000Z.tar" for day in range(1, 5)]
 
@@ -34,6 +43,70 @@ def test_the_newest_stay(keep: int, gone: list[str]) -> None:
         "q-home-20200101T000000Z.tar",
     ]
     assert surplus([*reversed(NAMES), *others], "p-home", keep) == gone
+
+
+SUM, OTHER = "0a" * 32, "0b" * 32
+SIGNED = signed_sha256("a.tar", SUM, "key")
+
+
+def test_a_signature_is_a_comment_to_sha256sum(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_text("content")
+    text = signed_sha256("a.tar", volumes.digest(str(tmp_path / "a.tar")), "key")
+    assert text.splitlines()[0].endswith("  a.tar")
+    assert "key" not in text
+    (tmp_path / "a.tar.sha256").write_text(text)
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "a.tar.sha256"], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "key", "said"),
+    [
+        (SIGNED, "a.tar", "key", ""),
+        (SIGNED, "a.tar", "another", "is wrong"),
+        (SIGNED, "b.tar", "key", "is wrong"),
+        (SIGNED.replace(SUM, OTHER), "a.tar", "key", "is wrong"),
+        (SIGNED.replace("a.tar", "b.tar"), "b.tar", "key", "is wrong"),
+        (SIGNED.replace("0a0a", "0A0A", 1), "a.tar", "key", "is wrong"),
+        (f"{OTHER}  a.tar\n{SIGNED}", "a.tar", "key", "is wrong"),
+        (f"{SIGNED}{OTHER}  a.tar\n", "a.tar", "key", "is wrong"),
+        (SIGNED[:-2], "a.tar", "key", "is wrong"),
+        ("# signed: ", "a.tar", "key", "is wrong"),
+        (f"{SUM}  a.tar\n", "a.tar", "key", "is not signed"),
+        ("", "a.tar", "key", "is not signed"),
+        ("\ufffd", "a.tar", "key", "is not signed"),
+    ],
+)
+def test_a_sha256_is_trusted_by_its_signature_alone(text: str, name: str, key: str, said: str) -> None:
+    if said:
+        with pytest.raises(PlatformError, match=f"{name}.sha256 {said}|signature in {name}.sha256 {said}"):
+            trusted_sha256(text, name, key)
+    else:
+        assert trusted_sha256(text, name, key) == SUM
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a.tar.sha256": SIGNED, "key": "key\n"}, ""),
+        ({"a.tar.sha256": SIGNED}, "there is no file .*/key "),
+        ({"key": "key\n"}, "there is no file .*/a.tar.sha256 "),
+        ({"a.tar.sha256": f"{SUM}  a.tar\n", "key": "key\n"}, "not signed"),
+        ({"a.tar.sha256": SIGNED, "key": "another\n"}, "is wrong"),
+    ],
+)
+def test_an_archive_that_is_not_trusted_is_refused_with_the_cure(
+    tmp_path: Path, files: dict[str, str], said: str
+) -> None:
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    action = Restore.__new__(Restore)
+    action._loader = DataLoader()
+    archive, key = str(tmp_path / "a.tar"), str(tmp_path / "key")
+    if said:
+        with pytest.raises(AnsibleActionFail, match=rf"{archive} can't be trusted: .*{said}.*-e backup_sha256="):
+            action._signed(archive, key)
+    else:
+        assert action._signed(archive, key) == SUM
 
 
 def a_home(root: Path) -> dict[str, tuple[int, bytes | str]]:

@@ -16,6 +16,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.image import (
     by_digest,
     local_tag,
     parse_apt_sources,
+    parse_bases,
     parse_catalog,
     parse_registry_auth,
     recipe_of,
@@ -91,6 +92,23 @@ def test_an_entry_is_read_whole() -> None:
     entries = parse_catalog({"app": given, "app0": {"build": {"bootstrap": "trixie", "packages": ["a"]}}})
     assert entries["app"] == Entry("app", "app:1", build, "pull", True, True, "skip", push=False, follow=True)
     assert entries["app0"] == Entry("app0", build=Build(bootstrap="trixie", packages=("a",)))
+
+
+def test_bases_are_known_by_full_references() -> None:
+    bases = {"node:14-alpine": "nodejs", "docker.io/library/node:14-alpine": "nodejs", "node": "other"}
+    assert parse_bases(bases, {"nodejs", "other"}) == {
+        "docker.io/library/node:14-alpine": "nodejs",
+        "docker.io/library/node:latest": "other",
+    }
+
+
+def test_wrong_bases_are_told_at_once() -> None:
+    with pytest.raises(PlatformError) as caught:
+        parse_bases({"a": "gone", "b": "one", "library/b": "two"}, {"one", "two"})
+    assert caught.value.details["problems"] == [
+        "a: 'gone' is not in the catalog",
+        "library/b: one and two are both to stand in for docker.io/library/b:latest",
+    ]
 
 
 @pytest.mark.parametrize("key", ["internal", "optional", "push", "follow"])

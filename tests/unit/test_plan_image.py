@@ -226,3 +226,70 @@ def test_optional_images_are_had_where_they_are_named(optional: list[str], names
         "tool": {"pull": "tool:1"},
     }
     assert wanted_names(parse_catalog(catalog), optional) == names
+
+
+NODE = "docker.io/library/node:14"
+STANDING_IN = replace(SEEN, bases={NODE: "nodejs"}, dockerfiles={"web": "ARG V\nFROM node:$V\nFROM node:14"})
+WEB = {**CATALOG, "web": {"build": {"context": "/web", "args": {"V": 14}}}}
+
+
+def web(catalog: Any = WEB, source: str = "build", **change: Any) -> Any:
+    return targets(source, "web", seen=replace(STANDING_IN, **change), catalog=catalog)
+
+
+def test_what_stands_in_for_an_image_is_made_before_what_is_built_on_it() -> None:
+    found, problems = web()
+    assert not problems
+    assert list(found) == ["base", "nodejs", "web"]
+    assert found["web"].stand_ins == {NODE: "nodejs"}
+    assert found["web"].bases == ("nodejs",)
+    plan = plan_images(found, [])
+    assert [action.target.name for action in plan] == ["base", "nodejs", "web"]
+    assert [action.target.name for action in plan_images(found, ["base", "web"])] == [], (
+        "a base is made for what lacks it"
+    )
+    pulled, _ = web(source="pull")
+    assert [f"{target.how} {target.name}" for target in pulled.values()] == ["pull nodejs", "build web"]
+
+
+@pytest.mark.parametrize(
+    ("change", "touched"),
+    [
+        ({}, False),
+        ({"bases": {}}, True),
+        ({"bases": {NODE: "base"}}, True),
+        ({"bases": {NODE: "nodejs", "docker.io/library/node:20": "base"}}, False),
+        ({"contexts": {**SEEN.contexts, "nodejs": "x"}}, True),
+        ({"trusted_ca": "other"}, True),
+        ({"build_args": {"http_proxy": "p"}}, False),
+        ({"dockerfiles": {**STANDING_IN.dockerfiles, "proxy": "FROM node:14"}}, False),
+    ],
+)
+def test_a_recipe_changes_with_what_stands_in(change: dict[str, Any], touched: bool) -> None:
+    assert (web(**change)[0]["web"].recipe != web()[0]["web"].recipe) is touched
+
+
+def test_what_nothing_stands_in_for_has_the_recipe_that_it_had() -> None:
+    without, _ = targets("build", "proxy", "app")
+    with_bases, _ = targets(
+        "build", "proxy", "app", seen=replace(STANDING_IN, dockerfiles={"app": "ARG BASE\nFROM $BASE"})
+    )
+    assert {name: one.recipe for name, one in with_bases.items()} == {name: one.recipe for name, one in without.items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"dockerfiles": {"web": "FROM node:$W"}}, "FROM node:$W in its Dockerfile: W has no value"),
+        ({"bases": {NODE: "web"}}, f"web, which stands in for {NODE}, can't be had: it is built on itself"),
+        ({"bases": {NODE: "tool"}}, f"tool, which stands in for {NODE}, can't be had: the catalog doesn't say how"),
+        (
+            {"dockerfiles": {**STANDING_IN.dockerfiles, "nodejs": "FROM node:14"}},
+            f"nodejs, which stands in for {NODE}, can't be had: nodejs, which stands in for {NODE}, can't be had: ",
+        ),
+    ],
+)
+def test_why_an_image_cannot_be_built_on_what_stands_in(change: dict[str, Any], why: str) -> None:
+    found, problems = web(**change)
+    assert "web" not in found
+    assert problems["web"].startswith(why)

@@ -58,5 +58,5 @@ def test_what_speaks_with_the_registry_renews_its_certificate_first(name: str) -
     before = plays[: [play.get("ansible.builtin.import_playbook") for play in plays].index("certificates.yml")]
     did = {key for play in before for key in play}
     assert "roles" not in did
-    done = {key for play in before for task in play.get("tasks", []) for key in task}
-    assert done <= {"name", "run_once", "ansible.builtin.assert"}
+    modules = {key for play in before for task in play.get("tasks", []) for key in task if "." in key}
+    assert modules <= {"ansible.builtin.assert"}

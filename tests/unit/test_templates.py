@@ -102,3 +102,20 @@ def test_what_starts_is_asked_more_often_where_the_cli_knows_it(
     stack = stack_of(role, **facts)
     assert stack["version"] == version
     assert stack["services"][service]["healthcheck"].get("start_interval") == start_interval
+
+
+@pytest.mark.parametrize(("folder", "kept"), [("", True), ("/var/backups/jenkins", False)])
+def test_the_key_that_signs_archives_is_with_the_agent_only_where_it_makes_archives(folder: str, kept: bool) -> None:
+    config = "/etc/p/jenkins"
+    copy = f"{config}/platform-secrets/backup-signature.password"
+    seen = {path: {"kind": "file"} for path in (copy, f"{config}/platform-secrets/ca.key", f"{config}/agent/old")}
+    found = templar(
+        "jenkins",
+        jenkins_backup_dir=folder,
+        jenkins_config_dir=config,
+        jenkins_seen={"/etc/p": seen},
+        __jenkins_files=[] if kept else [{"path": copy}],
+    )
+    assert ("backup-*" in found.template(trust_as_template("{{ __jenkins_own_secrets }}"))) is kept
+    stale = found.template(trust_as_template("{{ __jenkins_stale_files }}"))
+    assert stale == ([copy] if kept else []) + [f"{config}/agent/old"]

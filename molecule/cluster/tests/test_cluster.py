@@ -223,6 +223,30 @@ def test_backup_and_restore() -> None:
     assert changes(run()) == 0
 
 
+def test_a_restore_of_what_anybody_can_have_written_is_refused() -> None:
+    (archive,) = (FOLDER / "backup").glob("*.tar")
+    checksum = Path(f"{archive}.sha256")
+    signed = checksum.read_text()
+    checksum.write_text(signed.splitlines(keepends=True)[0])
+    try:
+        which = [
+            "-e",
+            f"backup_dir={archive.parent}",
+            "-e",
+            "backup_name=jenkins",
+            "-e",
+            f"backup_archive={archive.name}",
+        ]
+        done = play("playbooks/restore.yml", *which, "-e", "backup_confirmed=cluster")
+    finally:
+        checksum.write_text(signed)
+    assert done.returncode != 0
+    assert f"{checksum.name} is not signed" in done.stdout
+    assert "-e backup_sha256=" in done.stdout
+    assert changes(done.stdout) == 0
+    assert JENKINS in on(CI, "docker", "ps", "--format", "{{.Names}}").split()
+
+
 def test_a_restore_without_jenkins_image_stops_nothing() -> None:
     image = FOLDER / "images/jenkins.tar"
     image.rename(f"{image}.away")

@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 SOURCES = ("pull", "build", "archive")
 RECIPE_LABEL = "io.fungap.recipe"
 LOCAL_PREFIX = "fungap"
+DOCKER_HUB = "docker.io"
 MISSING = ("fail", "skip")
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.zst")
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
@@ -154,6 +155,36 @@ def by_digest(reference: str, digest: str) -> str:
     name = reference.partition("@")[0]
     path, slash, last = name.rpartition("/")
     return f"{path}{slash}{last.partition(':')[0]}@{digest}"
+
+
+def full_reference(reference: str) -> str:
+    """An image's name as the engine completes it: with its registry, and a tag or a digest, which counts alone."""
+    name, _at, digest = reference.partition("@")
+    first, slash, rest = name.partition("/")
+    if not slash or not (set(first) & {".", ":"} or first == "localhost"):
+        first, rest = DOCKER_HUB, name
+    elif first == f"index.{DOCKER_HUB}":
+        first = DOCKER_HUB
+    if first == DOCKER_HUB and "/" not in rest:
+        rest = f"library/{rest}"
+    if digest:
+        return by_digest(f"{first}/{rest}", digest)
+    return f"{first}/{rest}" if ":" in rest.rpartition("/")[2] else f"{first}/{rest}:latest"
+
+
+def parse_bases(raw: Mapping[str, Any], entries: Collection[str]) -> dict[str, str]:
+    """Full reference -> name of the catalog's entry that stands in for it; every mistake at once."""
+    bases: dict[str, str] = {}
+    problems: list[str] = []
+    for key, name in ((str(key), str(name)) for key, name in raw.items()):
+        reference = full_reference(key)
+        if name not in entries:
+            problems.append(f"{key}: {name!r} is not in the catalog")
+        elif bases.setdefault(reference, name) != name:
+            problems.append(f"{key}: {bases[reference]} and {name} are both to stand in for {reference}")
+    if problems:
+        raise PlatformError("the bases that stand in for images are wrong: " + "; ".join(problems), problems=problems)
+    return bases
 
 
 def _parse_build(name: str, value: Any) -> Build:

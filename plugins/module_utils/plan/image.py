@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.dockerfile import images_of
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import (
     Archive,
     Build,
@@ -17,6 +19,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.image import (
 
 # Raise it when the way a base is bootstrapped changes: it is part of every base's recipe.
 BOOTSTRAP_REVISION = 2
+# The same for the way a network's authorities get into an official image that others are built on.
+AUTHORITIES_REVISION = 2
 
 
 @dataclass(frozen=True)
@@ -25,17 +29,27 @@ class Circumstances:
 
     ``contexts``: name -> sha256 of a build's context. ``trusted_ca``: hash of the trusted authorities, "" for none.
     ``archives``: name -> archive that exists. ``generation``: the operator's word to build anew.
+    ``bases``: full reference of an image -> the entry that stands in for it; then also ``dockerfiles``: name -> text,
+    and ``build_args``: every build's.
     """
 
     contexts: Mapping[str, str] = field(default_factory=dict)
     trusted_ca: str = ""
     archives: Mapping[str, Archive] = field(default_factory=dict)
     generation: str = ""
+    bases: Mapping[str, str] = field(default_factory=dict)
+    dockerfiles: Mapping[str, str] = field(default_factory=dict)
+    build_args: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Target:
-    """An image that is wanted. ``how``: bootstrap, build, pull or load. ``base``: name of the target it is built on."""
+    """An image that is wanted.
+
+    ``how``: bootstrap, build, pull or load. ``base``: name of the target that its Dockerfile gets as ``BASE``.
+    ``stand_ins``: full reference of an image that the Dockerfile asks for -> name of the target in its place.
+    ``args``: the build's arguments.
+    """
 
     name: str
     how: str
@@ -46,6 +60,13 @@ class Target:
     archive: str = ""
     internal: bool = False
     push: bool = True
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+    args: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """Names of the targets that it is built on."""
+        return tuple(name for name in dict.fromkeys((self.base, *self.stand_ins.values())) if name)
 
     @property
     def image(self) -> str:
@@ -129,8 +150,10 @@ def _resolve(
         targets[name] = Target(**common, how="load", recipe=recipe, archive=found.path)  # type: ignore[arg-type]
     elif source == "pull" and entry.pull:
         # A base needs the network's authorities for what is built on it; an image that only runs stays as it is.
-        authorities = circumstances.trusted_ca if entry.internal else ""
-        recipe = recipe_of("pull", entry.pull, authorities)
+        with_authorities = entry.internal and circumstances.trusted_ca
+        recipe = recipe_of(
+            "pull", entry.pull, [AUTHORITIES_REVISION, circumstances.trusted_ca] if with_authorities else ""
+        )
         targets[name] = Target(**common, how="pull", recipe=recipe, pull=entry.pull)  # type: ignore[arg-type]
     elif entry.build is None:
         problems[name] = f"the catalog doesn't say how to build it{' nor where to pull it' if source == 'pull' else ''}"
@@ -146,27 +169,49 @@ def _resolve(
         )
         targets[name] = Target(**common, how="bootstrap", recipe=recipe, build=entry.build)  # type: ignore[arg-type]
     else:
-        base = None
-        if entry.build.base:
-            base = _resolve(entry.build.base, entries, source, circumstances, targets, problems)
-            if base is None:
-                problems[name] = f"its base {entry.build.base} can't be had: {problems[entry.build.base]}"
-                return None
-        recipe = recipe_of(
-            "build",
-            circumstances.contexts.get(name, ""),
-            base.recipe if base else "",
-            dict(entry.build.args),
-            circumstances.generation,
-        )
-        targets[name] = Target(
-            **common,  # type: ignore[arg-type]
-            how="build",
-            recipe=recipe,
-            base=base.name if base else "",
-            build=entry.build,
-        )
+        target = _resolve_build(entry, entry.build, source, entries, circumstances, targets, problems)
+        if target is None:
+            return None
+        targets[name] = replace(target, **common)  # type: ignore[arg-type]
     return targets[name]
+
+
+def _resolve_build(
+    entry: Entry,
+    build: Build,
+    source: str,
+    entries: Mapping[str, Entry],
+    circumstances: Circumstances,
+    targets: dict[str, Target],
+    problems: dict[str, str],
+) -> Target | None:
+    """A target that a Dockerfile makes, its bases resolved before it."""
+    name, base = entry.name, build.base
+    problems[name] = "it is built on itself"  # to whoever comes back here from one of its bases
+    if base and _resolve(base, entries, source, circumstances, targets, problems) is None:
+        problems[name] = f"its base {base} can't be had: {problems[base]}"
+        return None
+    args = {**circumstances.build_args, **build.args, **({"BASE": targets[base].image} if base else {})}
+    try:
+        asked = images_of(circumstances.dockerfiles.get(name, ""), args)
+    except PlatformError as error:
+        problems[name] = error.message
+        return None
+    stand_ins = {image: circumstances.bases[image] for image in asked if image in circumstances.bases}
+    for image, one in stand_ins.items():
+        if _resolve(one, entries, source, circumstances, targets, problems) is None:
+            problems[name] = f"{one}, which stands in for {image}, can't be had: {problems[one]}"
+            return None
+    del problems[name]
+    recipe = recipe_of(
+        "build",
+        circumstances.contexts.get(name, ""),
+        targets[base].recipe if base else "",
+        dict(build.args),
+        circumstances.generation,
+        *([{image: targets[one].recipe for image, one in stand_ins.items()}] if stand_ins else []),
+    )
+    return Target(name, "build", recipe, base=base, build=build, stand_ins=stand_ins, args=args)
 
 
 def plan_images(
@@ -186,8 +231,7 @@ def plan_images(
     for target in reversed(list(targets.values())):  # whatever stands on a base comes behind it
         if target.name not in here and (not target.internal or target.name in needed):
             needed.add(target.name)
-            if target.base:
-                needed.add(target.base)
+            needed.update(target.bases)
     makes = [Make(target) for target in targets.values() if target.name in needed and target.name not in here]
     pushes = [
         Push(target, registry_address)
