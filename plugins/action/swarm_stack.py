@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import compose_path
-from ansible_collections.fungap.swarm.plugins.plugin_utils.background import run_followed
+from ansible_collections.fungap.swarm.plugins.plugin_utils.background import run_followed, shown
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import as_wanted, render
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 
@@ -75,14 +75,10 @@ class ActionModule(ActionBase):
             {**args, "progress": progress, "validated": found.get("validated") or ""},
             task_vars,
             progress=progress,
-            show=lambda seconds, text: self._show(str(args["name"]), seconds, text),
+            show=shown(self._display, str(args["name"])),
         )
         # The job found the same to do, and shows it without its diff where it failed.
         return {**done, "diff": done.get("diff") or found.get("diff") or {}}
-
-    def _show(self, stack: str, seconds: float, text: str) -> None:
-        for line in text.splitlines():
-            self._display.display(f"  {stack} {seconds:4.0f} s  {line}")
 
 
 def _unchanged(args: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, Any]:

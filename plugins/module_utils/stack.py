@@ -85,6 +85,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.validation impor
     refusal,
     validation_of,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.progress import Progress
 from ansible_collections.fungap.swarm.plugins.module_utils.rollout import Look, Outcome, watch
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 from ansible_collections.fungap.swarm.plugins.module_utils.signals import signals_as_exceptions
@@ -114,7 +115,7 @@ class StackOperation:
         self.contents: dict[tuple[str, str], str] = contents
         # The digest of what has been validated, here or earlier in this run.
         self.validated: str = params["validated"] or ""
-        self.told = ""
+        self.progress = Progress(params["progress"])
         self.reported: set[str] = set()
         self.desired = Desired(
             stack=self.stack,
@@ -293,27 +294,18 @@ class StackOperation:
             lock_path(self.params["path"], self.stack),
             f"{self.params['kind'] or 'a deploy'} of {self.stack} by {self.params['who'] or 'somebody'} since {_now()}",
             wait_seconds=self.params["lock_seconds"],
-            waiting=lambda other: self._tell(f"waiting for {other}"),
+            waiting=lambda other: self.progress.tell(f"waiting for {other}"),
         ) as killed:
             if killed:
-                self._tell(f"{killed} was killed before its end: taking over")
+                self.progress.tell(f"{killed} was killed before its end: taking over")
             return self._apply(self.plan().actions)
-
-    def _tell(self, text: str) -> None:
-        """Leave word for whoever follows the rollout."""
-        path = self.params["progress"]
-        if path and text != self.told:
-            with open(path + ".new", "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(path + ".new", path)
-            self.told = text
 
     def _report(self, states: Sequence[ServiceState]) -> None:
         """What was not said before: a task that dies and comes again goes through the same states each time."""
         lines = [str(state) for state in states]
         if new := [line for line in lines if line not in self.reported]:
             self.reported.update(new)
-            self._tell("\n".join(lines))
+            self.progress.tell("\n".join(lines))
 
     def _apply(self, actions: Sequence[Action]) -> Mapping[str, Any]:
         if self.params["state"] == "absent":
