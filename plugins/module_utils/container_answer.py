@@ -60,13 +60,16 @@ class WaitForAnswer:
         engine = Engine(self._socket)
         start, pause, looks_gone = time.monotonic(), 0.1, 0
         before: int | None = None
+        exit_code: int | None = None
         while True:
             seen = parse_container(engine.container(self._container))
             if before is None:
                 # Of an earlier start, whose cause may be gone.
                 before = seen.deaths
+            exit_code = exit_code if seen.exit_code is None else seen.exit_code
             status, problem = ask(self._url, self._ca_file)
-            seen = replace(seen, deaths=max(seen.deaths - before, 0), status=status, problem=problem)
+            deaths = max(seen.deaths - before, 0)
+            seen = replace(seen, deaths=deaths, exit_code=exit_code, status=status, problem=problem)
             self._progress.tell(describe(self._container, seen, self._wanted))
             seconds = time.monotonic() - start
             if status == self._wanted:

@@ -35,9 +35,9 @@ REFUSED = "connection refused"
         (Seen("running", deaths=2, status=401), "container r: running, answers with 401"),
         (
             Seen("restarting", deaths=2, exit_code=7, problem=REFUSED),
-            "container r: restarting, died 2 times, the last time with exit code 7, no answer yet (connection refused)",
+            "container r: restarting, died 2 times, last with exit code 7, no answer yet (connection refused)",
         ),
-        (Seen("exited", exit_code=1, problem=REFUSED), "container r: exited with exit code 1, no answer yet (connect"),
+        (Seen("exited", exit_code=1, problem=REFUSED), "container r: exited, last with exit code 1, no answer"),
         (Seen("absent", problem="timed out"), "container r: absent, no answer yet (timed out)"),
     ],
 )
@@ -69,7 +69,7 @@ def test_what_is_said_at_the_end() -> None:
         "container j: starting, answers with 503, not yet with 200",
         "    log: one",
         "    log: two",
-        "The next run waits again; docker logs j has more",
+        "Look at docker logs j, mend what it says, and run it again",
     ]
     assert "Given up after 4 s: it does not stay up" in failure("j", "u", seen, 200, seconds=4, hopeless=True, log="")
 
@@ -78,6 +78,8 @@ def test_a_container_that_is_not_there() -> None:
     assert parse_container(None) == Seen("absent")
     state = {"Status": "restarting", "ExitCode": 137}
     assert parse_container({"State": state, "RestartCount": 4}) == Seen("restarting", 4, 137)
+    # Docker says 0 of one that runs, whatever it died of before.
+    assert parse_container({"State": {"Status": "running", "ExitCode": 0}}) == Seen("running")
 
 
 class Clock:
@@ -99,7 +101,8 @@ class Engine:
 
     def container(self, _name: str) -> dict[str, Any] | None:
         state, restarts = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
-        return None if state == "absent" else {"State": {"Status": state, "ExitCode": 7}, "RestartCount": restarts}
+        code = 0 if state == "running" else 7
+        return None if state == "absent" else {"State": {"Status": state, "ExitCode": code}, "RestartCount": restarts}
 
     def container_log(self, _name: str, lines: int) -> str:
         return f"the last of {lines} lines"
@@ -153,7 +156,13 @@ def test_an_answer_ends_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     ("looks", "answer", "seconds", "said"),
     [
         pytest.param([("running", 0)], (503, ""), 60, "Not there after 6", id="the deadline"),
-        pytest.param([("running", 0), ("restarting", 3)], (0, REFUSED), 0, "died 3 times, the last", id="it dies"),
+        pytest.param(
+            [("running", 0), ("restarting", 2), ("running", 3)],
+            (0, REFUSED),
+            0,
+            "died 3 times, last with exit code 7",
+            id="it dies",
+        ),
         pytest.param([("running", 0), ("exited", 0)], (0, REFUSED), 3, "it does not stay up", id="it has ended"),
         pytest.param([("absent", 0)], (0, REFUSED), 3, "container r: absent", id="there is none"),
     ],

@@ -20,12 +20,13 @@ class Seen:
     """One look.
 
     ``state``: of the container, as Docker says it; ``absent`` when there is none. ``deaths``: how often it was
-    restarted after its end. ``status``: of the HTTP answer, 0 for none; ``problem``: why there was none.
+    restarted after its end. ``exit_code``: of its last end, None where that is not known (Docker forgets it when it
+    starts the container again). ``status``: of the HTTP answer, 0 for none; ``problem``: why there was none.
     """
 
     state: str
     deaths: int = 0
-    exit_code: int = 0
+    exit_code: int | None = None
     status: int = 0
     problem: str = ""
 
@@ -39,7 +40,8 @@ def parse_container(container: Mapping[str, Any] | None) -> Seen:
     if container is None:
         return Seen("absent")
     state = container["State"]
-    return Seen(str(state["Status"]), int(container.get("RestartCount") or 0), int(state.get("ExitCode") or 0))
+    exit_code = None if state["Status"] == "running" else int(state.get("ExitCode") or 0)
+    return Seen(str(state["Status"]), int(container.get("RestartCount") or 0), exit_code)
 
 
 def describe(container: str, seen: Seen, wanted: int) -> str:
@@ -47,10 +49,10 @@ def describe(container: str, seen: Seen, wanted: int) -> str:
     if seen.status == wanted:
         return f"container {container}: running, answers with {wanted}"
     state = "starting" if seen.state == "running" else seen.state
-    if seen.lives and seen.deaths:
-        state = f"{state}, died {seen.deaths} times, the last time with exit code {seen.exit_code}"
-    elif not seen.lives and seen.state != "absent":
-        state = f"{state} with exit code {seen.exit_code}"
+    if seen.deaths:
+        state += f", died {seen.deaths} times"
+    if seen.exit_code is not None:
+        state += f", last with exit code {seen.exit_code}"
     answer = f"answers with {seen.status}, not yet with {wanted}" if seen.status else f"no answer yet ({seen.problem})"
     return f"container {container}: {state}, {answer}"
 
@@ -67,6 +69,6 @@ def failure(container: str, url: str, seen: Seen, wanted: int, *, seconds: float
         f"container {container} was to answer {url} with {wanted}. {why}. Seen last: "
         f"{describe(container, seen, wanted)}",
         *(f"    log: {line}" for line in log.strip().splitlines()),
-        f"The next run waits again; docker logs {container} has more",
+        f"Look at docker logs {container}, mend what it says, and run it again",
     ]
     return "\n".join(lines)
