@@ -47,7 +47,8 @@ class ActionModule(ActionBase):
             result["apps"] = {name: one for name, one in found.items() if one}
             if not app:  # a deploy takes nothing of the inventory
                 self._refuse_older_copies(args, result["apps"], seen["stacks"])
-            releases.refuse_shared_hosts({name: one["release"]["app"] for name, one in result["apps"].items()})
+            entries = {name: one["release"]["app"] for name, one in result["apps"].items()}
+            releases.refuse_shared_hosts(entries, args.get("other_hosts") or {})
         except PlatformError as error:
             raise AnsibleActionFail(error.message) from error
         result["settings"] = {name: one["release"]["app"] for name, one in result["apps"].items()}

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, of_platform
 from ansible_collections.fungap.swarm.plugins.module_utils.model.status import unwell
+from ansible_collections.fungap.swarm.plugins.plugin_utils.background import run_followed, shown
+from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (
     certificate_problems,
     history_lines,
@@ -19,6 +21,8 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (
     status_lines,
     strangers,
 )
+
+MODULE = "fungap.swarm.platform_info"
 
 
 class ActionModule(ActionBase):
@@ -30,15 +34,7 @@ class ActionModule(ActionBase):
         """See the module's documentation."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = self._task.args
-        seen = self._execute_module(
-            module_name="fungap.swarm.platform_info",
-            module_args={
-                "manager_sockets": args["manager_sockets"],
-                "stacks_dir": args.get("stacks_dir"),
-                "wait_seconds": 0 if self._task.check_mode else args.get("wait_seconds", 0),
-            },
-            task_vars=task_vars,
-        )
+        seen = self._look(args, task_vars)
         result.update(seen)
         if seen.get("failed"):
             return result
@@ -59,6 +55,18 @@ class ActionModule(ActionBase):
         if args.get("strict") and wrong:
             result.update(failed=True, msg="; ".join(wrong))
         return result
+
+    def _look(self, args: Mapping[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """What there is; where it is not as it should be, and may still be starting, once it is or is given up."""
+        asked = {"manager_sockets": args["manager_sockets"], "stacks_dir": args.get("stacks_dir")}
+        seen: dict[str, Any] = self._execute_module(MODULE, asked, task_vars=task_vars)
+        wait_seconds = 0 if self._task.check_mode else int(args.get("wait_seconds", 0))
+        if seen.get("failed") or not wait_seconds or not unwell(seen["nodes"], seen["services"]):
+            return seen
+        name = str(args["platform"]["name"])
+        progress = f"/run/.{name}.progress"
+        waiting = plain({**asked, "wait_seconds": wait_seconds, "progress": progress})
+        return run_followed(self, MODULE, waiting, task_vars, progress=progress, show=shown(self._display, name))
 
 
 def _remember(path: str, memories: Sequence[Memory]) -> None:

@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import compose_path
-from ansible_collections.fungap.swarm.plugins.plugin_utils.background import run_followed
+from ansible_collections.fungap.swarm.plugins.plugin_utils.background import run_followed, shown
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import as_wanted, render
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 
@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
         seen = args.pop("seen", None) or {}
         for key in ("text", "rollout", "progress"):
             args.pop(key, None)
-        if args.get("state", "present") == "present" and args.get("name") and args.get("compose"):
+        if args.get("state", "present") != "absent" and args.get("name") and args.get("compose"):
             for key in ("configs", "secrets"):
                 if not isinstance(args.get(key) or {}, dict):
                     return {**result, "failed": True, "msg": f"{key}: must be a dictionary of contents by key"}
@@ -56,7 +56,13 @@ class ActionModule(ActionBase):
     def _deploy(self, args: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """One start of the module where nothing is to be rolled out; else a job that outlives the controller."""
         in_background = bool(self._task.async_val)
-        if in_background or self._task.check_mode:
+        if in_background and args.get("validate"):
+            # What the play goes on with meanwhile may count on it.
+            judged: dict[str, Any] = self._execute_module(MODULE, {**args, "state": "validated"}, task_vars=task_vars)
+            if judged.get("failed"):
+                return judged
+            args["validated"] = judged["validated"]
+        if in_background or self._task.check_mode or args.get("state") == "validated":
             found: dict[str, Any] = self._execute_module(MODULE, args, task_vars=task_vars, wrap_async=in_background)
             return found
         found = self._execute_module(MODULE, {**args, "rollout": "later"}, task_vars=task_vars)
@@ -66,17 +72,13 @@ class ActionModule(ActionBase):
         done = run_followed(
             self,
             MODULE,
-            {**args, "progress": progress},
+            {**args, "progress": progress, "validated": found.get("validated") or ""},
             task_vars,
             progress=progress,
-            show=lambda seconds, text: self._show(str(args["name"]), seconds, text),
+            show=shown(self._display, str(args["name"])),
         )
         # The job found the same to do, and shows it without its diff where it failed.
         return {**done, "diff": done.get("diff") or found.get("diff") or {}}
-
-    def _show(self, stack: str, seconds: float, text: str) -> None:
-        for line in text.splitlines():
-            self._display.display(f"  {stack} {seconds:4.0f} s  {line}")
 
 
 def _unchanged(args: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, Any]:

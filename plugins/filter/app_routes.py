@@ -1,17 +1,17 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the proxy is told: routes of apps, and its nodes."""
+"""What the proxy is told: routes of apps, and its nodes; whose host names there are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes, proxy_nodes
+from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes, other_hosts, proxy_nodes
 
 
 class FilterModule:
     """Filters of fungap.swarm."""
 
     def filters(self) -> Mapping[str, Callable[..., Any]]:
-        return {"app_routes": app_routes, "proxy_nodes": proxy_nodes}
+        return {"app_routes": app_routes, "other_hosts": other_hosts, "proxy_nodes": proxy_nodes}

@@ -80,6 +80,22 @@ def read_swarm_data(folder: str) -> SwarmData:
     return SwarmData(is_managers, names.get("commonName", ""), names.get("organizationName", ""))
 
 
+def tar_entry(path: str, content: str, mode: int, uid: int = 0, gid: int = 0) -> tuple[tarfile.TarInfo, bytes]:
+    """A file of a ``tar_of``."""
+    entry, data = tarfile.TarInfo(path.lstrip("/")), content.encode()
+    entry.mode, entry.uid, entry.gid, entry.size = mode, uid, gid, len(data)
+    return entry, data
+
+
+def tar_of(entries: Iterable[tuple[tarfile.TarInfo, bytes]]) -> bytes:
+    """An archive that the engine unpacks in a container."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for entry, data in entries:
+            tar.addfile(entry, io.BytesIO(data))
+    return archive.getvalue()
+
+
 def _label_filters(labels: Mapping[str, str] | Mapping[str, None]) -> list[str]:
     return [key if value is None else f"{key}={value}" for key, value in labels.items()]
 
@@ -198,13 +214,8 @@ class Engine:
             self.api.create_container_from_config(body, name=name)
             if not files:
                 return
-            archive = io.BytesIO()
-            with tarfile.open(fileobj=archive, mode="w") as tar:
-                for path, (mode, content) in sorted(files.items()):
-                    entry = tarfile.TarInfo(path.lstrip("/"))
-                    entry.mode, entry.size = mode, len(content.encode())
-                    tar.addfile(entry, io.BytesIO(content.encode()))
-            self.api.put_archive(name, "/", archive.getvalue())
+            entries = [tar_entry(path, content, mode) for path, (mode, content) in sorted(files.items())]
+            self.api.put_archive(name, "/", tar_of(entries))
 
     def start_container(self, name: str) -> None:
         """Start a container; one that runs is left as it is."""
@@ -220,6 +231,23 @@ class Engine:
                 self.api.remove_container(name)
             finally:
                 self.api.timeout = before
+
+    def run_once(
+        self, body: Json, files: Iterable[tuple[tarfile.TarInfo, bytes]], *, timeout_seconds: float
+    ) -> tuple[int, str]:
+        """Run a container to its end, with ``files`` in it: its exit code, and what it wrote.
+
+        ``body``: of ``POST /containers/create``, with AutoRemove: the engine removes it, whoever is gone by then.
+        """
+        with self._errors(f"create a container of {body['Image']}"):
+            container = str(self.api.create_container_from_config(body)["Id"])
+        try:
+            with self._errors(f"write to a container of {body['Image']}"):
+                self.api.put_archive(container, "/", tar_of(files))
+            # The client hears of the end of a container that removes itself; a question after its end comes too late.
+            return self._cli(["start", "--attach", container], timeout_seconds=timeout_seconds)
+        finally:
+            self.remove_container_and_volumes(container)
 
     def container_log(self, name: str, lines: int = 15) -> str:
         """The last ``lines`` lines that a container wrote."""
@@ -722,12 +750,14 @@ class Engine:
                         self.api.remove_image(empty)
 
     def remove_container_and_volumes(self, container: str) -> None:
-        """Remove a container and its anonymous volumes; one that isn't there is fine."""
+        """Remove a container and its anonymous volumes; one that isn't there, or is on its way, is fine."""
         with self._errors(f"remove container {container}"):
             try:
                 self.api.remove_container(container, v=True, force=True)
-            except docker.errors.NotFound:
-                return
+            except docker.errors.APIError as error:
+                # Not there, or being removed.
+                if error.status_code not in (404, 409):
+                    raise
 
     def read_archive(self, container: str, path: str) -> Iterator[bytes] | None:
         """A tar of a path in a container as a stream, or None when there is no such path."""

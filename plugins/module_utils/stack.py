@@ -14,13 +14,14 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, tar_entry, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
 from ansible_collections.fungap.swarm.plugins.module_utils.memory import memory_path, recall_stack
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import named_items, replicas, with_replicas
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import FILE as MEMORY_FILE
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, missing, refusal
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, missing
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import refusal as lost_memory
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     COMPOSE_FILE,
     CONVERGED,
@@ -74,10 +75,23 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
     plan_prune,
     rollback_target,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.validation import (
+    HELPER,
+    HELPER_LABEL,
+    LIMIT_SECONDS,
+    Validation,
+    is_in_force,
+    leftovers,
+    refusal,
+    validation_of,
+)
+from ansible_collections.fungap.swarm.plugins.module_utils.progress import Progress
 from ansible_collections.fungap.swarm.plugins.module_utils.rollout import Look, Outcome, watch
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
+from ansible_collections.fungap.swarm.plugins.module_utils.signals import signals_as_exceptions
 
 TEMPORARY = ".compose-"
+HOST_SOCKET = "/var/run/docker.sock"
 FAILED_FIRST = "failed"
 LOG_LINES = 20
 # For how long a network that another stack owns is waited for.
@@ -99,7 +113,9 @@ class StackOperation:
         contents = {("config", name): text for name, text in (params["configs"] or {}).items()}
         contents.update({("secret", name): text for name, text in (params["secrets"] or {}).items()})
         self.contents: dict[tuple[str, str], str] = contents
-        self.told = ""
+        # The digest of what has been validated, here or earlier in this run.
+        self.validated: str = params["validated"] or ""
+        self.progress = Progress(params["progress"])
         self.reported: set[str] = set()
         self.desired = Desired(
             stack=self.stack,
@@ -125,8 +141,12 @@ class StackOperation:
         self._refuse_other_base()
         actions = plan_present(self.observed, self.desired)
         deploys = any(isinstance(action, Deploy) for action in actions)
+        validations: list[Validation] = []
         if deploys:
             self._refuse_what_docker_ignores()
+            validations = self._validate(pull=False)
+        if self.params["state"] == "validated":
+            return Plan(upkeep=validations, result={"name": self.stack, "validated": self.validated})
         configs = {name: text for (kind, name), text in self.contents.items() if kind == "config"}
         before, after = before_and_after(self.observed, self.desired, configs)
         warnings = list(self._tag_warnings()) if deploys else []
@@ -135,7 +155,7 @@ class StackOperation:
             f"stack {self.stack} is as it was deployed, but {state}" for state in states if state.outcome != DONE
         ]
         return Plan(
-            actions=actions,
+            actions=[*validations, *actions],
             before=before,
             after=after,
             warnings=warnings,
@@ -143,6 +163,7 @@ class StackOperation:
                 **self._result(self.observed.in_force),
                 "drift": [str(entry) for entry in drift(self.observed.in_force, self.observed.services)],
                 "services": _counts(states),
+                **({"validated": self.validated} if self.params["validate"] else {}),
             },
         )
 
@@ -197,6 +218,44 @@ class StackOperation:
                 + " ".join(problems)
             )
 
+    def _validate(self, *, pull: bool) -> list[Validation]:
+        """Refuse what the service's own image refuses.
+
+        Returns what is still to be judged, because the image is not here. ``pull``: bring it.
+        """
+        if not self.params["validate"]:
+            return []
+        validation = validation_of(self.desired.compose, **self.params["validate"])
+        in_force = self.observed.in_force
+        if validation.digest == self.validated or is_in_force(validation, in_force.compose if in_force else None):
+            return []
+        engine = self._engine_with(validation.image)
+        if engine is None:
+            if not pull:
+                return [validation]
+            engine = self.engine
+            engine.pull_with_config(validation.image, self.params["registry_config"])
+        for leftover in leftovers(engine.containers({HELPER_LABEL: HELPER}), time.time()):
+            engine.remove_container_and_volumes(leftover)
+        files = [
+            tar_entry(one.path, self.contents[(one.kind, one.name)], one.mode, one.uid, one.gid)
+            for one in validation.files
+            if (one.kind, one.name) in self.contents
+        ]
+        with signals_as_exceptions():
+            code, output = engine.run_once(validation.container(), files, timeout_seconds=LIMIT_SECONDS)
+        if code:
+            raise PlatformError(refusal(self.stack, validation, output, self.contents))
+        self.validated = validation.digest
+        return []
+
+    def _engine_with(self, image: str) -> Engine | None:
+        """An engine that has the image: the manager's, or the docker host's own, which it may have been built on."""
+        if self.engine.image(image) is not None:
+            return self.engine
+        own = Engine(HOST_SOCKET, connect=False)
+        return own if own.is_answering() and own.image(image) is not None else None
+
     def _tag_warnings(self) -> Iterable[str]:
         for name, definition in (self.desired.compose.get("services") or {}).items():
             if "@sha256:" not in definition.get("image", ""):
@@ -209,7 +268,7 @@ class StackOperation:
         memory = recall_stack(self.params["path"], self.stack)
         known = {self.stack: max((revision.number for revision in self.observed.revisions), default=0)}
         if memory and (lacks := missing([memory], known)):
-            raise PlatformError(refusal(lacks, [memory]))
+            raise PlatformError(lost_memory(lacks, [memory]))
 
     def _refuse_other_base(self) -> None:
         base, in_force = self.params["base_revision"], self.observed.in_force
@@ -224,34 +283,29 @@ class StackOperation:
     # --- act ---
 
     def apply(self, plan: Plan) -> Mapping[str, Any]:
+        if any(isinstance(action, Validation) for action in (*plan.actions, *plan.upkeep)):
+            self._validate(pull=True)
+        if self.params["state"] == "validated":
+            return {"validated": self.validated}
         if self.params["rollout"] == "later" and any(isinstance(action, Deploy) for action in plan.actions):
-            return {"pending": True}
+            return {"pending": True, "validated": self.validated}
         # What the lock's last holder did may have changed what the plan was made from.
         with held(
             lock_path(self.params["path"], self.stack),
             f"{self.params['kind'] or 'a deploy'} of {self.stack} by {self.params['who'] or 'somebody'} since {_now()}",
             wait_seconds=self.params["lock_seconds"],
-            waiting=lambda other: self._tell(f"waiting for {other}"),
+            waiting=lambda other: self.progress.tell(f"waiting for {other}"),
         ) as killed:
             if killed:
-                self._tell(f"{killed} was killed before its end: taking over")
+                self.progress.tell(f"{killed} was killed before its end: taking over")
             return self._apply(self.plan().actions)
-
-    def _tell(self, text: str) -> None:
-        """Leave word for whoever follows the rollout."""
-        path = self.params["progress"]
-        if path and text != self.told:
-            with open(path + ".new", "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(path + ".new", path)
-            self.told = text
 
     def _report(self, states: Sequence[ServiceState]) -> None:
         """What was not said before: a task that dies and comes again goes through the same states each time."""
         lines = [str(state) for state in states]
         if new := [line for line in lines if line not in self.reported]:
             self.reported.update(new)
-            self._tell("\n".join(lines))
+            self.progress.tell("\n".join(lines))
 
     def _apply(self, actions: Sequence[Action]) -> Mapping[str, Any]:
         if self.params["state"] == "absent":

@@ -74,6 +74,10 @@ options:
   to:
     description: That revision's number. By default the last healthy one that differs from what is in force.
     type: int
+  other_hosts:
+    description: Host names that the platform itself has, each with the variable that says so. No app ever gets one.
+    type: dict
+    default: {}
   older_confirmed:
     description: Apps that are to be what an older copy of the inventory says.
     type: list

@@ -43,6 +43,9 @@ options:
     description: How long to wait for nodes that are not ready yet, and services whose replicas do not all run yet.
     type: int
     default: 0
+  progress:
+    description: Set by whoever follows the wait. The file in which is told what is not there yet.
+    type: path
 """
 
 EXAMPLES = r"""
@@ -122,6 +125,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.status import (
     unwell,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import drift, settled
+from ansible_collections.fungap.swarm.plugins.module_utils.progress import Progress
 from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path, read_private
 
 
@@ -133,6 +137,7 @@ class Status:
         self.stacks_dir: str | None = params["stacks_dir"]
         self.keep: int = params["keep"]
         self.wait_seconds: int = params["wait_seconds"]
+        self.progress = Progress(params["progress"])
 
     def plan(self) -> runner.Plan:
         """Read; there is never anything to do."""
@@ -148,8 +153,10 @@ class Status:
             names = {node["ID"]: node["Description"]["Hostname"] for node in members}
             nodes = [node_row(node) for node in members]
             services = [service_row(service, tasks, names) for service in seen]
-            if not unwell(nodes, services) or time.monotonic() >= end:
+            wrong = unwell(nodes, services)
+            if not wrong or time.monotonic() >= end:
                 break
+            self.progress.tell("\n".join(wrong))
             time.sleep(0.5)
         return runner.Plan(
             result={
@@ -211,6 +218,7 @@ def main() -> None:
             "stacks_dir": {"type": "path"},
             "keep": {"type": "int", "default": 5},
             "wait_seconds": {"type": "int", "default": 0},
+            "progress": {"type": "path"},
         },
     )
 

@@ -43,12 +43,14 @@ options:
     description:
       - V(present) deploys the compose file when it has to. V(absent) removes the stack's services, networks, configs,
         secrets, its revisions and its file, and waits until its tasks are gone.
+      - V(validated) refuses what V(present) would refuse before its first change, O(validate) included, and changes
+        nothing.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, validated]
     default: present
   compose:
     description:
-      - The compose file, as its text or as a dictionary. Required when O(state=present).
+      - The compose file, as its text or as a dictionary. Required but when O(state=absent).
       - Whatever C(docker stack deploy) would refuse or silently ignore (a misspelt key, C(build), C(restart),
         C(privileged), ...) is refused before anything is changed.
       - It stands for itself, so C($) interpolation, C(env_file), environment variables without a value and configs or
@@ -66,6 +68,32 @@ options:
       - Like O(configs), for secrets. The content is shown nowhere.
     type: dict
     default: {}
+  validate:
+    description:
+      - A command by which the image of a service judges its configs and secrets before anything is recorded or changed.
+        It runs in a container of its own, on no network, with the files where the service will find them. Anything but
+        exit code 0 fails the task, with what the command said.
+      - It runs where the service's image, configs or secrets differ from what is in force, also in check mode; there,
+        only where an engine of the docker host has the image already.
+      - Where the output names a line of a config, as in C(in /etc/nginx/nginx.conf:12), the line is shown, and what the
+        nearest comment C(# From VARIABLE) above it names.
+      - The container removes itself. One that a killed run has created and not started is removed by the next
+        validation.
+    type: dict
+    suboptions:
+      service:
+        description: The service's name in the compose file.
+        type: str
+        required: true
+      command:
+        description: The command, as a list of words. The image's entrypoint gets it.
+        type: list
+        elements: str
+        required: true
+  validated:
+    description:
+      - What RV(validated) was earlier in this run. The same is not validated again.
+    type: str
   socket:
     description:
       - Path of the unix socket of a manager's engine, on the docker host.
@@ -195,6 +223,18 @@ EXAMPLES = r"""
     secrets:
       session_key: "{{ vault_session_key }}"
 
+- name: Refuse a configuration that the proxy would not start with, before anything counts on it
+  fungap.swarm.swarm_stack:
+    name: proxy
+    state: validated
+    socket: /run/fungap/manager1/docker.sock
+    compose: "{{ lookup('ansible.builtin.template', 'proxy.yml.j2') }}"
+    configs:
+      nginx: "{{ lookup('ansible.builtin.template', 'nginx.conf.j2') }}"
+    validate:
+      service: proxy
+      command: [nginx, -t]
+
 - name: Remove it
   fungap.swarm.swarm_stack:
     name: web
@@ -226,6 +266,10 @@ who:
   description: Who asked for that revision.
   type: str
   returned: when O(state=present)
+validated:
+  description: A digest of what the service's image has judged to be right, empty where that was not asked for.
+  type: str
+  returned: with O(validate), where something is to be deployed
 drift:
   description: What was changed by hand since the deploy, a line C(service.field - recorded -> live) for each field.
   type: list
@@ -263,10 +307,18 @@ def main() -> None:
         StackOperation,
         {
             "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent", "validated"], "default": "present"},
             "compose": {"type": "raw"},
             "configs": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "validate": {
+                "type": "dict",
+                "options": {
+                    "service": {"type": "str", "required": True},
+                    "command": {"type": "list", "elements": "str", "required": True},
+                },
+            },
+            "validated": {"type": "str"},
             "socket": {"type": "path", "required": True},
             "registry_config": {"type": "path"},
             "resolve_image": {"type": "str", "choices": ["always", "changed", "never"], "default": "changed"},
@@ -286,7 +338,7 @@ def main() -> None:
             "progress": {"type": "path"},
             "text": {"type": "str"},
         },
-        required_if=[("state", "present", ["compose"])],
+        required_if=[("state", "present", ["compose"]), ("state", "validated", ["compose"])],
     )
 
 

@@ -94,6 +94,16 @@ def follow(
         time.sleep(PAUSE_SECONDS)
 
 
+def shown(display: Any, name: str) -> Callable[[float, str], None]:
+    """A ``show`` for the operator, the same for all that is waited for. ``name``: of that."""
+
+    def show(seconds: float, text: str) -> None:
+        for line in text.splitlines():
+            display.display(f"  {name} {seconds:4.0f} s  {line}")
+
+    return show
+
+
 NEXT = "The next run looks at what it left, and completes it"
 
 

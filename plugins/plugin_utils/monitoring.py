@@ -56,6 +56,7 @@ def monitoring_routes(platform: Mapping[str, Any], images: Mapping[str, Any]) ->
             "hosts": [host],
             "upstream": f"tasks.monitoring_{page}",
             "port": PAGES[page],
+            "source": f"monitoring_hosts.{page}",
             "auth": True,
         }
         for page, host in platform["monitoring"]["hosts"].items()

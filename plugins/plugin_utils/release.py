@@ -179,11 +179,18 @@ def change(
     return {**release, "app": changed, "image": image or release["image"], "env": env}
 
 
-def refuse_shared_hosts(apps: Mapping[str, Json]) -> None:
-    """Two apps never have one host name: each would take the other's visitors. ``apps``: name -> entry in force."""
+def refuse_shared_hosts(apps: Mapping[str, Json], others: Mapping[str, str]) -> None:
+    """Nobody else ever has an app's host name: each would take the other's visitors.
+
+    ``apps``: name -> entry in force. ``others``: host name -> the variable by which the platform itself has it.
+    """
     owners: dict[str, str] = {}
     for name, app in sorted(apps.items()):
         for host in app["hosts"]:
+            if variable := others.get(host):
+                raise PlatformError(
+                    f"{host} would be a host name of the app {name} and of {variable}: take it from one of them first"
+                )
             if (owner := owners.setdefault(host, name)) != name:
                 raise PlatformError(
                     f"{host} would be a host name of two apps, {owner} and {name}: take it from one of them first "

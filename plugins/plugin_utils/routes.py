@@ -19,6 +19,14 @@ def proxy_nodes(nodes: Iterable[Mapping[str, Any]], addresses: Mapping[str, str]
     return [{"name": name, "address": address} for name, address in found.items() if address]
 
 
+def other_hosts(platform: Mapping[str, Any]) -> dict[str, str]:
+    """The host names that are no app's, each with the variable that says so. ``platform``: the fact."""
+    found = {host: f"monitoring_hosts.{page}" for page, host in platform["monitoring"]["hosts"].items()}
+    if platform["jenkins"]["host"]:
+        found[platform["jenkins"]["name"]] = "jenkins_host"
+    return found
+
+
 def app_routes(apps: Mapping[str, Mapping[str, Any]], service: str = "web") -> list[dict[str, Any]]:
     """``proxy_routes`` of the apps that have host names, by the apps' names.
 
@@ -35,6 +43,7 @@ def app_routes(apps: Mapping[str, Mapping[str, Any]], service: str = "web") -> l
             "hosts": list(app["hosts"]),
             "upstream": f"tasks.{name}_{service}",
             "port": app["port"],
+            "source": f"apps.{name}",
             **{option: options[option] for option in ROUTE_OPTIONS if option in options},
         }
         if route.get("sticky"):

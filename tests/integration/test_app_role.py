@@ -121,6 +121,28 @@ def test_an_older_copy_of_the_inventory_undoes_nothing(
     assert converge(replicas=1)["changed"] == 0
 
 
+def test_a_rollback_takes_no_host_name_that_another_has_by_now(swarm: Swarm, converge: Converge) -> None:
+    """Of another app, or of a page of the platform."""
+    web = {"image": "web", "port": 3000, "replicas": 1, "health": {"test": HEALTH, "interval_seconds": 1}}
+    web["update"] = {"monitor_seconds": 1, "delay_seconds": 0}
+
+    def run(kind: str, app: str, **more: Any) -> None:
+        apps = {name: {**web, "hosts": [f"{name}.localhost"]} for name in ("web", "api")}
+        converge(variables_of_role={"app_apps": apps, "app_name": app, "app_kind": kind, **more})
+
+    run("site", "")
+    run("deploy", "web", app_settings={"hosts": ["new.localhost"]})
+    run("deploy", "api", app_settings={"hosts": ["web.localhost"]})
+    before = swarm.manager.api.inspect_service("web_web")["Version"]
+    with pytest.raises(AssertionError, match=r"web\.localhost would be a host name of two apps, api and web"):
+        run("rollback", "web")
+    with pytest.raises(AssertionError, match=r"api\.localhost would be a host name of the app api and of monitoring"):
+        run("rollback", "api", app_other_hosts={"api.localhost": "monitoring_hosts.grafana"})
+    assert swarm.manager.api.inspect_service("web_web")["Version"] == before
+    run("rollback", "api")
+    run("rollback", "web")
+
+
 def test_a_version_that_crashes_late_takes_never_all_replicas_down(swarm: Swarm, converge: Converge) -> None:
     manager = swarm.manager.api
     settings = {"replicas": 3, "env_file": "", "update": {"monitor_seconds": 10}}

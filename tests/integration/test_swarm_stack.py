@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -22,6 +23,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.validation import HELPER, HELPER_LABEL
 from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
 
@@ -322,6 +324,53 @@ def test_drift_is_shown_and_repaired(swarm: Swarm, life: Life) -> None:
     life.deploy(changed=True)
     assert len(swarm.running("life", "web")) == 2
     life.deploy(changed=False)
+
+
+def test_what_the_services_image_refuses_changes_nothing(swarm: Swarm, deploy: Run, folder: Path) -> None:
+    compose = {"services": {"web": service(configs=["settings"], secrets=["key"])}}
+    script = 'read -r line < /settings; echo "$line in /settings:1"; test "$line" = good && test -s /run/secrets/key'
+    validate = {"service": "web", "command": ["sh", "-c", script]}
+    given: dict[str, Any] = {"configs": {"settings": "bad\n"}, "secrets": {"key": SECRET}, "validate": validate}
+    for check in (True, False):
+        refused = deploy("judged", compose, check=check, **given)
+        assert "bad in /settings:1" in refused["msg"]
+    assert swarm.names("config", "judged") == swarm.names("secret", "judged") == []
+    assert not (folder / "judged").exists()
+    given["configs"] = {"settings": "good\n"}
+    judged = ok(deploy("judged", compose, state="validated", **given), changed=False)["validated"]
+    assert swarm.names("config", "judged") == []
+    events = Events(swarm.manager)
+    ok(deploy("judged", compose, validated=judged, **given), changed=True)
+    names = [one["Actor"]["Attributes"].get(HELPER_LABEL) for one in events.stop() if one.get("Actor")]
+    assert HELPER not in names, "it was judged already"
+    ok(deploy("judged", compose, **given), changed=False)
+    ok(deploy("judged"), changed=True)
+
+
+KILLED = f"""
+import sys
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.validation import validation_of
+from ansible_collections.fungap.swarm.plugins.module_utils.signals import signals_as_exceptions
+compose = {{"services": {{"web": {{"image": "{IMAGE}:1"}}}}}}
+validation = validation_of(compose, "web", ["sh", "-c", "exec sleep " + sys.argv[2]])
+with signals_as_exceptions():
+    Engine(sys.argv[1]).run_once(validation.container(), [], timeout_seconds=60)
+"""
+
+
+@pytest.mark.parametrize(("number", "seconds"), [(signal.SIGTERM, 1000), (signal.SIGKILL, 5)])
+def test_a_validation_that_is_killed_leaves_no_container(swarm: Swarm, number: signal.Signals, seconds: int) -> None:
+    def running() -> list[Any]:
+        found: list[Any] = swarm.manager.api.containers(all=True, filters={"label": f"{HELPER_LABEL}={HELPER}"})
+        return found
+
+    path = str(Path(__file__).resolve().parents[2] / "collections")
+    arguments = [sys.executable, "-c", KILLED, swarm.manager.socket, str(seconds)]
+    with subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": path}) as process:
+        wait_for("the container", lambda: [one["State"] for one in running()] == ["running"], 20)
+        process.send_signal(number)
+    wait_for("its end", lambda: not running(), 20)
 
 
 def test_an_absent_stack_leaves_nothing(swarm: Swarm, deploy: Run, folder: Path, life: Life) -> None:

@@ -182,6 +182,25 @@ def test_a_broken_image_changes_nothing(platform: Platform, operator: Operator, 
     operator.site_changes_nothing()
 
 
+def test_what_nginx_refuses_is_refused_before_the_app_is_changed(platform: Platform, operator: Operator) -> None:
+    engine = platform.engine("manager1")
+
+    def recorded() -> list[str]:
+        return sorted(one["Spec"]["Name"] for one in engine.configs() + engine.secrets())
+
+    before, versions = recorded(), {one["ID"]: one["Version"]["Index"] for one in engine.services()}
+    settings = {"hosts": [HOST, "refused.localhost"]}
+    for options in (["--check"], []):
+        # As what the preflight's checks know nothing of.
+        done = operator.play("deploy", *options, app="web", settings=settings, __proxy_own_errors=[999])
+        assert done.code != 0
+        assert 'value "999" must be between 300 and 599' in done.output
+        assert "Nothing was changed" in done.output
+    assert recorded() == before
+    assert {one["ID"]: one["Version"]["Index"] for one in engine.services()} == versions
+    operator.site_changes_nothing()
+
+
 def test_rollback_brings_everything_back(platform: Platform, operator: Operator) -> None:
     refused = operator.play("rollback", app="web")
     assert "failed and was rolled back already: revision 4 is in force" in refused.output

@@ -16,7 +16,10 @@ from tests.affected import ALWAYS, affected
         ),
         pytest.param(
             "roles/proxy/templates/routes.conf.j2",
-            ["tests/molecule/test_scenarios.py::test_scenario[proxy]", "tests/integration/test_proxy_config.py"],
+            [
+                "tests/molecule/test_scenarios.py::test_scenario[proxy]",
+                *("tests/integration/test_proxy_config.py", "tests/integration/test_proxy_validation.py"),
+            ],
             id="a role with tests of its files",
         ),
         pytest.param("roles/load_test/defaults/main.yml", [], id="a role without a scenario"),

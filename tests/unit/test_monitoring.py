@@ -77,6 +77,7 @@ def test_routes_are_behind_a_login_and_lead_to_what_there_is() -> None:
             "hosts": ["p.example"],
             "upstream": "tasks.monitoring_prometheus",
             "port": 9090,
+            "source": "monitoring_hosts.prometheus",
             "auth": True,
         }
     ]

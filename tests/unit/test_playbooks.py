@@ -58,5 +58,18 @@ def test_what_speaks_with_the_registry_renews_its_certificate_first(name: str) -
     before = plays[: [play.get("ansible.builtin.import_playbook") for play in plays].index("certificates.yml")]
     did = {key for play in before for key in play}
     assert "roles" not in did
-    modules = {key for play in before for task in play.get("tasks", []) for key in task if "." in key}
-    assert modules <= {"ansible.builtin.assert"}
+    words = {key for play in before for task in play.get("tasks", []) for key in task}
+    assert words <= {"name", "run_once", "ansible.builtin.assert"}
+
+
+@pytest.mark.parametrize("name", ["release.yml", "site.yml"])
+def test_nginx_judges_the_routes_before_anything_counts_on_them(name: str) -> None:
+    tasks = [task for play in yaml.safe_load((PLAYBOOKS / name).read_text()) for task in play.get("tasks", [])]
+    roles = [(task.get("ansible.builtin.import_role") or {}) for task in tasks]
+    parts = [f"{role.get('name', '').removeprefix('fungap.swarm.')} {role.get('tasks_from', '')}" for role in roles]
+    certificate = next(place for place, task in enumerate(tasks) if "__certificate_hosts" in task.get("vars", {}))
+    judged = parts.index("proxy validate")
+    assert parts.index("app releases") < judged < certificate < parts.index("app rollout")
+    assert judged < parts.index("proxy ")
+    # A run of the apps alone, too.
+    assert tasks[judged].get("tags", ["app"]) in (["app"], ["proxy", "app"])

@@ -251,12 +251,13 @@ def test_every_older_app_is_named_and_the_cure_is_for_all() -> None:
         ({"one": ["a"], "two": ["b"]}, ""),
         ({"one": ["a", "b"], "two": ["b"]}, "b would be a host name of two apps, one and two"),
         ({"one": ["a", "a"], "two": []}, ""),
+        ({"one": ["a", "page"]}, "page would be a host name of the app one and of monitoring_hosts.grafana: take"),
     ],
 )
-def test_two_apps_never_have_one_host(hosts: dict[str, list[str]], said: str) -> None:
+def test_nobody_else_has_an_apps_host(hosts: dict[str, list[str]], said: str) -> None:
     apps = {name: {"hosts": names} for name, names in hosts.items()}
     with pytest.raises(PlatformError, match=said) if said else nullcontext():
-        refuse_shared_hosts(apps)
+        refuse_shared_hosts(apps, {"page": "monitoring_hosts.grafana"})
 
 
 def row(number: int, verdict: str = "converged", image: str = R1, **more: Any) -> dict[str, Any]:

@@ -136,3 +136,13 @@ def test_no_file_is_rendered_from_a_set(role: str) -> None:
         for match in re.findall(r"\|\s*(?:intersect|difference|union|symmetric_difference)\b", path.read_text())
     ]
     assert found == []
+
+
+TASK_FILES = sorted([*ROLES_DIR.glob("*/tasks/*.yml"), *ROLES_DIR.parent.glob("playbooks/**/*.yml")])
+
+
+@pytest.mark.parametrize("path", TASK_FILES, ids=lambda path: str(path.relative_to(ROLES_DIR.parent)))
+def test_nothing_is_waited_for_by_trying_again(path: Path) -> None:
+    """Ansible's retries read like failures, and start a module each: what is waited for shows how far it is."""
+    ways = r"^\s*(?:until|ansible\.builtin\.(?:wait_for\w*|pause|async_status)):"
+    assert re.findall(ways, path.read_text(), flags=re.MULTILINE) == []

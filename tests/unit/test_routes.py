@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes, proxy_nodes
+from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes, other_hosts, proxy_nodes
 
 WEB = {"hosts": ["web.localhost"], "port": 3000, "replicas": 3}
-ROUTE = {"name": "web", "hosts": ["web.localhost"], "upstream": "tasks.web_web", "port": 3000}
+ROUTE = {"name": "web", "hosts": ["web.localhost"], "upstream": "tasks.web_web", "port": 3000, "source": "apps.web"}
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,12 @@ def test_the_proxys_nodes_have_the_addresses_that_are_known() -> None:
         {"name": "m2", "address": "192.0.2.2"},
     ]
     assert proxy_nodes(nodes, {}) == [{"name": "m2", "address": "192.0.2.2"}]
+
+
+@pytest.mark.parametrize(
+    ("jenkins", "found"),
+    [({"host": ""}, {}), ({"host": "vm2", "name": "ci.localhost"}, {"ci.localhost": "jenkins_host"})],
+)
+def test_what_is_no_apps_host(jenkins: dict[str, Any], found: dict[str, str]) -> None:
+    platform = {"monitoring": {"hosts": {"grafana": "g.localhost"}}, "jenkins": jenkins}
+    assert other_hosts(platform) == {"g.localhost": "monitoring_hosts.grafana", **found}

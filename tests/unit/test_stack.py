@@ -28,8 +28,29 @@ class Swarm:
         self.items: list[dict[str, Any]] = []
         self.services: dict[str, dict[str, Any]] = {}
         self.writes: list[str] = []
+        # What a validation says; the images that are there, None for all of them.
+        self.judgement = (0, "")
+        self.judged: list[dict[str, str]] = []
+        self.images: set[str] | None = None
 
     # --- reads ---
+
+    def is_answering(self) -> bool:
+        return True
+
+    def image(self, reference: str) -> dict[str, Any] | None:
+        return {} if self.images is None or reference in self.images else None
+
+    def containers(self, _labels: dict[str, str]) -> list[dict[str, Any]]:
+        return []
+
+    def run_once(self, _body: Any, files: Any, *, timeout_seconds: float) -> tuple[int, str]:
+        assert timeout_seconds
+        self.judged.append({entry.name: data.decode() for entry, data in files})
+        return self.judgement
+
+    def pull_with_config(self, reference: str, _config: str | None) -> None:
+        self.writes.append(f"pull {reference}")
 
     def swarm_items(self, kind: str, label: str) -> list[dict[str, Any]]:
         key, _equals, value = label.partition("=")
@@ -141,7 +162,10 @@ def deploy(folder: Path, image: str, env: str, **changes: Any) -> operation.Stac
         "lock_seconds": 0,
         "resolve_image": "never",
         **dict.fromkeys(
-            ("registry_config", "base_revision", "progress", "node_sockets", "who", "why", "kind", "rollout")
+            (
+                *("registry_config", "base_revision", "progress", "node_sockets", "who", "why", "kind", "rollout"),
+                *("validate", "validated"),
+            )
         ),
     }
     return operation.StackOperation({**params, **changes})
@@ -253,3 +277,56 @@ def test_progress_is_told_once_for_each_change(swarm: Swarm, tmp_path: Path) -> 
         one._report([ServiceState("web", "waiting", 1, 2, detail)])
         assert (tmp_path / "progress").exists() is told, detail
         (tmp_path / "progress").unlink(missing_ok=True)
+
+
+def configured(folder: Path, content: str = "good", **changes: Any) -> operation.StackOperation:
+    """A deploy whose image judges a config and a secret."""
+    service = {"image": HEALTHY, "volumes": [], "deploy": {"replicas": 2}, "configs": ["c"], "secrets": ["s"]}
+    compose = {
+        "services": {"web": {**service, "volumes": [{"source": "v"}]}},
+        "configs": {"c": {"external": True, "name": f"web_c_{content}"}},
+        "secrets": {"s": {"external": True, "name": "web_s_1"}},
+    }
+    given = {"configs": {f"web_c_{content}": content}, "secrets": {"web_s_1": "key"}, "compose": compose}
+    validate = {"service": "web", "command": ["check", "it"]}
+    return deploy(folder, HEALTHY, "v", **{**given, "validate": validate, "text": content, **changes})
+
+
+def test_what_the_image_refuses_changes_nothing(swarm: Swarm, tmp_path: Path) -> None:
+    swarm.judgement = (1, "no good in /c:1\n")
+    for state in ("present", "validated"):
+        with pytest.raises(PlatformError, match=r"the new configuration\. Nothing was changed\. 'check it' says:"):
+            configured(tmp_path, "bad", state=state).plan()
+    assert (swarm.writes, list(tmp_path.iterdir())) == ([], [])
+    assert swarm.judged == [{"c": "bad", "run/secrets/s": "key"}] * 2
+
+
+def test_what_is_judged_is_judged_once(swarm: Swarm, tmp_path: Path) -> None:
+    first = configured(tmp_path, state="validated").plan()
+    assert (first.actions, first.upkeep, first.before, first.after) == ((), [], "", "")
+    judged = first.result["validated"]
+    assert (len(swarm.judged), swarm.writes) == (1, [])
+    # The job that rolls it out is told of it; it plans again under the lock.
+    later = configured(tmp_path, rollout="later", validated=judged)
+    assert later.apply(later.plan()) == {"pending": True, "validated": judged}
+    run(configured(tmp_path, validated=judged))
+    assert len(swarm.judged) == 1
+    # It runs now.
+    assert configured(tmp_path).plan().actions == []
+    assert configured(tmp_path, state="validated").plan().upkeep == []
+    assert len(swarm.judged) == 1
+    run(configured(tmp_path, "better"))
+    assert len(swarm.judged) == 2
+
+
+@pytest.mark.parametrize("state", ["present", "validated"])
+def test_an_image_that_is_not_here_is_brought_but_not_in_check_mode(swarm: Swarm, tmp_path: Path, state: str) -> None:
+    swarm.images = set()
+    one = configured(tmp_path, state=state)
+    plan = one.plan()
+    assert (swarm.judged, swarm.writes) == ([], [])
+    assert "validate service web by 'check it' of its image" in map(str, (*plan.actions, *plan.upkeep))
+    swarm.judgement = (1, "no good")
+    with pytest.raises(PlatformError, match="no good"):
+        one.apply(plan)
+    assert swarm.writes == [f"pull {HEALTHY}"]

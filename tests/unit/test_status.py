@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.action import platform_status as action
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Revision, dump_revision
 from ansible_collections.fungap.swarm.plugins.module_utils.model.status import (
     node_row,
@@ -360,3 +362,33 @@ def test_no_certificate_is_shown_that_nobody_keeps() -> None:
     for pending, shown in (("", "SHA-256 AB:CD, until 2027-12-01T00:00:00Z"), ("its names changed", "to be made anew")):
         proxy = {"certificates": {"proxy": {**certificate, "pending": pending}}, "ca": {"certificate_file": "/ca.crt"}}
         assert f"{'Certificate':<12} {shown}" in platform_notes(PLATFORM, proxy, seen())
+
+
+@pytest.mark.parametrize(
+    ("running", "wait_seconds", "check_mode", "followed"),
+    [
+        pytest.param(3, 180, False, False, id="all is well"),
+        pytest.param(1, 180, False, True, id="something is starting"),
+        pytest.param(1, 0, False, False, id="nobody wants to wait"),
+        pytest.param(1, 180, True, False, id="check mode"),
+    ],
+)
+def test_what_is_still_starting_is_waited_for_in_the_open(
+    monkeypatch: pytest.MonkeyPatch, running: int, wait_seconds: int, check_mode: bool, followed: bool
+) -> None:
+    seen = {"nodes": [NODE], "services": [{**SERVICE, "running": running, "error": ""}]}
+    found: list[dict[str, Any]] = []
+
+    def follow(_action: Any, _module: str, args: dict[str, Any], _vars: Any, **_options: Any) -> dict[str, Any]:
+        found.append(args)
+        return {"nodes": [NODE], "services": [SERVICE]}
+
+    monkeypatch.setattr(action, "run_followed", follow)
+    one = object.__new__(action.ActionModule)
+    one._task, one._display = SimpleNamespace(check_mode=check_mode), SimpleNamespace()
+    one._execute_module = lambda *_, **__: seen
+    args = {"manager_sockets": ["/s"], "platform": {"name": "fungap"}, "wait_seconds": wait_seconds}
+    services = one._look(args, None)["services"]
+    assert services[0]["running"] == (3 if followed else running)
+    asked = [(args["wait_seconds"], args["progress"]) for args in found]
+    assert asked == ([(180, "/run/.fungap.progress")] if followed else [])

@@ -6,9 +6,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 Compose = Mapping[str, Any]
+
+# Where a service finds its secrets, unless the file says otherwise.
+_SECRETS_FOLDER = "/run/secrets"
+
+
+@dataclass(frozen=True)
+class ItemFile:
+    """A config or a secret as a service's containers find it. ``name``: in the swarm. ``path``: in the container."""
+
+    kind: str
+    name: str
+    path: str
+    mode: int
+    uid: int
+    gid: int
 
 
 def replicas(compose: Compose, service: str) -> int | None:
@@ -59,3 +75,20 @@ def own_networks(compose: Compose) -> dict[str, Any]:
     """The networks that the stack makes itself: key -> definition."""
     section = compose.get("networks") or {}
     return {key: definition or {} for key, definition in section.items() if not (definition or {}).get("external")}
+
+
+def item_files(compose: Compose, service: str) -> list[ItemFile]:
+    """The configs and secrets of a service, at the places that the file gives them."""
+    found = []
+    for kind in ("config", "secret"):
+        defined = compose.get(f"{kind}s") or {}
+        for given in compose["services"][service].get(f"{kind}s") or []:
+            reference = given if isinstance(given, Mapping) else {"source": given}
+            source = str(reference["source"])
+            target = str(reference.get("target") or source)
+            if not target.startswith("/"):
+                target = f"{_SECRETS_FOLDER if kind == 'secret' else ''}/{target}"
+            name = str((defined.get(source) or {}).get("name") or source)
+            owner = (int(reference.get("uid") or 0), int(reference.get("gid") or 0))
+            found.append(ItemFile(kind, name, target, int(reference.get("mode", 0o444)), *owner))
+    return found
