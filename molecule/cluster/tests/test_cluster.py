@@ -286,7 +286,7 @@ def test_the_others_go_on_without_one(tmp_path: Path) -> None:
     machine.kill()
     wait_for("another leader", lambda: "Leader" in [row["ManagerStatus"] for row in members(by).values()], 60)
     wait_for("its end to be known", lambda: members(by)[FIRST]["Status"] == "Down", 60)
-    wait_for("its replica on another machine", lambda: replicas("web_web", by) == "3/3", 90)
+    wait_for("its replica on another machine", lambda: placed(by) == set(others) and running(by) == 3, 90)
     wait_for("good answers alone", lambda: answered(others) == 40 * 2, 60)
     verbs_work_by(by, others, tmp_path)
 
@@ -309,6 +309,12 @@ def placed(by: str = FIRST) -> set[str]:
     """The machines that run a replica of the app."""
     listing = on(by, "docker", "service", "ps", "--filter", "desired-state=running", "--format", "{{.Node}}", "web_web")
     return set(listing.split())
+
+
+def running(by: str) -> int:
+    """How many replicas of the app run. Docker's own count has those of a dead machine, too."""
+    wanted = ["--filter", "desired-state=running", "--format", "{{.CurrentState}}"]
+    return on(by, "docker", "service", "ps", *wanted, "web_web").count("Running")
 
 
 def verbs_work_by(by: str, others: Mapping[str, str], folder: Path) -> None:
@@ -335,7 +341,7 @@ def verbs_work_by(by: str, others: Mapping[str, str], folder: Path) -> None:
     run("playbooks/deploy.yml", "-e", "app=web", "-e", f"env_file={folder / 'new.env'}")
     assert greetings() == {"Hello without one"}
     run("playbooks/scale.yml", "-e", "app=web", "-e", "replicas=4")
-    assert replicas("web_web", by) == "4/4"
+    assert running(by) == 4
     assert placed(by) == set(others)
 
 
