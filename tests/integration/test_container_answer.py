@@ -16,13 +16,15 @@ from ..images import image
 from ..waiting import patience
 from ..warm_ansible import ansible_playbook
 
-# Ready after three seconds, for who asks from then on; deaf before.
+# Deaf, then not ready, then ready: whoever asks brings it on.
 SLOW = """
-const http = require('http'), start = Date.now();
-setTimeout(() => http.createServer((request, response) => {
-  response.statusCode = Date.now() - start > 3000 ? 401 : 503;
+let asked = 0;
+require('http').createServer((request, response) => {
+  asked += 1;
+  if (asked <= 6) return request.socket.destroy();
+  response.statusCode = asked <= 9 ? 503 : 401;
   response.end();
-}).listen(3000), 1500);
+}).listen(3000);
 """
 NEVER = (
     "require('http').createServer((request, response) => { response.statusCode = 503; response.end(); }).listen(3000)"
@@ -70,8 +72,8 @@ def test_each_change_is_told_until_it_answers(start: Start, wait: Callable[..., 
     code, output, _seconds = wait(name, url)
     assert code == 0, output
     told = [line.partition(" s  ")[2] for line in output.splitlines() if line.startswith(f"  {name} ")]
-    assert told[0] == f"container {name}: starting, no answer yet (connection refused)"
-    assert told[-2:] == [
+    assert told[-3:] == [
+        f"container {name}: starting, no answer yet (remote end closed connection without response)",
         f"container {name}: starting, answers with 503, not yet with 401",
         f"container {name}: running, answers with 401",
     ]

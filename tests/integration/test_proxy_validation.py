@@ -76,6 +76,11 @@ def proxy(manager: Node, tmp_path_factory: pytest.TempPathFactory) -> Proxy:
     return Proxy(manager, tmp_path_factory.mktemp("proxy"))
 
 
+def heard(events: Events) -> list[dict[str, Any]]:
+    """What the manager's engine did, but for the network that each swarm makes of its own in the background."""
+    return [one for one in events.stop() if one.get("Actor", {}).get("Attributes", {}).get("name") != "ingress"]
+
+
 def nothing_stays() -> bool:
     return not docker.from_env().api.containers(all=True, filters={"label": f"{HELPER_LABEL}={HELPER}"})
 
@@ -88,7 +93,7 @@ def test_what_nginx_accepts_is_accepted_and_nothing_is_changed(proxy: Proxy, opt
     assert code == 0, output
     assert "digest of 64" in output
     assert "changed: [localhost]" not in output.partition("Have the proxy's stack")[2]
-    assert events.stop() == []
+    assert heard(events) == []
     assert until(nothing_stays)
     keys = proxy.keys()
     assert keys
@@ -100,7 +105,7 @@ def test_what_nginx_accepts_is_accepted_and_nothing_is_changed(proxy: Proxy, opt
     [
         ({"upload_size": "banana"}, ["directive invalid value", "client_max_body_size banana;"]),
         ({"sticky": True, "slots": 20001}, ["invalid percent value", "0.00% 1;"]),
-        ({"cookie_flags": ["banana"]}, ["banana"]),
+        ({"read_timeout_seconds": -1}, ["directive invalid value", "proxy_read_timeout -1s;"]),
     ],
 )
 @pytest.mark.parametrize("tasks_from", ["validate", "main"])
@@ -114,7 +119,7 @@ def test_what_nginx_refuses_is_told_before_anything_is_changed(
     assert code != 0
     told = [*words, "[emerg]", "nginx -t", "Nothing was changed", "comes from apps.api", "Correct apps.api"]
     assert [word for word in told if word not in output] == [], output
-    assert events.stop() == []
+    assert heard(events) == []
     assert until(nothing_stays)
 
 
