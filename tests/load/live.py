@@ -255,6 +255,8 @@ class Live:
         if self.where.is_ours:
             confirmed = {"reset_confirmed": self.where.name, "reset_volumes": True}
             self.play("playbooks/reset.yml", "-e", json.dumps(confirmed))
+            # With the secrets, which a reset leaves: see our_settings.
+            shutil.rmtree(Path(self.where.ca).parents[1], ignore_errors=True)
         self.ansible.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
