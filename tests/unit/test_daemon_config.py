@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import stat
 import subprocess
 import threading
@@ -298,21 +299,25 @@ def test_foreign_containers(swarm_is_ours: bool, names: list[str]) -> None:
     )
 
 
-# For a dockerd that is signalled. Whoever started the tests may have ignored the signal, as nohup does.
-STANDS_IN = ["env", "--default-signal=HUP", "sleep", "60"]
+@pytest.fixture
+def engine() -> Iterator[subprocess.Popen[bytes]]:
+    """For a dockerd that is signalled. Whoever started the tests may have ignored the signal, as nohup does."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    with subprocess.Popen(["sleep", "60"]) as engine:
+        signal.signal(signal.SIGHUP, before)
+        yield engine
+        engine.kill()
 
 
-def test_a_reload_is_waited_for(machine: Machine) -> None:
-    with subprocess.Popen(STANDS_IN) as engine:
-        machine.handler.told = staticmethod(engine.wait)
-        reload_engine(machine.socket, engine.pid, 20)
-        assert engine.wait() == -1  # by SIGHUP
+def test_a_reload_is_waited_for(machine: Machine, engine: subprocess.Popen[bytes]) -> None:
+    machine.handler.told = staticmethod(engine.wait)
+    reload_engine(machine.socket, engine.pid, 20)
+    assert engine.wait() == -1  # by SIGHUP
 
 
-def test_a_reload_that_does_not_happen_is_said(machine: Machine) -> None:
+def test_a_reload_that_does_not_happen_is_said(machine: Machine, engine: subprocess.Popen[bytes]) -> None:
     ended = threading.Event()
     machine.handler.told = staticmethod(ended.wait)
-    with subprocess.Popen(STANDS_IN) as engine:
-        with pytest.raises(PlatformError, match=r"did not within 0.1 s"):
-            reload_engine(machine.socket, engine.pid, 0.1)
-        ended.set()
+    with pytest.raises(PlatformError, match=r"did not within 0.1 s"):
+        reload_engine(machine.socket, engine.pid, 0.1)
+    ended.set()
