@@ -102,3 +102,19 @@ def test_what_starts_is_asked_more_often_where_the_cli_knows_it(
     stack = stack_of(role, **facts)
     assert stack["version"] == version
     assert stack["services"][service]["healthcheck"].get("start_interval") == start_interval
+
+
+@pytest.mark.parametrize(
+    ("secrets", "judged"),
+    [
+        ({}, False),
+        ({"certificates": {}}, False),
+        ({"certificates": {"proxy": {"certificate": "x"}}}, True),
+        ({"certificates": {"proxy": {"certificate": "x", "pending": ""}}}, True),
+        # Check mode has made no key for it.
+        ({"certificates": {"proxy": {"certificate": "x", "pending": "its names changed"}}}, False),
+    ],
+)
+def test_nginx_judges_a_certificate_with_its_key_alone(secrets: dict[str, Any], judged: bool) -> None:
+    found = templar("proxy", proxy_secrets=secrets).template(trust_as_template("{{ __proxy_has_certificate }}"))
+    assert found is judged
