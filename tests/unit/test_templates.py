@@ -119,3 +119,19 @@ def test_the_key_that_signs_archives_is_with_the_agent_only_where_it_makes_archi
     assert ("backup-*" in found.template(trust_as_template("{{ __jenkins_own_secrets }}"))) is kept
     stale = found.template(trust_as_template("{{ __jenkins_stale_files }}"))
     assert stale == ([copy] if kept else []) + [f"{config}/agent/old"]
+
+
+@pytest.mark.parametrize(
+    ("secrets", "judged"),
+    [
+        ({}, False),
+        ({"certificates": {}}, False),
+        ({"certificates": {"proxy": {"certificate": "x"}}}, True),
+        ({"certificates": {"proxy": {"certificate": "x", "pending": ""}}}, True),
+        # Check mode has made no key for it.
+        ({"certificates": {"proxy": {"certificate": "x", "pending": "its names changed"}}}, False),
+    ],
+)
+def test_nginx_judges_a_certificate_with_its_key_alone(secrets: dict[str, Any], judged: bool) -> None:
+    found = templar("proxy", proxy_secrets=secrets).template(trust_as_template("{{ __proxy_has_certificate }}"))
+    assert found is judged
