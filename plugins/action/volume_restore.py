@@ -54,4 +54,4 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"{path} can't be trusted: {error.message}. Take another archive. Or, if you know from elsewhere what "
                 "sha256sum says of it (backup.yml said it), vouch for it with -e backup_sha256=<that>"
-            ) from error
+            ) from None  # its message is in ours
