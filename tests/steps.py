@@ -66,11 +66,13 @@ def run_step(
 
 
 def weigh_session(process: int, niceness: int = LEAST) -> None:
-    """Have the scheduler weigh a session by the niceness of its processes, which otherwise counts within it alone."""
-    file = Path(f"/proc/{process}/autogroup")
-    if niceness and file.exists():  # sched(7): autogroups are switched on
-        with suppress(BlockingIOError):  # not root, and ten were weighed in this second
-            file.write_text(str(niceness))
+    """Have the scheduler weigh a session by the niceness of its processes, which otherwise counts within it alone.
+
+    It is a wish: some kernels have no such groups (sched(7), autogroup), and refuse too many wishes of a second.
+    """
+    if niceness:
+        with suppress(OSError):
+            Path(f"/proc/{process}/autogroup").write_text(str(niceness))
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
