@@ -459,6 +459,11 @@ class EnvVolume:
         warnings = [
             f"env of app {self.app}: node {node} is left out: {why}" for node, why in sorted(self.left_out.items())
         ]
+        warnings += [
+            f"env of app {self.app}: node {node} lacks version {desired.version}, and no node of its docker host can "
+            "give it: no replica is placed there. Deploy once more with the env file itself (-e env_file=...)"
+            for node in planning.lacking(self.observed, desired, after)
+        ]
         if self.placeholders:
             warnings.append(
                 f"env of app {self.app}: the volume hides {', '.join(sorted(self.placeholders))} in {self.target} of "

@@ -559,7 +559,7 @@ class Deploy:
         }
 
     def operation(self) -> ImageCatalog:
-        defaults = {"contexts": {}, "names": None, "source": "pull", "archive_dir": None, "generation": ""}
+        defaults = {"contexts": {}, "names": None, "source": "pull", "archive_dir": None, "generation": "", "bases": {}}
         return ImageCatalog({**defaults, "optional": [], "push_names": None, "missing": "fail", **self.params})
 
     def prune(self, run_module: Run, **more: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.env_volume impor
     Write,
     age_order,
     labels_after,
+    lacking,
     plan_env_volume,
 )
 
@@ -230,6 +231,17 @@ def test_labels_after() -> None:
     desired = Desired("v3", keep=1, ready={"n3": frozenset({"v3"})})
     actions = plan_env_volume(observed, desired)
     assert labels_after(observed, actions, desired) == {"n1": ["v2", "v3"], "n2": ["v2", "v3"], "n3": ["v3"]}
+
+
+def test_nodes_that_no_other_of_the_call_can_give_a_version_are_named() -> None:
+    def named(observed: Observed, desired: Desired) -> list[str]:
+        return lacking(observed, desired, labels_after(observed, plan_env_volume(observed, desired), desired))
+
+    elsewhere = seen({"n1": {}, "n2": {}}, {"n1": "", "n2": "", "far": "v1"})
+    assert named(elsewhere, Desired("v1", content=False)) == ["n1", "n2"]
+    assert named(elsewhere, Desired("v1")) == []
+    assert named(seen({"n1": {}, "n2": volumes("v1")}), Desired("v1", content=False)) == []
+    assert named(elsewhere, Desired(None, keep=None)) == []
 
 
 def test_a_version_that_nobody_holds_is_refused() -> None:

@@ -295,10 +295,12 @@ def test_the_others_go_on_without_one(tmp_path: Path) -> None:
     wait_for("its return", all_ready, 120)
     assert {name: row["ID"] for name, row in members().items()} == before
     wait_for("the proxy on it", lambda: answered(MACHINES) == 40 * 3, 90)
-    # It lacks the env file that came meanwhile, and so gets no replica, until the next run brings it.
+    # It lacks the env file that came meanwhile, and so gets no replica.
     assert FIRST not in placed()
     # A container's /etc/hosts, unlike a machine's, is made anew when it starts: the registry's name has to be put back.
-    run()
+    assert f"node {FIRST} lacks version" in " ".join(run().split())
+    # Only who has the file can bring it there.
+    run("playbooks/deploy.yml", "-e", "app=web", "-e", f"env_file={tmp_path / 'new.env'}")
     on(FIRST, "docker", "service", "update", "--force", "--detach", "web_web")
     wait_for("a replica on it", lambda: FIRST in placed() and replicas("web_web") == "4/4", 90)
     assert {get(address)["greeting"] for address in MACHINES.values() for _ in range(12)} == {"Hello without one"}

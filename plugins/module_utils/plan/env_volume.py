@@ -218,3 +218,10 @@ def labels_after(observed: Observed, actions: list[Action], desired: Desired) ->
         if isinstance(action, (Write, Copy, Label)):
             after.setdefault(action.node, set()).add(action.version)
     return {node: sorted(versions) for node, versions in sorted(after.items())}
+
+
+def lacking(observed: Observed, desired: Desired, after: Mapping[str, list[str]]) -> list[str]:
+    """Nodes of this call that don't get the version, since only nodes that it can't reach hold it."""
+    if desired.version is None:
+        return []
+    return [node for node in sorted(observed.volumes) if desired.version not in after[node]]
