@@ -20,6 +20,7 @@ import docker
 import pytest
 import yaml
 
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import MARKER, marker_text
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Revision, dump_revision
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import resolve_app
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, of_inventory
@@ -274,6 +275,7 @@ def manager() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "manager1").mkdir(parents=True)
+    (folder / MARKER).write_text(marker_text(NAME))
     with engine_at(folder / "manager1/docker.sock", Manager):
         yield str(folder), configs
     shutil.rmtree(folder)
