@@ -560,7 +560,8 @@ class Deploy:
 
     def operation(self) -> ImageCatalog:
         defaults = {"contexts": {}, "names": None, "source": "pull", "archive_dir": None, "generation": "", "bases": {}}
-        return ImageCatalog({**defaults, "optional": [], "push_names": None, "missing": "fail", **self.params})
+        defaults |= {"optional": [], "push_names": None, "missing": "fail", "build_environment": {}}
+        return ImageCatalog({**defaults, **self.params})
 
     def prune(self, run_module: Run, **more: Any) -> dict[str, Any]:
         done = run_module("registry_prune", arguments(self.registry, needed=self.needed, **more))
