@@ -24,8 +24,8 @@ UNCHANGEABLE = (str, bytes, int, float, type(None))
 def keep_templates(folder: Path) -> None:
     """Have Jinja keep in a folder the code that it makes of templates and expressions, and take it from there.
 
-    Ansible's environment doesn't fold constants (``optimized``), so the code follows from the text, and from how its
-    delimiters and backslashes are read.
+    Ansible's environment doesn't fold constants, so the code follows from the text, and from how its delimiters and
+    backslashes are read (ansible-core 2.19.14, ``_internal/_templating/_jinja_bits.py``: ``optimized``).
     """
     from ansible._internal._templating import _jinja_bits as bits
     from jinja2.environment import TemplateExpression

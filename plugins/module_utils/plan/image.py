@@ -172,6 +172,7 @@ def _resolve(
         target = _resolve_build(entry, entry.build, source, entries, circumstances, targets, problems)
         if target is None:
             return None
+        # common's values are of several types, each as its field wants it.
         targets[name] = replace(target, **common)  # type: ignore[arg-type]
     return targets[name]
 
