@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import socket as sockets
 import ssl
@@ -20,6 +21,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
@@ -40,8 +42,11 @@ Json = dict[str, Any]
 # Username and password by registry host.
 Credentials = Mapping[str, Mapping[str, str]]
 
-# Docker 20.10, the oldest engine of the supported distributions.
+# Docker 20.10, the oldest engine of the supported distributions. Newer ones may refuse it: each says what it speaks.
 OLDEST_API = "1.41"
+
+# TAG: digest: sha256:... size: N
+_PUSHED = re.compile(r"\S+: digest: (sha256:[0-9a-f]{64}) size: ")
 
 # The label of every image of the catalog.
 RECIPE_LABEL = "io.fungap.recipe"
@@ -96,28 +101,51 @@ def tar_of(entries: Iterable[tuple[tarfile.TarInfo, bytes]]) -> bytes:
     return archive.getvalue()
 
 
+def pushed_digest(messages: Iterable[Json]) -> str:
+    """The manifest's digest that a push's messages name; '' without one.
+
+    All engines write it into a line of their progress; as a message of its own only those without containerd's store
+    (moby, daemon/containerd/image_push.go, v29.0.0).
+    """
+    digests = [found[1] for message in messages if (found := _PUSHED.match(str(message.get("status") or "")))]
+    return digests[-1] if digests else ""
+
+
+def layer_bytes(usage: Json) -> int:
+    """The space that the layers of all images take, of ``GET /system/df``. Engines from 29 on leave out a 0.
+
+    ``ImageUsage`` comes with API 1.52, and ``LayersSize`` goes after it.
+    """
+    newer = usage.get("ImageUsage")
+    return int((usage.get("LayersSize") if newer is None else newer.get("TotalSize")) or 0)
+
+
 def _label_filters(labels: Mapping[str, str] | Mapping[str, None]) -> list[str]:
     return [key if value is None else f"{key}={value}" for key, value in labels.items()]
 
 
 def answering_manager(sockets: Sequence[str], *, timeout_seconds: int, otherwise: str) -> Engine:
     """The first engine of ``sockets`` that answers as a manager of a swarm; ``otherwise``: what there is none means."""
+    asked = []
     for socket in sockets:
-        engine = Engine(socket, connect=False, timeout_seconds=timeout_seconds)
-        if engine.is_answering() and engine.info()["Swarm"]["ControlAvailable"]:
+        engine = Engine(socket, timeout_seconds=timeout_seconds)
+        silence = engine.silence()
+        if not silence and engine.info()["Swarm"]["ControlAvailable"]:
             return engine
-    asked = ", ".join(sockets) or "this host (no socket given)"
-    raise PlatformError(f"no engine answers as a manager of a swarm on {asked}{otherwise}")
+        asked.append(f"{socket} ({silence or 'it manages none'})")
+    raise PlatformError(
+        f"no engine answers as a manager of a swarm on {', '.join(asked) or 'this host (no socket given)'}{otherwise}"
+    )
 
 
 class Engine:
-    """One Docker Engine.
+    """One Docker Engine, which need not be up yet: it is asked for its API's version by the first request.
 
     ``socket``: path of its unix socket, as seen by the machine the module runs on. ``timeout_seconds``: for one
-    request. ``connect`` false: the engine may not be up yet; the API's version is then not negotiated.
+    request.
     """
 
-    def __init__(self, socket: str, *, timeout_seconds: int = 60, connect: bool = True) -> None:
+    def __init__(self, socket: str, *, timeout_seconds: int = 60) -> None:
         if DOCKER_IMPORT_ERROR:
             raise PlatformError(
                 "the Docker SDK for Python is missing for this interpreter: install python3-docker "
@@ -125,9 +153,21 @@ class Engine:
                 exception=DOCKER_IMPORT_ERROR,
             )
         self.socket = socket
-        with self._errors("connect to"):
-            version = "auto" if connect else OLDEST_API
-            self.api = docker.APIClient(base_url=f"unix://{socket}", version=version, timeout=timeout_seconds)
+        self._timeout_seconds = timeout_seconds
+
+    @cached_property
+    def api(self) -> Any:
+        """The SDK's client, in the version that the engine speaks."""
+        with self._errors("connect"):
+            # Not by the SDK's "auto": for GET /version an engine starts two programs, and /_ping says it as well.
+            client = self._client(OLDEST_API)
+            answer = client.get(f"{client.base_url}/_ping")
+            if not answer.ok:
+                raise docker.errors.DockerException(answer.text.strip())
+            return self._client(answer.headers["Api-Version"])
+
+    def _client(self, version: str) -> Any:
+        return docker.APIClient(base_url=f"unix://{self.socket}", version=version, timeout=self._timeout_seconds)
 
     @contextmanager
     def _errors(self, doing: str) -> Iterator[None]:
@@ -143,12 +183,18 @@ class Engine:
 
     # --- the engine itself ---
 
+    def silence(self) -> str:
+        """Why the engine doesn't answer; '' if it does."""
+        try:
+            with self._errors("connect"):
+                self.api.ping()
+        except PlatformError as error:
+            return error.message
+        return ""
+
     def is_answering(self) -> bool:
         """Whether the engine answers at all."""
-        try:
-            return bool(self.api.ping())
-        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError):
-            return False
+        return not self.silence()
 
     def info(self) -> Json:
         """``GET /info``."""
@@ -393,11 +439,10 @@ class Engine:
         """Push ``reference``, with user and password where needed; return the manifest's digest."""
         repository, _colon, tag = reference.rpartition(":")
         config = {"username": auth[0], "password": auth[1]} if auth else {}
-        digest = ""
         with self._errors(f"push {reference}"):
             stream = self.api.push(repository, tag, stream=True, decode=True, auth_config=config)
-            for message in self._follow(stream, f"push {reference}"):
-                digest = (message.get("aux") or {}).get("Digest", digest)
+            messages = self._follow(stream, f"push {reference}")
+        digest = pushed_digest(messages)
         if not digest:
             raise PlatformError(f"cannot push {reference} on {self.socket}: the engine named no digest")
         return digest
@@ -406,10 +451,11 @@ class Engine:
         """All of a stream of progress messages; an error in it is raised with the output's last lines."""
         messages: list[Json] = []
         for message in stream:
-            if "error" in message:
+            # "error" is there for older clients alone, since API 1.4.
+            if error := (message.get("errorDetail") or {}).get("message") or message.get("error"):
                 output = "".join(earlier.get("stream", "") for earlier in messages).splitlines()
                 raise PlatformError(
-                    f"cannot {doing} on {self.socket}: {message['error']}",
+                    f"cannot {doing} on {self.socket}: {error}",
                     output=[line for line in output[-30:] if line],
                 )
             messages.append(message)
@@ -874,7 +920,7 @@ class Engine:
         api: Any = self.api
         with self._errors("measure the images"):  # engines before 23.0 measure the volumes too
             usage = api._result(api.get(api._url("/system/df"), params={"type": "image"}, timeout=600), json=True)
-        return int(usage["LayersSize"])
+        return layer_bytes(usage)
 
 
 def _auth_for(reference: str, credentials: Credentials) -> dict[str, str] | None:

@@ -71,10 +71,7 @@ class ImagePrune:
                 "engines": {
                     name: {
                         "kept": [{"names": image.names or [image.id], "why": why} for image, why in look.kept.items()],
-                        "removed": [
-                            {"names": one.names or [one.image.id], "size_bytes": one.image.size_bytes}
-                            for one in look.removals
-                        ],
+                        "removed": _told(look.removals),
                         "bytes_freed": 0,
                     }
                     for name, look in looks.items()
@@ -108,7 +105,8 @@ class ImagePrune:
 
         def remove(name: str) -> Callable[[], None]:
             def remove_from_engine() -> None:
-                engines[name] = {**engines[name], "bytes_freed": self._remove(name, removals[name])}
+                removed, bytes_freed = self._remove(name, removals[name])
+                engines[name] = {**engines[name], "removed": _told(removed), "bytes_freed": bytes_freed}
 
             return remove_from_engine
 
@@ -117,13 +115,23 @@ class ImagePrune:
             raise PlatformError("; ".join(f"{name}: {why}" for name, why in failed.items()))
         return {"engines": engines}
 
-    def _remove(self, name: str, removals: list[RemoveImage]) -> int:
-        engine = Engine(self.sockets[name], timeout_seconds=300)
+    def _remove(self, name: str, removals: list[RemoveImage]) -> tuple[list[RemoveImage], int]:
+        """What was removed, and the bytes that it freed."""
+        engine, removed = Engine(self.sockets[name], timeout_seconds=300), list[RemoveImage]()
         before = engine.layer_bytes()
-        for removal in removals:
-            for reference in removal.names or (removal.image.id,):
-                engine.untag_image(reference)
-        return before - engine.layer_bytes()
+        while removals:
+            for removal in removals:
+                for reference in removal.names or (removal.image.id,):
+                    engine.untag_image(reference)
+            removed += removals
+            # In containerd's store each step of a build is an image, and comes into sight when the next one is gone.
+            tried = {(one.image.id, one.names) for one in removed}
+            removals = [one for one in self._look(name).removals if (one.image.id, one.names) not in tried]
+        return removed, before - engine.layer_bytes()
+
+
+def _told(removals: list[RemoveImage]) -> list[dict[str, Any]]:
+    return [{"names": one.names or [one.image.id], "size_bytes": one.image.size_bytes} for one in removals]
 
 
 def _title(image: LocalImage) -> str:

@@ -253,7 +253,7 @@ class StackOperation:
         """An engine that has the image: the manager's, or the docker host's own, which it may have been built on."""
         if self.engine.image(image) is not None:
             return self.engine
-        own = Engine(HOST_SOCKET, connect=False)
+        own = Engine(HOST_SOCKET)
         return own if own.is_answering() and own.image(image) is not None else None
 
     def _tag_warnings(self) -> Iterable[str]:

@@ -278,13 +278,13 @@ class Nodes:
                 self.engine.create_volume(volume, labels if volume == name else {PLATFORM_LABEL: self.host.platform})
             self.engine.create_container(name, self.bodies[action.node], self.host.files())
         self.engine.start_container(name)
-        node = Engine(self.host.socket(action.node), timeout_seconds=10, connect=False)
+        node = Engine(self.host.socket(action.node), timeout_seconds=10)
         wait_until(
             node.is_answering,
             deadline_seconds=self.deadline_seconds,
             failure=lambda: (
-                f"the engine of node {action.node} did not answer within {self.deadline_seconds} s; "
-                f"its last log lines:\n{self.engine.container_log(name)}"
+                f"the engine of node {action.node} did not answer within {self.deadline_seconds} s "
+                f"({node.silence()}); its last log lines:\n{self.engine.container_log(name)}"
             ),
         )
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -67,12 +67,16 @@ class Node:
 
 
 class Lab:
-    """Engines on a network of their own; everything carries one prefix and goes away at the end."""
+    """Engines on a network of their own; everything carries one prefix and goes away at the end.
 
-    def __init__(self) -> None:
+    ``node_image``: another one than the catalog's. ``daemon``: settings of the engines in addition.
+    """
+
+    def __init__(self, node_image: str = "", daemon: Mapping[str, Any] | None = None) -> None:
         self.prefix = f"t{checkout.SLOT}-lab-{lane()}-{uuid.uuid4().hex[:4]}"
         self.outer = docker.from_env()
-        self.image = image("node")
+        self.image = node_image or image("node")
+        self.daemon = {**DAEMON, **(daemon or {})}
         self.run_dir = Path(tempfile.mkdtemp(prefix=self.prefix, dir="/run"))
         self.run_dir.chmod(0o700)
         self.nodes: dict[str, Node] = {}
@@ -110,7 +114,7 @@ class Lab:
             run_dir=str(self.run_dir),
             nodes=(),
             init=NODE_INIT,
-            daemon=DAEMON,
+            daemon=self.daemon,
             privileged=False,
             extra_hosts={},
         )

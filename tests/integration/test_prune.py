@@ -24,7 +24,7 @@ import pytest
 import requests
 
 from ansible_collections.fungap.swarm.plugins.module_utils import registry_window
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, pushed_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.image_catalog import ImageCatalog
 from ansible_collections.fungap.swarm.plugins.module_utils.registry_prune import RegistryPrune
@@ -38,6 +38,7 @@ from .test_swarm_stack import Swarm, _image
 
 Run = Callable[..., dict[str, Any]]
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 MEGABYTE = 1_000_000
 DEFAULTS = {"docker_socket": "/var/run/docker.sock", "catalog": [], "deadline_seconds": 60}
@@ -125,9 +126,9 @@ class RegistryUnderTest:
     def push_again(self, api: docker.APIClient, repository: str, tag: str) -> str:
         name = f"{self.address}/{repository}"
         lines = list(api.push(name, tag, auth_config=self.login(), stream=True, decode=True))
-        digests = [line["aux"]["Digest"] for line in lines if "Digest" in line.get("aux", {})]
-        assert digests, lines[-3:]
-        return f"{name}@{digests[0]}"
+        digest = pushed_digest(lines)
+        assert digest, lines[-3:]
+        return f"{name}@{digest}"
 
     def login(self) -> dict[str, str]:
         user, _colon, password = base64.b64decode(self.auth["auth"]).decode().partition(":")
@@ -139,7 +140,7 @@ class RegistryUnderTest:
     def has(self, reference: str) -> bool:
         repository, _at, digest = reference.removeprefix(f"{self.address}/").partition("@")
         answer = self.session.head(
-            self.url(f"{repository}/manifests/{digest}"), headers={"Accept": f"{MANIFEST}, {INDEX}"}
+            self.url(f"{repository}/manifests/{digest}"), headers={"Accept": f"{MANIFEST}, {OCI_MANIFEST}, {INDEX}"}
         )
         return answer.status_code == 200
 
@@ -637,7 +638,7 @@ def wait_for_registry(registry: RegistryUnderTest, *, writable: bool = True) -> 
 # Ends itself by a signal right before the n-th thing that it does to the registry's containers.
 ENDED_RUN = """
 import json, os, sys, time
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, pushed_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.registry_prune import RegistryPrune
 params, number, end = json.load(sys.stdin)
 done = []

@@ -1,0 +1,132 @@
+"""What engines of different versions answer, and what is made of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils import image_prune
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, layer_bytes, pushed_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+
+from ..engine_socket import Handler, engine_at
+
+DIGEST = "sha256:" + "a" * 64
+LINE = {"status": f"1.0: digest: {DIGEST} size: 1570"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "digest"),
+    [
+        ([{"status": "The push refers to repository [r:5000/web]"}, LINE], DIGEST),  # containerd's store
+        ([LINE, {"progressDetail": {}, "aux": {"Tag": "1.0", "Digest": DIGEST, "Size": 1570}}], DIGEST),  # overlay2
+        ([{"status": "Pushed", "id": "4fc242d58285"}, {"status": f"v1.2-rc.1_x: digest: {DIGEST} size: 9"}], DIGEST),
+        # Instead of an index that is not all here.
+        ([LINE, {"aux": {"manifestPushedInsteadOfIndex": True}}], DIGEST),
+        ([{"status": f"1.0: digest: {DIGEST[:-1]} size: 1570"}], ""),
+        ([{"status": "Pushed"}, {}, {"status": None}], ""),
+        ([], ""),
+    ],
+)
+def test_the_digest_of_a_push(messages: list[dict[str, Any]], digest: str) -> None:
+    assert pushed_digest(messages) == digest
+
+
+@pytest.mark.parametrize(
+    ("usage", "size"),
+    [
+        ({"LayersSize": 12, "Images": []}, 12),
+        ({"LayersSize": 0}, 0),
+        ({}, 0),
+        ({"LayersSize": 12, "ImageUsage": {"TotalSize": 12}}, 12),
+        ({"ImageUsage": {"TotalSize": 12, "TotalCount": 1}}, 12),
+        ({"ImageUsage": {}}, 0),
+        ({"ImageUsage": None, "LayersSize": 12}, 12),
+    ],
+)
+def test_the_space_that_images_take(usage: dict[str, Any], size: int) -> None:
+    assert layer_bytes(usage) == size
+
+
+class Choosy(Handler):
+    """Speaks 1.44 to 1.52 as a 29.1 does, and says so."""
+
+    asked: list[str] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if self.path.startswith("/v1.41/"):
+            self._say(400, {"message": "client version 1.41 is too old. Minimum supported API version is 1.44"})
+        elif self.path == "/_ping":
+            self._say(200, "OK")
+        else:
+            self._say(200, {"path": self.path} if "_ping" not in self.path else "OK")
+
+    def _say(self, status: int, what: Any) -> None:
+        body = what.encode() if isinstance(what, str) else json.dumps(what).encode()
+        self.send_response(status)
+        self.send_header("Api-Version", "1.52")
+        self.send_header("Content-Type", "text/plain" if isinstance(what, str) else "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class Starting(Choosy):
+    def do_GET(self) -> None:
+        self._say(503, "starting")
+
+
+def test_an_engine_is_spoken_to_in_its_own_version(tmp_path: Path) -> None:
+    with engine_at(tmp_path / "socket", Choosy):
+        engine = Engine(str(tmp_path / "socket"))
+        assert engine.is_answering()
+        assert engine.info() == {"path": "/v1.52/info"}
+    assert not [path for path in Choosy.asked if path == "/version"], "it would start two programs"
+
+
+def test_an_engine_that_does_not_answer_yet_says_why_and_is_asked_again(tmp_path: Path) -> None:
+    engine = Engine(str(tmp_path / "socket"))
+    assert "No such file or directory" in engine.silence()
+    with engine_at(tmp_path / "socket", Starting):
+        assert engine.silence() == f"cannot connect on {tmp_path}/socket: starting"
+    (tmp_path / "socket").unlink()
+    with engine_at(tmp_path / "socket", Choosy):
+        assert engine.silence() == ""
+    with pytest.raises(PlatformError, match="cannot read the engine's info"):
+        engine.info()
+
+
+class Steps:
+    """An engine with containerd's store: each step of a build is an image, in sight once the next one is gone."""
+
+    def __init__(self, _socket: str, **_options: Any) -> None:
+        self.stack = ["sha256:base", "sha256:step", "sha256:top"]
+
+    def images(self) -> list[dict[str, Any]]:
+        return [{"Id": image, "RepoTags": [], "RepoDigests": [], "Size": 1, "Created": 0} for image in self.stack[-1:]]
+
+    def containers(self, _labels: Any) -> list[dict[str, Any]]:
+        return []
+
+    def layer_bytes(self) -> int:
+        return len(self.stack)
+
+    def untag_image(self, reference: str) -> None:
+        if reference != "sha256:base":  # in use by what can't be seen
+            self.stack.remove(reference)
+
+
+def test_prune_goes_on_until_nothing_is_left_that_it_has_not_tried() -> None:
+    engine = Steps("")
+    with patch.object(image_prune, "Engine", lambda _socket, **_options: engine):
+        prune = image_prune.ImagePrune(
+            {"sockets": {"vm": "/s"}, "needed": [], "registry_address": "r:5000", "catalog": [], "grace_seconds": 0}
+        )
+        done = prune.apply(prune.plan())["engines"]["vm"]
+    assert [one["names"] for one in done["removed"]] == [["sha256:top"], ["sha256:step"], ["sha256:base"]]
+    assert done["bytes_freed"] == 2
