@@ -553,7 +553,9 @@ def check_node_addresses(world: World) -> Iterator[Problem]:
 
 def check_reachable(world: World) -> Iterator[Problem]:
     boots: dict[str, str] = {}
+    names: dict[str, str] = {}
     architectures: dict[str, str] = {}
+    engines = {node.host for node in world.inventory.nodes if node.driver == "engine"}
     for host in world.inventory.docker_hosts:
         look = world.looks.get(host, NEVER)
         if look.skipped:
@@ -569,6 +571,10 @@ def check_reachable(world: World) -> Iterator[Problem]:
             problem = f"is the same machine as {boots[boot]}"
             address = show(world.raw.hosts.get(host, {}).get("ansible_host", host))
             yield Problem(host, "ansible_host", address, problem, "name each machine once")
+        elif host in engines and names.setdefault(look.facts["hostname"], host) != host:
+            problem = f"is the name of {names[look.facts['hostname']]}'s machine too, and the swarm tells nodes by it"
+            cure = "another one for one of them (hostnamectl hostname ...), and start its engine anew"
+            yield Problem(host, "host name", look.facts["hostname"], problem, cure)
         boots.setdefault(boot, host)
         architectures.setdefault(look.facts["architecture"], host)
     if len(architectures) > 1:
@@ -978,14 +984,20 @@ def check_jenkins(world: World) -> Iterator[Problem]:
         yield Problem(host, "jenkins_https_port", str(port), f"the port is held by {holder}", cure)
 
 
+def _swarm_name(node: Node, facts: Mapping[str, Any]) -> str:
+    """What the swarm calls a node: its container's host name, or its machine's (``facts``), which may be any."""
+    return str(facts.get("hostname") or node.name) if node.driver == "engine" else node.name
+
+
 def _check_constraints(world: World, at: str, constraints: Sequence[str]) -> Iterator[Problem]:
     """That some node can fulfil what is asked of its name and its role; labels may come later."""
-    nodes = world.inventory.nodes
+    nodes, facts = world.inventory.nodes, dict(world.facts())
+    names = {node.name: _swarm_name(node, facts.get(node.host, {})) for node in nodes}
     for index, constraint in enumerate(constraints):
         key, equal, wanted = constraint.partition("==")
-        known = {"node.hostname": [node.name for node in nodes], "node.role": ["manager", "worker"]}.get(key.strip())
+        known = {"node.hostname": list(names.values()), "node.role": ["manager", "worker"]}.get(key.strip())
         if equal and known and wanted.strip() not in known:
-            near = nearest(wanted.strip(), known)
+            near = names.get(wanted.strip()) or nearest(wanted.strip(), known)
             cure = f"did you mean {near}?" if near else f"one of: {', '.join(known)}"
             yield Problem(ALL_HOSTS, f"{at}.constraints[{index}]", constraint, "no node can run it", cure)
         elif equal and key.strip() == "node.role" and all(node.role != wanted.strip() for node in nodes):
@@ -1272,6 +1284,7 @@ def resolve(world: World) -> dict[str, Any]:
             "host": node.host,
             "driver": node.driver,
             "role": node.role,
+            "hostname": _swarm_name(node, facts.get(node.host, {})),
             "address": node.address or facts.get(node.host, {}).get("address", ""),
             "socket": node.socket,
             "container": node.container,

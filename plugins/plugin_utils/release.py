@@ -268,7 +268,7 @@ def eligible_nodes(nodes: Iterable[Json], constraints: Sequence[str]) -> list[Js
     """The platform's nodes that may run an app. What only the swarm knows of a node is no reason to leave it out."""
     found = []
     for node in nodes:
-        facts = {"node.role": node["role"], "node.hostname": node["name"]}
+        facts = {"node.role": node["role"], "node.hostname": node["hostname"]}
         facts.update({f"node.labels.{key}": str(value) for key, value in (node.get("labels") or {}).items()})
         known = [one for one in constraints if re.split(r"[\s=!]", one.strip())[0] in facts]
         seen = Node(id="", name=node["name"], ready=True, active=True, facts=facts)

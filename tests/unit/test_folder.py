@@ -70,7 +70,15 @@ def test_own_folder(path: str, words: str) -> None:
 
 def test_reset_takes_the_name_of_a_role_by_itself() -> None:
     with pytest.raises(PlatformError, match="cannot connect"):  # that is what comes next
-        Reset({"platform": "t1-swarm_node", "paths": [], "registry": "", "docker_socket": "/nowhere", "leave_swarm": False}).plan()
+        Reset(
+            {
+                "platform": "t1-swarm_node",
+                "paths": [],
+                "registry": "",
+                "docker_socket": "/nowhere",
+                "leave_swarm": False,
+            }
+        ).plan()
 
 
 @pytest.mark.parametrize(

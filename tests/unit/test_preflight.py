@@ -252,6 +252,16 @@ def in_cluster(*changes: Change) -> Change:
     return both(Scenario.cluster, *changes)
 
 
+def named(**names: str) -> Change:
+    """Machines with other host names than the inventory's."""
+
+    def change(s: Scenario) -> None:
+        for host, name in names.items():
+            s.facts[host]["hostname"] = name
+
+    return change
+
+
 def archive(*names: str) -> Change:
     folders = {"/etc/fungap/images": list(names)} if names else {"/etc/fungap/images": None}
     return both(platform(images_source="archive"), host(folders=folders))
@@ -490,6 +500,8 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (lambda s: s.vm["routes"].append("10.199.0.0/16"), "all hosts", "platform_node_bridge", "10.199.0.0/24", "overlaps 10.199.0.0/16", "choose a network"),
     # docker hosts
     (lambda s: s.looks.update(vm1=Look(error="Connection refused")), "vm1", "ansible_host", "192.0.2.10", "can't be looked at: Connection refused", "SSH key"),
+    (in_cluster(named(vm3="vm2")), "vm3", "host name", "vm2", "the name of vm2's machine too", "hostnamectl"),
+    (in_cluster(named(vm2="debian"), app(constraints=["node.hostname == vm2"])), "all hosts", "apps.web.constraints[0]", "node.hostname == vm2", "no node can run it", "did you mean debian?"),
     (both(second_docker_host, lambda s: s.facts["vm2"].update(boot_id="one")), "vm2", "ansible_host", "192.0.2.20", "same machine as vm1", "once"),
     (both(second_docker_host, lambda s: s.facts["vm2"].update(architecture="aarch64")), "inventory", "group docker_hosts", "x86_64, aarch64", "mixes", "one architecture"),
     (host(distribution={"id": "fedora", "version": "41", "codename": ""}), "vm1", "distribution", "fedora 41", "not supported", "docker_engine_source: present"),
@@ -798,6 +810,7 @@ def test_the_platform_of_the_local_inventory() -> None:
         ("worker2", "worker"),
     ]
     assert platform_["nodes"][0] == {
+        "hostname": "manager1",
         "name": "manager1",
         "host": "vm1",
         "driver": "dind",
@@ -869,7 +882,9 @@ def test_the_platform_of_a_cluster() -> None:
     scenario.cluster()
     scenario.facts["vm2"]["mtu"] = 1460
     scenario.facts["vm3"]["kernel"]["ipvs"] = False
+    scenario.facts["vm3"]["hostname"] = "debian"
     platform_ = resolve(scenario.world()[0])
+    assert [(node["name"], node["hostname"]) for node in platform_["nodes"]][1:] == [("vm2", "vm2"), ("vm3", "debian")]
     assert [node["address"] for node in platform_["nodes"]] == ["192.0.2.11", "192.0.2.12", "192.0.2.13"]
     assert {node["socket"] for node in platform_["nodes"]} == {"/run/docker.sock"}
     assert platform_["registry"]["ip"] == "192.0.2.11"

@@ -414,14 +414,15 @@ def test_notes() -> None:
         (["node.role == worker"], ["w"]),
         (["node.labels.disk==ssd"], ["w"]),
         (["node.platform.arch == x86_64"], ["m", "w"]),
-        (["node.hostname != w"], ["m"]),
+        (["node.hostname != debian"], ["m"]),
+        (["node.hostname != w"], ["m", "w"]),
     ],
 )
 def test_eligible_nodes(constraints: list[str], names: list[str]) -> None:
     nodes = [
-        {"name": "m", "role": "manager", "labels": {"disk": "hdd"}},
-        {"name": "w", "role": "worker", "labels": {"disk": "ssd"}},
-        {"name": "d", "role": "worker", "labels": {"disk": "ssd"}, "availability": "drain"},
+        {"name": "m", "hostname": "m", "role": "manager", "labels": {"disk": "hdd"}},
+        {"name": "w", "hostname": "debian", "role": "worker", "labels": {"disk": "ssd"}},
+        {"name": "d", "hostname": "d", "role": "worker", "labels": {"disk": "ssd"}, "availability": "drain"},
     ]
     assert [node["name"] for node in eligible_nodes(nodes, constraints)] == names
 
