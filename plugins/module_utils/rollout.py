@@ -64,6 +64,7 @@ def watch(
     deadline_seconds: Callable[[Look], float],
     reconcile: Callable[[Service], None],
     report: Report | None = None,
+    doubt: Callable[[Service, Sequence[Task]], tuple[str, bool]] | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome:
@@ -71,8 +72,8 @@ def watch(
 
     ``before``: the services as they were ahead of it. ``deadline_seconds``: from the first look to the time allowed.
     ``reconcile`` makes swarm compare a service with its tasks again, which takes the second task of a slot away.
-    ``report`` gets the states at every look. A look that fails (a manager that restarts) is tried again until the
-    deadline.
+    ``report`` gets the states at every look. ``doubt``: why a service that runs can't be reached, and whether it is not
+    to be waited for any longer. A look that fails (a manager that restarts) is tried again until the deadline.
     """
     start, pause = clock(), 0.1
     allowed: float | None = None
@@ -95,6 +96,7 @@ def watch(
             # Of an earlier rollout, whose cause may be gone.
             dead_before = frozenset(task.id for task in now.tasks if task.desired != "running")
         states = []
+        is_over = False
         for name, service in sorted(now.services.items()):
             old = before.get(name)
             if not service.update_state.startswith("rollback"):
@@ -109,7 +111,12 @@ def watch(
                     reconciled[name] = state.key
             if state.running and service.has_health_check:
                 healthy.add(name)
-            states.append(_settle(state, settle_seconds(service, old), settled, clock()))
+            state = _settle(state, settle_seconds(service, old), settled, clock())
+            if doubt and state.outcome != FAILED:
+                why, is_late = doubt(service, now.tasks)
+                is_over = is_over or is_late
+                state = replace(state, outcome=WAITING, detail=why) if why else state
+            states.append(state)
         if report:
             report(states)
         seconds = clock() - start
@@ -123,7 +130,7 @@ def watch(
         own = [task for task in now.tasks if task.id not in dead_before]
         if not waiting & healthy and all(is_hopeless(now.services[name], own) for name in waiting):
             return Outcome(STUCK, states, now, targets, seconds, frozenset(waiting))
-        if seconds >= allowed:
+        if seconds >= allowed or (is_over and not rolling_back):
             return Outcome(STUCK, states, now, targets, seconds)
         sleep(min(pause, max(allowed - seconds, 0.01)))
         pause = min(pause * 1.5, 0.5)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, tar_entry, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.listening import Doubt
 from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
 from ansible_collections.fungap.swarm.plugins.module_utils.memory import memory_path, recall_stack
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import named_items, replicas, with_replicas
@@ -347,7 +348,7 @@ class StackOperation:
             self._prune()
             return self._result(revision)
         if not refusal:
-            outcome = self._watch(before)
+            outcome = self._watch(before, doubt=Doubt(self.params["listens"] or {}))
             if outcome.verdict == CONVERGED:
                 revision = self._record(CONVERGED, outcome.look.services)
                 self._prune()
@@ -408,7 +409,7 @@ class StackOperation:
                 ),
             )
 
-    def _watch(self, before: Mapping[str, Service]) -> Outcome:
+    def _watch(self, before: Mapping[str, Service], doubt: Doubt | None = None) -> Outcome:
         def allowed(look: Look) -> float:
             if self.params["deadline_seconds"]:
                 return float(self.params["deadline_seconds"])
@@ -422,6 +423,7 @@ class StackOperation:
             deadline_seconds=allowed,
             reconcile=lambda service: self.engine.rewrite_service(service.id),
             report=self._report,
+            doubt=doubt,
         )
 
     def _roll_back(self, target: Revision, *, swarm_did: bool) -> str:

@@ -83,9 +83,16 @@ options:
     type: str
   owner:
     description:
-      - Numeric owner of the file, as C(uid) or C(uid:gid). The file's mode is 0600.
-      - The default is the user that the image runs as, looked up in the image where it is a name.
+      - Numeric owner of the file, as C(uid) or C(uid:gid).
+      - The default is O(user), else the user that the image runs as, looked up in the image where it is a name.
     type: str
+  user:
+    description: The user that the app's containers run as, where it isn't the image's own. As in a compose file.
+    type: str
+  mode:
+    description: Mode of the file, in octal digits with a zero before them.
+    type: str
+    default: "0600"
   nodes:
     description: The nodes of this docker host that may run the app.
     type: list
@@ -182,6 +189,11 @@ owner:
   returned: when O(content) or O(version) is given
   type: str
   sample: "1000:1000"
+mode:
+  description: Mode of the file.
+  returned: when O(content) or O(version) is given
+  type: str
+  sample: "0600"
 ready:
   description:
     - The versions that each node holds, of the whole swarm with O(manager_socket), else of what O(ready) and this
@@ -260,7 +272,12 @@ class EnvVolume:
         self.file_name: str = params["file_name"]
         self.target = env.check_target(params["target"])
         self.image: str | None = params["image"] or None
+        # What the owner is given by; empty: by the image's own user.
+        self.user: str = params["owner"] or params["user"] or ""
         self.owner = env.Owner.parse(params["owner"]) if params["owner"] else None
+        if self.owner is None and self.user:
+            self.owner = env.owner_of_user(self.user)  # of a name, only the image knows
+        self.mode = env.check_mode(params["mode"])
         self.sockets = {node["name"]: node["socket"] for node in params["nodes"]}
         self.manager_socket: str | None = params["manager_socket"] or None
         self.ready = {str(node): frozenset(map(str, versions)) for node, versions in (params["ready"] or {}).items()}
@@ -299,17 +316,24 @@ class EnvVolume:
         verified = self._verify(pull=False)
         if verified is None:
             return self._planned(self.owner or env.Owner(), first=[Verify(_given(self.image, "image"), self.target)])
-        self._refuse_other_owner(verified.owner)
+        self._refuse_other_access(verified.owner)
         return self._planned(verified.owner)
 
-    def _refuse_other_owner(self, owner: env.Owner) -> None:
-        """A version is its owner's: an image that runs as somebody else could not read it."""
+    def _refuse_other_access(self, owner: env.Owner) -> None:
+        """A version is its owner's, with its mode: an app that runs as somebody else could not read it."""
         held = [volumes.get(self.version or "") for volumes in self.observed.volumes.values()]
         owners = {volume.owner for volume in held if volume and volume.owner}
         if owners and str(owner) not in owners:
+            runs = f"app {self.app} runs it" if self.user else f"image {self.image} runs"
             raise PlatformError(
-                f"env version {self.version} belongs to user {', '.join(sorted(owners))}, and image {self.image} runs "
-                f"as {owner}, who could not read it: deploy the image together with its env file"
+                f"env version {self.version} belongs to user {', '.join(sorted(owners))}, and {runs} "
+                f"as {owner}, who could not read it: deploy it together with its env file"
+            )
+        modes = {volume.mode for volume in held if volume and volume.managed}
+        if modes and self.mode not in modes:
+            raise PlatformError(
+                f"env version {self.version} has mode {', '.join(sorted(modes))}, and {self.mode} is wanted: deploy it "
+                "together with its env file"
             )
 
     def _observe(self) -> None:
@@ -410,6 +434,8 @@ class EnvVolume:
             for volume in volumes.values()
             if volume.managed and volume.owner and volume.version in running
         ]
+        if self.owner is None:
+            known = [volume for volume in known if volume.user == self.user]
         if known:
             return Verified(self.owner or env.Owner.parse(known[0].owner))
         engine = next((engine for engine in self._engines() if engine.image(self.image) is not None), None)
@@ -427,7 +453,7 @@ class EnvVolume:
 
     def _look_into_image(self, engine: Engine) -> Verified:
         image = _given(self.image, "image")
-        user = str(((engine.image(image) or {}).get("Config") or {}).get("User") or "")
+        user = self.user or str(((engine.image(image) or {}).get("Config") or {}).get("User") or "")
         with engine.helper_container(image, self._helper_labels()) as helper:
             # "/.": what lies behind a symbolic link, and an error for a file.
             stream = engine.read_archive(helper, self.target + "/.")
@@ -455,6 +481,7 @@ class EnvVolume:
                 volume=env.volume_name(self.app, desired.version),
                 constraint=f"node.labels.{env.node_label(self.app, desired.version)} == {env.READY}",
                 owner=str(owner),
+                mode=self.mode,
             )
         warnings = [
             f"env of app {self.app}: node {node} is left out: {why}" for node, why in sorted(self.left_out.items())
@@ -487,7 +514,7 @@ class EnvVolume:
     def _desired(self, owner: env.Owner | None) -> planning.Desired:
         version = None if self.absent else self.version
         if self.content is not None and not self.absent:
-            version = env.env_version(self.content, owner or env.Owner(), self.file_name)
+            version = env.env_version(self.content, owner or env.Owner(), self.file_name, self.mode)
         if self.manager_socket:
             # Without content it is not known which version is the current one: only labels are set.
             keep = self.keep if version else None
@@ -555,8 +582,10 @@ class EnvVolume:
             engine.remove_named_volume(env.volume_name(self.app, action.version))
         elif isinstance(action, planning.Write):
             content = _given(self.content, "content")
-            volume = env.EnvVolume(action.version, created, str(owner), self.image or "", self.target)
-            self._fill(engine, volume, pack(self.file_name, content, owner), anew=action.anew)
+            volume = env.EnvVolume(
+                action.version, created, str(owner), self.image or "", self.target, mode=self.mode, user=self.user
+            )
+            self._fill(engine, volume, pack(self.file_name, content, owner, self.mode), anew=action.anew)
         elif isinstance(action, planning.Copy):
             volume = self.observed.volumes[action.source][action.version]
             self._fill(engine, volume, archives[action.source, action.version], anew=action.anew)
@@ -598,12 +627,12 @@ def _with_labels(added: Mapping[str, str], removed: frozenset[str], spec: dict[s
     return {**spec, "Labels": {**labels, **added}}
 
 
-def pack(file_name: str, content: bytes, owner: env.Owner) -> bytes:
+def pack(file_name: str, content: bytes, owner: env.Owner, mode: str) -> bytes:
     """A tar with the env file in it."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         entry = tarfile.TarInfo(file_name)
-        entry.size, entry.mode, entry.uid, entry.gid = len(content), 0o600, owner.uid, owner.gid
+        entry.size, entry.mode, entry.uid, entry.gid = len(content), int(mode, 8), owner.uid, owner.gid
         entry.mtime = int(time.time())
         archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
@@ -671,6 +700,8 @@ def main() -> None:
             "target": {"type": "str", "default": "/usr/src/app/env"},
             "image": {"type": "str"},
             "owner": {"type": "str"},
+            "user": {"type": "str"},
+            "mode": {"type": "str", "default": "0600"},
             "nodes": {"type": "list", "elements": "dict", "default": [], "options": node},
             "manager_socket": {"type": "str"},
             "ready": {"type": "dict"},

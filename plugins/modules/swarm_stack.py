@@ -142,6 +142,15 @@ options:
         read there.
     type: dict
     default: {}
+  listens:
+    description:
+      - Services whose tasks have to take connections on a port, by name, each with C(port) and C(within_seconds). For
+        services that no health check asks on their own addresses.
+      - A service with a task that listens on 127.0.0.1 only, or not at all, is not converged, and is given up after
+        that time.
+      - It is seen in the kernel's tables, so nothing has to be in the image. Tasks on other machines are believed.
+    type: dict
+    default: {}
   release:
     description:
       - What this deploy means to whoever asked for it, recorded with the revision and returned by
@@ -327,6 +336,7 @@ def main() -> None:
             "deadline_seconds": {"type": "float"},
             "keep": {"type": "int", "default": 5},
             "node_sockets": {"type": "dict", "default": {}},
+            "listens": {"type": "dict", "default": {}},
             "release": {"type": "dict", "default": {}},
             "kind": {"type": "str", "choices": ["site", "deploy", "rollback", "scale"]},
             "who": {"type": "str"},

@@ -14,6 +14,7 @@ import yaml
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model import env
+from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile, replica_check, request_path
 
 Json = dict[str, Any]
 # Seconds that a task may take beyond its health check's own failing time before the updater looks away.
@@ -34,6 +35,8 @@ DEFAULTS: Json = {
     "env_file": "",
     "env_target": "",
     "env_delivery": "volume",
+    "env_owner": "",
+    "env_mode": "",
     "pinned": False,
     "environment": {},
     "health": {
@@ -128,6 +131,9 @@ def app_compose(
     image: str,
     env_version: str | None = None,
     env_secret: str | None = None,
+    env_owner: str | None = None,
+    env_mode: str | None = None,
+    https_port: int = 443,
     ipvs: bool = False,
     start_interval: bool = False,
     network: str = "public",
@@ -137,10 +143,11 @@ def app_compose(
 
     ``app``: as ``resolve_app`` returns it. ``image``: by digest. ``env_version``: of the env volume, for
     ``env_delivery: volume``. ``env_secret``: for ``env_delivery: secret``, its name in the swarm where it is there
-    already, and its content isn't at hand. ``ipvs``: whether the nodes' kernels balance virtual addresses; without,
-    names resolve to the replicas' own addresses and ports are the nodes' own. ``start_interval``: whether the CLI that
-    deploys it knows health checks that are more frequent at the start (25.0). ``network``: the external overlay that
-    the proxy is on. ``mtu``: of the stack's own network, in bytes.
+    already, and its content isn't at hand. ``env_owner`` and ``env_mode``: of the file in the env volume, as uid:gid
+    and 0600; the health check sees to it that the app can read it. ``https_port``: of the proxy. ``ipvs``: whether the
+    nodes' kernels balance virtual addresses; without, names resolve to the replicas' own addresses and ports are the
+    nodes' own. ``start_interval``: whether the CLI that deploys it knows health checks that are more frequent at the
+    start (25.0). ``network``: the external overlay that the proxy is on. ``mtu``: of the stack's own network, in bytes.
     """
     name = app["name"]
     service: Json = {
@@ -149,7 +156,9 @@ def app_compose(
         "hostname": f"{name}-slot-{{{{.Task.Slot}}}}",
         "init": True,
         "stop_grace_period": _seconds(app["stop_grace_seconds"]),
-        "healthcheck": _healthcheck(app, start_interval=start_interval),
+        "healthcheck": _healthcheck(
+            app, _env_file(app, env_owner, env_mode), https_port=https_port, start_interval=start_interval
+        ),
         "networks": [network, "default"],
         "deploy": _deploy(app, ipvs=ipvs, env_version=env_version),
     }
@@ -178,7 +187,7 @@ def app_compose(
         document["volumes"] = {volume: {"external": True, "name": volume}}
     if app["env_file"] and app["env_delivery"] == "secret":
         # The module that deploys it defines the secret and names it by its content.
-        service["secrets"] = [{"source": "env", "target": f"{app['env_target'] or DEFAULT_TARGET}/.env"}]
+        service["secrets"] = [{"source": "env", "target": _env_path(app), **_secret_access(app)}]
         if env_secret:
             document["secrets"] = {"env": {"external": True, "name": env_secret}}
     document["services"][SERVICE] = _merged(service, app["service"])
@@ -235,11 +244,34 @@ def _seconds(value: float) -> str:
     return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
 
 
-def _healthcheck(app: Mapping[str, Any], *, start_interval: bool) -> Json:
+def _env_path(app: Mapping[str, Any]) -> str:
+    return f"{app['env_target'] or DEFAULT_TARGET}/.env"
+
+
+def _env_file(app: Mapping[str, Any], owner: str | None, mode: str | None) -> EnvFile | None:
+    """What the health check has to know of the file in the env volume, or of the secret in its place."""
+    if app["env_delivery"] == "secret":
+        access = _secret_access(app)
+        return EnvFile(_env_path(app), f"{access['uid']}:{access['gid']}", f"{access['mode']:04o}") if access else None
+    return EnvFile(_env_path(app), owner, mode) if owner and mode else None
+
+
+def _secret_access(app: Mapping[str, Any]) -> Json:
+    """Who may read the env file as a secret; nothing where everybody in the container may, as swarm has it."""
+    if not app["env_owner"] and not app["env_mode"]:
+        return {}
+    owner = env.Owner.parse(str(app["env_owner"] or "0"))
+    return {"uid": str(owner.uid), "gid": str(owner.gid), "mode": int(str(app["env_mode"] or env.MODE), 8)}
+
+
+def _healthcheck(app: Mapping[str, Any], env_file: EnvFile | None, *, https_port: int, start_interval: bool) -> Json:
     health = app["health"]
     if health.get("enabled") is False:
         return {"disable": True}
-    test = health.get("test") or _http_test(app["port"], health["path"], health["timeout_seconds"])
+    host = app["hosts"][0] + ("" if https_port == 443 else f":{https_port}") if app["hosts"] else "localhost"
+    test = health.get("test") or replica_check(
+        app["port"], health["path"], host=host, timeout_seconds=health["timeout_seconds"], env_file=env_file
+    )
     return {
         "test": list(test) if not isinstance(test, str) else test,
         "interval": _seconds(health["interval_seconds"]),
@@ -248,25 +280,6 @@ def _healthcheck(app: Mapping[str, Any], *, start_interval: bool) -> Json:
         "start_period": _seconds(health["start_period_seconds"]),
         **({"start_interval": _seconds(health["start_interval_seconds"])} if start_interval else {}),
     }
-
-
-# Asks $1 for $2 (port, path) with what the image has, the heaviest last; 2xx and 3xx are well. $3: seconds.
-# What the inventory says comes as arguments, which no shell reads.
-_HTTP_TEST = """\
-url="http://127.0.0.1:$1$2"
-if command -v wget >/dev/null; then exec wget -q -T "$3" -O /dev/null "$url"
-elif command -v curl >/dev/null; then exec curl -gfsS -m "$3" -o /dev/null "$url"
-elif command -v bash >/dev/null; then exec bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" &&
-printf "GET %s HTTP/1.0\\r\\n\\r\\n" "$2" >&3 && read -r -t "$3" _ code _ <&3 && [[ $code == [23]* ]]' bash "$@"
-else exec node -e 'const [url, seconds] = process.argv.slice(1)
-require("http").get(url, r => process.exit(r.statusCode < 400 ? 0 : 1))
-.on("error", () => process.exit(1)).setTimeout(seconds * 1000, () => process.exit(1))' "$url" "$3"
-fi
-"""
-
-
-def _http_test(port: int, path: str, timeout_seconds: float) -> list[str]:
-    return ["CMD", "/bin/sh", "-c", _HTTP_TEST, "sh", str(port), path, str(max(int(timeout_seconds), 1))]
 
 
 def _deploy(app: Mapping[str, Any], *, ipvs: bool, env_version: str | None) -> Json:
@@ -323,7 +336,8 @@ def _labels(app: Mapping[str, Any]) -> Json:
     if app["hosts"]:
         labels[HOSTS_LABEL] = ",".join(app["hosts"])
         # Where the app says of itself that it is well; without such a path, its first page.
-        labels[PROBE_PATH_LABEL] = health["path"] if health["enabled"] and not health["test"] else "/"
+        asks = health["enabled"] and not health["test"] and health["path"]
+        labels[PROBE_PATH_LABEL] = request_path(health["path"]) if asks else "/"
     if metrics["path"]:
         labels[METRICS_LABEL + "kind"] = "app"
         labels[METRICS_LABEL + "path"] = metrics["path"]

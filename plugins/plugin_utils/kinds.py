@@ -16,6 +16,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.env import Owner, check_mode
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder, why_not_own_folder
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 
@@ -130,6 +132,22 @@ def why_no_request_path(value: Any) -> str:
     if not text.startswith("/"):
         return "does not begin with /"
     return "has a space or a control character in it" if CONTROL.search(text) or " " in text else ""
+
+
+def why_no_owner(value: Any) -> str:
+    try:
+        Owner.parse(str(value))
+    except PlatformError:
+        return "is not a numeric owner"
+    return ""
+
+
+def why_no_mode(value: Any) -> str:
+    try:
+        check_mode(str(value))
+    except PlatformError:
+        return "is not a mode in octal"
+    return ""
 
 
 def why_no_constraint(value: Any) -> str:
@@ -401,6 +419,8 @@ KINDS: Mapping[str, Kind] = {
     "jenkins_deploy_known_hosts[]": KNOWN_HOSTS,
     "jenkins_git_known_hosts[]": KNOWN_HOSTS,
     "apps{}.health.path": Kind(why_no_request_path, "as /healthz"),
+    "apps{}.env_owner": Kind(why_no_owner, "as 1000 or 1000:1000"),
+    "apps{}.env_mode": Kind(why_no_mode, "in quotes, as '0640'"),
     "apps{}.health.test": Kind(why_no_health_test, "as [CMD, /check]"),
     **dict.fromkeys(
         (f"apps{{}}.health.{name}_seconds" for name in ("interval", "timeout", "start_interval")), SECONDS_FROM_1

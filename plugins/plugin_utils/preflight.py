@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.env import parse_env
+from ansible_collections.fungap.swarm.plugins.module_utils.model.env import MODE, parse_env
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     Mount,
     SeenFolder,
@@ -29,6 +29,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import c
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds, renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
+from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     DOCKER_HOSTS,
     EDGE_OFFSET,
@@ -47,7 +48,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     parse,
     where,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import HOST_NAME, port_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import HOST_NAME, port_of, why_no_mode, why_no_owner
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
     HOST_LABEL,
     host_nodes,
@@ -1072,11 +1073,28 @@ def check_env_files(world: World) -> Iterator[Problem]:
         elif target:
             cure = "name the env_file, or take env_target away"
             yield Problem(ALL_HOSTS, f"{at}.env_target", target, "is set without env_file", cure)
+        yield from _check_env_access(at, app)
         if target:
             problem = _why_no_target(target)
             if problem:
                 cure = "a folder of its own, as /usr/src/app/env"
                 yield Problem(ALL_HOSTS, f"{at}.env_target", target, problem, cure)
+
+
+def _check_env_access(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is known before the start; of an image that drops root by itself, the health check tells."""
+    owner, mode, user = str(app["env_owner"]), str(app["env_mode"]), str(app["service"].get("user") or "")
+    for name, value in (("env_owner", owner), ("env_mode", mode)):
+        if value and not app["env_file"]:
+            cure = f"name the env_file, or take {name} away"
+            yield Problem(ALL_HOSTS, f"{at}.{name}", value, "is set without env_file", cure)
+    runs_as = user.partition(":")[0]
+    if not owner or not runs_as.isdigit() or int(runs_as) == 0 or why_no_owner(owner) or (mode and why_no_mode(mode)):
+        return
+    readers = EnvFile("", owner, mode or MODE).readers()
+    if readers and int(runs_as) != int(readers[0] or -1) and not readers[1]:
+        problem = f"nobody but it may read the file, and service.user is {user}"
+        yield Problem(ALL_HOSTS, f"{at}.env_owner", owner, problem, f"'{runs_as}', or an env_mode that lets it read")
 
 
 def _check_env_content(at: str, app: Mapping[str, Any], content: bytes) -> Iterator[Problem]:

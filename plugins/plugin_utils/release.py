@@ -234,13 +234,22 @@ def _numbers(rows: Iterable[Json]) -> str:
 
 
 def has_new_target(release: Json, recorded: Json | None) -> bool:
-    """Whether an env volume comes to a folder of an image that none was mounted on: it might hide what is there."""
+    """Whether an env volume comes to a folder of an image that none was mounted on, or to another user.
+
+    It might hide what is there, or the image might not know the user.
+    """
     app = release["app"]
     if not release["env"]["digest"] or app["env_delivery"] != "volume":
         return False
     if not recorded or not recorded["env"]["digest"] or recorded["app"]["env_delivery"] != "volume":
         return True
-    return bool(release["image"] != recorded["image"] or app["env_target"] != recorded["app"]["env_target"])
+    before = recorded["app"]
+    return bool(
+        release["image"] != recorded["image"]
+        or app["env_target"] != before["env_target"]
+        or app.get("env_owner", "") != before.get("env_owner", "")
+        or app.get("service", {}).get("user") != before.get("service", {}).get("user")
+    )
 
 
 def env_source(release: Json, path: str, digest: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from ..waiting import until
 from ..warm_ansible import ansible_playbook
 from .conftest import Lab
-from .test_env_volume import Swarm, events, run_in, volumes
+from .test_env_volume import Swarm, add_image, code, events, run_in, volumes
 
 HEALTH = ["CMD", "/bin/busybox", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:3000/"]
 Converge = Callable[..., dict[str, int]]
@@ -160,6 +160,43 @@ def test_a_version_that_crashes_late_takes_never_all_replicas_down(swarm: Swarm,
         converge(**settings, service={"command": ["/bin/busybox", "sh", "-c", script]})
     assert manager.inspect_service(service)["UpdateStatus"]["State"] == "rollback_completed"
     assert before & running(), "none of the old replicas was left alone"
+
+
+def test_a_replica_is_well_when_the_proxy_gets_an_answer_and_its_user_can_read_the_env_file(
+    swarm: Swarm, converge: Converge, busybox: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "web.env").write_text("PASSWORD=hunter1\n")
+    for node in swarm.nodes:
+        add_image(node, busybox, "asked", code("asked"), applets=("sh", "wget", "su"))
+
+    def run(*command: str, **more: Any) -> dict[str, int]:
+        service = {"command": list(command), **more.pop("service", {})} if command else more.pop("service", {})
+        health = {"path": "/index.html?a=1&b=2", "interval_seconds": 1, "retries": 2, "start_period_seconds": 1}
+        health |= more.pop("health", {})
+        settings = {"image": "asked", "hosts": ["web.localhost"], "replicas": 1, "health": health, "service": service}
+        return converge(variables_of_role={"app_images": {"asked": {"ref": "web:asked"}}}, **settings, **more)
+
+    def www(where: str) -> list[str]:
+        return ["/bin/busybox", "httpd", "-f", "-p", where, "-h", "/usr/src/app/www"]
+
+    read = ["cat", "/usr/src/app/env/.env"]
+    assert run()["changed"] == 2
+    # Nobody else would get an answer. Without a check of ours, the kernel tells.
+    for health in ({}, {"enabled": False}):
+        with pytest.raises(AssertionError, match=r"was rolled back|Swarm rolled it back") as refused:
+            run(*www("127.0.0.1:3000"), health=health)
+        assert "the app listens on 127.0.0.1 only, port 3000: it has to listen on 0.0.0.0" in str(refused.value)
+    # It drops root by itself.
+    drops = ["/bin/su", "-s", "/bin/sh", "node", "-c", "exec " + " ".join(www("3000"))]
+    with pytest.raises(AssertionError, match=r"user 1000 listens on port 3000 and may not read /usr/src/app/env/\.env"):
+        run(*drops)
+    assert answers(swarm, *read) == ["PASSWORD=hunter1\n"]
+    assert run(*drops, env_owner="1000")["changed"] == 2
+    assert run(service={"user": "1500"}, env_mode="0400")["changed"] == 2
+    # exec is the service's own user.
+    assert until(lambda: answers(swarm, *read) == ["PASSWORD=hunter1\n"])
+    assert answers(swarm, "stat", "-c", "%u %a", "/usr/src/app/env/.env") == ["1500 400\n"]
+    assert run(service={"user": "1500"}, env_mode="0400")["changed"] == 0
 
 
 def test_what_cannot_be_pulled_is_known_before_anything_is_changed(

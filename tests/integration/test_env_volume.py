@@ -27,7 +27,9 @@ MODE = 0o600
 SERVER = ["/bin/busybox", "httpd", "-f", "-p", "3000", "-h", "/usr/src/app/www"]
 
 
-def add_image(node: Node, busybox: bytes, tag: str, files: dict[str, str], user: str = "") -> str:
+def add_image(
+    node: Node, busybox: bytes, tag: str, files: dict[str, str], user: str = "", applets: tuple[str, ...] = ()
+) -> str:
     """An app image in the shape of the origin's: WORKDIR /usr/src/app, code in it, port 3000."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -35,6 +37,10 @@ def add_image(node: Node, busybox: bytes, tag: str, files: dict[str, str], user:
             entry = tarfile.TarInfo(path)
             entry.size, entry.mode = len(data), 0o755
             archive.addfile(entry, io.BytesIO(data))
+        for applet in applets:
+            entry = tarfile.TarInfo(f"bin/{applet}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+            archive.addfile(entry)
     changes = ["WORKDIR /usr/src/app", f"CMD {json.dumps(SERVER)}", *([f"USER {user}"] if user else [])]
     node.api.import_image_from_data(buffer.getvalue(), "web", tag, changes=changes)
     return f"web:{tag}"

@@ -4,14 +4,8 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -92,6 +86,21 @@ S = "services/web"
         # No shell reads what the inventory says.
         ({"health": {"path": "/a?b=1&c=$(id)"}}, {}, f"{S}/healthcheck/test/6", "/a?b=1&c=$$(id)"),
         ({}, {}, f"{S}/healthcheck/test/7", "3"),
+        # The proxy's Host header.
+        ({}, {}, f"{S}/healthcheck/test/8", "localhost"),
+        ({"hosts": ["a.example", "b.example"]}, {}, f"{S}/healthcheck/test/8", "a.example"),
+        ({"hosts": ["a.example"]}, {"https_port": 8443}, f"{S}/healthcheck/test/8", "a.example:8443"),
+        # No HTTP: a connection is enough, and monitoring has its first page.
+        ({"health": {"path": ""}}, {}, f"{S}/healthcheck/test/6", ""),
+        ({"health": {"path": ""}, "hosts": ["a.example"]}, {}, f"{S}/deploy/labels/io.fungap.probe.path", "/"),
+        ({"health": {"path": "/a b"}, "hosts": ["a.example"]}, {}, f"{S}/deploy/labels/io.fungap.probe.path", "/a%20b"),
+        # Who may read the env file.
+        (
+            {"env_file": "web.env"},
+            {"env_version": VERSION, "env_owner": "1500:1500", "env_mode": "0640"},
+            f"{S}/healthcheck/test/11",
+            "1500",
+        ),
         ({"health": {"test": ["CMD", "true"]}}, {}, f"{S}/healthcheck/test", ["CMD", "true"]),
         ({"health": {"enabled": False}}, {}, f"{S}/healthcheck", {"disable": True}),
         # Env volume: mounted and placed.
@@ -128,6 +137,18 @@ S = "services/web"
             {},
             f"{S}/secrets",
             [{"source": "env", "target": "/usr/src/app/env/.env"}],
+        ),
+        (
+            {"env_file": "web.env", "env_delivery": "secret", "env_owner": "1500"},
+            {},
+            f"{S}/secrets",
+            [{"source": "env", "target": "/usr/src/app/env/.env", "uid": "1500", "gid": "0", "mode": 0o600}],
+        ),
+        (
+            {"env_file": "web.env", "env_delivery": "secret", "env_mode": "0440"},
+            {},
+            f"{S}/secrets/0/mode",
+            0o440,
         ),
         # Environment: text, and $ survives.
         (
@@ -216,57 +237,6 @@ def test_what_is_not_asked_for_is_not_there(key: str) -> None:
 def test_refused(app: dict[str, Any], words: str) -> None:
     with pytest.raises(PlatformError, match=words):
         app_compose(resolve_app("web", app), image=IMAGE)
-
-
-@pytest.fixture(scope="module")
-def answers() -> Iterator[tuple[int, list[str]]]:
-    """A server that is sick where ``sick`` is asked for: its port, and every path that it was asked for."""
-    asked: list[str] = []
-
-    class App(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(503 if "sick=1" in self.path else 200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), App)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_address[1], asked
-    server.shutdown()
-
-
-@pytest.mark.parametrize("tool", ["wget", "curl", "bash", "node"])
-@pytest.mark.parametrize(
-    ("path", "is_well"),
-    [
-        ("/healthz", True),
-        ("/healthz?deep=1&sick=1", False),
-        ("/healthz?a=1&b=2", True),
-        ("/$(touch${IFS}executed)", True),
-        ("/';touch${IFS}executed;'", True),
-        ('/%s%n"`touch${IFS}executed`', True),
-    ],
-)
-def test_health_check_asks_for_its_path_and_executes_nothing(
-    answers: tuple[int, list[str]], tmp_path: Path, tool: str, path: str, is_well: bool
-) -> None:
-    """With each tool that an image may have, as the only one."""
-    port, asked = answers
-    program = shutil.which(tool)
-    if not program:
-        pytest.skip(f"this machine has no {tool}")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / tool).symlink_to(program)
-    compose = app_compose(resolve_app("web", {"image": "a", "port": port, "health": {"path": path}}), image=IMAGE)
-    kind, *command = compose["services"]["web"]["healthcheck"]["test"]
-    assert kind == "CMD"
-    done = subprocess.run(command, cwd=tmp_path, env={"PATH": f"{tmp_path}/bin"}, check=False, timeout=30)
-    assert (done.returncode == 0) is is_well
-    assert [unquote(one) for one in asked[-1:]] == [path]
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["bin"]
 
 
 def test_the_same_app_is_the_same_text() -> None:

@@ -108,8 +108,17 @@ def test_version() -> None:
         env.env_version(content, env.Owner(1000, 1000)),
         env.env_version(content, env.Owner(), "app.env"),
         env.env_version(b"A=1\r\n", env.Owner()),
+        env.env_version(content, env.Owner(), mode="0640"),
+        env.env_version(content, env.Owner(1000, 1000), mode="0640"),
     }
-    assert len(versions) == 4
+    assert len(versions) == 6
+    assert env.env_version(content, env.Owner(), mode="0600") == env.env_version(content, env.Owner())
+
+
+@pytest.mark.parametrize("mode", ["", "640", "416", "0o640", "0680", "00640", "u=r"])
+def test_mode_refused(mode: str) -> None:
+    with pytest.raises(PlatformError, match="in quotes, as '0640'"):
+        env.check_mode(mode)
 
 
 @pytest.mark.parametrize("target", ["/usr/src/app/env", "/env", "/run/secrets/app", "/processed"])
@@ -202,7 +211,7 @@ def test_labelled_versions() -> None:
 
 
 def test_volumes_of_an_app() -> None:
-    volume = env.EnvVolume(V1, "2026-01-01", "1:2", "web:1", "/env")
+    volume = env.EnvVolume(V1, "2026-01-01", "1:2", "web:1", "/env", mode="0640", user="node")
     found = env.env_volumes(
         "web",
         [

@@ -133,8 +133,10 @@ def test_text_in_the_place_of_a_list_is_a_list_of_one() -> None:
     assert change("web", given, {"hosts": "www"}, OPTIONS)["app"]["hosts"] == ["www"]
 
 
-def with_env(image: str = R1, env: str = "e1", target: str = "/env", delivery: str = "volume") -> dict[str, Any]:
-    return release(image=image, env=env, env_target=target, env_delivery=delivery)
+def with_env(
+    image: str = R1, env: str = "e1", target: str = "/env", delivery: str = "volume", **more: Any
+) -> dict[str, Any]:
+    return release(image=image, env=env, env_target=target, env_delivery=delivery, **more)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +149,9 @@ def with_env(image: str = R1, env: str = "e1", target: str = "/env", delivery: s
         (with_env(target="/other"), with_env(), True),
         (with_env(), with_env(env=""), True),
         (with_env(), with_env(delivery="secret"), True),
+        # Another user, whom the image may not know.
+        (with_env(service={"user": "node"}), with_env(), True),
+        (with_env(env_owner="1500"), with_env(), True),
         (with_env(delivery="secret"), None, False),
         (with_env(env=""), None, False),
     ],

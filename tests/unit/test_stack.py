@@ -164,7 +164,7 @@ def deploy(folder: Path, image: str, env: str, **changes: Any) -> operation.Stac
         **dict.fromkeys(
             (
                 *("registry_config", "base_revision", "progress", "node_sockets", "who", "why", "kind", "rollout"),
-                *("validate", "validated"),
+                *("validate", "validated", "listens"),
             )
         ),
     }

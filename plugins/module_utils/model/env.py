@@ -23,10 +23,14 @@ APP_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}\Z")
 FILE_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
 VERSION = re.compile(r"[0-9a-f]{12}\Z")
 READY = "ready"
+# Of an env file, where nobody says otherwise.
+MODE = "0600"
 LABEL_APP = "io.fungap.app"
 LABEL_HELPER = "io.fungap.helper"
 LABEL_VERSION = "io.fungap.env.version"
 LABEL_OWNER = "io.fungap.env.owner"
+LABEL_MODE = "io.fungap.env.mode"
+LABEL_USER = "io.fungap.env.user"
 LABEL_IMAGE = "io.fungap.env.image"
 LABEL_TARGET = "io.fungap.env.target"
 LABEL_CREATED = "io.fungap.env.created"
@@ -88,10 +92,18 @@ class Owner:
         return cls(int(uid), int(gid or 0))
 
 
-def owner_of_user(user: str, passwd: str | None = None) -> Owner | None:
-    """Who a container of an image with this ``USER`` runs as; None when ``passwd`` (/etc/passwd's text) must tell.
+def check_mode(mode: str) -> str:
+    """Return the mode of an env file; raise when it isn't octal digits with a zero before them."""
+    if not re.fullmatch(r"0[0-7]{3}", mode):
+        raise PlatformError(f"mode {mode!r} must be a zero and three octal digits in quotes, as '0640'")
+    return mode
 
-    Only the user decides who may read a file with mode 0600, so a group given by name counts as the user's own.
+
+def owner_of_user(user: str, passwd: str | None = None) -> Owner | None:
+    """Who a container with this user runs as (an image's ``USER``, a service's ``user``).
+
+    None when ``passwd`` (/etc/passwd's text) must tell. Only the user decides who may read a file with mode 0600, so a
+    group given by name counts as the user's own.
     """
     name, _colon, group = user.partition(":")
     if not name:
@@ -105,17 +117,23 @@ def owner_of_user(user: str, passwd: str | None = None) -> Owner | None:
         if fields[0] == name and len(fields) > 3 and fields[2].isdigit():
             gid = group if group.isdigit() else fields[3]
             return Owner(int(fields[2]), int(gid) if gid.isdigit() else 0)
-    raise PlatformError(f"the image runs as user {name!r}, who is not in its /etc/passwd: give `owner` as uid:gid")
+    raise PlatformError(
+        f"the container runs as user {name!r}, who is not in the image's /etc/passwd: give `owner` (env_owner of an "
+        "app) as uid:gid"
+    )
 
 
-def env_version(content: bytes, owner: Owner, file_name: str = ".env") -> str:
+def env_version(content: bytes, owner: Owner, file_name: str = ".env", mode: str = MODE) -> str:
     """What the volume holds, in 12 hex digits of a sha256.
 
-    It is that of the content, as long as the file is root's and its name is .env; else owner and name count as well.
+    It is that of the content, as long as the file is root's and its name is .env; else owner and name count as well,
+    and so does another mode.
     """
     digest = hashlib.sha256(content)
     if (owner, file_name) != (Owner(), ".env"):
         digest.update(f"\0{owner} {file_name}".encode())
+    if int(mode, 8) != int(MODE, 8):
+        digest.update(f"\0{int(mode, 8):o}".encode())
     return digest.hexdigest()[:12]
 
 
@@ -141,7 +159,10 @@ def labelled_versions(app: str, labels: Mapping[str, str]) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class EnvVolume:
-    """One env volume on one node. ``managed``: made by this collection, not by an engine that missed a volume."""
+    """One env volume on one node. ``managed``: made by this collection, not by an engine that missed a volume.
+
+    ``user``: what the owner was given by; empty: the image's own user.
+    """
 
     version: str
     created: str = ""
@@ -149,6 +170,8 @@ class EnvVolume:
     image: str = ""
     target: str = ""
     managed: bool = True
+    mode: str = MODE
+    user: str = ""
 
     def labels(self, app: str) -> dict[str, str]:
         """The volume's labels."""
@@ -159,6 +182,8 @@ class EnvVolume:
             LABEL_OWNER: self.owner,
             LABEL_IMAGE: self.image,
             LABEL_TARGET: self.target,
+            LABEL_MODE: "" if self.mode == MODE else self.mode,
+            LABEL_USER: self.user,
         }
         return {key: value for key, value in labels.items() if value}
 
@@ -179,6 +204,8 @@ def env_volumes(app: str, volumes: Iterable[Mapping[str, Any]]) -> dict[str, Env
             image=labels.get(LABEL_IMAGE, ""),
             target=labels.get(LABEL_TARGET, ""),
             managed=labels.get(LABEL_APP) == app and labels.get(LABEL_VERSION) == version,
+            mode=labels.get(LABEL_MODE, MODE),
+            user=labels.get(LABEL_USER, ""),
         )
     return found
 
