@@ -407,7 +407,8 @@ def test_a_body_that_is_too_large_is_told_so(site: Site, proxy: str, protocol: s
 
 def executed(site: Site, path: str) -> int:
     """How often the app was asked for it."""
-    return sum(path in line for number in (1, 2, 3) for line in site.log(f"web{number}"))
+    apps = [f"{app}{number}" for app in ("web", "chat") for number in (1, 2, 3)]
+    return sum(path in line for app in apps for line in site.log(app))
 
 
 @pytest.mark.parametrize("protocol", ["--http1.1", "--http2"])
@@ -418,9 +419,10 @@ def test_headers_of_32_kilobytes_pass(site: Site, proxy: str, protocol: str) -> 
     assert (status, json.loads(content)["headers"]["cookie"]) == ("200", cookie)
 
 
-def test_an_answer_that_cant_be_passed_on_is_not_asked_for_again(site: Site, proxy: str) -> None:
+@pytest.mark.parametrize("host", ["web.localhost", "chat.localhost"])
+def test_an_answer_that_cant_be_passed_on_is_not_asked_for_again(site: Site, proxy: str, host: str) -> None:
     path = f"/{uuid.uuid4().hex}?header=50000"
-    answer = site.https(proxy, "web.localhost", path)
+    answer = site.https(proxy, host, path)
     assert (answer.status, answer.body) == (502, b"502\n")
     wait_for("the app's log", lambda: executed(site, path), 10)
     assert executed(site, path) == 1
