@@ -56,7 +56,7 @@ DEFAULTS: Json = {
         "sticky": False,
         "upload_size": "10m",
         "read_timeout_seconds": 60,
-        "cookie_flags": ["secure", "httponly", "samesite=lax"],
+        "cookie_flags": ["secure", "samesite=lax"],
     },
     "update": {"order": "start-first", "parallelism": 1, "delay_seconds": None, "monitor_seconds": 30},
     "restart": {"condition": "any", "delay_seconds": 2},

@@ -388,6 +388,9 @@ KINDS: Mapping[str, Kind] = {
     "proxy_cpus": number(0.01, 4096, "as 0.5"),
     "proxy_acme_upstream": Kind(why_no_host_port, "as 192.0.2.10:8089"),
     "proxy_trusted_addresses[]": Kind(why_no_address_or_network, "as 172.30.0.3 or 172.30.0.0/24"),
+    "proxy_unlimited_addresses[]": Kind(why_no_address_or_network, "as 192.0.2.10 or 192.0.2.0/24"),
+    "proxy_client_connections": number(0, 100000, "0 for no limit, or as 500"),
+    "proxy_header_kilobytes": number(4, 1024, "4 to 1024"),
     **dict.fromkeys(("proxy_stop_grace_seconds", "swarm_node_start_seconds", "docker_engine_start_seconds"), SECONDS),
     **dict.fromkeys(("registry_prune_grace_seconds", "images_prune_grace_seconds"), AGE_SECONDS),
     **dict.fromkeys(

@@ -11,17 +11,19 @@ import re
 import shutil
 import socket
 import ssl
+import subprocess
 import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import docker
 import pytest
@@ -41,17 +43,20 @@ PASSWORD = "correct-horse"
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID"]
 BACKEND = r"""
 const http = require('http'), name = process.env.NAME;
-const server = http.createServer((request, response) => {
+const server = http.createServer({maxHeaderSize: 262144}, (request, response) => {
+  const asked = new URL(request.url, 'http://x').searchParams;
+  console.log(request.method, request.url);
   let size = 0;
   request.on('data', (chunk) => { size += chunk.length; });
   request.on('end', () => {
     response.setHeader('X-Powered-By', 'Express');
     response.setHeader('Server', 'backend/1.0');
     response.setHeader('Strict-Transport-Security', 'max-age=1');
-    if (request.url === '/cookie') response.setHeader('Set-Cookie', 'id=1; Path=/');
-    if (request.url === '/own-redirect') response.writeHead(302, {Location: `http://tasks.web_web:3000/there`});
-    if (request.url === '/plain-redirect') response.writeHead(302, {Location: `http://${request.headers.host}/there`});
+    if (asked.has('cookie')) response.setHeader('Set-Cookie', asked.getAll('cookie'));
+    if (asked.has('header')) response.setHeader('X-Long', 'x'.repeat(asked.get('header')));
+    if (asked.has('location')) response.writeHead(302, {Location: asked.get('location')});
     if (request.url === '/missing') response.statusCode = 404;
+    if (asked.has('wait')) return setTimeout(() => response.end('waited'), 1000 * asked.get('wait'));
     if (request.url === '/die') return process.exit(1);
     response.end(JSON.stringify({name, size, method: request.method, headers: request.headers}));
   });
@@ -66,14 +71,19 @@ server.listen(3000);
 """
 
 
-def render(directory: Path, variables: dict[str, Any]) -> None:
-    """Write the role's templates as the role would."""
-    templates = {name: f"{name}.j2" for name in ("nginx.conf", "routes.conf", "edge.conf")}
-    templates_dir = ROOT / "roles" / "proxy" / "templates"
+def render(
+    directory: Path,
+    variables: dict[str, Any],
+    role: str = "proxy",
+    names: Sequence[str] = ("nginx.conf", "routes.conf", "edge.conf"),
+) -> None:
+    """Write a role's templates as the role would."""
+    templates = {name: f"{name}.j2" for name in names}
+    templates_dir = ROOT / "roles" / role / "templates"
     play = {
         "hosts": "localhost",
         "gather_facts": False,
-        "vars_files": [f"{ROOT}/roles/proxy/defaults/main.yml", f"{ROOT}/roles/proxy/vars/main.yml"],
+        "vars_files": [f"{ROOT}/roles/{role}/defaults/main.yml", f"{ROOT}/roles/{role}/vars/main.yml"],
         "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
         "tasks": [
             {
@@ -101,6 +111,8 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+    # In their order: a header may be there several times.
+    all_headers: list[tuple[str, str]]
 
     @property
     def json(self) -> Any:
@@ -139,6 +151,10 @@ class Site:
             f"{self.directory}/htpasswd:/run/secrets/htpasswd:ro",
         ]
         return self._nginx(name, ["nginx", "-g", "daemon off;"], binds)
+
+    def jenkins_proxy(self) -> str:
+        binds = [f"{self.directory}:/etc/nginx/jenkins:ro"]
+        return self._nginx("jenkins", ["nginx", "-c", "/etc/nginx/jenkins/nginx.conf", "-g", "daemon off;"], binds)
 
     def edge(self) -> str:
         binds = [f"{self.directory}:/etc/nginx/edge:ro"]
@@ -212,14 +228,25 @@ class Site:
         connection.sock = self.plain.wrap_socket(raw, server_hostname=kwargs.pop("sni", host))
         return self._ask(connection, method, path, **kwargs)
 
-    def http(self, address: str, host: str, path: str = "/") -> Answer:
-        return self._ask(http.client.HTTPConnection(address, timeout=15), "GET", path, headers={"Host": host})
+    def http(self, address: str, host: str, path: str = "/", method: str = "GET", body: bytes = b"") -> Answer:
+        connection = http.client.HTTPConnection(address, timeout=15)
+        return self._ask(connection, method, path, headers={"Host": host}, body=body)
+
+    def curl(self, address: str, url: str, *options: str, body: bytes = b"") -> tuple[str, bytes]:
+        """What curl gets, for what Python's client can't speak: (status, body)."""
+        host = url.removeprefix("https://").partition("/")[0]
+        command = ["curl", "-sS", "--noproxy", "*", "--cacert", str(self.directory / "ca.crt"), "-w", "\n%{http_code}"]
+        command += ["--max-time", "20", "--resolve", f"{host}:443:{address}", *options, url]
+        done = subprocess.run(command, input=body, capture_output=True, check=True)
+        content, _, status = done.stdout.rpartition(b"\n")
+        return status.decode(), content
 
     def _ask(self, connection: http.client.HTTPConnection, method: str, path: str, **kwargs: Any) -> Answer:
         try:
             connection.request(method, path, **kwargs)
             response = connection.getresponse()
-            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+            headers = [(name.lower(), value) for name, value in response.getheaders()]
+            return Answer(response.status, dict(headers), response.read(), headers)
         finally:
             connection.close()
 
@@ -231,7 +258,7 @@ ROUTES = [
         "upstream": "tasks.web_web",
         "port": 3000,
         "upload_size": "1m",
-        "cookie_flags": ["secure", "httponly", "samesite=lax"],
+        "cookie_flags": ["secure", "samesite=lax"],
     },
     {
         "name": "chat",
@@ -240,6 +267,7 @@ ROUTES = [
         "port": 3000,
         "sticky": True,
         "slots": 3,
+        "cookie_flags": ["secure", "httponly", "samesite=strict"],
     },
     {"name": "late", "hosts": ["late.localhost"], "upstream": "tasks.late_web", "port": 3000},
     {"name": "gone", "hosts": ["gone.localhost"], "upstream": "tasks.gone_web", "port": 3000},
@@ -267,9 +295,11 @@ def proxy(site: Site) -> str:
     return site.proxy()
 
 
-def test_plain_http_is_sent_to_https(site: Site, proxy: str) -> None:
-    answer = site.http(proxy, "web.localhost", "/path?query=1")
-    assert answer.status == 301
+@pytest.mark.parametrize(("method", "status"), [("GET", 301), ("HEAD", 301), ("POST", 308), ("DELETE", 308)])
+def test_plain_http_is_sent_to_https(site: Site, proxy: str, method: str, status: int) -> None:
+    body = b"x" * 2000000 if method == "POST" else b""
+    answer = site.http(proxy, "web.localhost", "/path?query=1", method, body=body)
+    assert answer.status == status
     assert answer.headers["location"] == "https://web.localhost/path?query=1"
 
 
@@ -338,9 +368,64 @@ def test_nothing_is_told_of_what_is_behind(site: Site, proxy: str) -> None:
     assert answer.headers["strict-transport-security"] == "max-age=63072000"
 
 
-def test_redirects_of_the_app_lead_back_to_the_proxy(site: Site, proxy: str) -> None:
-    for path in ("/own-redirect", "/plain-redirect"):
-        assert site.https(proxy, "web.localhost", path).headers["location"] == "https://web.localhost/there"
+@pytest.mark.parametrize(
+    ("location", "becomes"),
+    [
+        ("http://tasks.web_web:3000/there", "https://web.localhost/there"),
+        ("http://web.localhost/there", "https://web.localhost/there"),
+        ("http://web.localhost", "https://web.localhost"),
+        ("http://web.localhost:3000/there?x=1#y", "https://web.localhost/there?x=1#y"),
+        ("http://web.localhost:3000?x=1", "https://web.localhost?x=1"),
+        ("https://web.localhost:3000/there", "https://web.localhost/there"),
+        ("http://web.localhost:80/there", "https://web.localhost/there"),
+        ("http://WEB.localhost:443/there", "https://web.localhost/there"),
+        ("/there", "/there"),
+        ("https://web.localhost:9443/there", "https://web.localhost:9443/there"),
+        ("http://web.localhost:30001/there", "http://web.localhost:30001/there"),
+        ("http://web.localhost.example/there", "http://web.localhost.example/there"),
+        ("http://web.localhost:3000@example/there", "http://web.localhost:3000@example/there"),
+        ("http://other.localhost:3000/there", "http://other.localhost:3000/there"),
+    ],
+)
+def test_redirects_of_the_app_lead_back_to_the_proxy(site: Site, proxy: str, location: str, becomes: str) -> None:
+    answer = site.https(proxy, "web.localhost", f"/?{urlencode({'location': location})}")
+    assert (answer.status, answer.headers["location"]) == (302, becomes)
+
+
+BIG = b"x" * 1100000
+CHUNKED = ("-H", "Transfer-Encoding: chunked")
+
+
+@pytest.mark.parametrize("options", [(), CHUNKED, ("-X", "GET", *CHUNKED)], ids=["length", "chunked", "get"])
+@pytest.mark.parametrize("protocol", ["--http1.1", "--http2"])
+def test_a_body_that_is_too_large_is_told_so(site: Site, proxy: str, protocol: str, options: tuple[str, ...]) -> None:
+    url, given = "https://web.localhost/", ("--data-binary", "@-", *options)
+    assert site.curl(proxy, url, protocol, *given, body=BIG) == ("413", b"413\n")
+    status, content = site.curl(proxy, url, protocol, *given, body=BIG[:1000000])
+    assert (status, json.loads(content)["size"]) == ("200", 1000000)
+
+
+def executed(site: Site, path: str) -> int:
+    """How often the app was asked for it."""
+    apps = [f"{app}{number}" for app in ("web", "chat") for number in (1, 2, 3)]
+    return sum(path in line for app in apps for line in site.log(app))
+
+
+@pytest.mark.parametrize("protocol", ["--http1.1", "--http2"])
+def test_headers_of_32_kilobytes_pass(site: Site, proxy: str, protocol: str) -> None:
+    url = f"https://web.localhost/{uuid.uuid4().hex}?header=32768"
+    cookie = "c=" + "x" * (32768 - 2)
+    status, content = site.curl(proxy, url, protocol, "-H", f"Cookie: {cookie}")
+    assert (status, json.loads(content)["headers"]["cookie"]) == ("200", cookie)
+
+
+@pytest.mark.parametrize("host", ["web.localhost", "chat.localhost"])
+def test_an_answer_that_cant_be_passed_on_is_not_asked_for_again(site: Site, proxy: str, host: str) -> None:
+    path = f"/{uuid.uuid4().hex}?header=50000"
+    answer = site.https(proxy, host, path)
+    assert (answer.status, answer.body) == (502, b"502\n")
+    wait_for("the app's log", lambda: executed(site, path), 10)
+    assert executed(site, path) == 1
 
 
 def test_errors_of_the_app_are_its_own_and_errors_of_the_proxy_say_a_number(site: Site, proxy: str) -> None:
@@ -410,9 +495,59 @@ def test_the_access_log_is_json(site: Site, proxy: str) -> None:
     assert all(json.loads(line) for line in lines if line.startswith("{"))
 
 
-def test_cookies_get_their_flags(site: Site, proxy: str) -> None:
-    cookie = site.https(proxy, "web.localhost", "/cookie").headers["set-cookie"].lower()
-    assert {"secure", "httponly", "samesite=lax"} <= {part.strip() for part in cookie.split(";")}
+DATE = "Expires=Wed, 21 Oct 2037 07:28:00 GMT"
+LONG_VALUE = "v" * 16000
+
+
+@pytest.mark.parametrize(
+    ("host", "cookies"),
+    [
+        ("web", {"XSRF-TOKEN=abc; Path=/": "XSRF-TOKEN=abc; Path=/; Secure; SameSite=Lax"}),
+        ("web", {"sso=1; Secure; SameSite=None": "sso=1; Secure; SameSite=None"}),
+        ("web", {"sso=1; SameSite=Strict": "sso=1; SameSite=Strict; Secure"}),
+        ("web", {"sso=1;samesite = none;path=/": "sso=1; samesite=none; path=/; Secure"}),
+        ("web", {"s=1; HttpOnly; SameSite=Lax": "s=1; HttpOnly; SameSite=Lax; Secure"}),
+        ("web", {"samesite=1": "samesite=1; Secure; SameSite=Lax"}),
+        ("web", {"a=SameSite=None": "a=SameSite=None; Secure; SameSite=Lax"}),
+        (
+            "web",
+            {
+                "a.b*=1; Secure": "a.b*=1; Secure; SameSite=Lax",
+                "aXbb=1; SameSite=None": "aXbb=1; SameSite=None; Secure",
+            },
+        ),
+        # Several of an answer, each judged by itself: dates have commas, too, and a name may be the end of another.
+        (
+            "web",
+            {
+                f"id=1; {DATE}": f"id=1; {DATE}; Secure; SameSite=Lax",
+                f"sid=2; {DATE}; SameSite=None": f"sid=2; {DATE}; SameSite=None; Secure",
+                f"x=a, b; {DATE}; Path=/": f"x=a, b; {DATE}; Path=/; Secure; SameSite=Lax",
+                f"long={LONG_VALUE}; SameSite=Strict": f"long={LONG_VALUE}; SameSite=Strict; Secure",
+                f"last={LONG_VALUE[:4000]}": f"last={LONG_VALUE[:4000]}; Secure; SameSite=Lax",
+            },
+        ),
+        (
+            "chat",
+            {
+                "id=1": "id=1; Secure; HttpOnly; SameSite=Strict",
+                "b=1; SameSite=Lax": "b=1; SameSite=Lax; Secure; HttpOnly",
+            },
+        ),
+        ("late", {"id=1": "id=1"}),
+    ],
+)
+def test_cookies_get_what_they_lack(site: Site, proxy: str, host: str, cookies: dict[str, str]) -> None:
+    if host == "late":
+        site.backend("uncookied", "tasks.late_web")
+    path = "/?" + urlencode([("cookie", cookie) for cookie in cookies])
+    try:
+        wait_for("the app", lambda: site.https(proxy, f"{host}.localhost").status == 200, 10)
+        answer = site.https(proxy, f"{host}.localhost", path)
+    finally:
+        site.forget("uncookied")
+    found = [value for name, value in answer.all_headers if name == "set-cookie" and "platform_sticky" not in value]
+    assert found == list(cookies.values())
 
 
 def test_unknown_names_get_no_app(site: Site, proxy: str) -> None:
@@ -513,7 +648,8 @@ def test_what_a_node_knows_no_replica_for_is_served_by_another(site: Site, tmp_p
         island.connect(knowing)
         knowing.reload()
         address = knowing.attrs["NetworkSettings"]["Networks"][island.name]["IPAddress"]
-        nodes = [{"name": "unknowing", "address": "127.0.0.1"}, {"name": "knowing", "address": address}]
+        nodes = [{"name": "unknowing", "address": "127.0.0.1"}]
+        nodes += [{"name": name, "address": address} for name in ("knowing", "as-knowing")]
         lonely = site.on(island, tmp_path)
         render(tmp_path, {"proxy_routes": ROUTES, "proxy_nodes": nodes})
         here = lonely.proxy("unknowing")
@@ -526,10 +662,15 @@ def test_what_a_node_knows_no_replica_for_is_served_by_another(site: Site, tmp_p
         login = basic("admin", PASSWORD)
         assert site.https(here, "admin.localhost", headers=login).status == 200
         assert site.https(here, "admin.localhost").status == 401
-        # Nobody knows it: the others are asked once, and not by each other.
+        # Nobody knows it: each of the others is asked once, and not by another.
         missing = site.https(here, "gone.localhost")
         assert (missing.status, missing.body) == (502, b"502\n")
-        assert sum("gone.localhost" in line for line in site.log("proxy")) == 1
+        wait_for("the log", lambda: sum("gone.localhost" in line for line in site.log("proxy")) == 2, 10)
+        # What one of them has an answer for is nothing for the next.
+        path = f"/{uuid.uuid4().hex}?header=50000"
+        assert site.https(here, "web.localhost", path).status == 502
+        wait_for("the app's log", lambda: executed(site, path), 10)
+        assert executed(site, path) == 1
         # What was executed, perhaps, is not sent to anybody else.
         reached = site.https(here, "web.localhost", "/die", method="POST", body=b"x")
         assert reached.status == 502
@@ -619,3 +760,71 @@ def test_the_edge_spreads_hides_a_dead_node_and_keeps_the_client_s_address(
         assert site.https(edge, "web.localhost").status == 200
     finally:
         site.directory = directory
+
+
+def held(address: str, count: int) -> list[socket.socket]:
+    """Connections on which nobody says anything: not even a handshake begins."""
+    return [socket.create_connection((address, 443), timeout=5) for _ in range(count)]
+
+
+def is_closed(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+LIMIT = 5
+
+
+def test_a_client_has_so_many_connections_and_requests(site: Site, tmp_path: Path) -> None:
+    other = site.on(site.network, tmp_path)
+    render(tmp_path, {"proxy_routes": ROUTES, "proxy_client_connections": LIMIT})
+    try:
+        limited = other.proxy("limited")
+        silent = held(limited, LIMIT)
+        assert is_closed(held(limited, 1)[0])
+        for connection in silent:
+            connection.close()
+        wait_for("room for a client", lambda: site.https(limited, "web.localhost").status == 200, 10)
+        # Over one connection.
+        url = f"https://web.localhost/?wait=1&n=[1-{3 * LIMIT}]"
+        last, before = site.curl(limited, url, "--http2", "--parallel", "--parallel-max", "50", "-o", os.devnull)
+        statuses = Counter(f"{before.decode()}\n{last}".split())
+        assert set(statuses) == {"200", "429"}
+        assert statuses["200"] <= LIMIT
+    finally:
+        other.forget("limited")
+
+
+def test_an_address_that_stands_for_many_clients_has_no_limit(site: Site, tmp_path: Path) -> None:
+    other = site.on(site.network, tmp_path)
+    unlimited = {"proxy_client_connections": LIMIT, "proxy_unlimited_addresses": [site.gateway]}
+    render(tmp_path, {"proxy_routes": ROUTES, **unlimited})
+    try:
+        address = other.proxy("unlimited")
+        silent = held(address, 3 * LIMIT)
+        assert site.https(address, "web.localhost").status == 200
+        for connection in silent:
+            connection.close()
+    finally:
+        other.forget("unlimited")
+
+
+def test_jenkins_proxy_has_limits_and_room_for_headers(site: Site, tmp_path: Path) -> None:
+    other = site.on(site.network, tmp_path)
+    controller = site.address(site.client.containers.get(f"{site.prefix}-web1"))
+    variables = {"jenkins_host": "web.localhost", "jenkins_addresses": {"controller": controller}}
+    render(tmp_path, variables, "jenkins", ["nginx.conf"])
+    config = (tmp_path / "nginx.conf").read_text()
+    (tmp_path / "nginx.conf").write_text(config.replace(f"{controller}:8080", f"{controller}:3000"))
+    try:
+        address = other.jenkins_proxy()
+        answer = site.https(address, "web.localhost", "/?header=32768", headers={"Cookie": "c=" + "x" * 32766})
+        assert (answer.status, len(answer.headers["x-long"])) == (200, 32768)
+        silent = held(address, 200)
+        assert is_closed(held(address, 1)[0])
+        for connection in silent:
+            connection.close()
+    finally:
+        other.forget("jenkins")

@@ -101,14 +101,19 @@ class Tally:
     cut: int = 0
     slowest: float = 0.0
     failures: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
 
     def add(self, reason: str, seconds: float) -> None:
         """An answer; ``reason``: why it is not good, or empty."""
         self.slowest = max(self.slowest, seconds)
+        self.seconds.append(seconds)
         if reason:
             self.failures[reason] += 1
         else:
             self.good += 1
+
+    def told(self) -> dict[str, Any]:
+        return {**vars(self), "failures": dict(self.failures), "seconds": [round(one, 4) for one in self.seconds]}
 
 
 Answer = tuple[int, bytes]
@@ -584,7 +589,7 @@ class Load:
             "late": self.late,
             "sent": sum(tally.sent for tally in self.tallies.values()),
             "good": sum(tally.good for tally in self.tallies.values()),
-            "kinds": {kind: {**vars(tally), "failures": dict(tally.failures)} for kind, tally in self.tallies.items()},
+            "kinds": {kind: tally.told() for kind, tally in self.tallies.items()},
             "versions": dict(self.versions),
             "replicas": dict(self.replicas),
             "reconnects": self.reconnects,

@@ -152,6 +152,13 @@ class Load:
         return sum(kind["cut"] for kind in self.report["kinds"].values())
 
     @property
+    def p99(self) -> float:
+        """What 99 of 100 requests took at most, but for those whose answer takes its time."""
+        kinds = self.report["kinds"].items()
+        seconds = sorted(one for kind, tally in kinds if kind != "slow" for one in tally["seconds"])
+        return float(seconds[len(seconds) * 99 // 100])
+
+    @property
     def beyond_help(self) -> int:
         """POSTs that a node was answering at the moment it died: nobody may send them again but who sent them."""
         return sum(

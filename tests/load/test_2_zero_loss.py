@@ -65,7 +65,7 @@ def test_drain_of_a_node(live: Live) -> None:
 def test_a_new_route(live: Live) -> None:
     app = {**live.base, "hosts": [*live.base["hosts"], "second.localhost"]}
     with live.load("a new route of the proxy") as load:
-        live.play("site.yml", "--tags", "proxy", "-e", json.dumps({"apps": {"web": app}}))
+        live.play("site.yml", "--tags", "proxy", "-e", json.dumps({"apps": {**live.variables["apps"], "web": app}}))
     check(load)
 
 

@@ -840,7 +840,7 @@ def test_the_platform_of_the_local_inventory() -> None:
     assert web["env_file"] == ENV
     assert web["health"]["path"] == "/healthz"
     assert web["limits"] == {"cpus": 0.5, "memory": "128M"}
-    assert web["route"]["cookie_flags"] == ["secure", "httponly", "samesite=lax"]
+    assert web["route"]["cookie_flags"] == ["secure", "samesite=lax"]
     assert platform_["trusted_ca_files"] == {"vm1": ["/usr/local/share/ca-certificates/company.crt"]}
 
 

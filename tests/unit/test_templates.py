@@ -51,6 +51,12 @@ def test_a_proxy_is_on_every_node() -> None:
     assert [(port["published"], port["mode"]) for port in proxy["ports"]] == [(80, "host"), (443, "host")]
 
 
+def test_what_a_proxy_writes_can_not_take_its_memory() -> None:
+    """A tmpfs counts as memory."""
+    (mount,) = render("proxy", "compose.yml.j2", proxy_image="proxy")["services"]["proxy"]["volumes"]
+    assert (mount["target"], mount["tmpfs"]["size"]) == ("/tmp", 16 * 1024**2)
+
+
 @pytest.mark.parametrize("job", ["exporters", "apps", "routes"])
 def test_prometheus_asks_the_swarm_what_there_is(job: str) -> None:
     config = render("monitoring", "prometheus.yml.j2", monitoring_images={})

@@ -1,0 +1,51 @@
+"""A client that means harm costs the other apps nothing, and no proxy its life."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ..load.live import Live, check
+from ..steps import tell
+from ..waiting import patience, wait_for
+from .hostile import MEGABYTE, hostile, is_cut
+
+APP, HOST = "greedy", "greedy.localhost"
+KINDS = "keepalive,http2,new,post,websocket"
+MEASURED_SECONDS = 10
+# What the machine does beside: a hundredth of the requests waits for a CPU now and then, whatever the proxy does.
+NOISE_SECONDS = 0.05
+HALF, SLOW, READERS = 30, 30, 20
+
+
+def test_hostile_clients_cost_another_app_nothing(live: Live) -> None:
+    """Bodies half sent, slow readers, slow headers and handshakes, 300 MB up and 300 MB down."""
+    if APP not in live.variables["apps"]:
+        pytest.skip(f"this platform has no app {APP}")
+    proxies = {task["ID"] for task in live.running("proxy_proxy")}
+    with live.load("nobody means harm", kinds=KINDS) as calm:
+        time.sleep(MEASURED_SECONDS)
+    check(calm)
+    with hostile(live.where.address, HOST, live.where.ca) as client, ThreadPoolExecutor(READERS + 1) as pool:
+        for _ in range(HALF):
+            client.half_sent_body()
+        slow = [(client.slow_header(), b"x") for _ in range(SLOW)]
+        slow += [(client.slow_handshake(), b"\0") for _ in range(SLOW)]
+        reading = [pool.submit(client.download, 300, 2, whole=number == 0) for number in range(READERS)]
+        uploading = pool.submit(client.upload, 300, 20)
+        with live.load("hostile clients of another app", kinds=KINDS) as load:
+            time.sleep(MEASURED_SECONDS)
+        # Bytes that come one by one don't help them.
+        wait_for("slow clients to be cut", lambda: not [one for one in slow if not is_cut(*one)], 25)
+        assert uploading.result(60 * patience()) == str(300 * MEGABYTE)
+        client.stop.set()
+        whole, *parts = [one.result(60 * patience()) for one in reading]
+        assert whole == 300 * MEGABYTE
+        # More than the proxy and all that is between have room for.
+        assert min(parts) > 10 * MEGABYTE
+    tell(f"p99 {calm.p99 * 1000:.0f} ms, with hostile clients {load.p99 * 1000:.0f} ms")
+    check(load)
+    assert {task["ID"] for task in live.running("proxy_proxy")} == proxies
+    assert load.p99 <= max(1.2 * calm.p99, calm.p99 + NOISE_SECONDS * patience())
