@@ -26,7 +26,9 @@ from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.cli import search_path
+from ansible_collections.fungap.swarm.plugins.module_utils.model.image import MADE_FOR_LABEL, RECIPE_LABEL, is_made_for
 from ansible_collections.fungap.swarm.plugins.module_utils.model.member import EngineMembership, SwarmData
+from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL
 
 DOCKER_IMPORT_ERROR: str | None = None
 try:
@@ -49,7 +51,6 @@ OLDEST_API = "1.41"
 _PUSHED = re.compile(r"\S+: digest: (sha256:[0-9a-f]{64}) size: ")
 
 # The label of every image of the catalog.
-RECIPE_LABEL = "io.fungap.recipe"
 
 
 def wait_until(
@@ -311,11 +312,21 @@ class Engine:
             found = self.api.volumes(filters={"label": _label_filters(labels)})["Volumes"] or []
             return [volume["Name"] for volume in found]
 
-    def catalog_images(self) -> list[str]:
-        """Tags of the images that carry a recipe of the catalog."""
+    def platforms_beside(self, platform: str) -> set[str]:
+        """The other platforms that have something on this engine."""
+        filters = {"label": [PLATFORM_LABEL]}
+        with self._errors("look for platforms"):
+            found = [*self.api.containers(all=True, filters=filters), *self.api.networks(filters=filters)]
+            found += self.api.volumes(filters=filters)["Volumes"] or []
+        return {str(one["Labels"][PLATFORM_LABEL]) for one in found} - {platform, f"{platform}-jenkins"}
+
+    def catalog_images(self, platform: str) -> list[str]:
+        """Tags of the images that carry a recipe of the catalog, and are not another platform's."""
+        others = self.platforms_beside(platform)
         with self._errors("list images"):
             images = self.api.images(filters={"label": [RECIPE_LABEL]})
-            return [tag for image in images for tag in image["RepoTags"] or []]
+            own = [image for image in images if is_made_for(image["Labels"].get(MADE_FOR_LABEL, ""), platform, others)]
+            return [tag for image in own for tag in image["RepoTags"] or []]
 
     def registry_images(self, registry: str) -> list[str]:
         """Tags of the images under a registry's ``host:port``."""

@@ -30,6 +30,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.cli import pars
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import mounts_of
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL, SPEC_LABEL
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import REVISION_LABEL
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file import parse_lines
 
 Json = dict[str, Any]
 
@@ -47,6 +48,7 @@ TRACES = {
     "br_netfilter": ("proc/sys/net/bridge/bridge-nf-call-iptables",),
 }
 RECORDS = quote(json.dumps({"label": [REVISION_LABEL]}))
+PLATFORMS = quote(json.dumps({"label": [PLATFORM_LABEL]}))
 
 
 def cli_version() -> str:
@@ -196,6 +198,16 @@ def parse_containers(containers: Iterable[Json]) -> tuple[list[Json], list[Json]
                 ports.add((port["PublicPort"], port.get("IP", "0.0.0.0"), name, platform, service))
     keys = ("port", "address", "container", "platform", "service")
     return ours, [dict(zip(keys, port, strict=True)) for port in sorted(ports)]
+
+
+def unlabelled(containers: Iterable[Json]) -> list[str]:
+    """The names in ``GET /containers/json`` of those that carry no platform's label, sorted."""
+    return sorted(
+        name.lstrip("/")
+        for container in containers
+        if not _owner(container.get("Labels"))
+        for name in container.get("Names") or ()
+    )
 
 
 def foreign_containers(containers: Iterable[Json], platform: str, *, swarm_is_ours: bool) -> list[str]:
@@ -362,15 +374,18 @@ class Host:
             "root_dir": "/var/lib/docker",
             "swarm": "inactive",
             "containers": [],
+            "others": [],
             "mounts": [],
             "networks": [],
             "ports": [],
+            "volumes": [],
         }
         try:
-            info, containers, networks = (
+            info, containers, networks, volumes = (
                 self._ask(path, "/info", timeout_seconds),
                 self._ask(path, "/containers/json?all=1", timeout_seconds),
                 self._ask(path, "/networks", timeout_seconds),
+                self._ask(path, f"/volumes?filters={PLATFORMS}", timeout_seconds)["Volumes"] or [],
             )
         except (OSError, http.client.HTTPException, ValueError):
             return facts
@@ -385,9 +400,11 @@ class Host:
             root_dir=info.get("DockerRootDir") or facts["root_dir"],
             swarm=(info.get("Swarm") or {}).get("LocalNodeState") or "inactive",
             containers=ours,
+            others=unlabelled(containers),
             mounts=[asdict(mount) for mount in mounts_of(containers)],
             ports=ports,
             networks=parse_networks(networks),
+            volumes=[{"name": one["Name"], "platform": _owner(one.get("Labels"))} for one in volumes],
         )
         return facts
 
@@ -537,6 +554,7 @@ def look(
         "trusted_ca_files": host.trusted_ca_files(),
         "trusted_ca_pending": host.trusted_ca_pending(),
         "etc_hosts": parse_etc_hosts(host.text("etc/hosts")),
+        "hosts_lines": [asdict(line) for line in parse_lines(host.text("etc/hosts"))],
         "docker": docker,
         "files": {file: host.can_read(file) for file in files},
         "folders": {folder: host.names(folder) for folder in folders},

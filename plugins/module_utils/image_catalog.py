@@ -284,7 +284,7 @@ class ImageCatalog:
         elif target.internal and self.authorities:
             engine.pull_image(target.pull)
             context = _authorities_context(target.pull, self.authorities)
-            engine.build_image(context, target.image, args={}, labels={model.RECIPE_LABEL: target.recipe})
+            engine.build_image(context, target.image, args={}, labels=self._labels(target))
         else:
             engine.pull_image(target.pull, self.credentials)
             engine.tag_image(target.pull, target.image)
@@ -297,8 +297,10 @@ class ImageCatalog:
                 images = {image: self.targets[name].image for image, name in target.stand_ins.items()}
                 _repack(packed, changed, with_images(found["dockerfile"], images, target.args))
                 context = changed
-            labels = {model.RECIPE_LABEL: target.recipe}
-            engine.build_image(context, target.image, args=dict(target.args), labels=labels)
+            engine.build_image(context, target.image, args=dict(target.args), labels=self._labels(target))
+
+    def _labels(self, target: planning.Target) -> dict[str, str]:
+        return {model.RECIPE_LABEL: target.recipe, model.MADE_FOR_LABEL: self.params["platform"]}
 
     def _bootstrap(self, engine: Engine, target: planning.Target) -> None:
         if target.build is None:
@@ -317,9 +319,8 @@ class ImageCatalog:
                 problem: PlatformError | None = None
                 try:
                     repository, _colon, tag = target.image.rpartition(":")
-                    engine.import_image(
-                        output, repository, tag, [f"LABEL {model.RECIPE_LABEL}={target.recipe}", 'CMD ["bash"]']
-                    )
+                    labels = [f"LABEL {key}={value}" for key, value in self._labels(target).items()]
+                    engine.import_image(output, repository, tag, [*labels, 'CMD ["bash"]'])
                 except PlatformError as error:
                     problem = error
                     process.terminate()

@@ -88,6 +88,8 @@ class ImagePrune:
                 name,
                 parse_images(engine.images(), engine.containers({})),
                 self.params["needed"],
+                platform=self.params["platform"],
+                others=engine.platforms_beside(self.params["platform"]),
                 registry=self.params["registry_address"],
                 catalog=self.params["catalog"],
                 now=time.time(),

@@ -152,6 +152,13 @@ ansible_facts:
           elements: str
           returned: always
         etc_hosts: {description: Names in /etc/hosts and their addresses., type: dict, returned: always}
+        hosts_lines:
+          description:
+            - The lines of /etc/hosts in their order, each with C(address), C(names) and C(owner), whose entry it is as
+              M(fungap.swarm.hosts_entry) writes it (empty for any other line).
+          type: list
+          elements: dict
+          returned: always
         docker:
           description:
             - The engine. C(present) (dockerd is installed), C(socket), C(answering), C(version), C(storage_driver),
@@ -159,8 +166,9 @@ ansible_facts:
               C(config_digest) (of what M(fungap.swarm.daemon_config) was given last, where all of it is so; else
               empty).
             - C(containers) lists those that carry the label C(io.fungap.platform), with what
-              M(fungap.swarm.host_container) compares, C(mounts) what they mount of the machine, C(networks)
-              every network with its subnets, C(ports) every published TCP port and who holds it.
+              M(fungap.swarm.host_container) compares, C(others) the names of all others, C(mounts) what they mount
+              of the machine, C(networks) every network with its subnets, C(ports) every published TCP port and who
+              holds it, C(volumes) those that carry the label.
           type: dict
           returned: always
         files:

@@ -12,6 +12,7 @@ description:
   - Keeps a line in C(/etc/hosts), between two comments that name its owner. The rest of the file stays as it is.
   - Runs for several platforms on one machine may change the file at the same time. Each waits for the other, for at
     most 30 s; with a module that reads and writes without a lock, the later one undoes what the earlier one wrote.
+  - A name that another line gives another address is refused. The first line counts, so one of the two would be wrong.
   - A file that can't be replaced, as that of a container, which is a mount, is written in its place.
 author: The fungap.swarm authors (@fungap)
 attributes:
@@ -66,7 +67,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils import files, runner
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, held
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file import with_entry
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file import clashes, parse_lines, with_entry
 
 LOCK_FILE = f"{FOLDER}/hosts.lock"
 WAIT_SECONDS = 30
@@ -81,6 +82,7 @@ class HostsEntry:
 
     def plan(self) -> runner.Plan:
         before = self._read()
+        self._refuse_clashes(before)
         after = with_entry(before, self.owner, self.entry)
         said = f"write {self.entry!r} into {self.path}" if self.entry else f"remove {self.owner} from {self.path}"
         return runner.Plan(actions=[said] if after != before else [], before=before, after=after)
@@ -88,8 +90,20 @@ class HostsEntry:
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:  # noqa: ARG002  it is made anew, under the lock
         with held(LOCK_FILE, f"a run that changes {self.path}", wait_seconds=WAIT_SECONDS):
             # Another run may have written since the plan was made.
-            files.rewrite(self.path, with_entry(self._read(), self.owner, self.entry))
+            now = self._read()
+            self._refuse_clashes(now)
+            files.rewrite(self.path, with_entry(now, self.owner, self.entry))
         return {}
+
+    def _refuse_clashes(self, text: str) -> None:
+        """The first line that gives a name counts: two addresses for one name are right for one owner at most."""
+        address, *names = self.entry.split() or [""]
+        for name in names:
+            for line in clashes(parse_lines(text), self.owner, address, name):
+                raise PlatformError(
+                    f"{self.path} says that {name} is {line.address} ({line.owner or 'a line of its own'}), and "
+                    f"{self.owner} wants it to be {address}: choose another name, or remove that line"
+                )
 
     def _read(self) -> str:
         state = files.read_state(self.path)

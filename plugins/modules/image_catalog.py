@@ -56,6 +56,12 @@ options:
         again (its manifest alone), so that it counts as pushed now and a clean-up leaves it.
     type: dict
     required: true
+  platform:
+    description:
+      - Name of the platform that images are built for; a label of what is built says so. The image's name is the same
+        for every platform on the machine, so what one has built, another doesn't build again.
+    type: str
+    default: fungap
   bases:
     description:
       - Images that an entry of O(catalog) stands in for in a Dockerfile, as C(FROM) or C(COPY --from) says them, and
@@ -249,6 +255,7 @@ def main() -> None:
         ImageCatalog,
         {
             "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            "platform": {"type": "str", "default": "fungap"},
             "catalog": {"type": "dict", "required": True},
             "bases": {"type": "dict", "default": {}},
             "names": {"type": "list", "elements": "str"},

@@ -13,7 +13,8 @@ description:
     platform's registry that are not needed, older recipes of the catalog's images, and images that have no name at all
     (which builds leave behind).
   - What a container uses, a stopped one too, stays; what is younger than a grace period stays; images of other origin
-    are not touched.
+    are not touched. Beside another platform on the engine, neither is what doesn't say for which it was built (an older
+    version's, or pulled, or loaded).
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
@@ -31,6 +32,10 @@ options:
   sockets:
     description: Unix sockets of the engines by their names. One that does not answer is left out with a warning.
     type: dict
+    required: true
+  platform:
+    description: Name of the platform. What was built for another one is not touched and not listed.
+    type: str
     required: true
   registry_address:
     description: The platform's registry as C(host:port). Images of other registries stay.
@@ -57,6 +62,7 @@ options:
 EXAMPLES = r"""
 - name: Remove what nothing needs from a node
   fungap.swarm.image_prune:
+    platform: fungap
     sockets:
       worker1: /run/fungap/worker1/docker.sock
     registry_address: registry:5000
@@ -102,6 +108,7 @@ def main() -> None:
         ImagePrune,
         {
             "sockets": {"type": "dict", "required": True},
+            "platform": {"type": "str", "required": True},
             "registry_address": {"type": "str", "required": True},
             "needed": {"type": "list", "elements": "str", "required": True},
             "catalog": {"type": "list", "elements": "str", "default": []},

@@ -55,7 +55,9 @@ options:
     type: str
     default: ""
   images:
-    description: Remove the images that were built or brought for the platform; the next run makes them again.
+    description:
+      - Remove the images that were built for the platform; the next run makes them again. What was built for another
+        platform stays, and beside another one what doesn't say for which (an older version has built it).
     type: bool
     default: false
   leave_swarm:
@@ -138,8 +140,7 @@ class Reset:
             ],
             networks=[name for label in labels for name in self.engine.network_names(label)],
             volumes=[name for label in labels for name in self.engine.volume_names(label)] + env_volumes,
-            images=self.engine.catalog_images(),
-            pushed=self.engine.registry_images(self.params["registry"]) if self.params["registry"] else [],
+            images=self.engine.catalog_images(platform),
             **self._folders(),
         )
         actions = plan_reset(
@@ -155,7 +156,7 @@ class Reset:
         )
 
     def _folders(self) -> dict[str, Any]:
-        """``paths`` and ``left`` of what is seen; raises ``PlatformError`` for a folder that is not the platform's."""
+        """``paths``, ``left`` and ``pushed`` of what is seen; raises ``PlatformError`` for another's folder."""
         platform, registry = str(self.params["platform"]), str(self.params["registry"])
         socket = self.params["docker_socket"]
         found = {
@@ -180,7 +181,9 @@ class Reset:
             elif found[certificates].is_refused:
                 left[certificates] = f"it {found[certificates].why}"
         self.unmarked = [path for path, one in found.items() if one.state == "proved"]
-        return {"paths": paths, "left": left}
+        # Where the address is another platform's registry, the names are that platform's, too.
+        names = self.engine.registry_images(registry) if registry and certificates not in left else []
+        return {"paths": paths, "left": left, "pushed": names}
 
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
         """Containers in parallel, the rest one after the other."""

@@ -8,9 +8,10 @@ Each check is a pure function of a ``World`` that yields problems. Nothing here 
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -26,7 +27,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import full_reference
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import controllers_file, parse_all
-from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds, renewal
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file import Line, clashes
+from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds, pki, renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
 from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile
@@ -94,7 +96,14 @@ PUBLIC_REGISTRIES = (
     *("mcr.microsoft.com", "azurecr.io", "public.ecr.aws", "amazonaws.com", "gitlab.com", "elastic.co", "nvcr.io"),
 )
 REGISTRY_METRICS_PORT = 5001
+SITES = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
+# How far is looked for one that is free.
+TRIED = 1000
 ALL_HOSTS = "all hosts"
+# What follows the platform's name in its CA's (playbooks/tasks/secrets.yml).
+CA_SUFFIX = " platform CA"
+# Where an engine looks for a registry's CA.
+CERTIFICATES = "/etc/docker/certs.d"
 
 PLATFORM_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?")
 APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
@@ -206,6 +215,11 @@ def _memory_file(inventory: Inventory) -> str:
     return posixpath.join(str(inventory.variables["platform_secrets_dir"]), controllers_file(inventory.name))
 
 
+def _ca_file(inventory: Inventory) -> str:
+    """The platform's CA on the controller."""
+    return posixpath.join(str(inventory.variables["platform_secrets_dir"]), "ca.crt")
+
+
 def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
     """The files on the controller that are looked at."""
     names = [app["env_file"] for app in inventory.apps.values()]
@@ -214,7 +228,7 @@ def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
         for what in ("proxy", "jenkins")
         for part in ("file", "key_file")
     ]
-    names += [_vault_password_file(raw, inventory), _memory_file(inventory)]
+    names += [_vault_password_file(raw, inventory), _memory_file(inventory), _ca_file(inventory)]
     return sorted({file_path(inventory.inventory_dir, name) for name in names if name})
 
 
@@ -343,8 +357,7 @@ def _bridge_network(world: World) -> ipaddress.IPv4Network | None:
 
 def is_site_network(network: ipaddress.IPv4Network) -> bool:
     """Whether a network may be used within a site: RFC 1918, or what providers share (RFC 6598)."""
-    sites = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
-    return any(network.subnet_of(ipaddress.IPv4Network(site)) for site in sites)
+    return any(network.subnet_of(site) for site in SITES)
 
 
 def _why_no_network(value: str) -> str:
@@ -382,15 +395,37 @@ def check_routes(world: World) -> Iterator[Problem]:
                 # A host that is a node itself takes its own networks from the pools.
                 if variable != "platform_subnet" and owner and not inventory.is_nested:
                     continue
-                whose = f"docker network {owner['name']}" if owner else "a route of the machine"
-                problem = f"overlaps {cidr} on {host} ({whose})"
-                cure = "choose a network that no docker host uses" + (", or remove that one" if owner else "")
+                holder = f"docker network {owner['name']}" if owner else "a route of the machine"
+                problem = f"overlaps {cidr} on {host} ({holder})"
+                cure = f"choose a network that no docker host uses{_such_as(_free_network(world, network))}"
+                cure += ", or remove that one" if owner else ""
                 yield Problem(ALL_HOSTS, variable, str(network), problem, cure)
         for network in docker["networks"] if inventory.is_nested and inventory.subnet else ():
             if _is_ours(inventory, network) and str(inventory.subnet) not in network["subnets"]:
                 problem = f"is {show(network['subnets'])} on {host}: the nodes' addresses are part of the swarm's state"
                 cure = "set it back, or reset the platform first"
                 yield Problem(ALL_HOSTS, "platform_subnet", str(inventory.subnet), problem, cure)
+
+
+def _such_as(example: Any) -> str:
+    return f", as {example}" if example else ""
+
+
+def _free_network(world: World, like: ipaddress.IPv4Network) -> ipaddress.IPv4Network | None:
+    """The next network of the same size that neither a docker host nor the inventory uses."""
+    used = {cidr for _host, facts in world.facts() for cidr in facts["routes"]}
+    used |= {
+        subnet for _host, facts in world.facts() for one in facts["docker"]["networks"] for subnet in one["subnets"]
+    }
+    used |= {str(world.variable(name)) for name in ("platform_subnet", "platform_overlay_pool", "platform_node_pool")}
+    used |= {str(_bridge_network(world)), str(world.variable("jenkins_subnet"))}
+    taken = [network for network in map(network_of, used) if network]
+    for site in SITES:
+        if like.subnet_of(site):
+            starts = range(int(like.network_address), int(site.broadcast_address), like.num_addresses)
+            near = (ipaddress.IPv4Network((start, like.prefixlen)) for start in starts[:TRIED])
+            return next((one for one in near if not any(one.overlaps(other) for other in taken)), None)
+    return None
 
 
 def _is_ours(inventory: Inventory, network: Mapping[str, Any]) -> bool:
@@ -676,8 +711,21 @@ def check_ports(world: World) -> Iterator[Problem]:
         for variable, port, address in wanted:
             holder = _holder(inventory, facts, port, address)
             if holder:
-                cure = "stop it" if variable == "swarm port" else f"stop it, or another {variable}"
+                cure = "stop it"
+                if variable != "swarm port":
+                    free = _free_port(world, facts, port)
+                    name = f"{_registry_name(world)}:" if variable == "registry_address" else ""
+                    cure += f", or another {variable}{_such_as(free and f'{name}{free}')}"
                 yield Problem(host, variable, str(port), f"the port is held by {holder}", cure, MACHINE)
+
+
+def _free_port(world: World, facts: Mapping[str, Any], port: int) -> int | None:
+    """A port near the wanted one that nobody listens on, and the inventory doesn't ask for."""
+    own = {world.variable(name) for name in ("proxy_http_port", "proxy_https_port", "jenkins_https_port")}
+    own |= {REGISTRY_METRICS_PORT, *(number for number, _protocol in _own_ports(world))}
+    held = {entry["port"] for entry in [*facts["listening"], *facts["docker"]["ports"]]}
+    first = port + 8000 if port < 1024 else port + 1
+    return next((one for one in range(first, min(first + TRIED, 65536)) if one not in held | own), None)
 
 
 def _own_ports(world: World) -> dict[tuple[int, str], str]:
@@ -734,6 +782,10 @@ def published_port(port: Any) -> tuple[int, str] | None:
     return published, str(protocol)
 
 
+def _registry_name(world: World) -> str:
+    return str(world.variable("registry_address")).rpartition(":")[0]
+
+
 def _registry_port(address: str) -> int | None:
     return port_of(address.rpartition(":")[2])
 
@@ -782,6 +834,88 @@ def check_registry(world: World) -> Iterator[Problem]:
     elif name in taken or name == "localhost":
         problem = f"is {taken.get(name, 'each machine' + chr(39) + 's own')} name"
         yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of its own, as registry:5000")
+
+
+# --- what machines share with other platforms ---
+
+
+def check_shared_registry(world: World) -> Iterator[Problem]:
+    """The registry's name and its CA, which a machine knows once, whatever the number of platforms on it."""
+    value, platform = str(world.variable("registry_address")), world.inventory.name
+    name, address = _registry_name(world), _registry_ip(world)
+    certificates = f"{CERTIFICATES}/{value}"
+    cure = f"a name that nothing else there has, as {_free_registry(world)}"
+    for host, facts in world.facts():
+        lines = [Line(one["address"], tuple(one["names"]), one["owner"]) for one in facts.get("hosts_lines", ())]
+        for line in clashes(lines, f"{platform}-registry", address, name) if address and name else ():
+            problem = f"is {line.address} in /etc/hosts there ({line.owner or 'a line of its own'})"
+            yield Problem(host, "registry_address", value, problem, cure)
+        if certificates not in facts.get("own_folders", {}):
+            continue
+        folder = SeenFolder(**facts["own_folders"][certificates])
+        found = whose(certificates, platform, folder, proof=_same_ca(world, host))
+        if found.is_refused:
+            problem = f"has certificates there already: {certificates} {found.why}"
+            yield Problem(host, "registry_address", value, problem, cure)
+
+
+def _same_ca(world: World, host: str) -> str:
+    """Why a registry's certificates, without a marker, are the platform's: its own folder has the same CA."""
+    value, trees = str(world.variable("registry_address")), world.looks[host].trees
+    folder = posixpath.normpath(str(world.variable("platform_config_dir")))
+    there = trees.get("/etc/docker", {}).get(f"{CERTIFICATES}/{value}/ca.crt", {}).get("digest")
+    own = trees.get(folder, {}).get(f"{folder}/certs.d/{value}/ca.crt", {}).get("digest")
+    return f"its CA is the one of {folder}" if own and own == there else ""
+
+
+def _free_registry(world: World) -> str:
+    """A registry's address that no machine knows yet."""
+    port = _registry_port(str(world.variable("registry_address"))) or 5000
+    taken = {host for app in world.inventory.apps.values() for host in app["hosts"]}
+    taken |= {node.name for node in world.inventory.nodes}
+    for _host, facts in world.facts():
+        taken |= {name for line in facts.get("hosts_lines", ()) for name in line["names"]}
+    return f"{_free(f'registry-{world.inventory.name}', taken)}:{port}"
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """The name, or with the first number that nobody has."""
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return next(one for one in itertools.chain([name], numbered) if one not in taken)
+
+
+def check_shared_names(world: World) -> Iterator[Problem]:
+    """Containers, networks and volumes of an engine: names of two platforms, made of other parts, may be the same."""
+    inventory = world.inventory
+    for host, facts in world.facts():
+        docker, ours = facts["docker"], (inventory.name, jenkins.platform_of(inventory))
+        wanted = _names_on(inventory, host)
+        containers = {one["name"]: one["platform"] for one in docker["containers"]}
+        seen = (
+            ("container", {**dict.fromkeys(docker.get("others", ()), ""), **containers}, wanted),
+            ("network", {one["name"]: one["platform"] for one in docker["networks"]}, wanted & set(ours)),
+            ("volume", {one["name"]: one["platform"] for one in docker.get("volumes", ())}, wanted),
+        )
+        owners = {owner for _kind, found, _names in seen for owner in found.values()}
+        for kind, found, names in seen:
+            for name in sorted(names & {name for name, owner in found.items() if owner not in ours}):
+                owner = f"platform {found[name]}'s" if found[name] else "no platform's"
+                problem = f"there is a {kind} {name} already, which is {owner}"
+                cure = f"another name, as {_free(f'{inventory.name[:28]}-2', owners)}, or remove it"
+                yield Problem(host, "platform_name", inventory.name, problem, cure)
+
+
+def _names_on(inventory: Inventory, host: str) -> set[str]:
+    """What the platform's containers on a docker host are called; its networks and volumes have the same names."""
+    name, found = inventory.name, {node.container for node in inventory.nodes if node.container and node.host == host}
+    if found:
+        found |= {name, f"{name}-edge"}
+    if host in inventory.registry_hosts:
+        found |= {name, f"{name}-registry"}
+    if host in inventory.jenkins_hosts:
+        own = jenkins.platform_of(inventory)
+        found |= {own, *(f"{own}-{part}" for part in ("agent", "build", "home", "proxy", "socket"))}
+    return found
 
 
 # --- images ---
@@ -1204,6 +1338,8 @@ CHECKS: tuple[tuple[Callable[[World], Iterator[Problem]], str], ...] = (
     (check_ports, ""),
     (check_published_ports, ""),
     (check_registry, ""),
+    (check_shared_registry, MACHINE),
+    (check_shared_names, MACHINE),
     (check_images, IMAGES),
     (check_apps, ""),
     (check_monitoring, ""),
@@ -1281,12 +1417,30 @@ def brought_in(before: Sequence[Problem], after: Sequence[Problem]) -> list[Prob
 
 def warnings(world: World) -> list[str]:
     """What is allowed, and not to be forgotten."""
+    found = []
     name = "swarm_member_recover_quorum"
     hosts = [host for host, variables in world.raw.hosts.items() if variables.get(name) is True]
-    if not hosts:
-        return []
-    text = "a manager that misses the others may start the swarm again without them; take it away once that is done"
-    return [f"{name} is set for {where(world.raw, hosts)}: {text}"]
+    if hosts:
+        text = "a manager that misses the others may start the swarm again without them; take it away once that is done"
+        found.append(f"{name} is set for {where(world.raw, hosts)}: {text}")
+    if owner := _secrets_owner(world):
+        folder, name = world.variable("platform_secrets_dir"), world.inventory.name
+        text = f"has the CA of platform {owner}: where both are in use, each run replaces the other's certificates"
+        found.append(f"platform_secrets_dir {folder} {text}; choose a folder of {name}'s own, as {folder}-{name}")
+    return found
+
+
+def _secrets_owner(world: World) -> str:
+    """The other platform whose CA lies in the folder of secrets; '' where there is none."""
+    content = world.files.get(
+        file_path(world.inventory.inventory_dir, _ca_file(world.inventory)), FileContent()
+    ).content
+    try:
+        common_name = pki.common_name(content.decode(errors="replace"))
+    except PlatformError:  # there is none, or who makes use of it says so
+        return ""
+    owner = common_name.removesuffix(CA_SUFFIX)
+    return owner if owner not in (common_name, world.inventory.name) else ""
 
 
 def resolve(world: World) -> dict[str, Any]:
@@ -1314,8 +1468,6 @@ def resolve(world: World) -> dict[str, Any]:
         for node in inventory.nodes
     ]
     registry_host = inventory.registry_hosts[0]
-    addresses = {node["name"]: node["address"] for node in nodes}
-    outer = addresses.get(registry_host) or facts.get(registry_host, {}).get("address", "")
     edge_host = next((node.host for node in inventory.nodes if node.driver == "dind"), "")
     manager = _manager(world, nodes)
     shared_images = jenkins.shared_images(inventory, world.images)
@@ -1340,12 +1492,12 @@ def resolve(world: World) -> dict[str, Any]:
         "registry": {
             "host": registry_host,
             "address": world.variable("registry_address"),
-            "name": str(world.variable("registry_address")).rpartition(":")[0],
+            "name": _registry_name(world),
             "port": _registry_port(str(world.variable("registry_address"))),
-            "ip": inventory.offset(REGISTRY_OFFSET) if inventory.is_nested else outer,
+            "ip": _registry_ip(world),
             # In the platform's own bridge; without nodes there, clients come by the docker host's address.
             "container_ip": inventory.offset(REGISTRY_OFFSET),
-            "bind_address": "" if inventory.is_nested else outer,
+            "bind_address": "" if inventory.is_nested else _registry_ip(world),
             # Without a login: only where nothing but the platform's own network leads there.
             "metrics_port": REGISTRY_METRICS_PORT if monitoring and inventory.is_nested else 0,
         },
@@ -1375,6 +1527,16 @@ def resolve(world: World) -> dict[str, Any]:
         "optional_images": [*(["node"] if inventory.is_nested or shared_images else []), *monitoring, *shared_images],
         "apps": _resolved_apps(inventory),
     }
+
+
+def _registry_ip(world: World) -> str:
+    """The address that the registry's name stands for; '' where it can't be known."""
+    inventory = world.inventory
+    if inventory.is_nested:
+        return inventory.offset(REGISTRY_OFFSET)
+    host = next(iter(inventory.registry_hosts), "")
+    given = next((node.address for node in inventory.nodes if node.name == host), "")
+    return given or str(dict(world.facts()).get(host, {}).get("address", ""))
 
 
 def _resolved_apps(inventory: Inventory) -> dict[str, dict[str, Any]]:

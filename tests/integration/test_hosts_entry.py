@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 RunModule = Callable[..., dict[str, Any]]
 
 
@@ -65,6 +67,26 @@ def test_a_mount_is_written_in_its_place(run_module: RunModule, tmp_path: Path) 
         assert sorted(path.name for path in tmp_path.iterdir()) == ["hosts", "outside"]
     finally:
         subprocess.run(["umount", inside], check=True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["10.0.0.5 vm registry", "# BEGIN other-registry\n10.0.0.5 registry\n# END other-registry"],
+    ids=["somebody's", "another platform's"],
+)
+def test_a_name_that_is_taken_is_refused(run_module: RunModule, tmp_path: Path, line: str) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text(f"127.0.0.1 localhost\n{line}\n")
+    args = {"path": str(hosts), "owner": "ours", "entry": "172.30.0.2 registry"}
+    for check in (True, False):
+        failed = run_module("hosts_entry", args, check=check)
+        assert failed["failed"]
+        assert f"{hosts} says that registry is 10.0.0.5" in failed["msg"]
+        assert "choose another name" in failed["msg"]
+    assert hosts.read_text() == f"127.0.0.1 localhost\n{line}\n"
+    # The same address is no clash, and taking one's own away is nobody's concern.
+    assert run_module("hosts_entry", {**args, "entry": "10.0.0.5 registry"})["changed"]
+    assert run_module("hosts_entry", {"path": str(hosts), "owner": "ours"})["changed"]
 
 
 def test_without_a_file(run_module: RunModule, tmp_path: Path) -> None:

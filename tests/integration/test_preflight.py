@@ -70,7 +70,13 @@ class Inventory:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         shutil.copytree(ROOT / "inventories" / "local", folder)
-        self.set(platform_name=NAME, platform_subnet="10.66.77.0/24", proxy_http_port=18081, proxy_https_port=18444)
+        self.set(
+            platform_name=NAME,
+            platform_subnet="10.66.77.0/24",
+            registry_address=f"{NAME}-registry:5000",
+            proxy_http_port=18081,
+            proxy_https_port=18444,
+        )
         hosts = self.read("hosts.yml")
         for group in ("swarm_managers", "swarm_workers"):
             for variables in hosts[group]["hosts"].values():
@@ -156,6 +162,59 @@ def test_a_wrong_inventory_is_refused_in_seconds_and_nothing_is_changed(
     assert run.changed == 0
     assert run.seconds < SECONDS_MAX * patience()
     assert traces() == []
+
+
+FIRST = "pf-first"  # another platform on the machine
+
+
+@pytest.fixture
+def first(run_module: Callable[..., dict[str, Any]]) -> Iterator[tuple[str, Path]]:
+    """What a platform has on its machine beside folders of its own: its registry's name and its CA's folder."""
+    name = f"{NAME}-shared"
+    folder = Path(f"/etc/docker/certs.d/{name}:5000")
+    volumes = docker.from_env().volumes
+    volume = volumes.create(f"{NAME}-worker1", labels={"io.fungap.platform": FIRST})
+    line = {"owner": f"{FIRST}-registry", "entry": f"10.66.79.2 {name}"}
+    run_module("hosts_entry", line)
+    folder.mkdir(parents=True)
+    (folder / MARKER).write_text(marker_text(FIRST))
+    (folder / "ca.crt").write_text("the CA of the first")
+    yield name, folder
+    shutil.rmtree(folder)
+    run_module("hosts_entry", {**line, "entry": ""})
+    volume.remove()
+
+
+def test_a_second_platform_leaves_what_is_the_firsts(
+    inventory: Inventory, preflight: Path, first: tuple[str, Path]
+) -> None:
+    """Before anything is changed, with names that are free; and a reset of the second takes nothing of the first's."""
+    name, folder = first
+    inventory.set(registry_address=f"{name}:5000")
+    for arguments in ([], ["--check", "--diff"]):
+        run = inventory.play(ROOT / "playbooks" / "site.yml", *arguments)
+        assert run.code != 0
+        for variable, problem, cure in (
+            (f"registry_address = {name}:5000", f"is 10.66.79.2 in /etc/hosts there ({FIRST}-registry)", "registry-"),
+            (f"registry_address = {name}:5000", f"{folder} belongs to platform {FIRST}", f"registry-{NAME}:5000"),
+            (f"platform_name = {NAME}", f"a volume {NAME}-worker1 already, which is platform {FIRST}'s", f"{NAME}-2"),
+        ):
+            assert re.search(
+                rf"vm1: {re.escape(variable)}\n\s+problem: .*{re.escape(problem)}\n\s+cure: .*{re.escape(cure)}",
+                run.output,
+            ), run.output
+        assert "The inventory has 3 problems; nothing was changed." in run.output
+        assert run.changed == 0
+    reset = inventory.play(
+        ROOT / "playbooks" / "reset.yml", "-e", f"reset_confirmed={NAME}", "-e", "reset_volumes=true"
+    )
+    assert reset.code == 0, reset.output
+    assert (folder / "ca.crt").read_text() == "the CA of the first"
+    assert f"10.66.79.2 {name}\n" in Path("/etc/hosts").read_text()
+    # The names that were proposed.
+    inventory.set(registry_address=f"registry-{NAME}:5000", platform_name=f"{NAME}-2")
+    again = inventory.play(preflight)
+    assert again.code == 0, again.output
 
 
 def test_a_right_inventory_gives_every_host_the_platform(inventory: Inventory, preflight: Path) -> None:

@@ -306,6 +306,7 @@ def filled(
     filled.wanted = {"needed": used["images"], "catalog": [whole]}
     filled.engines = {
         "sockets": {"manager1": swarm.manager.socket, "worker1": swarm.worker.socket, "away": "/nonexistent.sock"},
+        "platform": "prn",
         "registry_address": registry.address,
         "needed": [*used["images"], *kept],
         "grace_seconds": 0,
@@ -715,17 +716,19 @@ def test_a_run_that_is_ended_politely_puts_it_right_itself(swarm: Swarm, registr
 def test_a_docker_hosts_own_images(run_module: Run, swarm: Swarm) -> None:
     """Older recipes and what has no name, on an engine that stands for a docker host's."""
     api = swarm.worker.api
-    for tag, content in (("old", b"1"), ("run", b"2"), ("new", b"3")):
+    for tag, content in (("old", b"1"), ("run", b"2"), ("new", b"3"), ("theirs", b"4")):
         tar = io.BytesIO(_image())
         with tarfile.open(fileobj=tar, mode="a") as archive:
             entry = tarfile.TarInfo("etc/version")
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
-        api.import_image_from_data(tar.getvalue(), repository="fungap/prn", tag=tag)
+        label = [f"LABEL io.fungap.made-for={'two' if tag == 'theirs' else 'prn'}"]
+        api.import_image_from_data(tar.getvalue(), repository="fungap/prn", tag=tag, changes=label)
     nameless = json.loads(api.import_image_from_data(_image() + b"\0" * 512).strip().splitlines()[-1])["status"]
     api.create_container("fungap/prn:run", ["sh"], name="prn-holder")
     args = {
         "sockets": {"host": swarm.worker.socket, "the same": swarm.worker.socket},
+        "platform": "prn",
         "registry_address": "registry:5000",
         "needed": [],
         "catalog": ["fungap/prn:new"],
@@ -733,6 +736,7 @@ def test_a_docker_hosts_own_images(run_module: Run, swarm: Swarm) -> None:
     }
     would = ok(run_module("image_prune", args, check=True), changed=True)
     assert list(would["engines"]) == ["host"]
+    assert "fungap/prn:theirs" not in json.dumps(would)
     cleaned = ok(run_module("image_prune", args), changed=True)
     assert {name for one in cleaned["engines"]["host"]["removed"] for name in one["names"]} >= {
         "fungap/prn:old",
@@ -740,5 +744,6 @@ def test_a_docker_hosts_own_images(run_module: Run, swarm: Swarm) -> None:
     }
     assert set(api.inspect_image("fungap/prn:new")["RepoTags"]) == {"fungap/prn:new"}
     assert api.inspect_image("fungap/prn:run")
+    assert api.inspect_image("fungap/prn:theirs")
     ok(run_module("image_prune", args), changed=False)
     api.remove_container("prn-holder")

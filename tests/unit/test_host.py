@@ -24,6 +24,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.host import (
     parse_networks,
     parse_os_release,
     parse_routes,
+    unlabelled,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.model.cli import parse_version
 
@@ -141,6 +142,7 @@ def test_containers_and_networks() -> None:
         {"port": 80, "address": "0.0.0.0", "container": "fungap-edge", "platform": "fungap", "service": ""},
         {"port": 443, "address": "::", "container": "proxy.1.x", "platform": "", "service": "proxy_nginx"},
     ]
+    assert unlabelled(containers) == ["proxy.1.x"]
     networks = [
         {"Name": "n", "Labels": None, "Scope": "swarm", "IPAM": {"Config": [{"Subnet": "10.0.0.0/24"}]}},
         {"Name": "host"},
@@ -237,6 +239,9 @@ class Engine(Handler):
         },
         "/containers/json?all=1": [],
         "/networks": [],
+        "/volumes?filters=%7B%22label%22%3A%20%5B%22io.fungap.platform%22%5D%7D": {
+            "Volumes": [{"Name": "two-manager1", "Labels": {"io.fungap.platform": "two"}}]
+        },
         "/configs?filters=%7B%22label%22%3A%20%5B%22io.fungap.revision%22%5D%7D": [{"ID": "record"}],
     }
 
@@ -255,6 +260,7 @@ def test_an_engine_that_answers(engine_socket: str) -> None:
     facts = Host().docker(engine_socket)
     assert (facts["answering"], facts["version"], facts["storage_driver"]) == (True, "26.1.5", "overlay2")
     assert (facts["root_dir"], facts["swarm"], facts["present"]) == ("/data", "active", True)
+    assert facts["volumes"] == [{"name": "two-manager1", "platform": "two"}]
 
 
 def test_an_engine_that_does_not(tmp_path: Path) -> None:

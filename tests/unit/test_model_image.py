@@ -14,6 +14,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.image import (
     Entry,
     Mirrors,
     by_digest,
+    is_made_for,
     local_tag,
     parse_apt_sources,
     parse_bases,
@@ -200,3 +201,11 @@ def test_wrong_credentials_are_not_repeated(text: str) -> None:
     with pytest.raises(PlatformError) as caught:
         parse_registry_auth(text, "r")
     assert text not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("owner", "others", "own"),
+    [("fungap", ("two",), True), ("two", ("two",), False), ("two", (), False), ("", (), True), ("", ("two",), False)],
+)
+def test_for_whom_an_image_was_made(owner: str, others: tuple[str, ...], own: bool) -> None:
+    assert is_made_for(owner, "fungap", others) is own

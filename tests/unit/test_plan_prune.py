@@ -358,8 +358,8 @@ def test_a_registry_that_was_never_pushed_to(tmp_path: Path) -> None:
 # --- engines ---
 
 
-def local(*names: str, used_by: tuple[str, ...] = (), created: float = OLD) -> LocalImage:
-    return LocalImage("sha256:" + "1" * 64, names, 1000, created, used_by)
+def local(*names: str, used_by: tuple[str, ...] = (), created: float = OLD, made_for: str = "") -> LocalImage:
+    return LocalImage("sha256:" + "1" * 64, names, 1000, created, used_by, made_for)
 
 
 WANTED = f"{REGISTRY}/web@{digest('a')}"
@@ -388,7 +388,7 @@ SPARE = f"{REGISTRY}/web@{digest('b')}"
         pytest.param(local("fungap/proxy:new"), None, "needed", id="current recipe"),
         pytest.param(local("fungap/proxy:old"), ("fungap/proxy:old",), None, id="old recipe"),
         pytest.param(local("fungap/proxy:old", used_by=("edge",)), None, "used by edge", id="old recipe that runs"),
-        pytest.param(local("fungap/other:old"), None, None, id="another platform's catalog"),
+        pytest.param(local("fungap/other:old"), None, None, id="not of the catalog"),
         pytest.param(
             local("fungap/proxy:old", "fungap/proxy:new"), ("fungap/proxy:old",), "needed", id="two recipes, one image"
         ),
@@ -400,8 +400,49 @@ def test_what_goes_from_an_engine(seen: LocalImage, gone: tuple[str, ...] | None
         "worker1",
         [local("someone/elses:1"), seen],
         [f"{REGISTRY}/web:7@{digest('a')}", f"{REGISTRY}/tagged:1"],
+        platform="fungap",
+        others=(),
         registry=REGISTRY,
         catalog=["fungap/proxy:new", "fungap/base:new"],
+        now=NOW,
+        grace_seconds=HOUR,
+    )
+    assert [removal.names for removal in removals] == ([] if gone is None else [gone])
+    assert stays.get(seen) == kept
+
+
+FORMER, CURRENT = "fungap/proxy:old", "fungap/proxy:new"
+
+
+@pytest.mark.parametrize(
+    ("seen", "others", "gone", "kept"),
+    [
+        pytest.param(local(FORMER, made_for="fungap"), ("two",), (FORMER,), None, id="its own"),
+        pytest.param(local(FORMER, made_for="two"), ("two",), None, None, id="the other's"),
+        pytest.param(local(FORMER, made_for="two"), (), None, None, id="the other's, which is away"),
+        pytest.param(local(FORMER), ("two",), None, None, id="it doesn't say whose"),
+        pytest.param(local(FORMER), (), (FORMER,), None, id="it doesn't say whose, and nobody else is there"),
+        pytest.param(local(CURRENT, made_for="two"), ("two",), None, None, id="the other's, used by both"),
+        pytest.param(local(CURRENT, made_for="fungap"), ("two",), None, "needed", id="its own, current"),
+        pytest.param(
+            local(FORMER, SPARE, made_for="two"), ("two",), (SPARE,), None, id="the other's, pushed to its own"
+        ),
+        pytest.param(local(made_for="fungap"), ("two",), (), None, id="its own without a name"),
+        pytest.param(local(made_for="two"), ("two",), None, None, id="the other's without a name"),
+        pytest.param(local(), ("two",), None, None, id="anybody's without a name"),
+    ],
+)
+def test_what_two_platforms_have_on_one_engine(
+    seen: LocalImage, others: tuple[str, ...], gone: tuple[str, ...] | None, kept: str | None
+) -> None:
+    removals, stays = plan_images(
+        "host",
+        [seen],
+        [],
+        platform="fungap",
+        others=others,
+        registry=REGISTRY,
+        catalog=[CURRENT],
         now=NOW,
         grace_seconds=HOUR,
     )
@@ -414,12 +455,14 @@ def test_an_engines_answer_is_read() -> None:
         {"Id": "i1", "RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"], "Size": 1, "Created": 2},
         {"Id": "i2", "RepoTags": None, "RepoDigests": [WANTED], "Size": 3, "Created": 4},
         {"Id": "i3", "RepoTags": ["web:1"], "RepoDigests": None, "Size": 5, "Created": 6},
+        {"Id": "i4", "RepoTags": ["web:2"], "Size": 7, "Created": 8, "Labels": {"io.fungap.made-for": "two"}},
     ]
     containers = [{"ImageID": "i2", "Names": ["/web.2"]}, {"ImageID": "i2", "Names": ["/web.1"]}]
     assert parse_images(images, containers) == [
         LocalImage("i1", (), 1, 2),
         LocalImage("i2", (WANTED,), 3, 4, ("web.1", "web.2")),
         LocalImage("i3", ("web:1",), 5, 6),
+        LocalImage("i4", ("web:2",), 7, 8, made_for="two"),
     ]
 
 
@@ -428,6 +471,8 @@ def test_an_action_says_what_it_does() -> None:
         "worker1",
         [local(SPARE, f"{REGISTRY}/web:7"), local()],
         [],
+        platform="fungap",
+        others=(),
         registry=REGISTRY,
         catalog=[],
         now=NOW,

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import PathState, digested
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, resolve_app
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     RawInventory,
@@ -321,7 +322,7 @@ def with_jenkins(*changes: Change, **variables: Any) -> Change:
 
 def jenkins_network(name: str, subnet: str) -> Change:
     return lambda s: s.facts["vm9"]["docker"]["networks"].append(
-        {"name": name, "platform": "", "scope": "local", "subnets": [subnet]}
+        {"name": name, "platform": "" if name == "lab" else name, "scope": "local", "subnets": [subnet]}
     )
 
 
@@ -331,6 +332,26 @@ MOUNT = {"container": "fungap-manager1", "platform": "fungap"}
 def own_folder(path: str, *, host: str = "vm1", **seen: Any) -> Change:
     folder = {"kind": "directory", "marker": None, "names": [], "registry_logins": [], **seen}
     return lambda s: s.facts[host].setdefault("own_folders", {}).update({path: folder})
+
+
+CERTIFICATES = "/etc/docker/certs.d/registry:5000"
+THEIRS = {"names": [".fungap-platform", "ca.crt"], "marker": "platform: two\n"}
+
+
+def hosts_line(address: str, *names: str, owner: str = "", host: str = "vm1") -> Change:
+    line = {"address": address, "names": list(names), "owner": owner}
+    return lambda s: s.facts[host].setdefault("hosts_lines", []).append(line)
+
+
+def same_ca(digest: str = "x") -> Change:
+    """The machine's CA of the registry, and the one in the platform's folder."""
+    there = {"/etc/docker": {f"{CERTIFICATES}/ca.crt": {"digest": "x"}}}
+    own = {"/etc/fungap": {"/etc/fungap/certs.d/registry:5000/ca.crt": {"digest": digest}}}
+    return lambda s: s.looks.update(vm1=Look(facts=s.vm, trees={**there, **own}))
+
+
+def containers(*found: tuple[str, str]) -> Change:
+    return docker(containers=[{"name": name, "platform": owner} for name, owner in found])
 
 
 GIT = {"name": "github", "username": "git", "password": "geheim"}
@@ -523,6 +544,27 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (in_cluster(listening(5000, "python3")), "vm1", "registry_address", "5000", "held by the process python3", "another registry_address"),
     (in_cluster(listening(2377, "etcd")), "vm1", "swarm port", "2377", "held by the process etcd", "stop it"),
     (platform(registry_address="registry"), "all hosts", "registry_address", "registry", "not name:port", "as registry:5000"),
+    # what machines share with other platforms
+    (hosts_line("172.31.0.2", "registry", owner="two-registry"), "vm1", "registry_address", "registry:5000", "is 172.31.0.2 in /etc/hosts there (two-registry)", "as registry-fungap:5000"),
+    (hosts_line("10.0.0.5", "vm", "registry"), "vm1", "registry_address", "registry:5000", "10.0.0.5 in /etc/hosts there (a line of its own)", "as registry-fungap:5000"),
+    (both(hosts_line("10.0.0.5", "registry"), hosts_line("10.0.0.6", "registry-fungap")), "vm1", "registry_address", "registry:5000", "10.0.0.5", "as registry-fungap-2:5000"),
+    (both(hosts_line("172.30.0.2", "registry", owner="fungap-registry"), hosts_line("172.31.0.2", "registry", owner="two-registry")), "vm1", "registry_address", "registry:5000", "two-registry", "a name that nothing else there has"),
+    (both(platform(registry_address="registry:5443"), hosts_line("172.31.0.2", "registry", owner="two-registry")), "vm1", "registry_address", "registry:5443", "two-registry", "as registry-fungap:5443"),
+    (in_cluster(hosts_line("192.0.2.12", "registry", host="vm2")), "vm2", "registry_address", "registry:5000", "192.0.2.12", "as registry-fungap:5000"),
+    (own_folder(CERTIFICATES, **THEIRS), "vm1", "registry_address", "registry:5000", f"certificates there already: {CERTIFICATES} belongs to platform two", "as registry-fungap:5000"),
+    (own_folder(CERTIFICATES, names=["ca.crt"]), "vm1", "registry_address", "registry:5000", "nothing shows that it is platform fungap's", "as registry-fungap:5000"),
+    (both(own_folder(CERTIFICATES, names=["ca.crt"]), same_ca("y")), "vm1", "registry_address", "registry:5000", "nothing shows", "as registry-fungap:5000"),
+    (with_jenkins(own_folder(CERTIFICATES, host="vm9", **THEIRS)), "vm9", "registry_address", "registry:5000", "belongs to platform two", "as registry-fungap:5000"),
+    (containers(("fungap-manager1", "fungap-manager1")), "vm1", "platform_name", "fungap", "a container fungap-manager1 already, which is platform fungap-manager1's", "another name, as fungap-2"),
+    (docker(others=["fungap-registry"]), "vm1", "platform_name", "fungap", "a container fungap-registry already, which is no platform's", "or remove it"),
+    (docker(volumes=[{"name": "fungap-worker1", "platform": "two"}]), "vm1", "platform_name", "fungap", "a volume fungap-worker1 already, which is platform two's", "as fungap-2"),
+    (docker(networks=[{"name": "fungap", "platform": "", "scope": "local", "subnets": []}]), "vm1", "platform_name", "fungap", "a network fungap already, which is no platform's", "as fungap-2"),
+    (both(containers(("fungap-edge", "fungap-2")), docker(others=["x"])), "vm1", "platform_name", "fungap", "which is platform fungap-2's", "as fungap-2-2"),
+    (with_jenkins(lambda s: s.facts["vm9"]["docker"].update(others=["fungap-jenkins-agent"])), "vm9", "platform_name", "fungap", "a container fungap-jenkins-agent already", "as fungap-2"),
+    (docker(networks=[{"name": "two", "platform": "two", "scope": "local", "subnets": ["172.30.0.0/24"]}]), "all hosts", "platform_subnet", "172.30.0.0/24", "overlaps 172.30.0.0/24 on vm1 (docker network two)", "as 172.30.1.0/24"),
+    (published(80, "two-edge", "two"), "vm1", "proxy_http_port", "80", "held by the container two-edge", "another proxy_http_port, as 8080"),
+    (both(published(443, "two-edge", "two"), listening(8443, "java")), "vm1", "proxy_https_port", "443", "held by the container two-edge", "another proxy_https_port, as 8444"),
+    (in_cluster(published(5000, "two-registry", "two")), "vm1", "registry_address", "5000", "held by the container two-registry", "another registry_address, as registry:5002"),
     # images
     (app(image="expres-app"), "all hosts", "apps.web.image", "expres-app", "not in the image catalog", "did you mean express-app?"),
     (app(image="vendor-app"), "all hosts", "apps.web.image", "vendor-app", "does not say how to build", "images_source: pull"),
@@ -715,6 +757,21 @@ def mesh(s: Scenario) -> None:
         ),
         with_jenkins(group("jenkins", "vm1"), jenkins_shares_host=True, jenkins_https_port=8443),
         in_cluster(with_jenkins()),
+        # Another platform on the machine, with names of its own; and one's own, there already.
+        both(
+            hosts_line("172.31.0.2", "registry-two", owner="two-registry"),
+            own_folder("/etc/docker/certs.d/registry-two:5000", **THEIRS),
+            containers(("two-manager1", "two"), ("fungap-manager1", "fungap")),
+            docker(others=["web"], volumes=[{"name": "two-manager1", "platform": "two"}]),
+        ),
+        hosts_line("172.30.0.2", "registry", owner="fungap-registry"),
+        hosts_line("172.30.0.77", "registry", owner="fungap-registry"),
+        hosts_line("172.30.0.2", "registry"),
+        own_folder(CERTIFICATES, names=[".fungap-platform", "ca.crt"], marker="platform: fungap\n"),
+        both(own_folder(CERTIFICATES, names=["ca.crt"]), same_ca()),
+        own_folder(CERTIFICATES),
+        in_cluster(hosts_line("192.0.2.11", "registry", host="vm2")),
+        with_jenkins(containers(("fungap-jenkins", "fungap-jenkins"))),
         # What the machine of Jenkins has on its networks is no clash with the nodes'.
         with_jenkins(jenkins_network("lab", "172.30.0.0/16")),
         with_jenkins(lambda s: s.looks.update(vm9=Look(skipped=True))),
@@ -1043,6 +1100,20 @@ def test_what_is_allowed_and_not_to_be_forgotten() -> None:
         "swarm_member_recover_quorum is set for vm1: a manager that misses the others may start the swarm again "
         "without them; take it away once that is done"
     ]
+
+
+@pytest.mark.parametrize(
+    ("common_name", "said"),
+    [("fungap platform CA", False), ("two platform CA", True), ("Company CA", False), ("", False)],
+)
+def test_another_platforms_secrets_are_mentioned(common_name: str, said: bool) -> None:
+    scenario = Scenario()
+    content = pki.make_ca(common_name, pki.new_key(), NOW).encode() if common_name else b"no certificate"
+    scenario.files["/inventory/.secrets/ca.crt"] = FileContent(content)
+    found = warnings(scenario.world()[0])
+    assert [" has the CA of platform two: " in text and text.endswith("/.secrets-fungap") for text in found] == [
+        True
+    ] * said
 
 
 def dead(*names: str) -> Change:

@@ -17,6 +17,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 
 SOURCES = ("pull", "build", "archive")
 RECIPE_LABEL = "io.fungap.recipe"
+# The platform that an image was built for. Not the label of what is a platform's: a container has its image's labels.
+MADE_FOR_LABEL = "io.fungap.made-for"
 LOCAL_PREFIX = "fungap"
 DOCKER_HUB = "docker.io"
 MISSING = ("fail", "skip")
@@ -229,6 +231,15 @@ def recipe_of(*parts: Any) -> str:
 def local_tag(name: str, recipe: str) -> str:
     """The image's name on a docker host, the same for every platform there."""
     return f"{LOCAL_PREFIX}/{name}:{recipe[:12]}"
+
+
+def is_made_for(owner: str, platform: str, others: Collection[str]) -> bool:
+    """Whether an image may be a platform's own.
+
+    ``owner``: by its label. ``others``: the platforms beside it on the engine. Where it is alone, what says nothing is
+    its own: what an older version has built, what was pulled or loaded.
+    """
+    return owner == platform if owner else not others
 
 
 def local_repository(name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.model.image import MADE_FOR_LABEL, is_made_for
 from ansible_collections.fungap.swarm.plugins.module_utils.model.registry import Manifest, Storage, parse_reference
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import IN_FORCE, Revision
 
@@ -211,7 +212,8 @@ def human(size_bytes: float) -> str:
 class LocalImage:
     """An image of an engine. ``names``: by tag and by digest. ``size_bytes``: with what it shares with others.
 
-    ``used_by``: containers, stopped ones too. ``created``: seconds since the epoch.
+    ``used_by``: containers, stopped ones too. ``created``: seconds since the epoch. ``made_for``: the platform that it
+    was built for, as its label says.
     """
 
     id: str
@@ -219,6 +221,7 @@ class LocalImage:
     size_bytes: int
     created: float
     used_by: tuple[str, ...] = ()
+    made_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -249,6 +252,7 @@ def parse_images(images: Iterable[Json], containers: Iterable[Json]) -> list[Loc
                 size_bytes=image["Size"],
                 created=image["Created"],
                 used_by=tuple(sorted(users.get(image["Id"], ()))),
+                made_for=(image.get("Labels") or {}).get(MADE_FOR_LABEL, ""),
             )
         )
     return sorted(found, key=lambda image: (image.names, image.id))
@@ -259,6 +263,8 @@ def plan_images(
     images: Iterable[LocalImage],
     needed: Iterable[str],
     *,
+    platform: str,
+    others: Collection[str],
     registry: str,
     catalog: Collection[str],
     now: float,
@@ -268,7 +274,8 @@ def plan_images(
 
     Only names below ``registry`` that are not in ``needed``, older recipes of the images of ``catalog`` (local names
     of the current ones), and images without a name are touched; never what a container uses or what is younger than
-    the grace period.
+    the grace period. ``others``: the platforms beside ``platform`` on the engine; what was built for one of them, or
+    may have been, is theirs.
     """
     wanted = {parse_reference(name) for name in needed}
     wanted |= {type(one)(one.registry, one.repository, digest=one.digest) for one in wanted if one.digest}
@@ -276,8 +283,9 @@ def plan_images(
     removals, kept = [], {}
     for image in images:
         pulled = [name for name in image.names if name.startswith(f"{registry}/")]
-        made = [name for name in image.names if name.rpartition(":")[0] in repositories]
-        if not pulled and not made and image.names:
+        own = is_made_for(image.made_for, platform, others)
+        made = [name for name in image.names if own and name.rpartition(":")[0] in repositories]
+        if not pulled and not made and (image.names or not own):
             continue  # someone else's
         if image.used_by:
             kept[image] = "used by " + ", ".join(image.used_by)
