@@ -50,8 +50,6 @@ OLDEST_API = "1.41"
 # TAG: digest: sha256:... size: N
 _PUSHED = re.compile(r"\S+: digest: (sha256:[0-9a-f]{64}) size: ")
 
-# The label of every image of the catalog.
-
 
 def wait_until(
     ready: Callable[[], bool],

@@ -133,6 +133,7 @@ def test_prune_leaves_nothing_that_nobody_needs(run_module: Run, swarm: Swarm, r
         api.remove_image(reference, noprune=True)
     used = run_module("image_use_info", {"manager_sockets": [swarm.manager.socket]})["images"]
     args = {
+        "platform": swarm.lab.prefix,
         "sockets": {"manager1": swarm.manager.socket, "worker1": swarm.worker.socket},
         "registry_address": registry.address,
         "needed": list(used),

@@ -113,6 +113,9 @@ class Steps:
     def containers(self, _labels: Any) -> list[dict[str, Any]]:
         return []
 
+    def platforms_beside(self, _platform: str) -> set[str]:
+        return set()
+
     def layer_bytes(self) -> int:
         return len(self.stack)
 
@@ -125,7 +128,14 @@ def test_prune_goes_on_until_nothing_is_left_that_it_has_not_tried() -> None:
     engine = Steps("")
     with patch.object(image_prune, "Engine", lambda _socket, **_options: engine):
         prune = image_prune.ImagePrune(
-            {"sockets": {"vm": "/s"}, "needed": [], "registry_address": "r:5000", "catalog": [], "grace_seconds": 0}
+            {
+                "platform": "fungap",
+                "sockets": {"vm": "/s"},
+                "needed": [],
+                "registry_address": "r:5000",
+                "catalog": [],
+                "grace_seconds": 0,
+            }
         )
         done = prune.apply(prune.plan())["engines"]["vm"]
     assert [one["names"] for one in done["removed"]] == [["sha256:top"], ["sha256:step"], ["sha256:base"]]
