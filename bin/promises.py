@@ -172,9 +172,23 @@ PROMISES = (
     Promise(
         "Deploys wait for the verdict: the engine's health check is there to wait for",
         f"{UTILS}/app.py",
-        '"healthcheck": _healthcheck(app, start_interval=start_interval),',
-        '"healthcheck": {"disable": True},',
+        'if health.get("enabled") is False:\n        return {"disable": True}',
+        'if True:\n        return {"disable": True}',
         "test_app.py",
+    ),
+    Promise(
+        "Deploys wait for the verdict: a replica is asked where the proxy comes to",
+        f"{UTILS}/health.py",
+        "for address in ${own:-127.0.0.1}; do",
+        "for address in 127.0.0.1; do",
+        "test_health.py::test_every_address_of_the_replica_is_asked",
+    ),
+    Promise(
+        "Deploys wait for the verdict: what no health check asks has to be reached",
+        "plugins/module_utils/stack.py",
+        "doubt=doubt,",
+        "doubt=None,",
+        "test_stack.py",
     ),
     Promise(
         "Deploys wait for the verdict: and go by it",

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils import stack as operation
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.listening import Doubt
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import ServiceState
 
 HEALTHY, CRASHING, SICK = "web:healthy@sha256:1", "web:crashing@sha256:2", "web:sick@sha256:3"
@@ -210,6 +212,18 @@ def test_what_fails_gives_way_to_the_revision_in_force_with_its_env(
     assert "no database" in failure.value.message, "what the task printed"
     assert revisions(swarm) == [("1", "converged"), ("2", verdict)]
     assert deploy(tmp_path, HEALTHY, "web_env_1").plan().actions == [], "the first revision is in force"
+
+
+def test_what_runs_and_is_not_reached_gives_way(swarm: Swarm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(deploy(tmp_path, HEALTHY, "web_env_1"))
+    # What the kernel shows of every task from now on: a listener on 127.0.0.1.
+    table = functools.partial(Doubt, look=lambda _container: ["0: 0100007F:0BB8 00000000:0000 0A"])
+    monkeypatch.setattr(operation, "Doubt", table)
+    with pytest.raises(PlatformError, match=r"the app listens on 127\.0\.0\.1 only, port 3000") as failure:
+        run(deploy(tmp_path, HEALTHY, "web_env_2", listens={"web": {"port": 3000, "within_seconds": 0}}))
+    assert "revision 1 runs again" in failure.value.message
+    assert swarm.runs() == (HEALTHY, "web_env_1")
+    assert revisions(swarm) == [("1", "converged"), ("2", "stuck")]
 
 
 def test_a_first_deploy_that_fails_is_left_to_be_looked_at(swarm: Swarm, tmp_path: Path) -> None:
