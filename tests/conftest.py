@@ -40,7 +40,7 @@ NEED_SEED = (
 NEED_ENGINE = ("integration", "molecule", "platform", "monitoring", "cicd", "load")
 # What mostly waits needs no token: it runs beside whatever needs a quiet machine. So does what leaves it the CPUs.
 BESIDE = ("monitoring", "lint", "sanity")
-QUIET = ("test_2_zero_loss.py", "test_3_rollout_failures.py")
+QUIET = ("test_2_hostile_clients.py", "test_2_zero_loss.py", "test_3_rollout_failures.py")
 # The order in which groups start: what others wait for, then the longest, then all that are not named here.
 FIRST = (
     *("engine", "lint", "unit", "platform", "interrupted", "molecule/cluster", "cicd"),

@@ -57,6 +57,18 @@ def test_what_a_proxy_writes_can_not_take_its_memory() -> None:
     assert (mount["target"], mount["tmpfs"]["size"]) == ("/tmp", 16 * 1024**2)
 
 
+def test_whom_the_proxy_counts_not() -> None:
+    """The address of a machine without a default route is not known."""
+    nodes = [{"name": "m1", "address": ""}, {"name": "m2", "address": "192.0.2.2"}]
+    known = {"proxy_host_addresses": ["172.30.0.1"], "proxy_unlimited_addresses": ["192.0.2.2", "198.51.100.0/24"]}
+    role = templar("proxy", proxy_nodes=nodes, **known)
+    assert role.template(trust_as_template("{{ __proxy_uncounted_addresses }}")) == [
+        "192.0.2.2",
+        "198.51.100.0/24",
+        "172.30.0.1",
+    ]
+
+
 @pytest.mark.parametrize("job", ["exporters", "apps", "routes"])
 def test_prometheus_asks_the_swarm_what_there_is(job: str) -> None:
     config = render("monitoring", "prometheus.yml.j2", monitoring_images={})
