@@ -32,6 +32,7 @@ class Swarm:
         self.judgement = (0, "")
         self.judged: list[dict[str, str]] = []
         self.images: set[str] | None = None
+        self.node_state = "ready"
 
     # --- reads ---
 
@@ -66,7 +67,7 @@ class Swarm:
         return []
 
     def swarm_nodes(self) -> list[dict[str, Any]]:
-        return [{"ID": "n1", "Spec": {"Availability": "active"}, "Status": {"State": "ready"}}]
+        return [{"ID": "n1", "Spec": {"Availability": "active"}, "Status": {"State": self.node_state}}]
 
     def cluster_id(self) -> str:
         return "c1"
@@ -210,6 +211,14 @@ def test_what_fails_gives_way_to_the_revision_in_force_with_its_env(
     assert "no database" in failure.value.message, "what the task printed"
     assert revisions(swarm) == [("1", "converged"), ("2", verdict)]
     assert deploy(tmp_path, HEALTHY, "web_env_1").plan().actions == [], "the first revision is in force"
+
+
+def test_replicas_of_a_node_that_is_down_are_none(swarm: Swarm, tmp_path: Path) -> None:
+    """Swarm shows them as running until it has others."""
+    swarm.node_state = "down"
+    with pytest.raises(PlatformError, match="0 of 2 tasks") as failure:
+        run(deploy(tmp_path, HEALTHY, "web_env_1"))
+    assert failure.value.details["verdict"] == "failed"
 
 
 def test_a_first_deploy_that_fails_is_left_to_be_looked_at(swarm: Swarm, tmp_path: Path) -> None:
