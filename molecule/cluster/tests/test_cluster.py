@@ -25,6 +25,7 @@ INVENTORY = Path(os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY", ROOT / "molecule
 PREFIX = f"t{checkout.SLOT}-"
 FOLDER = Path("/var/tmp", checkout.name("cluster"))
 CA = FOLDER / "secrets/ca.crt"
+BACKUPS = FOLDER / "backup"
 MACHINES = {f"cluster{number}": f"{checkout.subnet('cluster')}.1{number}" for number in (1, 2, 3)}
 FIRST = "cluster1"
 CI = "cluster-ci"
@@ -206,15 +207,26 @@ def test_its_agent_does_what_a_person_types() -> None:
     assert CI not in on(CI, *exec_, "sh", "-c", "cut -d' ' -f1 /run/secrets/known-hosts")
 
 
+def backed_up() -> Path:
+    """The one archive that there is."""
+    (archive,) = BACKUPS.glob("*.tar")
+    return archive
+
+
+def restore() -> subprocess.CompletedProcess[str]:
+    """Jenkins' home, from that archive."""
+    which = (f"backup_dir={BACKUPS}", "backup_name=jenkins", f"backup_archive={backed_up().name}")
+    options = [word for variable in (*which, "backup_confirmed=cluster") for word in ("-e", variable)]
+    return play("playbooks/restore.yml", *options)
+
+
 def test_backup_and_restore() -> None:
-    backups = FOLDER / "backup"
     on(CI, "sh", "-c", f"echo before >{HOME}/job")
-    run("playbooks/backup.yml", "-e", f"backup_dir={backups}")
-    (archive,) = backups.glob("*.tar")
-    assert archive.stat().st_mode & 0o777 == 0o600
+    run("playbooks/backup.yml", "-e", f"backup_dir={BACKUPS}")
+    assert backed_up().stat().st_mode & 0o777 == 0o600
     on(CI, "sh", "-c", f"echo after >{HOME}/job")
-    which = ["-e", f"backup_dir={backups}", "-e", "backup_name=jenkins", "-e", f"backup_archive={archive.name}"]
-    run("playbooks/restore.yml", *which, "-e", "backup_confirmed=cluster")
+    done = restore()
+    assert done.returncode == 0, done.stdout[-6000:]
     assert home("job") == ["before"]
     # It runs on the restored home, and what was there before is gone.
     assert home("starts") == ["1.0", "1.0"]
@@ -224,20 +236,11 @@ def test_backup_and_restore() -> None:
 
 
 def test_a_restore_of_what_anybody_can_have_written_is_refused() -> None:
-    (archive,) = (FOLDER / "backup").glob("*.tar")
-    checksum = Path(f"{archive}.sha256")
+    checksum = Path(f"{backed_up()}.sha256")
     signed = checksum.read_text()
     checksum.write_text(signed.splitlines(keepends=True)[0])
     try:
-        which = [
-            "-e",
-            f"backup_dir={archive.parent}",
-            "-e",
-            "backup_name=jenkins",
-            "-e",
-            f"backup_archive={archive.name}",
-        ]
-        done = play("playbooks/restore.yml", *which, "-e", "backup_confirmed=cluster")
+        done = restore()
     finally:
         checksum.write_text(signed)
     said = " ".join(done.stdout.split())  # Ansible breaks long lines
@@ -252,10 +255,7 @@ def test_a_restore_without_jenkins_image_stops_nothing() -> None:
     image = FOLDER / "images/jenkins.tar"
     image.rename(f"{image}.away")
     try:
-        backups = FOLDER / "backup"
-        (archive,) = backups.glob("*.tar")
-        which = ["-e", f"backup_dir={backups}", "-e", "backup_name=jenkins", "-e", f"backup_archive={archive.name}"]
-        done = play("playbooks/restore.yml", *which, "-e", "backup_confirmed=cluster")
+        done = restore()
     finally:
         Path(f"{image}.away").rename(image)
     assert done.returncode != 0
