@@ -11,10 +11,12 @@ in any label.
 from __future__ import annotations
 
 import hashlib
+import io
 import posixpath
 import re
+import tarfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
@@ -117,6 +119,41 @@ def env_version(content: bytes, owner: Owner, file_name: str = ".env") -> str:
     if (owner, file_name) != (Owner(), ".env"):
         digest.update(f"\0{owner} {file_name}".encode())
     return digest.hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class EnvFile:
+    """An env file as it lies in a volume."""
+
+    name: str
+    content: bytes = field(repr=False)
+    owner: Owner
+
+    @property
+    def version(self) -> str:
+        """What its volume is named by."""
+        return env_version(self.content, self.owner, self.name)
+
+    def tar(self, mtime: int) -> bytes:
+        """A tar with this file in it, for its owner alone. ``mtime``: Unix time."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            entry = tarfile.TarInfo(self.name)
+            entry.size, entry.mode, entry.mtime = len(self.content), 0o600, mtime
+            entry.uid, entry.gid = self.owner.uid, self.owner.gid
+            archive.addfile(entry, io.BytesIO(self.content))
+        return buffer.getvalue()
+
+
+def files_in(archive: bytes) -> list[EnvFile]:
+    """The files of a tar, without their folders' names."""
+    files = []
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for entry in tar:
+            file = tar.extractfile(entry) if entry.isfile() else None
+            if file is not None:
+                files.append(EnvFile(posixpath.basename(entry.name), file.read(), Owner(entry.uid, entry.gid)))
+    return files
 
 
 def volume_name(app: str, version: str) -> str:
