@@ -9,14 +9,12 @@ the process of each task. Nothing else about it is changed: what is kept is foun
 from __future__ import annotations
 
 import copy
-import hashlib
-import marshal
-import os
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 from pathlib import Path
 from types import CodeType, SimpleNamespace
 from typing import Any
+
+from tests.site.kept_code import kept
 
 UNCHANGEABLE = (str, bytes, int, float, type(None))
 
@@ -34,11 +32,10 @@ def keep_templates(folder: Path) -> None:
     compile_template, compile_expression = environment.compile, environment.compile_expression
     made: list[CodeType] = []  # of an expression's tree, for compile_expression
 
-    def place(self: Any, kind: str, source: str) -> Path:
+    def read_as(self: Any, kind: str, source: str) -> bytes:
         context = bits._TemplateCompileContext.current(optional=True)
         reading = [getattr(self, name) for name in bits._TEMPLATE_OVERRIDE_FIELD_NAMES]
-        text = repr((kind, str(source), reading, context and context.escape_backslashes))
-        return folder / hashlib.sha256(text.encode()).hexdigest()
+        return repr((kind, str(source), reading, context and context.escape_backslashes)).encode()
 
     def compile_once(self: Any, source: Any, name: Any = None, filename: Any = None, *more: Any, **options: Any) -> Any:
         def compiled() -> Any:
@@ -49,28 +46,18 @@ def keep_templates(folder: Path) -> None:
             return made[0]
         if name or filename or more or options:
             return compiled()
-        return _kept(place(self, "template", source), compiled)
+        return kept(str(folder), read_as(self, "template", source), compiled)
 
     def compile_expression_once(self: Any, source: str, undefined_to_none: bool = True) -> Any:
         def compiled() -> CodeType:
             compile_expression(self, source, undefined_to_none)
             return made.pop()
 
-        code = _kept(place(self, "expression", source), compiled)
+        code = kept(str(folder), read_as(self, "expression", source), compiled)
         template = self.template_class.from_code(self, code, self.make_globals(None), None)
         return TemplateExpression(template, undefined_to_none)
 
     environment.compile, environment.compile_expression = compile_once, compile_expression_once
-
-
-def _kept(file: Path, compiled: Callable[[], Any]) -> Any:
-    with suppress(FileNotFoundError):
-        return marshal.loads(file.read_bytes())
-    code = compiled()
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}")
-    unfinished.write_bytes(marshal.dumps(code))
-    unfinished.rename(file)
-    return code
 
 
 def share_files(files: Iterable[Path]) -> None:

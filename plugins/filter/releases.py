@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.env_copies import env_copies, env_labels
 from ansible_collections.fungap.swarm.plugins.plugin_utils.message import rollout_message
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import eligible_nodes, taken_images
 
@@ -17,6 +18,8 @@ class FilterModule:
     def filters(self) -> Mapping[str, Callable[..., Any]]:
         return {
             "eligible_nodes": eligible_nodes,
+            "env_copies": env_copies,
+            "env_labels": env_labels,
             "rollout_message": rollout_message,
             "taken_images": taken_images,
         }

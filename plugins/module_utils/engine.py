@@ -528,7 +528,7 @@ class Engine:
             version = str(swarm["Version"]["Index"])
             self._post("update the swarm", "/swarm/update", change(swarm["Spec"]), version=version, **query)
 
-        self._again_when_out_of_sequence(write)
+        _again_while("out of sequence", write)
 
     def swarm_node(self, node_id: str) -> Json | None:
         """``GET /nodes/<id>``; None when there is none."""
@@ -549,17 +549,7 @@ class Engine:
             version = str(node["Version"]["Index"])
             self._post("update a swarm node", f"/nodes/{node_id}/update", change(node["Spec"]), version=version)
 
-        self._again_when_out_of_sequence(write)
-
-    def _again_when_out_of_sequence(self, write: Callable[[], None], attempts: int = 5) -> None:
-        for attempt in range(1, attempts + 1):
-            try:
-                return write()
-            except PlatformError as error:
-                if "out of sequence" not in error.message or attempt == attempts:
-                    raise
-                time.sleep(0.05 * attempt)
-        return None
+        _again_while("out of sequence", write)
 
     def swarm_node_remove(self, node_id: str) -> None:
         """Take a node out of the list, also one that isn't down; no error when there is none."""
@@ -895,20 +885,27 @@ class Engine:
     def paused(self, name: str) -> Iterator[None]:
         """Hold a container's processes for as long as the block takes; one that doesn't run is left as it is.
 
-        One that a killed run has left paused goes on, too.
+        One that a killed run has left paused goes on, too, and one whose pause was given up or interrupted: the engine
+        may have carried it out by then.
         """
         state = (self.container(name) or {"State": {}})["State"]
         if not state.get("Running"):
             yield
             return
-        with self._errors(f"pause container {name}"):
-            if not state.get("Paused"):
+
+        def pause() -> None:
+            with self._errors(f"pause container {name}"):
                 self.api.pause(name)
+
         try:
+            if not state.get("Paused"):
+                # With cgroup v1, runc gives up on processes that start others all the time, and lets them go on.
+                _again_while("unable to freeze", pause, attempts=10)
             yield
         finally:
-            with self._errors(f"go on with container {name}"):
-                self.api.unpause(name)
+            if (self.container(name) or {"State": {}})["State"].get("Paused"):
+                with self._errors(f"go on with container {name}"):
+                    self.api.unpause(name)
 
     def volume_path(self, name: str) -> str | None:
         """Where a local volume's files lie on this machine; None when there is no such volume."""
@@ -930,6 +927,18 @@ class Engine:
         with self._errors("measure the images"):  # engines before 23.0 measure the volumes too
             usage = api._result(api.get(api._url("/system/df"), params={"type": "image"}, timeout=600), json=True)
         return layer_bytes(usage)
+
+
+def _again_while(said: str, act: Callable[[], None], attempts: int = 5) -> None:
+    """Try again where the engine says that it was a matter of chance."""
+    for attempt in range(1, attempts + 1):
+        try:
+            return act()
+        except PlatformError as error:
+            if said not in error.message or attempt == attempts:
+                raise
+            time.sleep(0.05 * attempt)
+    return None
 
 
 def _auth_for(reference: str, credentials: Credentials) -> dict[str, str] | None:

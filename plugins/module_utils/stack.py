@@ -48,6 +48,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     parse_stack,
     parse_task,
     record_name,
+    tasks_still_there,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import (
     DONE,
@@ -197,10 +198,11 @@ class StackOperation:
         return {service.name: service for service in services}
 
     def _look(self) -> Look:
+        services, tasks, nodes = self._services(), self.engine.tasks_of(self.stack), self.engine.swarm_nodes()
         return Look(
-            services=self._services(),
-            tasks=[parse_task(task) for task in self.engine.tasks_of(self.stack)],
-            nodes=[parse_node(node) for node in self.engine.swarm_nodes()],
+            services=services,
+            tasks=[parse_task(task) for task in tasks_still_there(tasks, nodes)],
+            nodes=[parse_node(node) for node in nodes],
         )
 
     def _states(self) -> list[ServiceState]:
@@ -500,7 +502,7 @@ class StackOperation:
             if isinstance(action, RemoveService):
                 self._remove(action)
         wait_until(
-            lambda: not self.engine.tasks_of(self.stack),
+            lambda: not tasks_still_there(self.engine.tasks_of(self.stack), self.engine.swarm_nodes()),
             deadline_seconds=deadline,
             failure=lambda: (
                 f"stack {self.stack}: tasks were still there {deadline:g} s after their services were removed"

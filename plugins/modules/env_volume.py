@@ -27,6 +27,9 @@ description:
     call it on the manager's, then
     on each other one with the RV(ready), RV(owner) and RV(version) that the first returned, and last on the manager's
     again with what those returned as O(ready).
+  - What no node of a docker host can give comes from another one in between, as M(fungap.swarm.env_volume_info) reads
+    it there, by O(copies). What was written is read again, and has to be what the version stands for, before a label
+    says that it is there.
 version_added: 0.1.0
 author:
   - The fungap.swarm authors (@fungap)
@@ -118,6 +121,60 @@ options:
         tells which volumes are complete
         and which versions are kept.
     type: dict
+  lost:
+    description: With O(manager_socket), node to versions that another call did not find there. Their labels go.
+    type: dict
+  copies:
+    description:
+      - With O(ready), what nodes of other docker hosts give to those of this one, as M(fungap.swarm.env_volume_info)
+        returns it. In check mode O(copies[].version) and O(copies[].node) are enough.
+      - Given, even as an empty list, each node that still lacks O(version) is named in a warning.
+    type: list
+    elements: dict
+    suboptions:
+      version:
+        description: The version.
+        type: str
+        required: true
+      node:
+        description: The node that it was read from.
+        type: str
+        required: true
+      name:
+        description: Name of the file.
+        type: str
+        default: .env
+      content:
+        description: The file, in base64.
+        type: str
+      owner:
+        description: Numeric owner of the file.
+        type: str
+        default: ""
+      mode:
+        description: The file's mode in octal.
+        type: str
+        default: ""
+      user:
+        description: What the owner was given by; empty for the image's own user.
+        type: str
+        default: ""
+      created:
+        description: When the version was first written.
+        type: str
+        default: ""
+      image:
+        description: The image that O(copies[].target) was checked in.
+        type: str
+        default: ""
+      target:
+        description: The folder that the volume is mounted on.
+        type: str
+        default: ""
+      problem:
+        description: Why it could not be read. Copying it fails with this.
+        type: str
+        default: ""
   registry_config:
     description:
       - Folder with the C(config.json) that holds the registry's credentials, for pulling O(image) where no node has
@@ -133,6 +190,7 @@ options:
     elements: str
     default: []
 seealso:
+  - module: fungap.swarm.env_volume_info
   - module: fungap.swarm.swarm_stack
 """
 
@@ -197,7 +255,7 @@ mode:
 ready:
   description:
     - The versions that each node holds, of the whole swarm with O(manager_socket), else of what O(ready) and this
-      call tell.
+      call tell. Of this call's nodes, what was found on them.
   returned: always
   type: dict
   sample: {manager1: [4a1f6f2c9b3e], worker1: [4a1f6f2c9b3e]}
@@ -211,6 +269,7 @@ left_out:
   sample: []
 """
 
+import base64
 import io
 import tarfile
 import time
@@ -218,8 +277,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
+from ansible_collections.fungap.swarm.plugins.module_utils import env_files
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model import env
@@ -232,7 +292,8 @@ Result = TypeVar("Result")
 ENTRIES_READ = 2000
 # How long containers of a service that was removed may take to go.
 ENDS_SECONDS = 30
-FOLDER = "/env"
+# (node, version) to the volume on it, and the file in that.
+Sources: TypeAlias = "dict[tuple[str, str], tuple[env.EnvVolume, env.EnvFile]]"
 
 
 @dataclass(frozen=True)
@@ -282,6 +343,9 @@ class EnvVolume:
         self.manager_socket: str | None = params["manager_socket"] or None
         self.ready = {str(node): frozenset(map(str, versions)) for node, versions in (params["ready"] or {}).items()}
         self.ready_given = params["ready"] is not None
+        self.lost = {str(node): frozenset(map(str, versions)) for node, versions in (params["lost"] or {}).items()}
+        self.copies = {one["version"]: one for one in params["copies"] or []}
+        self.copies_given = params["copies"] is not None
         self.registry_config: str | None = params["registry_config"]
         self.keep: int = params["keep"]
         self.keep_versions = frozenset(params["keep_versions"])
@@ -323,13 +387,15 @@ class EnvVolume:
         """A version is its owner's, with its mode: an app that runs as somebody else could not read it."""
         held = [volumes.get(self.version or "") for volumes in self.observed.volumes.values()]
         owners = {volume.owner for volume in held if volume and volume.owner}
+        owners |= {one["owner"] for one in self.copies.values() if one["version"] == self.version and one["owner"]}
         if owners and str(owner) not in owners:
-            runs = f"app {self.app} runs it" if self.user else f"image {self.image} runs"
+            runs = f"app {self.app} runs it" if self.user or not self.image else f"image {self.image} runs"
             raise PlatformError(
                 f"env version {self.version} belongs to user {', '.join(sorted(owners))}, and {runs} "
                 f"as {owner}, who could not read it: deploy it together with its env file"
             )
         modes = {volume.mode for volume in held if volume and volume.managed}
+        modes |= {one["mode"] for one in self.copies.values() if one["version"] == self.version and one["mode"]}
         if modes and self.mode not in modes:
             raise PlatformError(
                 f"env version {self.version} has mode {', '.join(sorted(modes))}, and {self.mode} is wanted: deploy it "
@@ -363,7 +429,8 @@ class EnvVolume:
             return look_at_node
 
         self.left_out = in_parallel({name: look(name) for name in self.sockets})
-        if self.sockets and not self.engines:
+        # Where this is not the only docker host, the others' nodes may be enough.
+        if self.sockets and not self.engines and not self.ready_given:
             reasons = "; ".join(f"{node}: {reason}" for node, reason in sorted(self.left_out.items()))
             raise PlatformError(f"no node of app {self.app} can be written to: {reasons}")
         labels = dict(self.ready)
@@ -377,6 +444,7 @@ class EnvVolume:
             referenced=frozenset(mount.version for mount in self.mounts),
             in_use=in_use,
             helpers=helpers,
+            elsewhere={version: one["node"] for version, one in self.copies.items()},
         )
 
     def _is_helper(self, container: Mapping[str, Any]) -> bool:
@@ -454,7 +522,7 @@ class EnvVolume:
     def _look_into_image(self, engine: Engine) -> Verified:
         image = _given(self.image, "image")
         user = self.user or str(((engine.image(image) or {}).get("Config") or {}).get("User") or "")
-        with engine.helper_container(image, self._helper_labels()) as helper:
+        with engine.helper_container(image, env_files.helper_labels(self.app)) as helper:
             # "/.": what lies behind a symbolic link, and an error for a file.
             stream = engine.read_archive(helper, self.target + "/.")
             if stream is not None:
@@ -465,7 +533,7 @@ class EnvVolume:
             owner = self.owner or env.owner_of_user(user)
             if owner is None:
                 passwd = engine.read_archive(helper, "/etc/passwd")
-                text = b"" if passwd is None else next(iter(unpack(b"".join(passwd)).values()), b"")
+                text = b"" if passwd is None else next((one.content for one in env.files_in(b"".join(passwd))), b"")
                 owner = env.owner_of_user(user, text.decode("utf-8", "replace"))
         return Verified(owner or env.Owner())
 
@@ -486,11 +554,10 @@ class EnvVolume:
         warnings = [
             f"env of app {self.app}: node {node} is left out: {why}" for node, why in sorted(self.left_out.items())
         ]
-        warnings += [
-            f"env of app {self.app}: node {node} lacks version {desired.version}, and no node of its docker host can "
-            "give it: no replica is placed there. Deploy once more with the env file itself (-e env_file=...)"
-            for node in planning.lacking(self.observed, desired, after)
-        ]
+        if self.copies_given:
+            warnings += [
+                self._lacks(node, str(desired.version)) for node in planning.lacking(self.observed, desired, after)
+            ]
         if self.placeholders:
             warnings.append(
                 f"env of app {self.app}: the volume hides {', '.join(sorted(self.placeholders))} in {self.target} of "
@@ -511,6 +578,16 @@ class EnvVolume:
             warnings=warnings,
         )
 
+    def _lacks(self, node: str, version: str) -> str:
+        """What an operator can do for a node that gets no replica."""
+        elsewhere = self.ready.keys() - self.observed.volumes.keys()
+        holders = ", ".join(sorted(name for name in elsewhere if version in self.ready[name]))
+        way = f"Bring back a node that has it ({holders}) and run this again, or deploy" if holders else "Deploy"
+        return (
+            f"env of app {self.app}: node {node} lacks version {version}, and no node that answers has it: no replica "
+            f"is placed on {node}. {way} once more with the env file itself (-e env_file=...)"
+        )
+
     def _desired(self, owner: env.Owner | None) -> planning.Desired:
         version = None if self.absent else self.version
         if self.content is not None and not self.absent:
@@ -523,6 +600,7 @@ class EnvVolume:
                 keep,
                 self.keep_versions,
                 self.ready,
+                self.lost,
                 labels=True,
                 absent=self.absent,
                 content=self.content is not None,
@@ -532,7 +610,6 @@ class EnvVolume:
             version,
             0 if self.ready_given else None,
             kept,
-            {},
             labels=False,
             absent=self.absent,
             content=self.content is not None,
@@ -549,14 +626,14 @@ class EnvVolume:
             plan = self._planned(verified.owner)
         self._change_labels([action for action in plan.actions if isinstance(action, planning.Unlabel)])
         owner = env.Owner.parse(str(plan.result.get("owner", "0:0")))
-        archives = self._archives([action for action in plan.actions if isinstance(action, planning.Copy)])
+        sources = self._sources([action for action in plan.actions if isinstance(action, planning.Copy)])
         created = datetime.fromtimestamp(time.time(), timezone.utc).isoformat(timespec="milliseconds")
 
         def work(node: str) -> Callable[[], None]:
             def work_on_node() -> None:
                 for action in plan.actions:
                     if action.node == node:
-                        self._act(action, owner, created, archives)
+                        self._act(action, owner, created, sources)
 
             return work_on_node
 
@@ -572,41 +649,39 @@ class EnvVolume:
             )
         return plan.result
 
-    def _act(
-        self, action: planning.Action, owner: env.Owner, created: str, archives: Mapping[tuple[str, str], bytes]
-    ) -> None:
+    def _act(self, action: planning.Action, owner: env.Owner, created: str, sources: Sources) -> None:
         engine = self.engines[action.node]
         if isinstance(action, planning.RemoveHelper):
             engine.remove_container_and_volumes(action.helper)
         elif isinstance(action, planning.Remove):
             engine.remove_named_volume(env.volume_name(self.app, action.version))
         elif isinstance(action, planning.Write):
-            content = _given(self.content, "content")
+            file = env.EnvFile(self.file_name, _given(self.content, "content"), owner, self.mode)
             volume = env.EnvVolume(
                 action.version, created, str(owner), self.image or "", self.target, mode=self.mode, user=self.user
             )
-            self._fill(engine, volume, pack(self.file_name, content, owner, self.mode), anew=action.anew)
+            self._fill(action.node, volume, file, anew=action.anew)
         elif isinstance(action, planning.Copy):
-            volume = self.observed.volumes[action.source][action.version]
-            self._fill(engine, volume, archives[action.source, action.version], anew=action.anew)
+            volume, file = sources[action.source, action.version]
+            self._fill(action.node, volume, file, anew=action.anew)
 
-    def _fill(self, engine: Engine, volume: env.EnvVolume, archive: bytes, *, anew: bool) -> None:
-        name = env.volume_name(self.app, volume.version)
+    def _fill(self, node: str, volume: env.EnvVolume, file: env.EnvFile, *, anew: bool) -> None:
+        engine, name = self.engines[node], env.volume_name(self.app, volume.version)
         if anew:
             engine.remove_named_volume(name)
         engine.create_volume(name, volume.labels(self.app))
-        with engine.helper_container(None, self._helper_labels(), volume=name, target=FOLDER) as helper:
-            engine.write_archive(helper, FOLDER, archive)
+        env_files.write_version(engine, node, self.app, volume.version, file)
 
-    def _archives(self, copies: list[planning.Copy]) -> dict[tuple[str, str], bytes]:
-        """What the copies need, each read once."""
-        archives = {}
+    def _sources(self, copies: list[planning.Copy]) -> Sources:
+        """What the copies need, each read once: the volume and the file in it."""
+        sources: Sources = {}
         for source, version in sorted({(copy.source, copy.version) for copy in copies}):
-            engine = self.engines[source]
-            name = env.volume_name(self.app, version)
-            with engine.helper_container(None, self._helper_labels(), volume=name, target=FOLDER) as helper:
-                archives[source, version] = b"".join(engine.read_archive(helper, FOLDER + "/.") or ())
-        return archives
+            if self.observed.holds(source, version):
+                file = env_files.read_version(self.engines[source], source, self.app, version)
+                sources[source, version] = self.observed.volumes[source][version], file
+            else:
+                sources[source, version] = _brought(self.copies[version])
+        return sources
 
     def _change_labels(self, actions: list[planning.Label] | list[planning.Unlabel]) -> None:
         """One update for each node."""
@@ -617,9 +692,6 @@ class EnvVolume:
             added = dict.fromkeys(keys, env.READY) if isinstance(actions[0], planning.Label) else {}
             self.manager.swarm_node_update(self.node_ids[node], partial(_with_labels, added, frozenset(keys)))
 
-    def _helper_labels(self) -> dict[str, str]:
-        return {env.LABEL_HELPER: "env_volume", env.LABEL_APP: self.app}
-
 
 def _with_labels(added: Mapping[str, str], removed: frozenset[str], spec: dict[str, Any]) -> dict[str, Any]:
     """A node's spec with these labels changed and all others left alone."""
@@ -627,26 +699,21 @@ def _with_labels(added: Mapping[str, str], removed: frozenset[str], spec: dict[s
     return {**spec, "Labels": {**labels, **added}}
 
 
-def pack(file_name: str, content: bytes, owner: env.Owner, mode: str) -> bytes:
-    """A tar with the env file in it."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        entry = tarfile.TarInfo(file_name)
-        entry.size, entry.mode, entry.uid, entry.gid = len(content), int(mode, 8), owner.uid, owner.gid
-        entry.mtime = int(time.time())
-        archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def unpack(data: bytes) -> dict[str, bytes]:
-    """The files of a tar."""
-    files = {}
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        for entry in archive:
-            file = archive.extractfile(entry) if entry.isfile() else None
-            if file is not None:
-                files[entry.name] = file.read()
-    return files
+def _brought(copy: Mapping[str, Any]) -> tuple[env.EnvVolume, env.EnvFile]:
+    """The volume and the file that env_volume_info read on another docker host."""
+    if copy["problem"] or copy["content"] is None:
+        raise PlatformError(copy["problem"] or f"copies: version {copy['version']} has no content")
+    volume = env.EnvVolume(
+        copy["version"],
+        copy["created"],
+        copy["owner"],
+        copy["image"],
+        copy["target"],
+        mode=copy["mode"] or env.MODE,
+        user=copy["user"],
+    )
+    owner = env.Owner.parse(copy["owner"] or "0:0")
+    return volume, env.EnvFile(copy["name"], base64.b64decode(copy["content"]), owner, volume.mode)
 
 
 class _Stream(io.RawIOBase):
@@ -689,6 +756,16 @@ def read_entries(chunks: Iterable[bytes]) -> tuple[list[tuple[str, bool]], list[
 def main() -> None:
     """Be the module."""
     node = {"name": {"type": "str", "required": True}, "socket": {"type": "str", "required": True}}
+    copy = {
+        "version": {"type": "str", "required": True},
+        "node": {"type": "str", "required": True},
+        "name": {"type": "str", "default": ".env"},
+        "content": {"type": "str", "no_log": True},
+        **{
+            key: {"type": "str", "default": ""}
+            for key in ("owner", "mode", "user", "created", "image", "target", "problem")
+        },
+    }
     run(
         EnvVolume,
         {
@@ -705,6 +782,8 @@ def main() -> None:
             "nodes": {"type": "list", "elements": "dict", "default": [], "options": node},
             "manager_socket": {"type": "str"},
             "ready": {"type": "dict"},
+            "lost": {"type": "dict"},
+            "copies": {"type": "list", "elements": "dict", "options": copy},
             "registry_config": {"type": "path"},
             "keep": {"type": "int", "default": 5},
             "keep_versions": {"type": "list", "elements": "str", "default": []},

@@ -117,6 +117,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     STACK_LABEL,
     compose_path,
     parse_stack,
+    tasks_still_there,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.model.status import (
     node_row,
@@ -149,7 +150,8 @@ class Status:
         end = time.monotonic() + self.wait_seconds
         while True:
             seen = manager.swarm_services()
-            members, tasks = manager.swarm_nodes(), manager.swarm_tasks()
+            members = manager.swarm_nodes()
+            tasks = tasks_still_there(manager.swarm_tasks(), members)
             names = {node["ID"]: node["Description"]["Hostname"] for node in members}
             nodes = [node_row(node) for node in members]
             services = [service_row(service, tasks, names) for service in seen]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 from ..waiting import until
 from ..warm_ansible import ansible_playbook
 from .conftest import Lab
-from .test_env_volume import Swarm, add_image, code, events, run_in, volumes
+from .test_env_volume import Swarm, add_image, code, events, read_volume, run_in, volumes, watched
 
 HEALTH = ["CMD", "/bin/busybox", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:3000/"]
 Converge = Callable[..., dict[str, int]]
@@ -27,7 +28,13 @@ def swarm(engines: Lab, busybox: bytes) -> Swarm:
 
 
 @pytest.fixture
-def converge(swarm: Swarm, tmp_path: Path) -> Converge:
+def said() -> list[str]:
+    """What each run has printed."""
+    return []
+
+
+@pytest.fixture
+def converge(swarm: Swarm, said: list[str], tmp_path: Path) -> Converge:
     """Run the role with these settings of the app; return the play's counts."""
 
     def run(*options: str, variables_of_role: dict[str, Any] | None = None, **app: Any) -> dict[str, int]:
@@ -43,6 +50,7 @@ def converge(swarm: Swarm, tmp_path: Path) -> Converge:
         }
         variables = {
             "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "ansible_connection": "local",
             "platform_config_dir": str(tmp_path / "config"),
             "app_env_dir": str(tmp_path),
             "app_manager_socket": swarm.manager.socket,
@@ -53,7 +61,8 @@ def converge(swarm: Swarm, tmp_path: Path) -> Converge:
         }
         play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables}
         (tmp_path / "play.yml").write_text(json.dumps([{**play, "roles": ["fungap.swarm.app"]}]))
-        done = ansible_playbook().run("-i", "localhost,", "--diff", *options, str(tmp_path / "play.yml"))
+        done = ansible_playbook().run("-i", "localhost,elsewhere,", "--diff", *options, str(tmp_path / "play.yml"))
+        said.append(done.output)
         assert "hunter" not in done.output
         assert done.code == 0, done.output
         recap = next(line for line in done.output.splitlines() if line.startswith("localhost ") and "ok=" in line)
@@ -88,6 +97,48 @@ def test_an_app_with_its_env_file(swarm: Swarm, converge: Converge, tmp_path: Pa
     # As a secret, at the same place.
     assert converge(image="web2", env_delivery="secret")["changed"] == 1
     assert until(lambda: answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 2)
+
+
+def test_a_docker_host_that_was_away_gets_the_env_file_that_it_missed(
+    swarm: Swarm, converge: Converge, said: list[str], tmp_path: Path
+) -> None:
+    """Which nobody has any more but the node that was there: it was given to a deploy."""
+    nodes = [
+        {"name": node.name, "socket": node.socket, "host": host}
+        for node, host in zip(swarm.nodes, ("localhost", "elsewhere"), strict=True)
+    ]
+    (tmp_path / "web.env").write_text("PASSWORD=hunter1\n")
+    (tmp_path / "new.env").write_text("PASSWORD=hunter2\n")
+    converge(variables_of_role={"app_nodes": nodes})
+    deploy = {"app_name": "web", "app_kind": "deploy", "app_env_file": "new.env"}
+    converge(variables_of_role={"app_nodes": nodes[:1], **deploy})
+    (tmp_path / "new.env").unlink()
+    missed = volumes(swarm.manager) - volumes(swarm.worker)
+    assert len(missed) == 1
+    steps = ("Read what a docker host lacks", "Copy it there", "Let the swarm place there too")
+
+    def told() -> list[bool]:
+        """Which of them were taken: a task that is skipped has no heading."""
+        return [f"TASK [fungap.swarm.app : {step}" in said[-1] for step in steps]
+
+    before = time.time()
+    assert converge("--check", variables_of_role={"app_nodes": nodes})["changed"] == 2
+    assert told() == [False, True, True]
+    assert [one for one in events(swarm.nodes, before) if not one["Action"].startswith("exec_")] == []
+    # Whatever verb comes by. What is copied, and the label that follows, are the changes; then the replicas.
+    scale = {"app_name": "web", "app_kind": "scale", "app_settings": {"replicas": 3}}
+    with watched("hunter2") as seen:
+        assert converge("-vvv", variables_of_role={"app_nodes": nodes, **scale})["changed"] == 3
+    assert seen == []
+    assert base64.b64encode(b"PASSWORD=hunter2\n").decode() not in said[-1]
+    assert read_volume(swarm.worker, missed.pop())[".env"][0] == b"PASSWORD=hunter2\n"
+    read = ["cat", "/usr/src/app/env/.env"]
+    assert until(lambda: answers(swarm, *read) == ["PASSWORD=hunter2\n"] * 3)
+    assert swarm.worker.api.containers(filters={"label": "com.docker.swarm.service.name=web_web"})
+    before = time.time()
+    assert converge(variables_of_role={"app_nodes": nodes})["changed"] == 0
+    assert told() == [False, False, False]
+    assert [one for one in events(swarm.nodes, before) if not one["Action"].startswith("exec_")] == []
 
 
 def test_an_older_copy_of_the_inventory_undoes_nothing(

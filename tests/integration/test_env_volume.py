@@ -12,12 +12,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.env_copies import env_copies, env_labels
 
 from ..waiting import until
 from .conftest import ROOT, Lab, Node
@@ -412,6 +414,92 @@ def test_nodes_of_another_docker_host(swarm: Swarm, run_module: RunModule) -> No
     assert volumes(swarm.worker) == volumes(swarm.manager) == {done[0]["volume"]}
 
 
+def test_what_one_docker_host_lacks_comes_from_another(swarm: Swarm, run_module: RunModule) -> None:
+    """manager1 and worker1 stand on two: no call reaches both."""
+    sockets = {node.name: node.socket for node in swarm.nodes}
+    nodes = [{"name": name, "host": name, "socket": socket} for name, socket in sockets.items()]
+    here, there = ([{"name": name, "socket": sockets[name]}] for name in ("manager1", "worker1"))
+    versions = [
+        run_module("env_volume", swarm.arguments(content=f"A={i}\n", image="web:v3"))["version"] for i in (0, 1)
+    ]
+    content = {f"web_env_{version}": (f"A={i}\n".encode(), MODE, 1000, 1001) for i, version in enumerate(versions)}
+
+    def roll_back(*, check: bool = False) -> list[dict[str, Any]]:
+        """To the first version, as the role does it: what was copied, and the labels."""
+        arguments = swarm.arguments(content=None, version=versions[0], image="web:v3", nodes=here)
+        first = run_module("env_volume", arguments, check=check)
+        other = {"app": "web", "version": versions[0], "owner": first["owner"], "ready": first["ready"], "nodes": there}
+        others = [{**run_module("env_volume", other, check=check), "__app_host": "worker1"}]
+        found = env_copies(first, others, nodes)
+        files: dict[str, dict[str, Any]] = {}
+        for host, wanted in found["reads"].items():
+            asked = {"app": "web", "versions": wanted, "nodes": [{"name": host, "socket": sockets[host]}]}
+            files |= {one["version"]: one for one in run_module("env_volume_info", asked)["files"]}
+        for host, copies in found["copies"].items():
+            brought = copies if check else [files[one["version"]] for one in copies]
+            given = {**other, "ready": found["ready"], "nodes": [{"name": host, "socket": sockets[host]}]}
+            others.append(run_module("env_volume", {**given, "copies": brought}, check=check) | {"__app_host": host})
+        labels = {"app": "web", "manager_socket": swarm.manager.socket, **env_labels(first, others, nodes)}
+        return [*others[1:], run_module("env_volume", labels, check=check)]
+
+    def unlabel(name: str) -> None:
+        one = next(one for one in swarm.manager.api.nodes() if one["Description"]["Hostname"] == name)
+        swarm.manager.api.update_node(one["ID"], one["Version"]["Index"], {**one["Spec"], "Labels": {}})
+
+    assert [one["changed"] for one in roll_back()] == [False]
+    for away in swarm.nodes:
+        # As a machine that is new: neither volumes nor labels.
+        created = {name: away.api.inspect_volume(name)["Labels"] for name in content}
+        for name in content:
+            away.api.remove_volume(name)
+        unlabel(away.name)
+        before = time.time()
+        would, labels = roll_back(check=True)
+        source = {"manager1": "worker1", "worker1": "manager1"}[away.name]
+        assert would["actions"] == [
+            f"copy env version {one} from {source} to {away.name}" for one in reversed(versions)
+        ]
+        assert volumes(away) == set()
+        assert [one for one in events([away], before) if one["Type"] != "node"] == []
+        copied, labels = roll_back()
+        assert (copied["changed"], labels["changed"]) == (True, True)
+        for name in content:
+            assert read_volume(away, name) == {".env": content[name]}
+            # The age is that of the version, not of the copy.
+            assert away.api.inspect_volume(name)["Labels"] == created[name]
+        assert set(node_labels(swarm.manager, away.name)) == {f"fungap.env.web.{version}" for version in versions}
+        assert [one["changed"] for one in roll_back()] == [False]
+
+    # A label that lies is found where the volume should be: nobody else sees it.
+    swarm.worker.api.remove_volume(f"web_env_{versions[0]}")
+    assert [one["changed"] for one in roll_back()] == [True, False]
+    # Somebody has changed the one that is left: it is not passed on.
+    swarm.worker.api.remove_volume(f"web_env_{versions[0]}")
+    put(swarm.manager, f"web_env_{versions[0]}", b"A=hunter2\n")
+    refused = roll_back()[0]
+    assert f"volume web_env_{versions[0]} on manager1 does not hold what its name says" in refused["msg"]
+    assert "hunter2" not in json.dumps(refused)
+    # The only node that has it is not there to be asked.
+    gone = {"app": "web", "version": versions[0], "nodes": there, "copies": []}
+    told = run_module("env_volume", {**gone, "ready": {"worker1": [], "far": [versions[0]]}})
+    assert "node worker1 lacks version" in told["warnings"][0]
+    assert "Bring back a node that has it (far)" in told["warnings"][0]
+
+
+def put(node: Node, volume: str, content: bytes) -> None:
+    """Change the env file in a volume by hand."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo(".env")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    mount = {"Type": "volume", "Source": volume, "Target": "/data", "VolumeOptions": {"NoCopy": True}}
+    api = node.api
+    helper = api.create_container("web:v1", host_config={**api.create_host_config(), "Mounts": [mount]})["Id"]
+    api.put_archive(helper, "/data", buffer.getvalue())
+    api.remove_container(helper)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -435,8 +523,9 @@ def test_refused_before_anything_is_written(
     assert [volumes(node) for node in swarm.nodes] == [set(), set()]
 
 
-def test_no_value_is_seen_anywhere(swarm: Swarm) -> None:
-    value = secrets.token_hex(16)
+@contextmanager
+def watched(value: str) -> Iterator[list[str]]:
+    """Where a value is seen in what a process was given, for as long as the block takes."""
     seen: list[str] = []
     stop = threading.Event()
 
@@ -451,6 +540,17 @@ def test_no_value_is_seen_anywhere(swarm: Swarm) -> None:
                         pass
             time.sleep(0.05)
 
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def test_no_value_is_seen_anywhere(swarm: Swarm) -> None:
+    value = secrets.token_hex(16)
     with tempfile.TemporaryDirectory() as folder:
         env_file = Path(folder, "web.env")
         env_file.write_text(f"PASSWORD={value}\n")
@@ -459,9 +559,7 @@ def test_no_value_is_seen_anywhere(swarm: Swarm) -> None:
         variables = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
         play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": tasks}
         Path(folder, "play.yml").write_text(json.dumps([play]))
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        try:
+        with watched(value) as seen:
             done = subprocess.run(
                 ["ansible-playbook", "-i", "localhost,", "--diff", "-vvv", f"{folder}/play.yml"],
                 cwd=ROOT,
@@ -470,9 +568,6 @@ def test_no_value_is_seen_anywhere(swarm: Swarm) -> None:
                 text=True,
                 check=False,
             )
-        finally:
-            stop.set()
-            watcher.join()
     assert done.returncode == 0, done.stdout
     assert "changed=1" in done.stdout
     assert value not in done.stdout + done.stderr

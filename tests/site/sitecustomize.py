@@ -11,11 +11,11 @@ cycles each 700 objects.
 from __future__ import annotations
 
 import gc
-import hashlib
-import marshal
 import os
 import sys
 import zipimport
+
+from kept_code import kept
 
 CACHE = "FUNGAP_TEST_CODE"
 
@@ -25,18 +25,7 @@ def keep_code(folder: str) -> None:
     compile_source = zipimport._compile_source  # type: ignore[attr-defined]  # Python's own, without a type
 
     def look_up(path: str, source: bytes) -> object:
-        file = os.path.join(folder, hashlib.sha256(source).hexdigest())
-        try:
-            with open(file, "rb") as kept:
-                return marshal.loads(kept.read())
-        except FileNotFoundError:
-            pass
-        code = compile_source(path, source)
-        unfinished = f"{file}.{os.getpid()}"
-        with open(unfinished, "wb") as kept:
-            kept.write(marshal.dumps(code))
-        os.replace(unfinished, file)
-        return code
+        return kept(folder, source, lambda: compile_source(path, source))
 
     zipimport._compile_source = look_up  # type: ignore[attr-defined]  # as above
 

@@ -100,6 +100,30 @@ def seen(volumes_of: dict[str, dict[str, EnvVolume]], labels: dict[str, str] | N
             id="a new node gets what is kept",
         ),
         pytest.param(
+            seen({"n1": {}, "n2": volumes("v2")}, {"n1": "", "n2": "v2", "far": "v1 v2"}, elsewhere={"v1": "far"}),
+            Desired("v1", content=False, labels=False),
+            [Copy("n1", "v1", "far"), Copy("n1", "v2", "n2"), Copy("n2", "v1", "far")],
+            id="another docker host gives what no node of this one has",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1?")}, {"n1": "", "far": "v1"}, elsewhere={"v1": "far"}),
+            Desired("v1", content=False, labels=False),
+            [Copy("n1", "v1", "far", anew=True)],
+            id="another docker host gives what an engine made an empty volume of",
+        ),
+        pytest.param(
+            seen({"n1": {}}, {"n1": "", "far": "v1"}, elsewhere={"v1": "far"}),
+            Desired("v1", labels=False),
+            [Write("n1", "v1")],
+            id="the file itself comes before a copy",
+        ),
+        pytest.param(
+            seen({"n1": volumes("v1")}, {"n1": "v1", "far": "v1"}, elsewhere={"v1": "far"}),
+            Desired("v1", content=False, labels=False),
+            [],
+            id="copied already",
+        ),
+        pytest.param(
             seen({"n1": {}}, {"n1": "v1", "n2": "v1"}),
             Desired("v2"),
             [Unlabel("n1", "v1"), Write("n1", "v2"), Label("n1", "v2")],
@@ -198,6 +222,17 @@ def seen(volumes_of: dict[str, dict[str, EnvVolume]], labels: dict[str, str] | N
             id="only labels: nothing is copied",
         ),
         pytest.param(
+            seen({}, {"n1": "v1 v2", "n2": "v2"}),
+            Desired(
+                None,
+                keep=None,
+                ready={"n1": frozenset({"v3"})},
+                lost={"n1": frozenset({"v1"}), "n3": frozenset({"v1"})},
+            ),
+            [Unlabel("n1", "v1"), Label("n1", "v3")],
+            id="only labels: what another docker host did not find is no longer offered",
+        ),
+        pytest.param(
             seen({}, {}),
             Desired(None, keep=None, ready={"n3": frozenset({"v1"})}),
             [Label("n3", "v1")],
@@ -233,13 +268,25 @@ def test_labels_after() -> None:
     assert labels_after(observed, actions, desired) == {"n1": ["v2", "v3"], "n2": ["v2", "v3"], "n3": ["v3"]}
 
 
-def test_nodes_that_no_other_of_the_call_can_give_a_version_are_named() -> None:
+def test_what_a_node_holds_is_what_was_found_on_it() -> None:
+    """Also where no manager is at hand that could take the label away."""
+    observed = seen({"n1": volumes("v1", "v2?")}, {"n1": "v1 v2 v3", "far": "v1 v2 v3"})
+    for labels in (True, False):
+        desired = Desired("v1", content=False, labels=labels)
+        after = labels_after(observed, plan_env_volume(observed, desired), desired)
+        assert after == {"far": ["v1", "v2", "v3"], "n1": ["v1"]}
+
+
+def test_nodes_that_nobody_can_give_a_version_are_named() -> None:
     def named(observed: Observed, desired: Desired) -> list[str]:
         return lacking(observed, desired, labels_after(observed, plan_env_volume(observed, desired), desired))
 
-    elsewhere = seen({"n1": {}, "n2": {}}, {"n1": "", "n2": "", "far": "v1"})
+    elsewhere = seen({"n1": {}, "n2": {}}, {"n1": "", "n2": "v1", "far": "v1"})
     assert named(elsewhere, Desired("v1", content=False)) == ["n1", "n2"]
+    assert named(elsewhere, Desired("v1", content=False, labels=False)) == ["n1", "n2"]
     assert named(elsewhere, Desired("v1")) == []
+    brought = seen({"n1": {}}, {"n1": "", "far": "v1"}, elsewhere={"v1": "far"})
+    assert named(brought, Desired("v1", content=False, labels=False)) == []
     assert named(seen({"n1": {}, "n2": volumes("v1")}), Desired("v1", content=False)) == []
     assert named(elsewhere, Desired(None, keep=None)) == []
 

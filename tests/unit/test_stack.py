@@ -34,6 +34,7 @@ class Swarm:
         self.judgement = (0, "")
         self.judged: list[dict[str, str]] = []
         self.images: set[str] | None = None
+        self.node_state = "ready"
 
     # --- reads ---
 
@@ -68,7 +69,7 @@ class Swarm:
         return []
 
     def swarm_nodes(self) -> list[dict[str, Any]]:
-        return [{"ID": "n1", "Spec": {"Availability": "active"}, "Status": {"State": "ready"}}]
+        return [{"ID": "n1", "Spec": {"Availability": "active"}, "Status": {"State": self.node_state}}]
 
     def cluster_id(self) -> str:
         return "c1"
@@ -224,6 +225,14 @@ def test_what_runs_and_is_not_reached_gives_way(swarm: Swarm, tmp_path: Path, mo
     assert "revision 1 runs again" in failure.value.message
     assert swarm.runs() == (HEALTHY, "web_env_1")
     assert revisions(swarm) == [("1", "converged"), ("2", "stuck")]
+
+
+def test_replicas_of_a_node_that_is_down_are_none(swarm: Swarm, tmp_path: Path) -> None:
+    """Swarm shows them as running until it has others."""
+    swarm.node_state = "down"
+    with pytest.raises(PlatformError, match="0 of 2 tasks") as failure:
+        run(deploy(tmp_path, HEALTHY, "web_env_1"))
+    assert failure.value.details["verdict"] == "failed"
 
 
 def test_a_first_deploy_that_fails_is_left_to_be_looked_at(swarm: Swarm, tmp_path: Path) -> None:

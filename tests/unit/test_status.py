@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.action import platform_status as action
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Revision, dump_revision
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
+    Revision,
+    dump_revision,
+    tasks_still_there,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.model.status import (
     node_row,
     revision_row,
@@ -147,6 +151,41 @@ def test_service_row(mode: dict[str, Any], tasks: list[dict[str, Any]], running:
     assert (row["running"], row["wanted"], row["error"]) == (running, wanted, error)
     assert row["mode"] == next(iter(mode)).lower()
     assert row["update"] == ""
+
+
+@pytest.mark.parametrize(
+    ("mode", "of_the_dead", "running", "wanted", "error"),
+    [
+        pytest.param({"Replicated": {"Replicas": 2}}, task("running", "shutdown"), 2, 2, "", id="replaced elsewhere"),
+        pytest.param({"Replicated": {"Replicas": 3}}, task("running"), 2, 3, "", id="not replaced yet"),
+        pytest.param({"Replicated": {"Replicas": 3}}, task("starting"), 2, 3, "", id="it was starting"),
+        pytest.param({"Global": {}}, task("running"), 2, 2, "", id="on every node that is up"),
+        pytest.param(
+            {"Replicated": {"Replicas": 3}},
+            task("failed", "shutdown", Err="it died before"),
+            2,
+            3,
+            "it died before",
+            id="it had ended by then",
+        ),
+    ],
+)
+def test_what_a_dead_node_ran_does_not_count(
+    mode: dict[str, Any], of_the_dead: dict[str, Any], running: int, wanted: int, error: str
+) -> None:
+    """Swarm, and its own count of replicas, go on showing it as running."""
+    nodes = [{"ID": "n1", "Status": {"State": "ready"}}, {"ID": "n2", "Status": {"State": "down"}}]
+    tasks = [task("running"), task("running"), {**of_the_dead, "NodeID": "n2"}]
+    spec = {"Name": "web_web", "Mode": mode, "TaskTemplate": {"ContainerSpec": {"Image": "web"}}}
+    row = service_row({"ID": "s1", "Spec": spec}, tasks_still_there(tasks, nodes), {"n1": "manager1", "n2": "dead"})
+    assert (row["running"], row["wanted"], row["error"]) == (running, wanted, error)
+    assert row["nodes"] == ["manager1"] * running
+
+
+def test_what_waits_for_a_node_is_still_there() -> None:
+    pending = {key: value for key, value in task("pending").items() if key != "NodeID"}
+    unknown = {"ID": "n1", "Status": {"State": "unknown"}}  # its manager is new, and has yet to hear of it
+    assert tasks_still_there([pending, task("running")], [unknown]) == [pending, task("running")]
 
 
 def test_service_row_names_the_service_its_image_and_where_it_runs() -> None:

@@ -358,6 +358,8 @@ def test_nodes_are_in_one_state() -> None:
         ),
         ({"Global": {}}, [task("web", "running"), task("web", "starting", node="manager1")], 2, 1, 0),
         ({"Global": {}}, [task("web", "running", "shutdown", node="dead")], 0, 0, 0),
+        ({"Global": {}}, [task("web", "running"), task("web", "running", node="dead")], 1, 1, 0),
+        ({"Replicated": {"Replicas": 1}}, [task("web", "failed", "shutdown", node="dead")], 1, 0, 1),
     ],
 )
 def test_replicas(mode: Any, tasks: list[Any], desired: int, running: int, failed: int) -> None:
@@ -430,7 +432,7 @@ def test_targets_are_the_running_tasks_of_labelled_services() -> None:
     labels = {"io.fungap.metrics.port": "3000", "io.fungap.metrics.kind": "app"}
     exporter = {**labels, "io.fungap.metrics.kind": "exporter", "io.fungap.metrics.job": "nodes"}
     seen = swarm.Swarm(
-        [node("worker1"), node("manager1")],
+        [node("worker1"), node("manager1"), node("dead", state="down")],
         [service("web", labels=labels), service("node", {"Global": {}}, exporter), service("other")],
         [
             attached(task("web", "running", CreatedAt="1"), public="10.100.1.5", other="10.100.2.5"),
@@ -440,6 +442,7 @@ def test_targets_are_the_running_tasks_of_labelled_services() -> None:
             attached(task("node", "running", slot=0), monitoring="10.100.3.5"),
             attached(task("node", "running", slot=0, node="manager1"), elsewhere="10.100.4.5"),
             attached(task("other", "running"), public="10.100.1.9"),
+            attached(task("web", "running", slot=4, node="dead"), public="10.100.1.10"),
         ],
     )
     place = {"node": "worker1", "stack": "shop", "__metrics_path__": "/metrics"}

@@ -11,10 +11,12 @@ in any label.
 from __future__ import annotations
 
 import hashlib
+import io
 import posixpath
 import re
+import tarfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
@@ -135,6 +137,43 @@ def env_version(content: bytes, owner: Owner, file_name: str = ".env", mode: str
     if int(mode, 8) != int(MODE, 8):
         digest.update(f"\0{int(mode, 8):o}".encode())
     return digest.hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class EnvFile:
+    """An env file as it lies in a volume."""
+
+    name: str
+    content: bytes = field(repr=False)
+    owner: Owner
+    mode: str = MODE
+
+    @property
+    def version(self) -> str:
+        """What its volume is named by."""
+        return env_version(self.content, self.owner, self.name, self.mode)
+
+    def tar(self, mtime: int) -> bytes:
+        """A tar with this file in it. ``mtime``: Unix time."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            entry = tarfile.TarInfo(self.name)
+            entry.size, entry.mode, entry.mtime = len(self.content), int(self.mode, 8), mtime
+            entry.uid, entry.gid = self.owner.uid, self.owner.gid
+            archive.addfile(entry, io.BytesIO(self.content))
+        return buffer.getvalue()
+
+
+def files_in(archive: bytes) -> list[EnvFile]:
+    """The files of a tar, without their folders' names."""
+    files = []
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for entry in tar:
+            file = tar.extractfile(entry) if entry.isfile() else None
+            if file is not None:
+                name, mode = posixpath.basename(entry.name), f"{entry.mode & 0o7777:04o}"
+                files.append(EnvFile(name, file.read(), Owner(entry.uid, entry.gid), mode))
+    return files
 
 
 def volume_name(app: str, version: str) -> str:

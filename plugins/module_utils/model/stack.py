@@ -29,6 +29,9 @@ ROLLED_BACK = "rolled_back"  # swarm saw it fail
 STUCK = "stuck"  # not converged at the deadline
 IN_FORCE = (CONVERGED, UNVERIFIED)
 
+# States of a task that no longer runs, and never will.
+ENDED = ("failed", "rejected", "orphaned", "complete", "shutdown", "remove")
+
 
 @dataclass(frozen=True)
 class Service:
@@ -212,6 +215,17 @@ def parse_task(task: Json) -> Task:
         job_iteration=(task.get("JobIteration") or {}).get("Index", 0),
         updated=status.get("Timestamp") or "",
     )
+
+
+def tasks_still_there(tasks: Iterable[Json], nodes: Iterable[Json]) -> list[Json]:
+    """Of ``GET /tasks``, all but what went down with its node: swarm goes on showing it as it was, nobody gets there.
+
+    ``nodes``: of ``GET /nodes``. A task that had ended before its node went down stays: it may tell why.
+    """
+    down = {node["ID"] for node in nodes if (node.get("Status") or {}).get("State") == "down"}
+    return [
+        task for task in tasks if task.get("NodeID") not in down or (task.get("Status") or {}).get("State") in ENDED
+    ]
 
 
 def parse_node(node: Json) -> Node:

@@ -22,6 +22,7 @@ class Observed:
     ``volumes``: of each node of this call, by version. ``labels``: the versions that each node is said to hold
     completely, also of nodes that this call can't reach. ``referenced``: versions that a service refers to. ``in_use``:
     versions that a container of a node refers to. ``helpers``: ids of containers that a killed run left on a node.
+    ``elsewhere``: version to the node that it was read from, of what another docker host gives to this call's nodes.
     """
 
     volumes: Mapping[str, Mapping[str, EnvVolume]]
@@ -29,6 +30,7 @@ class Observed:
     referenced: Versions = NONE
     in_use: Mapping[str, Versions] = field(default_factory=dict)
     helpers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def holds(self, node: str, version: str) -> bool:
         """Whether the node holds the version completely."""
@@ -42,15 +44,16 @@ class Desired:
 
     ``version``: the one that the app is about to run with, None when there is none (state absent, or labels only).
     ``keep``: how many older ones stay for rollbacks, None when none is to be removed; ``keep_versions``: that stay
-    in any case. ``ready``: node to versions that another call wrote. ``labels``: whether node labels can be set (a
-    manager is at hand). ``absent``: take everything away. ``content``: the version's content is at hand; else it comes
-    from a node that holds it.
+    in any case. ``ready``: node to versions that another call wrote; ``lost``: that another call did not find there.
+    ``labels``: whether node labels can be set (a manager is at hand). ``absent``: take everything away. ``content``:
+    the version's content is at hand; else it comes from a node that holds it.
     """
 
     version: str | None = None
     keep: int | None = 5
     keep_versions: Versions = NONE
     ready: Mapping[str, Versions] = field(default_factory=dict)
+    lost: Mapping[str, Versions] = field(default_factory=dict)
     labels: bool = True
     absent: bool = False
     content: bool = True
@@ -179,7 +182,8 @@ def plan_env_volume(observed: Observed, desired: Desired) -> list[Action]:
                 if version in observed.volumes[node] and version not in observed.in_use.get(node, NONE):
                     actions.append(Remove(node, version))
                 continue
-            source = next((other for other in sorted(observed.volumes) if observed.holds(other, version)), None)
+            holders = (other for other in sorted(observed.volumes) if observed.holds(other, version))
+            source = next(holders, observed.elsewhere.get(version))
             if source is not None:
                 actions.append(Copy(node, version, source, anew=_anew(observed, node, version)))
                 label.append(Label(node, version))
@@ -189,7 +193,8 @@ def plan_env_volume(observed: Observed, desired: Desired) -> list[Action]:
             actions.append(Write(node, desired.version, anew=_anew(observed, node, desired.version)))
             label.append(Label(node, desired.version))
     for node in sorted(set(observed.labels) - set(observed.volumes)):
-        unlabel.extend(Unlabel(node, version) for version in sorted(observed.labels[node] & outdated))
+        gone = outdated | desired.lost.get(node, NONE)
+        unlabel.extend(Unlabel(node, version) for version in sorted(observed.labels[node] & gone))
     for node, versions in sorted(desired.ready.items()):
         if node not in observed.volumes:
             label.extend(
@@ -205,10 +210,10 @@ def _anew(observed: Observed, node: str, version: str) -> bool:
 
 
 def labels_after(observed: Observed, actions: list[Action], desired: Desired) -> dict[str, list[str]]:
-    """Which versions each node holds after these actions."""
+    """Which versions each node holds after these actions. Of this call's nodes, what was seen counts, not a label."""
     after = {node: set(versions) for node, versions in observed.labels.items()}
     for node in observed.volumes:
-        after.setdefault(node, set())
+        after[node] = {version for version in observed.labels.get(node, NONE) if observed.holds(node, version)}
     for node, versions in desired.ready.items():
         after.setdefault(node, set()).update(versions)
     for action in actions:
@@ -221,7 +226,7 @@ def labels_after(observed: Observed, actions: list[Action], desired: Desired) ->
 
 
 def lacking(observed: Observed, desired: Desired, after: Mapping[str, list[str]]) -> list[str]:
-    """Nodes of this call that don't get the version, since only nodes that it can't reach hold it."""
+    """Nodes of this call that don't get the version, since no node that could be read holds it."""
     if desired.version is None:
         return []
     return [node for node in sorted(observed.volumes) if desired.version not in after[node]]

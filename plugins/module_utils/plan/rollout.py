@@ -15,14 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Node, Service, Task
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import ENDED, Node, Service, Task
 
 WAITING = "waiting"
 DONE = "converged"
 FAILED = "failed"
 
 _ROLLING_BACK = ("rollback_started", "rollback_completed", "rollback_paused")
-_ENDED = ("failed", "rejected", "orphaned", "complete", "shutdown", "remove")
 _STOPPED = ("shutdown", "remove")
 # So many times each task of a new service has to have died before it is said that it always will.
 _DEATHS = 3
@@ -102,7 +101,7 @@ def is_hopeless(service: Service, tasks: Iterable[Task]) -> bool:
         return False
     deaths: dict[tuple[int, str], list[Task]] = {}
     for task in own:
-        if task.state in _ENDED and task.state not in _STOPPED:
+        if task.state in ENDED and task.state not in _STOPPED:
             deaths.setdefault((task.slot, "" if task.slot else task.node_id), []).append(task)
     ended = [task for died in deaths.values() for task in died]
     wanted = len({task.node_id for task in own}) if service.replicas is None else service.replicas
@@ -189,7 +188,7 @@ def failing_tasks(
 
 def _weight(task: Task) -> int:
     """How much a task says of a failure: one that died by itself the most, then one that swarm stopped."""
-    if task.error or (task.state in _ENDED and task.state not in _STOPPED):
+    if task.error or (task.state in ENDED and task.state not in _STOPPED):
         return 2
     return 1 if task.state in _STOPPED else 0
 

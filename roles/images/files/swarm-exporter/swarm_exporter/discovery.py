@@ -56,10 +56,12 @@ def routes(swarm: Swarm) -> list[dict[str, Any]]:
 
 def _running(swarm: Swarm, service_id: str) -> Iterator[Json]:
     """One task a slot, or a node: while a new one takes over, that."""
+    down = swarm.down
     tasks = [
         task
         for task in swarm.tasks
         if task.get("ServiceID") == service_id
+        and task.get("NodeID") not in down
         and task.get("DesiredState") == "running"
         and task_state(task) == "running"
     ]

@@ -73,7 +73,7 @@ SWARM: list[Row] = [
     ("swarm_node_reachable", ("node",), "Whether a manager is reachable for the others."),
     ("swarm_service_replicas_desired", SERVICE, "Tasks that should run."),
     ("swarm_service_replicas_running", SERVICE, "Tasks that do, on nodes that are not down."),
-    ("swarm_service_tasks", (*SERVICE, "state"), "Tasks that should run, by the state that they are in."),
+    ("swarm_service_tasks", (*SERVICE, "state"), "Tasks that should run, by state, on nodes that are not down."),
     ("swarm_service_tasks_failed", SERVICE, "Failed and rejected tasks in the swarm's history."),
     ("swarm_service_update_state", (*SERVICE, "state"), "1 for the last update's state; none: there was none."),
     ("swarm_service_update_timestamp_seconds", SERVICE, "When the last update ended or, while it runs, began."),

@@ -42,6 +42,11 @@ class Swarm:
     services: Sequence[Json]
     tasks: Sequence[Json]
 
+    @property
+    def down(self) -> frozenset[str]:
+        """Nodes that are. Their tasks are shown as they were, and nobody gets to them."""
+        return frozenset(node["ID"] for node in self.nodes if (node.get("Status") or {}).get("State") == "down")
+
 
 @dataclass(frozen=True)
 class Revision:
@@ -87,16 +92,14 @@ def node_samples(nodes: Iterable[Json]) -> Iterator[Sample]:
 
 
 def service_samples(swarm: Swarm) -> Iterator[Sample]:
-    down = {node["ID"] for node in swarm.nodes if (node.get("Status") or {}).get("State") == "down"}
+    down = swarm.down
     wanted: dict[str, Counter[str]] = {}
     failed: Counter[str] = Counter()
-    running: Counter[str] = Counter()
     for task in swarm.tasks:
         service, state = task.get("ServiceID") or "", task_state(task)
         failed[service] += state in ("failed", "rejected")
-        if task.get("DesiredState") in ("ready", "running"):
+        if task.get("DesiredState") in ("ready", "running") and task.get("NodeID") not in down:
             wanted.setdefault(service, Counter())[state] += 1
-            running[service] += state == "running" and task.get("NodeID") not in down
     for service in swarm.services:
         one, mode = service["ID"], service["Spec"].get("Mode") or {}
         names, states = service_name(service), wanted.get(service["ID"], Counter())
@@ -105,7 +108,7 @@ def service_samples(swarm: Swarm) -> Iterator[Sample]:
         elif "Global" in mode:
             yield Sample("swarm_service_replicas_desired", names, states.total())
         if "Replicated" in mode or "Global" in mode:
-            yield Sample("swarm_service_replicas_running", names, running[one])
+            yield Sample("swarm_service_replicas_running", names, states["running"])
         for state in TASK_STATES:
             yield Sample("swarm_service_tasks", (*names, state), states[state])
         yield Sample("swarm_service_tasks_failed", names, failed[one])
