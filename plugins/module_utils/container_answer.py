@@ -27,7 +27,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
 # For one question; what is slower is asked again.
 ANSWER_SECONDS = 5
-LOG_LINES = 20
+# Read of a log that most of may be frames of stacks.
+LOG_LINES = 400
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ description:
   - Waits until a container that was started answers a URL with a status, and shows each change of its state, as
     M(fungap.swarm.swarm_stack) shows a rollout.
   - Fails at the deadline, and before it where the container has died three times or is not there, with what was seen
-    last and the container's last lines.
+    last and the container's last lines, without the frames of a Java program's stacks.
   - One start of a module, however long it takes. C(until) starts one for each try, and prints retries that look like
     failures.
 author: The fungap.swarm authors (@fungap)

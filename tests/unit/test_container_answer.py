@@ -74,6 +74,31 @@ def test_what_is_said_at_the_end() -> None:
     assert "Given up after 4 s: it does not stay up" in failure("j", "u", seen, 200, seconds=4, hopeless=True, log="")
 
 
+def test_what_a_java_program_says_is_not_hidden_by_its_stack() -> None:
+    """As Jenkins writes it where Configuration as Code does not know a setting."""
+    frames = "\n".join(f"\tat io.jenkins.plugins.casc.A.b(A.java:{number})" for number in range(60))
+    cause = (
+        "io.jenkins.plugins.casc.UnknownAttributesException: crumbIssuer: Invalid elements: excludeClientIPFromCrumb."
+    )
+    log = f"""SEVERE hudson.util.BootFailure#publish: Failed to initialize Jenkins
+{cause}
+{frames}
+Caused: io.jenkins.plugins.casc.ConfigurationAsCodeBootFailure
+\tat jdk.internal.reflect.DirectMethodHandleAccessor.invoke(Unknown Source)
+\tat PluginClassLoader for configuration-as-code//io.jenkins.plugins.casc.X.init(X.java:1)
+\t... 8 more
+"""
+    said = failure("j", "u", Seen("running", status=503), 200, seconds=300, hopeless=False, log=log)
+    assert [line.strip()[5:] for line in said.splitlines() if line.startswith("    log: ")] == [
+        "SEVERE hudson.util.BootFailure#publish: Failed to initialize Jenkins",
+        cause,
+        "Caused: io.jenkins.plugins.casc.ConfigurationAsCodeBootFailure",
+    ]
+    many = "\n".join(map(str, range(50)))
+    assert "    log: 30\n" in failure("j", "u", Seen("exited"), 200, seconds=1, hopeless=True, log=many)
+    assert "    log: 29\n" not in failure("j", "u", Seen("exited"), 200, seconds=1, hopeless=True, log=many)
+
+
 def test_a_container_that_is_not_there() -> None:
     assert parse_container(None) == Seen("absent")
     state = {"Status": "restarting", "ExitCode": 137}
@@ -179,7 +204,7 @@ def test_what_does_not_answer_is_told(
     with pytest.raises(PlatformError) as failed:
         wait(monkeypatch, tmp_path, Engine(*looks), [answer])
     assert said in failed.value.message
-    assert "    log: the last of 20 lines" in failed.value.message
+    assert "    log: the last of 400 lines" in failed.value.message
     assert seconds <= clock.now < seconds + 2
 
 
