@@ -66,18 +66,16 @@ class Sources:
 
 
 def wrong_keys(schema: Mapping[str, Any], sources: Sources) -> Iterator[str]:
-    """Keys whose words are not in their file. "..." among the words: anything."""
-    for source in schema["sources"]:
+    """Keys, and what else is used, whose words are not in their file. "..." among the words: anything."""
+    for source in [*schema["sources"], *schema["uses"]]:
         plugin = schema["plugins"][source["plugin"]]
         text = sources.read(plugin["repository"], plugin["tag"], source["file"])
-        for key, (_kind, words) in source["keys"].items():
-            position = 0
-            for part in words.split(" ... "):
-                position = text.find(part, position) + 1
-                if not position:
-                    path = ".".join(filter(None, [source.get("below", ""), key]))
-                    yield f"{path}: {source['file']} of {plugin['tag']} does not say: {words}"
-                    break
+        words_of = {key: words for key, (_kind, words) in source.get("keys", {}).items()}
+        words_of.update({f"use {number}": words for number, words in enumerate(source.get("words", []))})
+        for key, words in words_of.items():
+            if not re.search(".*".join(map(re.escape, words.split(" ... "))), text):
+                path = ".".join(filter(None, [source.get("below", ""), key]))
+                yield f"{path}: {source['file']} of {plugin['tag']} does not say: {words}"
 
 
 def wrong_needs(schema: Mapping[str, Any], sources: Sources) -> Iterator[str]:

@@ -16,6 +16,7 @@ import jinja2
 import pytest
 import yaml
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.casc import (
     FILES,
     NOTHING,
@@ -286,6 +287,18 @@ def test_each_app_has_its_jobs() -> None:
     assert "credentials(" not in text
     assert "githubPush()" in text
     assert "pollSCM" in text
+
+
+def test_every_job_is_known_by_its_name() -> None:
+    """What init.groovy is told is what there is, and the mark that it looks for is in each."""
+    apps = {"web": app("https://g.example/web.git"), "api": app()}
+    for load_test, backup in ((True, True), (True, False), (False, True), (False, False)):
+        text = render(apps, __jenkins_load_test=load_test, jenkins_backup_dir="/b" if backup else "")
+        names = job_names(text)
+        assert sorted(names) == sorted(jenkins.job_names(apps, load_test=load_test, backup=backup))
+        assert re.findall(r"Made by Ansible \(role jenkins\) as (\S+)\.'\)", text) == names
+        assert text.count("disabled(false)") == len(names)
+    assert 'endsWith("Made by Ansible (role jenkins) as ${it.fullName}.")' in (ROLE / "files/init.groovy").read_text()
 
 
 def test_the_platforms_jobs() -> None:

@@ -20,6 +20,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.container_answer
     failure,
     is_hopeless,
     parse_container,
+    quoted,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.background import shown
 
@@ -141,7 +142,7 @@ def fixture_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def wait(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: Engine, answers: list[tuple[int, str]]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: Engine, answers: list[tuple[int, str]], quotes: str = ""
 ) -> tuple[dict[str, Any], list[str]]:
     """The result, and what was told, of each look."""
     told: list[str] = []
@@ -155,7 +156,7 @@ def wait(
     monkeypatch.setattr(operation, "Engine", lambda _socket: engine)
     monkeypatch.setattr(operation, "ask", ask)
     params = {"container": "r", "url": "https://r/", "status": 401, "ca_file": None, "deadline_seconds": 60}
-    one = operation.WaitForAnswer({**params, "docker_socket": "/s", "progress": str(progress)})
+    one = operation.WaitForAnswer({**params, "quotes": quotes, "docker_socket": "/s", "progress": str(progress)})
     try:
         plan = one.plan()
         assert not plan.actions
@@ -206,6 +207,16 @@ def test_what_does_not_answer_is_told(
     assert said in failed.value.message
     assert "    log: the last of 400 lines" in failed.value.message
     assert seconds <= clock.now < seconds + 2
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_a_container_has_to_say_is_returned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    result, _told = wait(monkeypatch, tmp_path, Engine(("running", 0)), [(401, "")], quotes="the last of ")
+    assert result["quoted"] == ["10000 lines"]
+    with pytest.raises(PlatformError, match=r"answers, but no line of its log begins with '\[us\] '"):
+        wait(monkeypatch, tmp_path, Engine(("running", 0)), [(401, "")], quotes="[us] ")
+    log = "[us] b\n[us] a\nc [us] d\n[us] b\r\n"
+    assert quoted(log, "[us] ") == ["b", "a"]
 
 
 @pytest.fixture(scope="module")

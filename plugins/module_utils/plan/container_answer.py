@@ -72,6 +72,12 @@ def last_words(log: str) -> list[str]:
     return [line for line in log.strip().splitlines() if not _FRAME.fullmatch(line)][-LOG_LINES:]
 
 
+def quoted(log: str, beginning: str) -> list[str]:
+    """What a container says to the operator: the lines that begin so, without that, each once."""
+    lines = (line[len(beginning) :].strip() for line in log.splitlines() if line.startswith(beginning))
+    return list(dict.fromkeys(lines))
+
+
 def failure(container: str, url: str, seen: Seen, wanted: int, *, seconds: float, hopeless: bool, log: str) -> str:
     """Why the wait is over, what was last seen, and what the container wrote last."""
     why = f"Given up after {seconds:.0f} s: it does not stay up" if hopeless else f"Not there after {seconds:.0f} s"
