@@ -41,7 +41,7 @@ NAMES = (
     "elasticsearch-exporter",
 )
 PAGES = {"prometheus": "p.example", "alertmanager": "a.example", "grafana": "g.example"}
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     "monitoring_images": {name: {"ref": f"registry:5000/{name}@sha256:0"} for name in NAMES},
     "monitoring_hosts": PAGES,
     "monitoring_slack_webhook_url": f"https://slack.example/{SECRET}",

@@ -61,7 +61,7 @@ def test_without_changes_the_files_are_as_they_are() -> None:
 
 
 def test_thresholds_durations_and_severities() -> None:
-    wanted = {
+    wanted: dict[str, dict[str, Any]] = {
         "HostCpuHigh": {"above": 0.9, "for": "10m", "severity": "warning"},
         "ContainerCpuHigh": {"enabled": False},
         "CertificateExpiresSoon": {"below": "30d", "for": "1h"},
