@@ -28,4 +28,6 @@ class ActionModule(ActionBase):
         progress = f"/run/.{name}.progress"
         args["progress"] = progress
         done = run_followed(self, MODULE, args, task_vars, progress=progress, show=shown(self._display, name))
+        for line in done.get("quoted", []):
+            self._display.display(f"  {name}: {line}")
         return {**result, **done}

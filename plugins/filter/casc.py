@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.casc import configuration, groovy_string, secret_files
-from ansible_collections.fungap.swarm.plugins.plugin_utils.jenkins import known_hosts_line
+from ansible_collections.fungap.swarm.plugins.plugin_utils.jenkins import job_names, known_hosts_line
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 
 
@@ -22,6 +22,11 @@ def jenkins_secret_files(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     return secret_files(**plain(settings))
 
 
+def jenkins_job_names(apps: Mapping[str, Any], load_test: bool, backup: bool) -> list[str]:
+    """Names of the jobs that the role makes for these apps."""
+    return job_names(plain(apps), load_test=load_test, backup=backup)
+
+
 class FilterModule:
     """Filters of fungap.swarm."""
 
@@ -29,6 +34,7 @@ class FilterModule:
         return {
             "groovy_string": groovy_string,
             "jenkins_casc": jenkins_casc,
+            "jenkins_job_names": jenkins_job_names,
             "jenkins_secret_files": jenkins_secret_files,
             "known_hosts_line": known_hosts_line,
         }

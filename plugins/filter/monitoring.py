@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.alerts import monitoring_rules
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
     certificate_addresses,
     elasticsearch_logins,
@@ -22,4 +23,5 @@ class FilterModule:
             "certificate_addresses": certificate_addresses,
             "elasticsearch_logins": elasticsearch_logins,
             "monitoring_routes": monitoring_routes,
+            "monitoring_rules": monitoring_rules,
         }

@@ -21,13 +21,17 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.container_answer
     failure,
     is_hopeless,
     parse_container,
+    quoted,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.progress import Progress
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
 # For one question; what is slower is asked again.
 ANSWER_SECONDS = 5
-LOG_LINES = 20
+# Read of a log that most of may be frames of stacks.
+LOG_LINES = 400
+# Of a start, what is quoted from.
+START_LINES = 10000
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class WaitForAnswer:
         self._wanted: int = params["status"]
         self._ca_file: str | None = params["ca_file"]
         self._deadline_seconds: float = params["deadline_seconds"]
+        self._quotes: str = params["quotes"]
         self._socket: str = params["docker_socket"]
         self._progress = Progress(params["progress"])
 
@@ -73,13 +78,24 @@ class WaitForAnswer:
             self._progress.tell(describe(self._container, seen, self._wanted))
             seconds = time.monotonic() - start
             if status == self._wanted:
-                return {"status": status, "seconds": round(seconds, 1)}
+                return {"status": status, "seconds": round(seconds, 1), "quoted": self._quoted(engine)}
             looks_gone = 0 if seen.lives else looks_gone + 1
             hopeless = is_hopeless(seen, looks_gone)
             if hopeless or seconds >= self._deadline_seconds:
                 raise PlatformError(self._failure(engine, seen, seconds, hopeless=hopeless), status=status)
             time.sleep(pause)
             pause = min(pause * 1.5, 1)
+
+    def _quoted(self, engine: Engine) -> list[str]:
+        if not self._quotes:
+            return []
+        found = quoted(engine.container_log(self._container, START_LINES), self._quotes)
+        if not found:
+            raise PlatformError(
+                f"container {self._container} answers, but no line of its log begins with {self._quotes!r}: what says "
+                f"so has not run. Look at docker logs {self._container}, mend what it says, and run it again"
+            )
+        return found
 
     def _failure(self, engine: Engine, seen: Seen, seconds: float, *, hopeless: bool) -> str:
         log = ""

@@ -115,7 +115,7 @@ class StackOperation:
         contents = {("config", name): text for name, text in (params["configs"] or {}).items()}
         contents.update({("secret", name): text for name, text in (params["secrets"] or {}).items()})
         self.contents: dict[tuple[str, str], str] = contents
-        # The digest of what has been validated, here or earlier in this run.
+        # The digests of what has been validated, here or earlier in this run, with commas between them.
         self.validated: str = params["validated"] or ""
         self.progress = Progress(params["progress"])
         self.reported: set[str] = set()
@@ -222,22 +222,28 @@ class StackOperation:
             )
 
     def _validate(self, *, pull: bool) -> list[Validation]:
-        """Refuse what the service's own image refuses.
+        """Refuse what the services' own images refuse.
 
         Returns what is still to be judged, because the image is not here. ``pull``: bring it.
         """
-        if not self.params["validate"]:
-            return []
-        validation = validation_of(self.desired.compose, **self.params["validate"])
         in_force = self.observed.in_force
-        if validation.digest == self.validated or is_in_force(validation, in_force.compose if in_force else None):
-            return []
-        engine = self._engine_with(validation.image)
-        if engine is None:
-            if not pull:
-                return [validation]
-            engine = self.engine
-            engine.pull_with_config(validation.image, self.params["registry_config"])
+        left: list[Validation] = []
+        for one in self.params["validate"] or ():
+            validation = validation_of(self.desired.compose, **one)
+            judged = validation.digest in self.validated.split(",")
+            if judged or is_in_force(validation, in_force.compose if in_force else None):
+                continue
+            engine = self._engine_with(validation.image)
+            if engine is None:
+                if not pull:
+                    left.append(validation)
+                    continue
+                engine = self.engine
+                engine.pull_with_config(validation.image, self.params["registry_config"])
+            self._judge(validation, engine)
+        return left
+
+    def _judge(self, validation: Validation, engine: Engine) -> None:
         for leftover in leftovers(engine.containers({HELPER_LABEL: HELPER}), time.time()):
             engine.remove_container_and_volumes(leftover)
         files = [
@@ -249,8 +255,7 @@ class StackOperation:
             code, output = engine.run_once(validation.container(), files, timeout_seconds=LIMIT_SECONDS)
         if code:
             raise PlatformError(refusal(self.stack, validation, output, self.contents))
-        self.validated = validation.digest
-        return []
+        self.validated = ",".join(filter(None, [self.validated, validation.digest]))
 
     def _engine_with(self, image: str) -> Engine | None:
         """An engine that has the image: the manager's, or the docker host's own, which it may have been built on."""

@@ -13,7 +13,7 @@ description:
   - Waits until a container that was started answers a URL with a status, and shows each change of its state, as
     M(fungap.swarm.swarm_stack) shows a rollout.
   - Fails at the deadline, and before it where the container has died three times or is not there, with what was seen
-    last and the container's last lines.
+    last and the container's last lines, without the frames of a Java program's stacks.
   - One start of a module, however long it takes. C(until) starts one for each try, and prints retries that look like
     failures.
 author: The fungap.swarm authors (@fungap)
@@ -49,6 +49,12 @@ options:
     description: How long to wait.
     type: float
     default: 60
+  quotes:
+    description:
+      - What lines of the container's log begin with that are for the operator. They are shown, and returned without it.
+      - Fails where there is none of them.
+    type: str
+    default: ""
   docker_socket:
     description: The unix socket of the docker host's own engine.
     type: path
@@ -72,6 +78,11 @@ status:
   description: The status of the last answer, V(0) for none.
   type: int
   returned: but in check mode
+quoted:
+  description: The lines that O(quotes) asks for.
+  type: list
+  elements: str
+  returned: success, but in check mode
 seconds:
   description: How long it took.
   type: float
@@ -92,6 +103,7 @@ def main() -> None:
             "status": {"type": "int", "default": 200},
             "ca_file": {"type": "path"},
             "deadline_seconds": {"type": "float", "default": 60},
+            "quotes": {"type": "str", "default": ""},
             "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
             "progress": {"type": "path"},
         },

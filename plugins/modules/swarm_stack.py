@@ -70,26 +70,32 @@ options:
     default: {}
   validate:
     description:
-      - A command by which the image of a service judges its configs and secrets before anything is recorded or changed.
-        It runs in a container of its own, on no network, with the files where the service will find them. Anything but
-        exit code 0 fails the task, with what the command said.
+      - Commands by which the images of services judge their configs and secrets before anything is recorded or
+        changed. Each runs in a container of its own, on no network, with the files where the service will find them.
+        Anything but exit code 0 fails the task, with what the command said.
       - It runs where the service's image, configs or secrets differ from what is in force, also in check mode; there,
         only where an engine of the docker host has the image already.
       - Where the output names a line of a config, as in C(in /etc/nginx/nginx.conf:12), the line is shown, and what the
         nearest comment C(# From VARIABLE) above it names.
       - The container removes itself. One that a killed run has created and not started is removed by the next
         validation.
-    type: dict
+    type: list
+    elements: dict
+    default: []
     suboptions:
       service:
         description: The service's name in the compose file.
         type: str
         required: true
       command:
-        description: The command, as a list of words. The image's entrypoint gets it.
+        description: The command, as a list of words. The entrypoint gets it.
         type: list
         elements: str
         required: true
+      entrypoint:
+        description: Another entrypoint than the image's.
+        type: list
+        elements: str
   validated:
     description:
       - What RV(validated) was earlier in this run. The same is not validated again.
@@ -241,8 +247,7 @@ EXAMPLES = r"""
     configs:
       nginx: "{{ lookup('ansible.builtin.template', 'nginx.conf.j2') }}"
     validate:
-      service: proxy
-      command: [nginx, -t]
+      - {service: proxy, command: [nginx, -t]}
 
 - name: Remove it
   fungap.swarm.swarm_stack:
@@ -321,10 +326,13 @@ def main() -> None:
             "configs": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "validate": {
-                "type": "dict",
+                "type": "list",
+                "elements": "dict",
+                "default": [],
                 "options": {
                     "service": {"type": "str", "required": True},
                     "command": {"type": "list", "elements": "str", "required": True},
+                    "entrypoint": {"type": "list", "elements": "str"},
                 },
             },
             "validated": {"type": "str"},

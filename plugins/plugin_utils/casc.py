@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Jenkins' whole configuration, for its plugin Configuration as Code. Pure; no secret is in it.
 
-Secrets are named as the plugin reads them: ``${name}`` stands for the file of that name in /run/secrets of the
-controller's container. Nothing that a person writes may be read so: ``text`` takes care of that.
+Secrets are named as the plugin reads them: ``${readFile:/run/secrets/name}`` stands for that file of the controller's
+container. The plugin replaces ``${...}`` in what a file holds, too, and leaves ``^${...}`` as ``${...}``
+(SecretSourceResolver.java). So every text is escaped, in the configuration and in secret files, but our references.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ SECRETS_DIR = "/run/secrets"
 JOBS_FILE = "/run/casc/jobs.groovy"
 # Names of Jenkins' credentials, which pipelines ask for, and of secret files alike.
 AGENT_KEY, WEBHOOK_SECRET, REGISTRY_PASSWORD = "agent-key", "webhook-secret", "registry-password"
+ADMIN_PASSWORD = "admin-password"
 # Those that a pipeline gets as files, and what each is. They are always there: one without a value says so.
 FILES = {
     REGISTRY_PASSWORD: "The password of the registry that images are pushed to, in a file",
@@ -32,9 +34,26 @@ FILES = {
 NOTHING = "(none is given in the inventory)"
 
 
+class _Reference(str):
+    """A text that the plugin is to replace."""
+
+    __slots__ = ()
+
+
 def text(value: Any) -> str:
-    """A text in which the plugin finds nothing to replace."""
-    return str(value).replace("${", "^${")
+    """A text in which the plugin finds nothing to replace. Where there is no ``}``, it would leave the escape, too."""
+    return re.sub(r"(?s)\$\{(?=.*\})", "^${", str(value))
+
+
+def _escaped(value: Any) -> Any:
+    """The same data, with every text as the plugin has to read it."""
+    if isinstance(value, Mapping):
+        return {key: _escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    if isinstance(value, _Reference):
+        return str(value)
+    return text(value) if isinstance(value, str) else value
 
 
 def git_credential(name: str) -> str:
@@ -54,7 +73,10 @@ def secret_files(
     git_credentials: Iterable[Mapping[str, Any]] = (),
     registries: Sequence[Mapping[str, Any]] = (),
 ) -> list[Json]:
-    """The controller's secret files, as ``config_files`` takes them. ``generated``: content by name."""
+    """The controller's secret files, as ``config_files`` takes them. ``generated``: content by name.
+
+    ``FILES`` are read as Base64, in which there is nothing to escape.
+    """
     contents = {
         **dict.fromkeys(FILES, NOTHING),
         # A key ends with its line; nothing else may have one more.
@@ -69,7 +91,7 @@ def secret_files(
     return [
         {
             "path": f"{directory}/{name}",
-            "content": content,
+            "content": content if name in FILES else text(content),
             "owner": owner,
             "group": owner,
             "mode": "0400",
@@ -93,7 +115,7 @@ def configuration(
     ``url``: as browsers see it, with / at its end. ``agent_host_key``: the one key by which the agent is known.
     ``environment``: of the builds. Passwords among the credentials are not looked at.
     """
-    return {
+    found: Json = {
         "jenkins": {
             "systemMessage": "Configured by Ansible (role jenkins): what is changed here is lost at the next start.",
             # Nothing is built on the controller, and no agent comes in by a port of it.
@@ -102,11 +124,11 @@ def configuration(
             "slaveAgentPort": -1,
             "markupFormatter": "plainText",
             "securityRealm": {
-                "local": {"allowsSignup": False, "users": [{"id": ADMIN, "password": "${admin-password}"}]}
+                "local": {"allowsSignup": False, "users": [{"id": ADMIN, "password": _secret(ADMIN_PASSWORD)}]}
             },
             "authorizationStrategy": {"loggedInUsersCanDoAnything": {"allowAnonymousRead": False}},
-            # The proxy is in between: the crumb is bound to the session, not to an address.
-            "crumbIssuer": {"standard": {"excludeClientIPFromCrumb": True}},
+            # The crumb is bound to the session, not to an address: the proxy is in between.
+            "crumbIssuer": "standard",
             "nodes": [_agent(agent_address, agent_host_key, environment or {})],
         },
         "security": {
@@ -119,18 +141,20 @@ def configuration(
             "gitHostKeyVerificationConfiguration": {
                 "sshHostKeyVerificationStrategy": {
                     "manuallyProvidedKeyVerificationStrategy": {
-                        "approvedHostKeys": "".join(f"{text(line)}\n" for line in git_known_hosts)
+                        "approvedHostKeys": "".join(f"{line}\n" for line in git_known_hosts)
                     }
                 }
             },
         },
         "credentials": {"system": {"domainCredentials": [{"credentials": _credentials(git_credentials, registries)}]}},
         "unclassified": {
-            "location": {"url": text(url)},
+            "location": {"url": url},
             "gitHubPluginConfig": {"hookSecretConfigs": [{"credentialsId": WEBHOOK_SECRET}]},
         },
         "jobs": [{"file": JOBS_FILE}],
     }
+    escaped: Json = _escaped(found)
+    return escaped
 
 
 def _agent(address: str, host_key: str, environment: Mapping[str, str]) -> Json:
@@ -154,7 +178,7 @@ def _agent(address: str, host_key: str, environment: Mapping[str, str]) -> Json:
                 }
             },
             "nodeProperties": [
-                {"envVars": {"env": [{"key": key, "value": text(value)} for key, value in environment.items()]}}
+                {"envVars": {"env": [{"key": key, "value": str(value)} for key, value in environment.items()]}}
             ],
         }
     }
@@ -169,7 +193,7 @@ def _credentials(git_credentials: Sequence[Mapping[str, Any]], registries: Seque
                 "id": AGENT_KEY,
                 "description": "The controller's key to the agent",
                 "username": "jenkins",
-                "privateKeySource": {"directEntry": {"privateKey": _file(AGENT_KEY)}},
+                "privateKeySource": {"directEntry": {"privateKey": _secret(AGENT_KEY)}},
             }
         },
         _secret_text(WEBHOOK_SECRET, "What GitHub signs its webhooks with", scope="SYSTEM"),
@@ -180,13 +204,13 @@ def _credentials(git_credentials: Sequence[Mapping[str, Any]], registries: Seque
             "scope": "GLOBAL",
             "id": name,
             "description": f"Repositories: {one['name']}",
-            "username": text(one.get("username") or "git"),
+            "username": str(one.get("username") or "git"),
         }
         if one.get("private_key"):
-            source = {"directEntry": {"privateKey": _file(name)}}
+            source = {"directEntry": {"privateKey": _secret(name)}}
             found.append({"basicSSHUserPrivateKey": {**common, "privateKeySource": source}})
         else:
-            found.append({"usernamePassword": {**common, "password": f"${{{name}}}"}})
+            found.append({"usernamePassword": {**common, "password": _secret(name)}})
     for one in registries:
         name = registry_credential(one["registry"])
         found.append(
@@ -194,22 +218,22 @@ def _credentials(git_credentials: Sequence[Mapping[str, Any]], registries: Seque
                 "usernamePassword": {
                     "scope": "GLOBAL",
                     "id": name,
-                    "description": f"Registry {text(one['registry'])}",
-                    "username": text(one["username"]),
-                    "password": f"${{{name}}}",
+                    "description": f"Registry {one['registry']}",
+                    "username": str(one["username"]),
+                    "password": _secret(name),
                 }
             }
         )
     return found + [_secret_file(name, description) for name, description in FILES.items()]
 
 
-def _file(name: str) -> str:
-    """A secret file's content with its last line's end, which a key needs; ``${name}`` is without."""
-    return f"${{readFile:{SECRETS_DIR}/{name}}}"
+def _secret(name: str) -> _Reference:
+    """A secret file's content, byte for byte; ``${name}`` would leave out spaces and lines' ends around it."""
+    return _Reference(f"${{readFile:{SECRETS_DIR}/{name}}}")
 
 
 def _secret_text(name: str, description: str, *, scope: str) -> Json:
-    return {"string": {"scope": scope, "id": name, "description": description, "secret": f"${{{name}}}"}}
+    return {"string": {"scope": scope, "id": name, "description": description, "secret": _secret(name)}}
 
 
 def _secret_file(name: str, description: str) -> Json:
@@ -219,7 +243,7 @@ def _secret_file(name: str, description: str) -> Json:
             "id": name,
             "description": description,
             "fileName": name,
-            "secretBytes": f"${{readFileBase64:{SECRETS_DIR}/{name}}}",
+            "secretBytes": _Reference(f"${{readFileBase64:{SECRETS_DIR}/{name}}}"),
         }
     }
 

@@ -74,13 +74,19 @@ def deploy_hosts(inventory: Inventory) -> list[str]:
 
 
 def jobs(apps: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """(name of a job, what it is for) of every job that is seeded."""
+    """(name of a job, what it is for) of every job that may be seeded."""
     found = [(name, "the platform") for name in PLATFORM_JOBS]
     for name, app in apps.items():
         if app["repository"]:
             found.append((name, f"the app {name}"))
         found += [(f"{name}-{verb}", f"the app {name}") for verb in ("rollback", "scale")]
     return found
+
+
+def job_names(apps: Mapping[str, Mapping[str, Any]], *, load_test: bool, backup: bool) -> list[str]:
+    """Names of the jobs that ``jobs.groovy`` makes. Whether there are those of the platform."""
+    left_out = {name for name, there in zip(PLATFORM_JOBS, (backup, load_test), strict=True) if not there}
+    return [name for name, _what in jobs(apps) if name not in left_out]
 
 
 def wanted_images(inventory: Inventory) -> tuple[str, ...]:

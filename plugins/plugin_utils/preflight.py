@@ -28,7 +28,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import full_reference
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import controllers_file, parse_all
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file import Line, clashes
-from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds, pki, renewal
+from ansible_collections.fungap.swarm.plugins.plugin_utils import alerts, jenkins, kinds, pki, renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
 from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile
@@ -229,6 +229,7 @@ def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
         for part in ("file", "key_file")
     ]
     names += [_vault_password_file(raw, inventory), _memory_file(inventory), _ca_file(inventory)]
+    names += inventory.variables["monitoring_rule_files"]
     return sorted({file_path(inventory.inventory_dir, name) for name in names if name})
 
 
@@ -1070,6 +1071,7 @@ def check_monitoring(world: World) -> Iterator[Problem]:
             yield Problem(
                 ALL_HOSTS, f"monitoring_mail.{key}", "", "is missing", "to, from and smarthost belong together"
             )
+    yield from _check_alerts(world)
     names: set[str] = set()
     for index, endpoint in enumerate(world.variable("monitoring_mysql_endpoints")):
         at = f"monitoring_mysql_endpoints[{index}]"
@@ -1078,6 +1080,25 @@ def check_monitoring(world: World) -> Iterator[Problem]:
         elif endpoint["name"] in names:
             yield Problem(ALL_HOSTS, f"{at}.name", endpoint["name"], "is there twice", "give each its own")
         names.add(endpoint["name"])
+
+
+def _check_alerts(world: World) -> Iterator[Problem]:
+    paths = world.variable("monitoring_rule_files")
+    folder = world.inventory.inventory_dir
+    found = {path: world.files.get(file_path(folder, path), FileContent(error="it was not read")) for path in paths}
+    for index, path in enumerate(paths):
+        if found[path].error:
+            at, problem = f"monitoring_rule_files[{index}]", f"can't be read: {found[path].error}"
+            yield Problem(ALL_HOSTS, at, path, problem, "put it there, readable, or correct the path")
+    contents = {path: file.content for path, file in found.items() if not file.error}
+    for at, value, problem, cure in (
+        *alerts.check_alerts(world.variable("monitoring_alerts")),
+        *alerts.check_rule_files(paths, contents),
+        *alerts.check_receivers(
+            *(world.variable(f"monitoring_alert_{what}") for what in ("routes", "receivers", "secrets"))
+        ),
+    ):
+        yield Problem(ALL_HOSTS, at, HIDDEN if value is None else show(value), problem, cure)
 
 
 def check_jenkins(world: World) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -96,22 +97,35 @@ class Harness:
             **{name: str(folder / name) for name in ("console", "raw", "report")},
         }
         (folder / "settings").write_text(json.dumps(settings))
-        # Without the second compiler: it costs more than it saves in a run of two seconds.
-        java = [
-            "java",
-            "-XX:TieredStopAtLevel=1",
-            "-XX:+UseSerialGC",
-            "-cp",
-            f"{libraries(POM)}/*",
-            "groovy.ui.GroovyMain",
-        ]
-        command = [*java, str(PROGRAM), str(folder / "settings")]
-        done = subprocess.run(command, text=True, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+        done = _start(PROGRAM, str(folder / "settings"))
         written = folder / "report"
         report: dict[str, Any] = json.loads(written.read_text()) if written.exists() else {"result": "ERROR"}
         assert report["result"] in ("SUCCESS", "FAILURE"), done.stdout[-3000:] + done.stderr[-3000:]
         texts = [(folder / name).read_text() for name in ("console", "raw")]
         return Build(report["result"], texts[0], texts[1], report["events"], report["calls"])
+
+
+def groovy(program: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+    """What a program of Groovy prints."""
+    done = _start(program, *arguments, environment=environment)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def _start(
+    program: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    # Without the second compiler: it costs more than it saves in a run of two seconds.
+    fast = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dfile.encoding=UTF-8"]
+    command = ["java", *fast, "-cp", f"{libraries(POM)}/*", "groovy.ui.GroovyMain", str(program), *arguments]
+    return subprocess.run(
+        command,
+        text=True,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})},
+        check=False,
+    )
 
 
 def sources(folder: Path) -> Path:

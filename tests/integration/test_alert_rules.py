@@ -13,6 +13,9 @@ import docker
 import pytest
 import yaml
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.alerts import ALERTS as THRESHOLDS
+from ansible_collections.fungap.swarm.plugins.plugin_utils.alerts import monitoring_rules
+
 from ..images import image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,9 +27,14 @@ ALERTS = {rule["alert"]: rule for group in GROUPS for rule in group["rules"] if 
 ALWAYS = "Deadman"
 
 
-def promtool(*arguments: str) -> str:
-    """Run promtool on the rules and their tests, which lie to each other as in the checkout; what it says."""
+def promtool(*arguments: str, changed: Path | None = None) -> str:
+    """Run promtool on the rules and their tests, which lie to each other as in the checkout; what it says.
+
+    ``changed``: a folder with rules as an inventory has changed them.
+    """
     volumes = {str(ROOT / folder): {"bind": f"/checkout/{folder}", "mode": "ro"} for folder in (RULES, TESTS)}
+    if changed:
+        volumes[str(changed)] = {"bind": "/changed", "mode": "ro"}
     try:
         output: bytes = docker.from_env().containers.run(
             image("prometheus"),
@@ -69,6 +77,35 @@ def test_promtool_takes_the_rules() -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_alerts_fire_when_they_should(name: str) -> None:
     assert "SUCCESS" in promtool("test", "rules", f"{TESTS}/{name}")
+
+
+def test_an_inventory_changes_thresholds_durations_and_severities(tmp_path: Path) -> None:
+    alerts = {
+        "HostCpuHigh": {"above": 0.9, "for": "10m", "severity": "warning"},
+        "ContainerCpuHigh": {"enabled": False},
+        "CertificateExpiresSoon": {"below": "30d"},
+    }
+    tmp_path.chmod(0o755)
+    for name, text in monitoring_rules({name: (ROOT / RULES / name).read_text() for name in FILES}, alerts, {}).items():
+        (tmp_path / name).write_text(text)
+    assert "SUCCESS" in promtool("test", "rules", f"{TESTS}/changed/alerts.yml", changed=tmp_path)
+
+
+@pytest.mark.parametrize("setting", ["everything", "disabled"])
+def test_promtool_takes_whatever_is_changed(setting: str, tmp_path: Path) -> None:
+    changes: dict[str, dict[str, object]] = {name: {"enabled": False} for name in ALERTS}
+    if setting == "everything":
+        values = {"ratio": 0.123, "count": 7, "days": "45d"}
+        changes = {name: {"severity": "info", "for": "1h30m"} for name in ALERTS if name != ALWAYS}
+        for name, threshold in THRESHOLDS.items():
+            if threshold:
+                changes[name][threshold.setting] = values[threshold.unit]
+    files = monitoring_rules({name: (ROOT / RULES / name).read_text() for name in FILES}, changes, {})
+    tmp_path.chmod(0o755)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    output = promtool("check", "rules", *(f"/changed/{name}" for name in files), changed=tmp_path)
+    assert output.count("SUCCESS") == len(files), output
 
 
 def test_each_alert_is_shown_firing_silent_and_resolved() -> None:

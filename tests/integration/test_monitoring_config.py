@@ -6,7 +6,7 @@ import json
 import ssl
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +17,9 @@ import pytest
 import requests
 import yaml
 
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, tar_entry
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.validation import validation_of
+from ansible_collections.fungap.swarm.plugins.module_utils.stack import HOST_SOCKET
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render as render_compose
 
@@ -38,7 +41,7 @@ NAMES = (
     "elasticsearch-exporter",
 )
 PAGES = {"prometheus": "p.example", "alertmanager": "a.example", "grafana": "g.example"}
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     "monitoring_images": {name: {"ref": f"registry:5000/{name}@sha256:0"} for name in NAMES},
     "monitoring_hosts": PAGES,
     "monitoring_slack_webhook_url": f"https://slack.example/{SECRET}",
@@ -55,7 +58,16 @@ EVERYTHING = {
     "monitoring_certificates": [{"name": "registry", "address": "172.30.0.2:5000"}],
     "monitoring_mysql_endpoints": [{"name": "main", "host": "db.example.com", "username": "u", "password": SECRET}],
     "monitoring_elasticsearch_urls": [f"https://u:{SECRET}@search.example.com:9200"],
+    "monitoring_alerts": {"HostCpuHigh": {"above": 0.9}},
+    "monitoring_alert_routes": [{"receiver": "dba", "matchers": ['alertname=~"Mysql.*"']}],
+    "monitoring_alert_receivers": [{"name": "dba", "pagerduty_configs": [{"routing_key_file": "/run/secrets/pager"}]}],
+    "monitoring_alert_secrets": {"pager": SECRET},
 }
+OWN_RULES = """groups:
+  - name: shop
+    rules:
+      - {alert: ShopEmpty, expr: sum(shop_items) == 0, for: 5m, labels: {severity: warning}}
+"""
 LITTLE = {"monitoring_images": {name: {"ref": f"registry:5000/{name}@sha256:0"} for name in NAMES if name != "grafana"}}
 
 
@@ -113,7 +125,9 @@ def render(directory: Path, variables: dict[str, Any], *, own_ca: bool = True) -
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
-    return render(tmp_path_factory.mktemp("everything"), EVERYTHING)
+    own = tmp_path_factory.mktemp("own") / "shop.yml"
+    own.write_text(OWN_RULES)
+    return render(tmp_path_factory.mktemp("everything"), {**EVERYTHING, "monitoring_rule_files": [str(own)]})
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +167,8 @@ def test_prometheus_takes_its_files(which: str, request: pytest.FixtureRequest, 
     rendered = request.getfixturevalue(which)
     output = check("prometheus", "promtool", ["check", "config", "/etc/prometheus/prometheus.yml"], rendered, tmp_path)
     assert "prometheus.yml is valid prometheus config file syntax" in output
-    assert output.count("rules found") == len(list((ROLE / "files" / "rules").glob("*.yml")))
+    own = 1 if which == "everything" else 0
+    assert output.count("rules found") == len(list((ROLE / "files" / "rules").glob("*.yml"))) + own
 
 
 @pytest.mark.parametrize("which", ["everything", "little"])
@@ -161,6 +176,44 @@ def test_alertmanager_takes_its_file(which: str, request: pytest.FixtureRequest,
     rendered = request.getfixturevalue(which)
     output = check("alertmanager", "amtool", ["check-config", "/etc/alertmanager/alertmanager.yml"], rendered, tmp_path)
     assert "SUCCESS" in output
+
+
+def judged(rendered: Rendered, **configs: str) -> list[tuple[int, str]]:
+    """What the images of Prometheus and Alertmanager say, asked as ``swarm_stack`` asks them before a deploy."""
+    variables = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["__monitoring_validations"]
+    commands = {"prometheus": ("promtool", "check config"), "alertmanager": ("amtool", "check-config")}
+    found = []
+    for service, (entrypoint, words) in commands.items():
+        file = f"/etc/{service}/{service}.yml"
+        assert entrypoint in variables
+        assert file in variables
+        command = [*words.split(), file]
+        validation = replace(
+            validation_of(rendered.compose, service, command, [entrypoint]), image=images.image(service)
+        )
+        # In the swarm a config is called by its content: here by its key.
+        names = {one.name: one.name.rpartition("_")[0].removeprefix("monitoring_") for one in validation.files}
+        contents = {**rendered.configs, **rendered.secrets, **configs}
+        files = [tar_entry(one.path, contents[names[one.name]], one.mode, one.uid, one.gid) for one in validation.files]
+        found.append(Engine(HOST_SOCKET).run_once(validation.container(), files, timeout_seconds=60))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("", "", ("", "")),
+        ("own-shop.yml", OWN_RULES.replace("== 0", "= 0"), ("own-shop.yml", "")),
+        ("own-shop.yml", OWN_RULES.replace("expr", "exprr"), ("field exprr not found", "")),
+        ("alertmanager.yml", "route: {receiver: nobody}\nreceivers: []\n", ("", 'undefined receiver "nobody"')),
+    ],
+)
+def test_what_they_would_not_start_with_is_refused(
+    name: str, text: str, says: tuple[str, str], everything: Rendered
+) -> None:
+    for (code, output), said in zip(judged(everything, **({name: text} if name else {})), says, strict=True):
+        assert (code == 0) is (said == ""), output
+        assert said in output
 
 
 def figures(count: int) -> str:
@@ -238,7 +291,11 @@ def test_an_app_cannot_speak_for_the_platform(
 
 @pytest.mark.parametrize(
     ("labels", "receiver"),
-    [("alertname=HostCpuHigh severity=critical node=worker1", "people"), ("alertname=Deadman", "deadman")],
+    [
+        ("alertname=HostCpuHigh severity=critical node=worker1", "people"),
+        ("alertname=Deadman", "deadman"),
+        ("alertname=MysqlDown", "dba"),
+    ],
 )
 def test_who_gets_an_alert(labels: str, receiver: str, everything: Rendered, tmp_path: Path) -> None:
     arguments = ["config", "routes", "test", "--config.file=/etc/alertmanager/alertmanager.yml", *labels.split()]
@@ -246,9 +303,10 @@ def test_who_gets_an_alert(labels: str, receiver: str, everything: Rendered, tmp
 
 
 def test_every_receiver_is_told(everything: Rendered, little: Rendered) -> None:
-    people, deadman = yaml.safe_load(everything.configs["alertmanager.yml"])["receivers"]
+    people, deadman, own = yaml.safe_load(everything.configs["alertmanager.yml"])["receivers"]
     assert set(people) == {"name", "slack_configs", "webhook_configs", "email_configs"}
     assert set(deadman) == {"name", "webhook_configs"}
+    assert own == EVERYTHING["monitoring_alert_receivers"][0]
     assert yaml.safe_load(little.configs["alertmanager.yml"])["receivers"] == [{"name": "people"}, {"name": "deadman"}]
 
 

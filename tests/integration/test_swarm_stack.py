@@ -329,7 +329,7 @@ def test_drift_is_shown_and_repaired(swarm: Swarm, life: Life) -> None:
 def test_what_the_services_image_refuses_changes_nothing(swarm: Swarm, deploy: Run, folder: Path) -> None:
     compose = {"services": {"web": service(configs=["settings"], secrets=["key"])}}
     script = 'read -r line < /settings; echo "$line in /settings:1"; test "$line" = good && test -s /run/secrets/key'
-    validate = {"service": "web", "command": ["sh", "-c", script]}
+    validate = [{"service": "web", "command": ["-c", script], "entrypoint": ["sh"]}]
     given: dict[str, Any] = {"configs": {"settings": "bad\n"}, "secrets": {"key": SECRET}, "validate": validate}
     for check in (True, False):
         refused = deploy("judged", compose, check=check, **given)

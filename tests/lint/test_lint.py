@@ -10,7 +10,7 @@ from .. import warm_ansible
 from ..steps import run_step
 
 PROGRAMS = [
-    *("bin/dashboards.py", "bin/docs.py", "bench/run.py", "bin/promises.py"),
+    *("bin/dashboards.py", "bin/docs.py", "bin/jenkins_sources.py", "bench/run.py", "bin/promises.py"),
     *("tests/run.py", "tests/conftest.py", "tests/affected.py", "tests/warm_ansible.py", "tests/images.py"),
     *("tests/load/client.py", "tests/vm/run.py", "tests/vm/ipvs.py"),
 ]

@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import jinja2
 import pytest
 import yaml
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.casc import (
     FILES,
     NOTHING,
@@ -52,52 +54,88 @@ INVENTORIES: dict[str, dict[str, Any]] = {
 }
 
 
-def complaints(value: Any, schema: Any, path: str = "") -> list[str]:
-    """What in a configuration the schema does not know."""
-    if isinstance(schema, str):
-        wanted = TYPES[schema]
-        right = isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
-        if schema == "secret" and right:
-            right = bool(re.fullmatch(r"\$\{([a-z0-9.-]+|readFile(Base64)?:/run/secrets/[a-z0-9.-]+)\}", value))
-        return [] if right else [f"{path}: {value!r} is no {schema}"]
-    if isinstance(schema, list) and all(isinstance(choice, str) for choice in schema) and not isinstance(value, list):
-        return [] if value in schema else [f"{path}: {value!r} is none of {schema}"]
-    if isinstance(schema, list):
-        if not isinstance(value, list):
-            return [f"{path}: {value!r} is no list"]
-        return [one for index, item in enumerate(value) for one in complaints(item, schema[0], f"{path}[{index}]")]
-    if not isinstance(value, dict):
-        return [f"{path}: {value!r} is no mapping"]
-    if "one" in schema:
-        if len(value) != 1:
-            return [f"{path}: {sorted(value)} is not one"]
-        schema = schema["one"]
-    found = [f"{path}/{key}: unknown" for key in value if key not in schema]
-    return found + [
-        one for key, item in value.items() if key in schema for one in complaints(item, schema[key], f"{path}/{key}")
-    ]
+# path -> kind of its value.
+KINDS: dict[str, str] = {
+    ".".join(filter(None, [source.get("below", ""), key])): kind
+    for source in SCHEMA["sources"]
+    for key, (kind, _words) in source["keys"].items()
+}
+
+
+def complaints(value: Any, path: str = "") -> list[str]:
+    """What in a configuration no source knows."""
+    if isinstance(value, list):
+        return [one for item in value for one in complaints(item, f"{path}[]")]
+    kind = KINDS.get(path, "map" if not path else "")
+    if not kind:
+        return [f"{path}: unknown"]
+    if kind == "one":
+        value = {value: {}} if isinstance(value, str) else value
+    if kind in ("map", "one"):
+        if not isinstance(value, dict) or (kind == "one" and len(value) != 1):
+            return [f"{path}: {value!r} is no {kind}"]
+        return [one for key, item in value.items() for one in complaints(item, f"{path}.{key}".lstrip("."))]
+    right = value in kind.split("|") if "|" in kind else type(value) is TYPES[kind]
+    if kind == "secret" and right:
+        right = bool(re.fullmatch(r"\$\{readFile(Base64)?:/run/secrets/[a-z0-9.-]+\}", value))
+    return [] if right else [f"{path}: {value!r} is no {kind}"]
 
 
 @pytest.mark.parametrize("name", INVENTORIES)
 def test_every_key_is_documented(name: str) -> None:
-    assert complaints(configuration(**INVENTORIES[name]), SCHEMA) == []
+    assert complaints(configuration(**INVENTORIES[name])) == []
 
 
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda c: c["jenkins"].update(remotingSecurity={"enabled": True}), "/jenkins/remotingSecurity: unknown"),
-        (lambda c: c["jenkins"].update(numExecutors="0"), "/jenkins/numExecutors: '0' is no int"),
-        (lambda c: c["jenkins"].update(mode="normal"), "/jenkins/mode: 'normal' is none of"),
-        (lambda c: c.update(slack={}), "/slack: unknown"),
-        (lambda c: c["jenkins"]["nodes"][0]["permanent"]["launcher"]["ssh"].update(hst=1), "ssh/hst: unknown"),
+        (lambda c: c["jenkins"].update(remotingSecurity={"enabled": True}), "jenkins.remotingSecurity: unknown"),
+        # What Jenkins 2.543 took away.
+        (
+            lambda c: c["jenkins"].update(crumbIssuer={"standard": {"excludeClientIPFromCrumb": True}}),
+            "jenkins.crumbIssuer.standard.excludeClientIPFromCrumb: unknown",
+        ),
+        (lambda c: c["jenkins"].update(crumbIssuer="strict"), "jenkins.crumbIssuer.strict: unknown"),
+        (lambda c: c["jenkins"].update(numExecutors="0"), "jenkins.numExecutors: '0' is no int"),
+        (lambda c: c["jenkins"].update(numExecutors=True), "jenkins.numExecutors: True is no int"),
+        (lambda c: c["jenkins"].update(mode="normal"), "jenkins.mode: 'normal' is no NORMAL|EXCLUSIVE"),
+        (lambda c: c.update(slack={}), "slack: unknown"),
+        (lambda c: c["jobs"].append({"file": "a", "script": "b"}), "jobs[]: {'file': 'a', 'script': 'b'} is no one"),
+        (lambda c: c["jenkins"]["nodes"][0]["permanent"]["launcher"]["ssh"].update(hst=1), "ssh.hst: unknown"),
         (lambda c: c["jenkins"]["securityRealm"]["local"]["users"][0].update(password="x"), "'x' is no secret"),
     ],
 )
 def test_the_check_can_fail(spoil: Any, says: str) -> None:
     found = configuration(**BASIC)
     spoil(found)
-    assert [one for one in complaints(found, SCHEMA) if says in one]
+    assert [one for one in complaints(found) if says in one]
+
+
+def test_every_key_was_read_at_the_version_that_is_pinned() -> None:
+    """bin/jenkins_sources.py reads the sources again, where there are repositories of them."""
+    plugins = SCHEMA["plugins"]
+    pins = dict(line.split(":") for line in PLUGINS.splitlines() if line and not line.startswith("#"))
+    catalog = yaml.safe_load((ROOT / "roles/images/defaults/main.yml").read_text())["images_catalog"]
+    core = re.fullmatch(r"jenkins/jenkins:([\d.]+)-lts-jdk21", catalog["jenkins-base"]["pull"])
+    assert core
+    assert {name: plugin["version"] for name, plugin in plugins.items()} == {"core": core[1], **pins}
+    assert {source["plugin"] for source in SCHEMA["sources"]} <= set(plugins)
+    assert all(plugin["tag"].endswith(plugin["version"]) for plugin in plugins.values())
+
+
+def test_the_pins_fit_each_other() -> None:
+    """By what each plugin's own build says: the oldest Jenkins, and the oldest versions of the others."""
+    plugins = SCHEMA["plugins"]
+
+    def order(version: str) -> list[int]:
+        return [int(part) for part in re.match(r"[\d.]+", version)[0].strip(".").split(".")]  # type: ignore[index]
+
+    for name, plugin in plugins.items():
+        if name == "core":
+            continue
+        assert order(str(plugin["core"])) <= order(plugins["core"]["version"]), name
+        for other, version in plugin["needs"].items():
+            assert order(str(version)) <= order(plugins[other]["version"]), f"{name} needs {other} {version}"
 
 
 @pytest.mark.parametrize("name", INVENTORIES)
@@ -138,9 +176,59 @@ def test_the_pipelines_credentials_are_those_of_the_example() -> None:
     assert configuration(**BASIC)["jenkins"]["nodes"][0]["permanent"]["labelString"] == label.group(1)
 
 
+REFERENCE = re.compile(r"(?s)(?<!\^)\$\{.*\}")
+
+
 def test_a_text_stays_text() -> None:
-    found = configuration(**{**BASIC, "environment": {"A": "${admin-password}"}})
-    assert '"^${admin-password}"' in json.dumps(found)
+    """Wherever it stands. What the plugin makes of it: tests/cicd/test_3_casc.py."""
+    evil = "${admin-password}"
+    found = configuration(
+        url=evil,
+        agent_address=evil,
+        agent_host_key=evil,
+        git_credentials=[{"name": "a", "username": evil, "password": evil}, {"name": "b", "private_key": evil}],
+        git_known_hosts=[evil],
+        registries=[{"registry": evil, "username": evil, "password": evil}],
+        environment={evil: evil},
+    )
+    texts = list(_texts(found))
+    references = [one for one in texts if re.fullmatch(r"\$\{readFile(Base64)?:/run/secrets/[^{}]+\}", one)]
+    # Of the platform's own, files, and one for each credential.
+    assert len(references) == 3 + 4 + 3
+    assert [one for one in texts if one not in references and REFERENCE.search(one)] == []
+    assert sum(one.count("^${admin-password}") for one in texts) == 9
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from (text for item in value.values() for text in _texts(item))
+    elif isinstance(value, list):
+        yield from (text for item in value for text in _texts(item))
+    elif isinstance(value, str):
+        yield value
+
+
+HOSTILE = [
+    *("a${b}c", "${admin-password}", "^${b}", "$${b}", "${b", "$", "^"),
+    *('it\'s "q"', "a\\nb", "two\nlines\n", " \u00fc\u2028\U0001f511 "),
+]
+
+
+@pytest.mark.parametrize("secret", HOSTILE)
+def test_a_secrets_file_is_what_the_plugin_reads_as_the_secret(secret: str) -> None:
+    files = secret_files(
+        "/s",
+        "1000",
+        {"admin-password": secret, "slack-url": secret},
+        git_credentials=[{"name": "team", "password": secret}],
+        registries=[{"registry": "docker.io", "password": secret}],
+    )
+    contents = {file["path"].removeprefix("/s/"): file["content"] for file in files}
+    for name in ("admin-password", "git-team", "registry-docker.io"):
+        assert not REFERENCE.search(contents[name])
+        assert contents[name].replace("^${b}", "${b}").replace("^${a", "${a") == secret
+    # These the plugin reads as they are, for Base64.
+    assert contents["slack-url"] == contents["registry-password"] == secret
 
 
 def test_security_is_on() -> None:
@@ -148,7 +236,7 @@ def test_security_is_on() -> None:
     assert found["numExecutors"] == 0
     assert found["slaveAgentPort"] == -1
     assert found["authorizationStrategy"] == {"loggedInUsersCanDoAnything": {"allowAnonymousRead": False}}
-    assert found["crumbIssuer"]["standard"]
+    assert found["crumbIssuer"] == "standard"
     # Since 2.326 agent-to-controller security can't be switched off: the pinned version is what keeps it on.
     base = yaml.safe_load((ROOT / "roles/images/defaults/main.yml").read_text())["images_catalog"]["jenkins-base"][
         "pull"
@@ -199,6 +287,18 @@ def test_each_app_has_its_jobs() -> None:
     assert "credentials(" not in text
     assert "githubPush()" in text
     assert "pollSCM" in text
+
+
+def test_every_job_is_known_by_its_name() -> None:
+    """What init.groovy is told is what there is, and the mark that it looks for is in each."""
+    apps = {"web": app("https://g.example/web.git"), "api": app()}
+    for load_test, backup in ((True, True), (True, False), (False, True), (False, False)):
+        text = render(apps, __jenkins_load_test=load_test, jenkins_backup_dir="/b" if backup else "")
+        names = job_names(text)
+        assert sorted(names) == sorted(jenkins.job_names(apps, load_test=load_test, backup=backup))
+        assert re.findall(r"Made by Ansible \(role jenkins\) as (\S+)\.'\)", text) == names
+        assert text.count("disabled(false)") == len(names)
+    assert 'endsWith("Made by Ansible (role jenkins) as ${it.fullName}.")' in (ROLE / "files/init.groovy").read_text()
 
 
 def test_the_platforms_jobs() -> None:

@@ -20,6 +20,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.container_answer
     failure,
     is_hopeless,
     parse_container,
+    quoted,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.background import shown
 
@@ -74,6 +75,31 @@ def test_what_is_said_at_the_end() -> None:
     assert "Given up after 4 s: it does not stay up" in failure("j", "u", seen, 200, seconds=4, hopeless=True, log="")
 
 
+def test_what_a_java_program_says_is_not_hidden_by_its_stack() -> None:
+    """As Jenkins writes it where Configuration as Code does not know a setting."""
+    frames = "\n".join(f"\tat io.jenkins.plugins.casc.A.b(A.java:{number})" for number in range(60))
+    cause = (
+        "io.jenkins.plugins.casc.UnknownAttributesException: crumbIssuer: Invalid elements: excludeClientIPFromCrumb."
+    )
+    log = f"""SEVERE hudson.util.BootFailure#publish: Failed to initialize Jenkins
+{cause}
+{frames}
+Caused: io.jenkins.plugins.casc.ConfigurationAsCodeBootFailure
+\tat jdk.internal.reflect.DirectMethodHandleAccessor.invoke(Unknown Source)
+\tat PluginClassLoader for configuration-as-code//io.jenkins.plugins.casc.X.init(X.java:1)
+\t... 8 more
+"""
+    said = failure("j", "u", Seen("running", status=503), 200, seconds=300, hopeless=False, log=log)
+    assert [line.strip()[5:] for line in said.splitlines() if line.startswith("    log: ")] == [
+        "SEVERE hudson.util.BootFailure#publish: Failed to initialize Jenkins",
+        cause,
+        "Caused: io.jenkins.plugins.casc.ConfigurationAsCodeBootFailure",
+    ]
+    many = "\n".join(map(str, range(50)))
+    assert "    log: 30\n" in failure("j", "u", Seen("exited"), 200, seconds=1, hopeless=True, log=many)
+    assert "    log: 29\n" not in failure("j", "u", Seen("exited"), 200, seconds=1, hopeless=True, log=many)
+
+
 def test_a_container_that_is_not_there() -> None:
     assert parse_container(None) == Seen("absent")
     state = {"Status": "restarting", "ExitCode": 137}
@@ -116,7 +142,7 @@ def fixture_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def wait(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: Engine, answers: list[tuple[int, str]]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: Engine, answers: list[tuple[int, str]], quotes: str = ""
 ) -> tuple[dict[str, Any], list[str]]:
     """The result, and what was told, of each look."""
     told: list[str] = []
@@ -130,7 +156,7 @@ def wait(
     monkeypatch.setattr(operation, "Engine", lambda _socket: engine)
     monkeypatch.setattr(operation, "ask", ask)
     params = {"container": "r", "url": "https://r/", "status": 401, "ca_file": None, "deadline_seconds": 60}
-    one = operation.WaitForAnswer({**params, "docker_socket": "/s", "progress": str(progress)})
+    one = operation.WaitForAnswer({**params, "quotes": quotes, "docker_socket": "/s", "progress": str(progress)})
     try:
         plan = one.plan()
         assert not plan.actions
@@ -179,8 +205,18 @@ def test_what_does_not_answer_is_told(
     with pytest.raises(PlatformError) as failed:
         wait(monkeypatch, tmp_path, Engine(*looks), [answer])
     assert said in failed.value.message
-    assert "    log: the last of 20 lines" in failed.value.message
+    assert "    log: the last of 400 lines" in failed.value.message
     assert seconds <= clock.now < seconds + 2
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_a_container_has_to_say_is_returned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    result, _told = wait(monkeypatch, tmp_path, Engine(("running", 0)), [(401, "")], quotes="the last of ")
+    assert result["quoted"] == ["10000 lines"]
+    with pytest.raises(PlatformError, match=r"answers, but no line of its log begins with '\[us\] '"):
+        wait(monkeypatch, tmp_path, Engine(("running", 0)), [(401, "")], quotes="[us] ")
+    log = "[us] b\n[us] a\nc [us] d\n[us] b\r\n"
+    assert quoted(log, "[us] ") == ["b", "a"]
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,12 @@ def test_a_container_has_what_the_service_will_have() -> None:
     assert (host["NetworkMode"], host["AutoRemove"], host["LogConfig"]) == ("none", True, {"Type": "none"})
     assert (host["CapDrop"], host["CapAdd"], host["Tmpfs"]) == (["ALL"], ["CHOWN"], {"/tmp": ""})
     assert str(found) == "validate service proxy by 'nginx -t' of its image"
+    assert "Entrypoint" not in body
+    other = validation_of(compose(), "proxy", ["check"], ["promtool"])
+    assert (other.container()["Entrypoint"], other.container()["Cmd"]) == (["promtool"], ["check"])
+    assert str(other) == "validate service proxy by 'promtool check' of its image"
+    assert is_in_force(other, compose())
+    assert not is_in_force(validation_of(compose(image="new"), "proxy", ["check"], ["promtool"]), compose())
 
 
 @pytest.mark.parametrize(

@@ -311,7 +311,7 @@ def configured(folder: Path, content: str = "good", **changes: Any) -> operation
         "secrets": {"s": {"external": True, "name": "web_s_1"}},
     }
     given = {"configs": {f"web_c_{content}": content}, "secrets": {"web_s_1": "key"}, "compose": compose}
-    validate = {"service": "web", "command": ["check", "it"]}
+    validate = [{"service": "web", "command": ["check", "it"]}]
     return deploy(folder, HEALTHY, "v", **{**given, "validate": validate, "text": content, **changes})
 
 

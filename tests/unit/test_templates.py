@@ -94,7 +94,7 @@ INTERVALS = [
 
 def stack_of(role: str, **variables: Any) -> Any:
     images = {"monitoring_images": {"prometheus": {"ref": "prometheus"}}, "proxy_image": "proxy"}
-    files: dict[str, Any] = {"__monitoring_configs": {}, "__monitoring_secrets": {}, "__monitoring_rules": []}
+    files: dict[str, Any] = {"__monitoring_configs": {}, "__monitoring_secrets": {}, "__monitoring_rule_contents": {}}
     return render(role, "compose.yml.j2", **images, **files, **variables)
 
 

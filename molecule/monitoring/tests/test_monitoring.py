@@ -126,6 +126,7 @@ def test_the_rules_are_loaded_and_healthy(host: Any) -> None:
     rules = [rule for group in groups for rule in group["rules"]]
     assert len(rules) > 20
     assert [rule["name"] for rule in rules if rule["health"] == "err"] == []
+    assert [rule["query"] for rule in rules if rule["name"] == "HostCpuHigh"] == ["host:cpu_busy:ratio > 0.99"]
 
 
 @pytest.fixture

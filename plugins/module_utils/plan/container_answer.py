@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,10 @@ DEATHS = 3
 # So many looks in a row (3 s) at a container that neither runs nor is about to: a restart by hand passes by in fewer.
 LOOKS_GONE = 8
 _ALIVE = ("running", "restarting", "paused")
+# Of a log, how many lines are shown. Frames of a Java program's stack are none of them: they hide the line above them,
+# which says what is wrong.
+LOG_LINES = 20
+_FRAME = re.compile(r"\s+(at \S.*\([^()]*\)|\.\.\. \d+ (more|common frames omitted))\s*")
 
 
 @dataclass(frozen=True)
@@ -62,13 +67,24 @@ def is_hopeless(seen: Seen, looks_gone: int) -> bool:
     return seen.deaths >= DEATHS or looks_gone >= LOOKS_GONE
 
 
+def last_words(log: str) -> list[str]:
+    """The last lines of a log, without those that only say where in a program something happened."""
+    return [line for line in log.strip().splitlines() if not _FRAME.fullmatch(line)][-LOG_LINES:]
+
+
+def quoted(log: str, beginning: str) -> list[str]:
+    """What a container says to the operator: the lines that begin so, without that, each once."""
+    lines = (line[len(beginning) :].strip() for line in log.splitlines() if line.startswith(beginning))
+    return list(dict.fromkeys(lines))
+
+
 def failure(container: str, url: str, seen: Seen, wanted: int, *, seconds: float, hopeless: bool, log: str) -> str:
     """Why the wait is over, what was last seen, and what the container wrote last."""
     why = f"Given up after {seconds:.0f} s: it does not stay up" if hopeless else f"Not there after {seconds:.0f} s"
     lines = [
         f"container {container} was to answer {url} with {wanted}. {why}. Seen last: "
         f"{describe(container, seen, wanted)}",
-        *(f"    log: {line}" for line in log.strip().splitlines()),
+        *(f"    log: {line}" for line in last_words(log)),
         f"Look at docker logs {container}, mend what it says, and run it again",
     ]
     return "\n".join(lines)

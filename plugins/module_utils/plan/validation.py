@@ -34,18 +34,31 @@ class Validation:
     service: str
     image: str
     command: tuple[str, ...]
+    entrypoint: tuple[str, ...]
     files: tuple[ItemFile, ...]
     cap_drop: tuple[str, ...]
     cap_add: tuple[str, ...]
     tmpfs: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"validate service {self.service} by {' '.join(self.command)!r} of its image"
+        return f"validate service {self.service} by {self.said!r} of its image"
+
+    @property
+    def said(self) -> str:
+        """The command as a person types it."""
+        return " ".join([*self.entrypoint, *self.command])
 
     @property
     def digest(self) -> str:
         """Equal for what has to be validated but once: names of configs and secrets change with their contents."""
-        shape = [self.image, self.command, [[one.name, one.path] for one in self.files], self.cap_drop, self.cap_add]
+        shape = [
+            self.image,
+            self.entrypoint,
+            self.command,
+            [[one.name, one.path] for one in self.files],
+            self.cap_drop,
+            self.cap_add,
+        ]
         return hashlib.sha256(json.dumps([*shape, self.tmpfs]).encode()).hexdigest()
 
     def container(self) -> dict[str, Any]:
@@ -53,6 +66,7 @@ class Validation:
         return {
             "Image": self.image,
             "Cmd": list(self.command),
+            **({"Entrypoint": list(self.entrypoint)} if self.entrypoint else {}),
             "Labels": {HELPER_LABEL: HELPER},
             "AttachStdout": True,
             "AttachStderr": True,
@@ -69,8 +83,10 @@ class Validation:
         }
 
 
-def validation_of(compose: Compose, service: str, command: Sequence[str]) -> Validation:
-    """What ``command`` is to judge of a compose file."""
+def validation_of(
+    compose: Compose, service: str, command: Sequence[str], entrypoint: Sequence[str] | None = None
+) -> Validation:
+    """What ``command`` is to judge of a compose file. ``entrypoint``: instead of the image's."""
     definition = (compose.get("services") or {}).get(service)
     if definition is None:
         raise PlatformError(f"validate.service: the compose file has no service {service}")
@@ -79,6 +95,7 @@ def validation_of(compose: Compose, service: str, command: Sequence[str]) -> Val
         service=service,
         image=str(definition.get("image")),
         command=tuple(command),
+        entrypoint=tuple(entrypoint or ()),
         files=tuple(item_files(compose, service)),
         cap_drop=tuple(definition.get("cap_drop") or ()),
         cap_add=tuple(definition.get("cap_add") or ()),
@@ -90,14 +107,15 @@ def is_in_force(validation: Validation, compose: Compose | None) -> bool:
     """Whether the compose file in force, None for none, has the very same: that runs."""
     if compose is None or validation.service not in (compose.get("services") or {}):
         return False
-    return validation_of(compose, validation.service, validation.command).digest == validation.digest
+    before = validation_of(compose, validation.service, validation.command, validation.entrypoint)
+    return before.digest == validation.digest
 
 
 def refusal(stack: str, validation: Validation, output: str, contents: Mapping[tuple[str, str], str]) -> str:
     """What the operator is told. ``output``: the command's. ``contents``: of configs and secrets, by kind and name."""
     lines = [
         f"stack {stack}: the image of service {validation.service} refuses the new configuration. Nothing was changed. "
-        f"{' '.join(validation.command)!r} says:",
+        f"{validation.said!r} says:",
         *(f"  {line}" for line in output.strip().splitlines()[-10:]),
     ]
     cure = "Correct the variables that it is made of, and run it again"

@@ -1,0 +1,268 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an inventory says of alerts: of the platform's own, of further rules, and of who else is told. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import yaml
+
+DAY_SECONDS = 86400
+SEVERITIES = ("critical", "warning", "info")
+# As Prometheus writes a duration: the longest unit first.
+DURATION = re.compile(r"(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?")
+DAYS = re.compile(r"(\d+)d")
+# Files of one's own are called so in Prometheus' folder, where the platform's have other names.
+OWN = "own-"
+HEADER = "# Changed by monitoring_alerts. Written by Ansible (role monitoring): changes made here are lost.\n"
+# The platform's own receivers and secret files, which an inventory can't mean something else by.
+RECEIVERS = ("people", "deadman")
+SECRETS = ("slack_url", "webhook_url", "deadman_url", "mail_password", "my.cnf", "grafana_password")
+SECRET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+# Settings of a receiver that are secret, and that Alertmanager reads from a file, too.
+INLINE_SECRETS = (
+    *("api_key", "api_secret", "api_url", "auth_password", "bearer_token", "bot_token", "credentials", "password"),
+    *("routing_key", "service_key", "token", "user_key", "webhook_url"),
+)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """``setting``: above or below. ``value``: the default. ``unit``: ratio (0 to 1), count, or days (as 20d)."""
+
+    setting: str
+    value: str
+    unit: str
+
+    @property
+    def _sign(self) -> str:
+        return ">" if self.setting == "above" else "<"
+
+    def why_not(self, value: Any) -> tuple[str, str]:
+        """What is wrong with a value, and the cure; two empty texts where nothing is."""
+        if self.unit == "days":
+            right = isinstance(value, str) and DAYS.fullmatch(value)
+            return ("", "") if right else ("is not a number of days", "as 30d")
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if self.unit == "ratio":
+            right = number and 0 < value < 1
+            return ("", "") if right else ("is not a part of the whole", "more than 0 and less than 1, as 0.9")
+        return ("", "") if number and value > 0 else ("is not a number above 0", "as 5")
+
+    def expression(self, value: Any) -> str:
+        """The end of a comparison, as it stands in the rule."""
+        number = f"{str(value).removesuffix('d')} * {DAY_SECONDS}" if self.unit == "days" else value
+        return f"{self._sign} {number}"
+
+    def words(self, value: Any) -> str:
+        """The value as descriptions have it."""
+        return f"{float(value) * 100:g} %" if self.unit == "ratio" else str(value)
+
+
+# Every alert of files/rules, and what its threshold is, if it has one that can be set.
+ALERTS: Mapping[str, Threshold | None] = {
+    "HostCpuHigh": Threshold("above", "0.85", "ratio"),
+    "NodeCpuHigh": Threshold("above", "0.8", "ratio"),
+    "HostMemoryHigh": Threshold("above", "0.8", "ratio"),
+    "DiskUsageHigh": Threshold("above", "0.85", "ratio"),
+    "DiskFullSoon": Threshold("above", "0.5", "ratio"),
+    "NodeDown": None,
+    "NoLeader": None,
+    "SwarmCertificateExpires": None,
+    "PlatformCaExpires": Threshold("below", "90d", "days"),
+    "ServiceReplicasMissing": None,
+    "ServiceDown": None,
+    "TasksPending": None,
+    "UpdatePaused": None,
+    "UpdateRolledBack": None,
+    "ContainerRestarting": Threshold("above", "2.5", "count"),
+    "ContainerCpuHigh": Threshold("above", "0.8", "ratio"),
+    "ContainerMemoryHigh": Threshold("above", "0.8", "ratio"),
+    "RouteDown": None,
+    "HttpErrorsHigh": Threshold("above", "0.05", "ratio"),
+    "CertificateExpiresSoon": Threshold("below", "20d", "days"),
+    "CertificateExpiresVerySoon": Threshold("below", "3d", "days"),
+    "CertificateUnseen": None,
+    "Deadman": None,
+    "TargetDown": None,
+    "MysqlDown": None,
+    "ElasticsearchUnhealthy": None,
+}
+
+
+def monitoring_rules(
+    files: Mapping[str, str], alerts: Mapping[str, Mapping[str, Any]], own: Mapping[str, str]
+) -> dict[str, str]:
+    """Prometheus' rule files by name. ``files``: the platform's. ``alerts``: their changes. ``own``: by path."""
+    changed = {name: _changed(text, alerts) for name, text in files.items()}
+    return {**changed, **{f"{OWN}{posixpath.basename(path)}": text for path, text in own.items()}}
+
+
+def _changed(text: str, alerts: Mapping[str, Mapping[str, Any]]) -> str:
+    content = yaml.safe_load(text)
+    rules = [rule for group in content["groups"] for rule in group["rules"]]
+    if not any(alerts.get(rule.get("alert")) for rule in rules):
+        return text
+    for group in content["groups"]:
+        wanted = (_rule(rule, alerts.get(rule.get("alert")) or {}) for rule in group["rules"])
+        group["rules"] = [rule for rule in wanted if rule]
+    content["groups"] = [group for group in content["groups"] if group["rules"]]
+    return HEADER + str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000))
+
+
+def _rule(rule: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A rule with other settings, None for one that is switched off. Its texts say the new numbers."""
+    if not settings.get("enabled", True):
+        return None
+    found, said = dict(rule), {}
+    threshold = ALERTS.get(rule.get("alert", ""))
+    if threshold and threshold.setting in settings:
+        value = settings[threshold.setting]
+        found["expr"] = re.sub(
+            re.escape(threshold.expression(threshold.value)) + r"(?![\d.])", threshold.expression(value), rule["expr"]
+        )
+        said[threshold.words(threshold.value)] = threshold.words(value)
+    if "for" in settings:
+        found["for"] = settings["for"]
+        if "for" in rule:
+            old, new = duration_words(rule["for"]), duration_words(settings["for"])
+            said.update({f" {word} {old}": f" {word} {new}" for word in ("for", "more than")})
+    if "severity" in settings:
+        found["labels"] = {**rule["labels"], "severity": settings["severity"]}
+    if said:
+        found["annotations"] = {name: _replaced(text, said) for name, text in rule["annotations"].items()}
+    return found
+
+
+def _replaced(text: str, said: Mapping[str, str]) -> str:
+    return re.sub("|".join(map(re.escape, said)), lambda match: said[match.group()], text)
+
+
+def duration_words(duration: str) -> str:
+    """A duration of Prometheus in a sentence: 1m is "a minute", 10m "10 minutes", 1h30m stays."""
+    match = re.fullmatch(r"(\d+)([smhd])", str(duration))
+    if not match:
+        return str(duration)
+    word = {"s": "second", "m": "minute", "h": "hour", "d": "day"}[match[2]]
+    if match[1] == "1":
+        return f"{'an' if word == 'hour' else 'a'} {word}"
+    return f"{match[1]} {word}s"
+
+
+# --- what may be wrong: (where, value, what, cure) ---
+
+Wrong = tuple[str, Any, str, str]
+
+
+def check_alerts(alerts: Mapping[str, Any]) -> Iterator[Wrong]:
+    """What ``monitoring_alerts`` says."""
+    for name, settings in alerts.items():
+        at = f"monitoring_alerts.{name}"
+        if name not in ALERTS:
+            near = get_close_matches(str(name), ALERTS, 1)
+            cure = (
+                f"did you mean {near[0]}?"
+                if near
+                else "the alerts are in docs/monitoring.md; further ones: monitoring_rule_files"
+            )
+            yield "monitoring_alerts", name, "is not an alert of the platform", cure
+        elif not isinstance(settings, Mapping):
+            yield at, settings, "is not a mapping", "as {for: 10m} or {enabled: false}"
+        else:
+            yield from _check_alert(at, name, settings)
+
+
+def _check_alert(at: str, name: str, settings: Mapping[str, Any]) -> Iterator[Wrong]:
+    threshold = ALERTS[name]
+    known = [
+        *([threshold.setting] if threshold else []),
+        *([] if name == "Deadman" else ["for"]),
+        "severity",
+        "enabled",
+    ]
+    for key, value in settings.items():
+        if key not in known:
+            yield at, key, f"is not a setting of {name}", f"any of: {', '.join(known)}"
+        elif threshold and key == threshold.setting:
+            problem, cure = threshold.why_not(value)
+            if problem:
+                yield f"{at}.{key}", value, problem, cure
+        elif key == "for" and not (isinstance(value, str) and DURATION.fullmatch(value)):
+            yield f"{at}.for", value, "is not a time as Prometheus writes it", "as 30s, 10m or 1h30m"
+        elif key == "severity" and value not in SEVERITIES:
+            yield f"{at}.severity", value, "is not a severity", f"one of: {', '.join(SEVERITIES)}"
+        elif key == "enabled" and not isinstance(value, bool):
+            yield f"{at}.enabled", value, "is neither true nor false", "true or false"
+
+
+def check_rule_files(paths: Iterable[str], contents: Mapping[str, bytes]) -> Iterator[Wrong]:
+    """What is to be seen of the files without Prometheus. ``contents``: of those that can be read, by path."""
+    names: dict[str, str] = {}
+    for index, path in enumerate(paths):
+        at, name = f"monitoring_rule_files[{index}]", posixpath.basename(path)
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*\.ya?ml", name):
+            yield at, path, "is not the name of a rule file", "letters, digits, dots, hyphens, and .yml at its end"
+        if names.setdefault(name, path) != path:
+            yield at, path, f"is called as {names[name]}", "another name: they lie in one folder"
+        if path in contents:
+            try:
+                content = yaml.safe_load(contents[path].decode())
+            except (UnicodeDecodeError, yaml.YAMLError) as error:
+                yield at, path, f"is not YAML: {' '.join(str(error).split())}", "mend it"
+                continue
+            if not isinstance(content, Mapping) or not isinstance(content.get("groups"), list):
+                yield at, path, "has no groups of rules", "as {groups: [{name: shop, rules: [...]}]}"
+
+
+def check_receivers(routes: Iterable[Any], receivers: Iterable[Any], secrets: Mapping[str, Any]) -> Iterator[Wrong]:
+    """Alertmanager's routes and receivers of one's own, as far as it can be seen without Alertmanager."""
+    names = list(RECEIVERS)
+    for index, receiver in enumerate(receivers):
+        at = f"monitoring_alert_receivers[{index}]"
+        name = str(receiver.get("name") or "") if isinstance(receiver, Mapping) else ""
+        if not name:
+            yield at, "", "has no name", "as {name: dba, webhook_configs: [{url_file: /run/secrets/dba}]}"
+            continue
+        if name in names:
+            yield f"{at}.name", name, "is a receiver already", "another name"
+        names.append(name)
+        for place, key in _inline_secrets(receiver, at):
+            cure = f"{key}_file: /run/secrets/NAME, and NAME with the value in monitoring_alert_secrets"
+            yield f"{place}.{key}", None, "would be in a file that is no secret", cure
+    for index, route in enumerate(routes):
+        for place, receiver in _route_receivers(route, f"monitoring_alert_routes[{index}]"):
+            if receiver not in names:
+                cure = f"one of: {', '.join(names)}"
+                yield place, receiver, "is not a receiver", cure
+    for name in secrets:
+        if not SECRET_NAME.fullmatch(str(name)):
+            yield "monitoring_alert_secrets", name, "is not a name", "lower case letters, digits, _ and -"
+        elif name in SECRETS:
+            yield "monitoring_alert_secrets", name, "is a secret of the platform's own", "another name"
+
+
+def _inline_secrets(value: Any, at: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key in INLINE_SECRETS and isinstance(item, (str, int)):
+                yield at, str(key)
+            yield from _inline_secrets(item, f"{at}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _inline_secrets(item, f"{at}[{index}]")
+
+
+def _route_receivers(route: Any, at: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(route, Mapping):
+        return
+    if "receiver" in route:
+        yield f"{at}.receiver", str(route["receiver"])
+    below = route.get("routes")
+    for index, one in enumerate(below if isinstance(below, list) else ()):
+        yield from _route_receivers(one, f"{at}.routes[{index}]")

@@ -1,0 +1,217 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an inventory says of alerts: which rule comes of it, and what is refused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.alerts import (
+    ALERTS,
+    DAY_SECONDS,
+    check_alerts,
+    check_receivers,
+    check_rule_files,
+    duration_words,
+    monitoring_rules,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = {file.name: file.read_text() for file in sorted((ROOT / "roles/monitoring/files/rules").glob("*.yml"))}
+
+
+def rules(files: dict[str, str]) -> dict[str, dict[str, Any]]:
+    groups = [group for text in files.values() for group in yaml.safe_load(text)["groups"]]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
+
+
+def test_the_table_has_every_alert_and_its_default() -> None:
+    found = rules(FILES)
+    assert found.keys() == ALERTS.keys()
+    for name, threshold in ALERTS.items():
+        if threshold:
+            expression = re.escape(threshold.expression(threshold.value))
+            assert len(re.findall(rf"{expression}(?![\d.])", found[name]["expr"])) == 1, name
+
+
+def test_the_docs_have_them_all() -> None:
+    """Name, threshold, duration, severity."""
+    text = (ROOT / "docs/monitoring.md").read_text()
+    rows = re.findall(r"^\| \[(\w+)\]\(#\w+\) \| (?:`(.+)` )?\| (?:(\S+) )?\| (\w+) \|$", text, re.MULTILINE)
+    assert rows == [
+        (
+            name,
+            f"{threshold.setting}: {threshold.value}" if threshold else "",
+            rules(FILES)[name].get("for", ""),
+            rules(FILES)[name]["labels"]["severity"],
+        )
+        for name, threshold in ALERTS.items()
+    ]
+
+
+def test_without_changes_the_files_are_as_they_are() -> None:
+    assert monitoring_rules(FILES, {}, {"/x/shop.yml": "groups: []"}) == {**FILES, "own-shop.yml": "groups: []"}
+    changed = monitoring_rules(FILES, {"HostCpuHigh": {"above": 0.9}}, {})
+    assert [name for name in FILES if changed[name] != FILES[name]] == ["hosts.yml"]
+
+
+def test_thresholds_durations_and_severities() -> None:
+    wanted: dict[str, dict[str, Any]] = {
+        "HostCpuHigh": {"above": 0.9, "for": "10m", "severity": "warning"},
+        "ContainerCpuHigh": {"enabled": False},
+        "CertificateExpiresSoon": {"below": "30d", "for": "1h"},
+        "ContainerRestarting": {"above": 5},
+        "UpdatePaused": {"for": "1m"},
+    }
+    before, found = rules(FILES), rules(monitoring_rules(FILES, wanted, {}))
+    assert before.keys() - found.keys() == {"ContainerCpuHigh"}
+    assert {name for name in found if found[name] != before[name]} == wanted.keys() - {"ContainerCpuHigh"}
+    cpu = found["HostCpuHigh"]
+    assert (cpu["expr"], cpu["for"], cpu["labels"]) == ("host:cpu_busy:ratio > 0.9", "10m", {"severity": "warning"})
+    assert "has been above 90 % CPU for 10 minutes (now {{ $value" in cpu["annotations"]["description"]
+    assert found["CertificateExpiresSoon"]["expr"] == f"route:certificate_left:seconds < 30 * {DAY_SECONDS}"
+    assert found["ContainerRestarting"]["expr"].endswith("> 5")
+    assert (before["UpdatePaused"].get("for"), found["UpdatePaused"]["for"]) == (None, "1m")
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_a_description_says_no_number_that_is_not_in_force(name: str) -> None:
+    """Each alert with other numbers: the old ones stand nowhere in what people read."""
+    rule, threshold = rules(FILES)[name], ALERTS[name]
+    settings: dict[str, Any] = {"for": "7h"} if "for" in rule else {}
+    if threshold:
+        settings[threshold.setting] = {"ratio": 0.77, "count": 77, "days": "77d"}[threshold.unit]
+    if not settings:
+        return
+    changed = rules(monitoring_rules(FILES, {name: settings}, {}))[name]
+    old, new = " ".join(rule["annotations"].values()), " ".join(changed["annotations"].values())
+    if "for" in rule:
+        words = re.compile(rf"(for|more than) {re.escape(duration_words(rule['for']))}")
+        assert not words.search(new)
+        assert len(words.findall(old)) == new.count("7 hours")
+    if threshold and threshold.unit == "ratio":
+        assert new.count("77 %") == old.count(threshold.words(threshold.value))
+        assert not re.search(r"\d %", new.replace("77 %", ""))
+
+
+def test_a_group_without_rules_goes() -> None:
+    found = monitoring_rules(FILES, {"MysqlDown": {"enabled": False}, "ElasticsearchUnhealthy": {"enabled": False}}, {})
+    assert [group["name"] for group in yaml.safe_load(found["monitoring.yml"])["groups"]] == ["monitoring"]
+
+
+@pytest.mark.parametrize(
+    ("alerts", "said"),
+    [
+        ({}, []),
+        ({"HostCpuHigh": {"above": 0.9, "for": "1h30m", "severity": "info", "enabled": False}}, []),
+        ({"HostCpuHihg": {}}, ["monitoring_alerts: is not an alert of the platform; did you mean HostCpuHigh?"]),
+        ({"Shop": {}}, ["monitoring_alerts: is not an alert of the platform; the alerts are in docs/monitoring.md"]),
+        ({"HostCpuHigh": True}, ["monitoring_alerts.HostCpuHigh: is not a mapping"]),
+        ({"HostCpuHigh": {"above": 90}}, ["monitoring_alerts.HostCpuHigh.above: is not a part of the whole"]),
+        ({"HostCpuHigh": {"above": "0.9"}}, ["monitoring_alerts.HostCpuHigh.above: is not a part of the whole"]),
+        (
+            {"HostCpuHigh": {"below": 0.9}},
+            ["monitoring_alerts.HostCpuHigh: is not a setting of HostCpuHigh; any of: above"],
+        ),
+        ({"NodeDown": {"above": 1}}, ["monitoring_alerts.NodeDown: is not a setting of NodeDown; any of: for"]),
+        (
+            {"ContainerRestarting": {"above": 0}},
+            ["monitoring_alerts.ContainerRestarting.above: is not a number above 0"],
+        ),
+        ({"PlatformCaExpires": {"below": 30}}, ["monitoring_alerts.PlatformCaExpires.below: is not a number of days"]),
+        (
+            {"NodeDown": {"for": "10 minutes"}},
+            ["monitoring_alerts.NodeDown.for: is not a time as Prometheus writes it"],
+        ),
+        ({"NodeDown": {"for": 5}}, ["monitoring_alerts.NodeDown.for: is not a time as Prometheus writes it"]),
+        ({"NodeDown": {"for": ""}}, ["monitoring_alerts.NodeDown.for: is not a time as Prometheus writes it"]),
+        (
+            {"NodeDown": {"severity": "page"}},
+            ["monitoring_alerts.NodeDown.severity: is not a severity; one of: critical"],
+        ),
+        ({"NodeDown": {"enabled": "no"}}, ["monitoring_alerts.NodeDown.enabled: is neither true nor false"]),
+        ({"Deadman": {"for": "1m"}}, ["monitoring_alerts.Deadman: is not a setting of Deadman"]),
+    ],
+)
+def test_alerts_are_refused(alerts: dict[str, Any], said: list[str]) -> None:
+    found = [f"{at}: {what}; {cure}" for at, _value, what, cure in check_alerts(alerts)]
+    assert len(found) == len(said)
+    assert all(one.startswith(start) for one, start in zip(found, said, strict=True)), found
+
+
+@pytest.mark.parametrize(
+    ("paths", "contents", "said"),
+    [
+        (["files/shop.yml", "/etc/x/own.yaml"], {"files/shop.yml": b"groups: []"}, []),
+        (["rules"], {}, ["is not the name of a rule file"]),
+        (["a/x.yml", "b/x.yml"], {}, ["is called as a/x.yml"]),
+        (["x.yml"], {"x.yml": b"groups: [\n"}, ["is not YAML: while parsing"]),
+        (["x.yml"], {"x.yml": b"\xff"}, ["is not YAML: 'utf-8'"]),
+        (["x.yml"], {"x.yml": b"- alert: A\n"}, ["has no groups of rules"]),
+    ],
+)
+def test_rule_files_are_refused(paths: list[str], contents: dict[str, bytes], said: list[str]) -> None:
+    found = [what for _at, _value, what, _cure in check_rule_files(paths, contents)]
+    assert len(found) == len(said)
+    assert all(one.startswith(start) for one, start in zip(found, said, strict=True)), found
+
+
+PAGER = {"name": "dba", "pagerduty_configs": [{"routing_key_file": "/run/secrets/pager"}]}
+
+
+@pytest.mark.parametrize(
+    ("routes", "receivers", "secrets", "said"),
+    [
+        ([], [], {}, []),
+        (
+            [{"receiver": "dba", "matchers": ['alertname="MysqlDown"']}, {"receiver": "people"}],
+            [PAGER],
+            {"pager": "x"},
+            [],
+        ),
+        ([{"receiver": "dbb"}], [PAGER], {}, ["monitoring_alert_routes[0].receiver: is not a receiver"]),
+        (
+            [{"routes": [{"receiver": "x"}]}],
+            [],
+            {},
+            ["monitoring_alert_routes[0].routes[0].receiver: is not a receiver"],
+        ),
+        ([], [{"name": "people"}], {}, ["monitoring_alert_receivers[0].name: is a receiver already"]),
+        ([], [PAGER, PAGER], {}, ["monitoring_alert_receivers[1].name: is a receiver already"]),
+        ([], [{"webhook_configs": []}], {}, ["monitoring_alert_receivers[0]: has no name"]),
+        (
+            [],
+            [{"name": "a", "pagerduty_configs": [{"routing_key": "s3cret"}]}],
+            {},
+            ["monitoring_alert_receivers[0].pagerduty_configs[0].routing_key: would be in a file that is no secret"],
+        ),
+        ([], [], {"slack_url": "x"}, ["monitoring_alert_secrets: is a secret of the platform's own"]),
+        ([], [], {"../x": "x"}, ["monitoring_alert_secrets: is not a name"]),
+    ],
+)
+def test_receivers_are_refused(
+    routes: list[Any], receivers: list[Any], secrets: dict[str, str], said: list[str]
+) -> None:
+    found = list(check_receivers(routes, receivers, secrets))
+    assert [f"{at}: {what}" for at, _value, what, _cure in found] == said
+    assert "s3cret" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("duration", "words"),
+    [
+        ("1m", "a minute"),
+        ("5m", "5 minutes"),
+        ("1h", "an hour"),
+        ("2d", "2 days"),
+        ("30s", "30 seconds"),
+        ("1h30m", "1h30m"),
+    ],
+)
+def test_duration_words(duration: str, words: str) -> None:
+    assert duration_words(duration) == words
