@@ -19,7 +19,7 @@ import subprocess
 import tarfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import IO, Any
@@ -29,6 +29,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.cli import sear
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import MADE_FOR_LABEL, RECIPE_LABEL, is_made_for
 from ansible_collections.fungap.swarm.plugins.module_utils.model.member import EngineMembership, SwarmData
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import without_short_names
+from ansible_collections.fungap.swarm.plugins.module_utils.relay import relay
 
 DOCKER_IMPORT_ERROR: str | None = None
 try:
@@ -662,11 +664,19 @@ class Engine:
         return "\n".join(f"exit code {entry['ExitCode']}: {str(entry.get('Output')).strip()}" for entry in failed[-2:])
 
     def deploy_stack(
-        self, stack: str, compose: str, *, resolve_image: str, registry_config: str | None, timeout_seconds: float = 300
+        self,
+        stack: str,
+        compose: str,
+        *,
+        resolve_image: str,
+        registry_config: str | None,
+        full_names_on: Collection[str] = (),
+        timeout_seconds: float = 300,
     ) -> str:
         """``docker stack deploy --prune`` of a compose file's text; returns what the CLI printed.
 
         ``registry_config``: a folder of the CLI's configuration that holds the registry's credentials.
+        ``full_names_on``: the networks on which services don't get their short names.
         """
         options = ["--prune", "--resolve-image", resolve_image]
         if registry_config:
@@ -674,9 +684,18 @@ class Engine:
         if "--detach" in self._cli(["stack", "deploy", "--help"], timeout_seconds=30)[1]:
             options.append("--detach=true")
         arguments = ["stack", "deploy", "--compose-file", "-", *options, stack]
-        code, output = self._cli(
-            arguments, stdin=compose, registry_config=registry_config, timeout_seconds=timeout_seconds
-        )
+
+        def change(spec: dict[str, Any]) -> dict[str, Any]:
+            return without_short_names(spec, full_names_on)
+
+        with relay(self.socket, change, timeout_seconds=timeout_seconds) as socket:
+            code, output = self._cli(
+                arguments,
+                stdin=compose,
+                host=f"unix://{socket}",
+                registry_config=registry_config,
+                timeout_seconds=timeout_seconds,
+            )
         if code:
             raise PlatformError(f"docker stack deploy of {stack} on {self.socket} failed: {output.strip()}")
         return output

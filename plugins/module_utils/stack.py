@@ -19,7 +19,12 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 from ansible_collections.fungap.swarm.plugins.module_utils.listening import Doubt
 from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
 from ansible_collections.fungap.swarm.plugins.module_utils.memory import memory_path, recall_stack
-from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import named_items, replicas, with_replicas
+from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import (
+    full_names_on,
+    named_items,
+    replicas,
+    with_replicas,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import FILE as MEMORY_FILE
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, missing
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import refusal as lost_memory
@@ -394,6 +399,7 @@ class StackOperation:
             json.dumps(with_replicas(compose, counts)),
             resolve_image=self.params["resolve_image"],
             registry_config=self.params["registry_config"],
+            full_names_on=full_names_on(compose),
         )
         self._networks()  # the deploy may have made some
 

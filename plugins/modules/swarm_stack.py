@@ -56,6 +56,8 @@ options:
       - It stands for itself, so C($) interpolation, C(env_file), environment variables without a value and configs or
         secrets from a C(file) are refused. A literal C($) is written C($$).
       - Services refer to the keys of O(configs) and O(secrets); the file need not define these.
+      - C(x-full-names) lists networks on which services don't get their short names, as C(docker stack deploy) gives
+        them everywhere, but only their full ones (C(<stack>_<service>)) and what C(aliases) says.
     type: raw
   configs:
     description:

@@ -14,6 +14,7 @@ import yaml
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model import env
+from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import FULL_NAMES
 from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile, replica_check, request_path
 
 Json = dict[str, Any]
@@ -164,7 +165,13 @@ def app_compose(
     }
     # 3.12 knows start_interval, and is not known to a CLI before 25.0.
     version = "3.12" if start_interval else "3.8"
-    document: Json = {"version": version, "services": {SERVICE: service}, "networks": {network: {"external": True}}}
+    document: Json = {
+        "version": version,
+        # Every app has a service of this name.
+        FULL_NAMES: [network],
+        "services": {SERVICE: service},
+        "networks": {network: {"external": True}},
+    }
     own: Json = {"driver": "overlay"}
     if mtu:
         own["driver_opts"] = {"com.docker.network.driver.mtu": str(mtu)}

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import FULL_NAMES
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import fingerprint
 
 MAX_TEXT_BYTES = 200_000  # a record holds the file twice, and the services' specs beside it, in at most 1 MB
@@ -189,6 +190,13 @@ def _references(compose: Mapping[str, Any], configs: Mapping[str, Any], secrets:
                     yield f"services.{name}.{kind}: {key} is not defined"
         for key in sorted(set(given) - used):
             yield f"{kind}.{key}: no service uses it"
+    full_names = compose.get(FULL_NAMES) or []
+    if not isinstance(full_names, list):
+        yield f"{FULL_NAMES}: must be a list of the file's networks"
+    else:
+        for key in full_names:
+            if key not in (compose.get("networks") or {}):
+                yield f"{FULL_NAMES}: network {key} is not defined"
     for name, service in compose["services"].items():
         for key in (service.get("networks") or []) if isinstance(service, Mapping) else []:
             if key != "default" and key not in (compose.get("networks") or {}):

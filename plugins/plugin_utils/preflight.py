@@ -11,7 +11,7 @@ import ipaddress
 import itertools
 import posixpath
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -29,7 +29,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.image import fu
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import controllers_file, parse_all
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file import Line, clashes
 from ansible_collections.fungap.swarm.plugins.plugin_utils import alerts, jenkins, kinds, pki, renewal
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET, SERVICE
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
 from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
@@ -100,6 +100,8 @@ SITES = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.16
 # How far is looked for one that is free.
 TRIED = 1000
 ALL_HOSTS = "all hosts"
+# What the proxy, the apps and Prometheus are on.
+APPS_NETWORK = "public"
 # What follows the platform's name in its CA's (playbooks/tasks/secrets.yml).
 CA_SUFFIX = " platform CA"
 # Where an engine looks for a registry's CA.
@@ -1047,6 +1049,46 @@ def check_apps(world: World) -> Iterator[Problem]:
         yield from _check_constraints(world, at, app["constraints"])
 
 
+def check_names_of_services(world: World) -> Iterator[Problem]:
+    """What an app calls its own services, and what it wants to be called where all apps are: names of nobody else."""
+    apps = world.inventory.apps
+    owners = {f"{name}_{SERVICE}": f"the app {name}" for name in apps}
+    owners |= {"proxy_proxy": "the proxy", "monitoring_prometheus": "Prometheus"}
+    owners |= {f"proxy-{node.name}": "the proxy" for node in world.inventory.nodes}
+    short = {SERVICE, *(str(key) for app in apps.values() for key in app["services"])}
+    for name, app in apps.items():
+        at = f"apps.{name}"
+        for key in map(str, app["services"]):
+            if owner := owners.get(key) or _of_replica(key, apps):
+                problem = f"is a name of {owner}: it would mean the one or the other"
+                yield Problem(
+                    ALL_HOSTS, f"{at}.services", key, problem, f"a short name, as {key.replace('_', '-')}-own"
+                )
+        for place, alias in _aliases(app):
+            owner = "every app's own service" if alias in short else owners.get(alias) or _of_replica(alias, apps)
+            if owner and owner != f"the app {name}":
+                problem = f"is a name of {owner} on the network that all apps share"
+                yield Problem(ALL_HOSTS, f"{at}.{place}", alias, problem, f"a name of its own, as {name}-{alias}")
+            owners.setdefault(alias, f"the app {name}")
+
+
+def _of_replica(name: str, apps: Iterable[str]) -> str:
+    """The app that has a replica of this name."""
+    app, slot, number = name.rpartition("-slot-")
+    return f"the app {app}" if slot and number.isdigit() and app in apps else ""
+
+
+def _aliases(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(place, name) of the further names that an app's services want on the network that all apps share."""
+    services = {"service": app["service"], **{f"services.{key}": one for key, one in app["services"].items()}}
+    for place, service in services.items():
+        networks = service.get("networks") if isinstance(service, Mapping) else None
+        given = networks.get(APPS_NETWORK) if isinstance(networks, Mapping) else None
+        aliases = given.get("aliases") if isinstance(given, Mapping) else None
+        for alias in aliases if isinstance(aliases, list) else ():
+            yield f"{place}.networks.{APPS_NETWORK}.aliases", str(alias)
+
+
 def check_load_test(world: World) -> Iterator[Problem]:
     host = str(world.variable("load_test_host") or "")
     hosts = world.inventory.docker_hosts
@@ -1363,6 +1405,7 @@ CHECKS: tuple[tuple[Callable[[World], Iterator[Problem]], str], ...] = (
     (check_shared_names, MACHINE),
     (check_images, IMAGES),
     (check_apps, ""),
+    (check_names_of_services, ""),
     (check_monitoring, ""),
     (check_load_test, ""),
     (check_jenkins, JENKINS),

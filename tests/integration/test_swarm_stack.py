@@ -8,6 +8,7 @@ import copy
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -631,6 +632,83 @@ def test_global_services_and_networks(swarm: Swarm, deploy: Run) -> None:
     assert "network inner changed" in refused["msg"]
     ok(deploy(stack), changed=True)
     assert swarm.manager.api.networks(filters={"label": f"com.docker.stack.namespace={stack}"}) == []
+
+
+def asked_in(swarm: Swarm, stack: str, name: str) -> set[str]:
+    """The addresses that a name has within a container of a stack's service ``web``; none: there is no such name."""
+    task = swarm.running(stack, "web")[0]
+    node = next(one for one in swarm.manager.api.nodes() if one["ID"] == task["NodeID"])
+    api = (swarm.manager if "ManagerStatus" in node else swarm.worker).api
+    container = task["Status"]["ContainerStatus"]["ContainerID"]
+    command = api.exec_create(container, ["/bin/busybox", "nslookup", "-type=a", name, "127.0.0.11"])
+    answer = api.exec_start(command["Id"]).decode()
+    return set(re.findall(r"^Address(?: \d+)?: ([\d.]+)$", answer.partition("Name:")[2], re.MULTILINE))
+
+
+def addresses_of(swarm: Swarm, stack: str, network: str, service: str = "web") -> set[str]:
+    """The addresses that a service's running tasks have on a network."""
+    attached = [one for task in swarm.running(stack, service) for one in task["NetworksAttachments"]]
+    return {
+        address.partition("/")[0]
+        for one in attached
+        if one["Network"]["Spec"]["Name"] == network
+        for address in one["Addresses"]
+    }
+
+
+def test_a_short_name_means_a_service_of_the_same_stack(swarm: Swarm, deploy: Run) -> None:
+    """On a network that stacks share, each as it is after an upgrade from a file that didn't say so."""
+    # Networks are asked in the order of their names: this one comes first.
+    shared = {"networks": {"a-shared": {"name": "a-shared", "driver": "overlay"}}}
+    joined = {"networks": {"a-shared": {"external": True}, "default": {"driver": "overlay"}}}
+    app = {
+        "services": {
+            "web": service(networks={"a-shared": {"aliases": ["{stack}-too"]}, "default": {}}),
+            "cache": service(networks=["default"]),
+        },
+        **joined,
+    }
+    before = {"owner": {"services": {"proxy": service(networks=["a-shared"])}, **shared}}
+    before |= {one: json.loads(json.dumps(app).replace("{stack}", one)) for one in ("one", "two")}
+    after = {stack: {**compose, "x-full-names": ["a-shared"]} for stack, compose in before.items()}
+
+    def means(stack: str, name: str, *wanted: tuple[str, str, str]) -> None:
+        """What has just ended or begun, the other engine hears of in a moment. ``wanted``: stack, network, service."""
+
+        def is_so() -> bool:
+            addresses = [addresses_of(swarm, *one) for one in wanted]
+            return asked_in(swarm, stack, name) == set().union(*addresses) and all(map(len, addresses))
+
+        wait_for(f"{name} in {stack} means {wanted}", is_so, 20)
+
+    for stack, compose in before.items():
+        ok(deploy(stack, compose), changed=True)
+    # What Docker does by itself.
+    means("two", "web", ("one", "a-shared", "web"), ("two", "a-shared", "web"))
+    means("two", "proxy", ("owner", "a-shared", "proxy"))
+    for stack, compose in after.items():
+        ok(deploy(stack, compose, check=True), changed=True)
+        ok(deploy(stack, compose), changed=True)
+        # What was taken away is no drift.
+        ok(deploy(stack, compose), changed=False)
+    for stack, other in (("one", "two"), ("two", "one")):
+        means(stack, "web", (stack, f"{stack}_default", "web"))
+        means(stack, "cache", (stack, f"{stack}_default", "cache"))
+        means(stack, "proxy")
+        # What the proxy asks for, and names that somebody has chosen.
+        for name in (f"tasks.{other}_web", f"{other}_web", f"{other}-too"):
+            means(stack, name, (other, "a-shared", "web"))
+    # By hand, the name is back: that is drift, and is repaired.
+    attached = [{"Target": "a-shared", "Aliases": ["one-too", "web"]}, {"Target": "one_default", "Aliases": ["web"]}]
+    swarm.update("one", "web", lambda spec: spec["TaskTemplate"].update(Networks=attached))
+    repaired = ok(deploy("one", after["one"]), changed=True)
+    assert any("Networks" in entry for entry in repaired["drift"]), repaired["drift"]
+    means("one", "web", ("one", "one_default", "web"))
+    # And back to a file that doesn't say so.
+    ok(deploy("two", before["two"]), changed=True)
+    means("one", "web", ("two", "a-shared", "web"))
+    for stack in ("two", "one", "owner"):
+        ok(deploy(stack), changed=True)
 
 
 def test_logs_of_all_tasks_on_all_nodes_in_order_of_time(deploy: Run, run_module: Run, swarm: Swarm) -> None:

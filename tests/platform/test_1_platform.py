@@ -72,6 +72,34 @@ def test_every_service_runs_by_digest_from_the_platforms_registry(platform: Plat
         assert "@sha256:" in image
 
 
+def test_short_names_are_an_apps_own(platform: Platform) -> None:
+    engine = platform.engine("manager1")
+    tasks = engine.tasks(filters={"service": "web_web", "desired-state": "running"})
+    attached = [one for task in tasks for one in task["NetworksAttachments"]]
+    own = {
+        address.partition("/")[0]
+        for one in attached
+        if one["Network"]["Spec"]["Name"] == "web_default"
+        for address in one["Addresses"]
+    }
+    container = engine.containers(filters={"label": "com.docker.swarm.service.name=web_web"})[0]["Id"]
+    ask = (
+        "const names = process.argv.slice(1); const found = {}; for (const name of names) require('dns').lookup(name, "
+        + (
+            "{all: true, family: 4}, (error, all) => { found[name] = error ? error.code : all.map(one => one.address); "
+            "if (Object.keys(found).length === names.length) console.log(JSON.stringify(found)) })"
+        )
+    )
+    names = ["web", "proxy", "prometheus", "proxy_proxy", "tasks.web_web"]
+    found = json.loads(engine.exec_start(engine.exec_create(container, ["node", "-e", ask, *names])["Id"]))
+    assert len(own) == 3
+    assert set(found["web"]) == own
+    assert {found["proxy"], found["prometheus"]} <= {"ENOTFOUND", "EAI_AGAIN"}
+    # Where all apps are, the full names.
+    assert len(found["proxy_proxy"]) == 3
+    assert len(found["tasks.web_web"]) == 3
+
+
 def test_no_secret_in_any_argv_or_log_of_the_engines(platform: Platform) -> None:
     secrets = [path.read_text().strip() for path in platform.secrets.glob("*.password")]
     secrets += [(platform.secrets / "proxy.key").read_text().splitlines()[1]]

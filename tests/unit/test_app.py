@@ -239,6 +239,12 @@ def test_refused(app: dict[str, Any], words: str) -> None:
         app_compose(resolve_app("web", app), image=IMAGE)
 
 
+def test_where_all_apps_are_an_app_has_its_full_name_only() -> None:
+    document = compose(network="apps")
+    assert document["x-full-names"] == ["apps"]
+    assert document["services"]["web"]["networks"] == ["apps", "default"]
+
+
 def test_the_same_app_is_the_same_text() -> None:
     app = resolve_app("web", {"image": "a", "port": 1, "env_file": "x"})
     texts = {compose_text(app_compose(app, image=IMAGE, env_version=VERSION)) for _ in range(2)}

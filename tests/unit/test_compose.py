@@ -12,11 +12,13 @@ import yaml
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import (
+    full_names_on,
     named_items,
     own_networks,
     replicas,
     with_replicas,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import without_short_names
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import fingerprint
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import as_wanted, render
 
@@ -192,3 +194,55 @@ SEEN: dict[str, Any] = {
 )
 def test_a_look_shows_that_a_deploy_has_nothing_to_do(args: dict[str, Any], seen: dict[str, Any], wanted: bool) -> None:
     assert as_wanted(RENDERED, args, seen) is wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (SHORT, set()),
+        ("x-full-names: [public]\nnetworks: {public: {external: true}}", {"public"}),
+        ("x-full-names: [apps]\nnetworks: {apps: {external: true, name: public}, default: {}}", {"public"}),
+        ("x-full-names: [apps]\nnetworks: {apps: }", {"apps"}),
+        ("x-full-names: ", set()),
+    ],
+)
+def test_where_services_have_their_full_names_only(text: str, expected: set[str]) -> None:
+    assert full_names_on(yaml.safe_load(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("wish", "problem"),
+    [("[public]", "network public is not defined"), ("public", "must be a list of the file's networks")],
+)
+def test_full_names_on_no_network_are_refused(wish: str, problem: str) -> None:
+    with pytest.raises(PlatformError, match=f"x-full-names: {problem}"):
+        render("app", f"x-full-names: {wish}\n{SHORT}", {}, {})
+
+
+@pytest.mark.parametrize(
+    ("networks", "expected"),
+    [
+        ([("public", ["web"])], [("public", [])]),
+        ([("public", ["web"]), ("app_default", ["web"])], [("public", []), ("app_default", ["web"])]),
+        ([("public", ["shop", "web"])], [("public", ["shop"])]),
+        # Asked for by name, and added by the CLI all the same.
+        ([("public", ["web", "web"])], [("public", ["web"])]),
+        ([("public", ["web", "other"])], [("public", ["web", "other"])]),
+        ([("public", None)], [("public", None)]),
+        ([("others", ["web"])], [("others", ["web"])]),
+        ([], []),
+    ],
+)
+@pytest.mark.parametrize("old", [False, True])
+def test_a_services_short_name_is_taken_from_a_network(networks: Any, expected: Any, old: bool) -> None:
+    """``old``: where the CLI once put the networks."""
+
+    def spec(attached: Any) -> dict[str, Any]:
+        found = [{"Target": target, **({} if names is None else {"Aliases": names})} for target, names in attached]
+        where = {"TaskTemplate": {}, "Networks": found} if old else {"TaskTemplate": {"Networks": found}}
+        return {"Name": "app_web", "Labels": {"com.docker.stack.namespace": "app"}, **where}
+
+    given = spec(networks)
+    assert without_short_names(given, {"public"}) == spec(expected)
+    assert given == spec(networks)
+    assert without_short_names(given, ()) == given

@@ -614,6 +614,15 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (in_cluster(app(ports=[25]), listening(25, "exim4")), "vm1", "apps.web.ports", "25", "held by the process exim4", "publish another"),
     (app(services={"web": {}}), "all hosts", "apps.web.services", "web", "is the app itself", "apps.web.service"),
     (app(restart={"condition": "always"}), "all hosts", "apps.web.restart.condition", "always", "not one of the choices", "none, on-failure, any"),
+    # names on the network that all apps share
+    (app(services={"web_web": {"image": "express-app"}}), "all hosts", "apps.web.services", "web_web", "a name of the app web", "as web-web-own"),
+    (app(services={"proxy_proxy": {}}), "all hosts", "apps.web.services", "proxy_proxy", "a name of the proxy", "a short name"),
+    (app(services={"proxy-worker1": {}}), "all hosts", "apps.web.services", "proxy-worker1", "a name of the proxy", "a short name"),
+    (app(services={"web-slot-2": {}}), "all hosts", "apps.web.services", "web-slot-2", "a name of the app web", "a short name"),
+    (app(service={"networks": {"public": {"aliases": ["web"]}}}), "all hosts", "apps.web.service.networks.public.aliases", "web", "a name of every app's own service", "as web-web"),
+    (app(service={"networks": {"public": {"aliases": ["monitoring_prometheus"]}}}), "all hosts", "apps.web.service.networks.public.aliases", "monitoring_prometheus", "a name of Prometheus", "a name of its own"),
+    (both(app(services={"mq": {"networks": {"public": {"aliases": ["queue"]}}}}), lambda s: s.all["apps"].update(shop={"image": "express-app", "port": 1, "services": {"queue": {}}})), "all hosts", "apps.web.services.mq.networks.public.aliases", "queue", "every app's own", "as web-queue"),
+    (both(app(service={"networks": {"public": {"aliases": ["mail"]}}}), lambda s: s.all["apps"].update(shop={"image": "express-app", "port": 1, "service": {"networks": {"public": {"aliases": ["mail"]}}}})), "all hosts", "apps.shop.service.networks.public.aliases", "mail", "a name of the app web", "as shop-mail"),
     # env files
     (env_file(error="No such file or directory"), "all hosts", "apps.web.env_file", "files/web.env", "No such file or directory (/inventory/files/web.env)", "put it there"),
     (env_file(error="Permission denied"), "all hosts", "apps.web.env_file", "files/web.env", "Permission denied", "readable"),
@@ -767,6 +776,10 @@ def mesh(s: Scenario) -> None:
             own_folder("/etc/docker/certs.d/registry-two:5000", **THEIRS),
             containers(("two-manager1", "two"), ("fungap-manager1", "fungap")),
             docker(others=["web"], volumes=[{"name": "two-manager1", "platform": "two"}]),
+        ),
+        app(
+            services={"proxy": {}, "web-slot-x": {}},
+            service={"networks": {"public": {"aliases": ["web-too", "web_web"]}}},
         ),
         hosts_line("172.30.0.2", "registry", owner="fungap-registry"),
         hosts_line("172.30.0.77", "registry", owner="fungap-registry"),

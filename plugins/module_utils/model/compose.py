@@ -11,6 +11,9 @@ from typing import Any
 
 Compose = Mapping[str, Any]
 
+# The file's networks, by their keys, on which no service has its short name.
+FULL_NAMES = "x-full-names"
+
 # Where a service finds its secrets, unless the file says otherwise.
 _SECRETS_FOLDER = "/run/secrets"
 
@@ -75,6 +78,12 @@ def own_networks(compose: Compose) -> dict[str, Any]:
     """The networks that the stack makes itself: key -> definition."""
     section = compose.get("networks") or {}
     return {key: definition or {} for key, definition in section.items() if not (definition or {}).get("external")}
+
+
+def full_names_on(compose: Compose) -> frozenset[str]:
+    """The networks, by their names in the swarm, on which services have their full names only, as <stack>_<service>."""
+    section = compose.get("networks") or {}
+    return frozenset((section.get(key) or {}).get("name") or key for key in compose.get(FULL_NAMES) or ())
 
 
 def item_files(compose: Compose, service: str) -> list[ItemFile]:

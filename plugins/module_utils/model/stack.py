@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -300,6 +300,20 @@ def normalise(spec: Json, network_names: Mapping[str, str]) -> dict[str, Any]:
     for holder in (template, copy):
         for network in holder.get("Networks") or []:
             network["Target"] = network_names.get(network["Target"], network["Target"])
+    return copy
+
+
+def without_short_names(spec: Json, networks: Collection[str]) -> dict[str, Any]:
+    """A service's spec, as ``docker stack deploy`` sends it, without the service's short name on these networks.
+
+    The CLI adds the short name behind the aliases that the compose file gives; those stay. ``networks``: their names.
+    """
+    short = spec["Name"].removeprefix(f"{(spec.get('Labels') or {}).get(NAMESPACE_LABEL, '')}_")
+    copy: dict[str, Any] = json.loads(json.dumps(spec))
+    for holder in (copy["TaskTemplate"], copy):
+        for attachment in holder.get("Networks") or []:
+            if attachment["Target"] in networks and (attachment.get("Aliases") or [""])[-1] == short:
+                attachment["Aliases"] = attachment["Aliases"][:-1]
     return copy
 
 
