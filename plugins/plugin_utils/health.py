@@ -58,7 +58,9 @@ ask() {
     bash -c '{ exec 3<>"/dev/tcp/$1/$2"; } 2>/dev/null || { echo refused; exit; }
 [ "$3" ] || { echo 200; exit; }
 printf "GET %s HTTP/1.1\\r\\nHost: %s\\r\\nX-Forwarded-Proto: https\\r\\nConnection: close\\r\\n\\r\\n" "$3" "$4" >&3
-read -r -t "$5" _ code _ <&3 && echo "${code:0:3}"' bash "$1" "$port" "$path" "$host" "$seconds"
+while read -r -t "$5" version code _ <&3; do
+[[ $version != HTTP/* || $code == 1* ]] || { echo "${code:0:3}"; exit; }
+done' bash "$1" "$port" "$path" "$host" "$seconds"
   elif [ -z "$path" ]; then
     look
     case " $bound " in

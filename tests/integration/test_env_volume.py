@@ -294,6 +294,26 @@ def test_written_everywhere_then_nothing_to_do(swarm: Swarm, run_module: RunModu
     assert events(swarm.nodes, before) == []
 
 
+def test_the_file_is_the_users_that_the_app_runs_as(swarm: Swarm, run_module: RunModule) -> None:
+    arguments = swarm.arguments(user="node", mode="0640")
+    done = run_module("env_volume", arguments)
+    assert (done["owner"], done["mode"]) == ("1000:1001", "0640")
+    assert read_volume(swarm.manager, done["volume"]) == {".env": (b"A=1\n", 0o640, 1000, 1001)}
+    assert not run_module("env_volume", arguments)["changed"]
+    # What was found for a user is not the image's own.
+    assert run_module("env_volume", swarm.arguments())["owner"] == "0:0"
+    version = swarm.arguments(content=None, version=done["version"])
+    for changes, said in (
+        ({}, "belongs to user 1000:1001, and image web:v1 runs as 0:0"),
+        ({"user": "2000"}, "belongs to user 1000:1001, and app web runs it as 2000:0"),
+        ({"user": "node"}, "has mode 0640, and 0600 is wanted"),
+        ({"user": "nobody"}, "user 'nobody', who is not in the image's /etc/passwd"),
+    ):
+        refused = run_module("env_volume", {**version, **changes})
+        assert refused["failed"]
+        assert said in refused["msg"]
+
+
 def test_changed_content_is_a_new_volume_and_old_ones_go(swarm: Swarm, run_module: RunModule) -> None:
     versions = [run_module("env_volume", swarm.arguments(content=f"A={i}\n", keep=2))["version"] for i in range(3)]
     assert len(set(versions)) == 3

@@ -38,10 +38,16 @@ def server() -> Iterator[Server]:
     """An app that answers with the status that is asked for, and remembers each request."""
 
     class App(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_GET(self) -> None:
             seen.asked.append((self.path, self.headers["host"], self.headers["x-forwarded-proto"]))
             status = int(self.path.partition("status=")[2][:3] or 200)
+            if "hint" in self.path:
+                self.send_response_only(103)
+                self.end_headers()
             self.send_response(status)
+            self.send_header("content-length", "0")
             if status in (301, 302, 308):
                 # One that nobody answers, and that nobody is to ask.
                 self.send_header("location", "https://kit.invalid/")
@@ -63,7 +69,8 @@ def server() -> Iterator[Server]:
     [
         ("/healthz?full=1&probe=2", True),
         ("/?status=301", True),
-        ("/?status=404", False),
+        ("/hint?status=200", True),
+        ("/hint?status=404", False),
         ("/sick?full=1&status=503", False),
         ('/a b/"c"?d=<e>&f=[g]{h}#i|j^k`l\\m', True),
         ("/%41%zz/é", True),
