@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.filter.swarm_nodes import swarm_nodes
 from ansible_collections.fungap.swarm.plugins.plugin_utils.member import member_nodes
 
 M1 = {
@@ -66,3 +67,12 @@ def test_absent_nodes() -> None:
     assert member_nodes([], "a", absent=absent) == list(gone)
     assert member_nodes([], "a", only_here=True, absent=absent) == [gone[0]]
     assert member_nodes([], "b", absent=absent)[1] == {**gone[1], "socket": "/w9.sock"}
+
+
+def test_nodes_by_the_names_that_the_swarm_knows() -> None:
+    nodes = [
+        {"name": "vm1", "hostname": "debian", "host": "vm1", "socket": "/run/docker.sock"},
+        {"name": "worker1", "hostname": "worker1", "host": "vm2", "socket": "/run/fungap/worker1/docker.sock"},
+    ]
+    assert [(node["name"], node["host"]) for node in swarm_nodes(nodes)] == [("debian", "vm1"), ("worker1", "vm2")]
+    assert nodes[0]["name"] == "vm1"
