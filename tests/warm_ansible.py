@@ -204,6 +204,9 @@ def _load_plugins() -> None:
         loader.shell_loader: ["sh"],
         loader.strategy_loader: ["linear"],
         loader.cache_loader: ["memory"],
+        # One of them brings all of Ansible's own, which each task's process would load and wrap anew.
+        loader.filter_loader: ["ansible.builtin.bool"],
+        loader.test_loader: ["ansible.builtin.failed"],
         loader.action_loader: [f"ansible.builtin.{name}" for name in ("normal", "assert", "debug", "set_fact", "copy")],
     }.items():
         for name in names:
