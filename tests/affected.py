@@ -23,6 +23,7 @@ INTEGRATION = "tests/integration/test_{}.py"
 TESTS: Mapping[str, tuple[str, ...]] = {
     r"roles/(\w+)/.*": (SCENARIOS,),
     r"molecule/(\w+)/.*": (SCENARIOS,),
+    r"(?:molecule/shared/machine.*|tests/warm_python\.py)": (SCENARIOS.format("docker_engine"),),
     r"tests/integration/test_(\w+)\.py": (INTEGRATION,),
     r"plugins/modules/(\w+)\.py": (INTEGRATION,),
     r"plugins/module_utils/(?:plan/|model/)?(\w+)\.py": (INTEGRATION,),

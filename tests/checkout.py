@@ -110,7 +110,7 @@ def write_cluster(file: Path) -> None:
     """Write the inventory of molecule's scenario cluster: three managers, and a machine for Jenkins."""
     machines = {"cluster1": 11, "cluster2": 12, "cluster3": 13, "cluster-ci": 14}
     hosts = {machine: {"ansible_host": f"{subnet('cluster')}.{last}"} for machine, last in machines.items()}
-    reached = {"ansible_user": "root", "ansible_python_interpreter": "/usr/bin/python3"}
+    reached = {"ansible_user": "root", "ansible_python_interpreter": "/usr/local/bin/warm-python"}
     groups = {
         "all": {"vars": {"platform_secrets_dir": f"/var/tmp/{name('cluster')}/secrets"}},
         "docker_hosts": {"hosts": hosts, "vars": reached},

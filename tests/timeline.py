@@ -117,6 +117,12 @@ def cpu_seconds() -> float:
     return used.user + used.system + used.children_user + used.children_system + sum(_elsewhere)
 
 
+def children_cpu(process: int) -> float:
+    """The CPU seconds of a process' ended children (``cutime`` and ``cstime`` in proc_pid_stat(5))."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK")
+
+
 # --- the whole run ---
 
 

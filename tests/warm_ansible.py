@@ -84,7 +84,10 @@ class WarmAnsible:
         """End the server with all that it runs, and remove the folder in which Ansible keeps its packed modules."""
         assert self._server.stdin
         self._server.stdin.close()
+        before = timeline.cpu_seconds()
         self._server.wait(END_SECONDS)
+        # The CPU of all its calls comes with its end. It is booked on those who called, not on who is the last.
+        timeline.used_elsewhere(before - timeline.cpu_seconds())
         self._folder.cleanup()
 
 
@@ -103,7 +106,8 @@ def ask(address: str, arguments: Sequence[str], environment: Mapping[str, str], 
 def stand_in() -> Iterator[str]:
     """A folder for the PATH of what starts ``ansible-playbook`` many times with the same settings, as molecule does.
 
-    Its ``ansible-playbook`` starts the server with the settings that it is called with first.
+    Its ``ansible-playbook`` starts the server with the settings that it is called with first. At the end, the CPU that
+    the server's calls used is booked.
     """
     with tempfile.TemporaryDirectory(prefix="warm-ansible-") as folder:
         os.mkfifo(f"{folder}/keep")
@@ -112,10 +116,13 @@ def stand_in() -> Iterator[str]:
         program.chmod(0o755)
         # The server's standard input: it ends when this is closed.
         keep = os.open(f"{folder}/keep", os.O_RDWR)
+        used = Path(folder, "used")
+        used.touch()
         try:
             yield folder
         finally:
             os.close(keep)
+            timeline.used_elsewhere(sum(map(float, used.read_text().split())))
 
 
 STAND_IN = """
@@ -140,7 +147,10 @@ def pass_on(program: str) -> int:
                 if not server.stdout.readline():
                     return 250
                 server.returncode = 0  # it goes on without this process
-    return ask(address, sys.argv[1:], os.environ, sys.stdout.buffer)[0]
+    code, used = ask(address, sys.argv[1:], os.environ, sys.stdout.buffer)
+    with open(f"{folder}/used", "a") as all_used:
+        all_used.write(f"{used}\n")
+    return code
 
 
 @cache
@@ -177,7 +187,7 @@ def serve(address: str) -> None:
             running = {pid for pid in running if os.waitpid(pid, os.WNOHANG) == (0, 0)}
             if (child := os.fork()) == 0:
                 server.close()
-                _answer(connection, PlaybookCLI)
+                _answer(connection, PlaybookCLI, modules.pid)
             running.add(child)
             connection.close()
         for pid in running:
@@ -204,6 +214,9 @@ def _load_plugins() -> None:
         loader.shell_loader: ["sh"],
         loader.strategy_loader: ["linear"],
         loader.cache_loader: ["memory"],
+        # One of them brings all of Ansible's own, which each task's process would load and wrap anew.
+        loader.filter_loader: ["ansible.builtin.bool"],
+        loader.test_loader: ["ansible.builtin.failed"],
         loader.action_loader: [f"ansible.builtin.{name}" for name in ("normal", "assert", "debug", "set_fact", "copy")],
     }.items():
         for name in names:
@@ -238,9 +251,9 @@ def _kept(what: str, made_by: bytes) -> Path:
     return kept
 
 
-def _answer(connection: socket.socket, cli: Any) -> None:
-    """One call, in a process of its own, which ends here."""
-    code = 250
+def _answer(connection: socket.socket, cli: Any, modules: int) -> None:
+    """One call, in a process of its own, which ends here. ``modules``: the process whose children are its modules."""
+    code, before = 250, timeline.children_cpu(modules)
     try:
         os.setsid()
         weigh_session(os.getpid(), os.getpriority(os.PRIO_PROCESS, 0))
@@ -260,7 +273,8 @@ def _answer(connection: socket.socket, cli: Any) -> None:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        connection.sendall(f"{code} {timeline.cpu_seconds():.2f}".encode())
+        used = timeline.cpu_seconds() + timeline.children_cpu(modules) - before
+        connection.sendall(f"{code} {used:.2f}".encode())
         # Not by sys.exit: that would run what the server has registered for its own end.
         os._exit(0)
 

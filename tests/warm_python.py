@@ -1,16 +1,20 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A Python for the modules that Ansible runs on this machine: what nearly all of them import is imported once.
+"""A Python for the modules that Ansible runs: what nearly all of them import is imported once.
 
 Ansible starts a Python for each module and sends it the module's code on standard input. ``stand_in`` makes a program
 that does the same by a process forked from a server, which has Ansible's and Docker's libraries in memory. Two thirds
 of what a module costs are their imports.
+
+A machine of the tests has such a server of its own (molecule/shared/machines.yml). There, this file is all that is
+there of the tests: it is run as a program, and systemd listens for the server.
 """
 
 from __future__ import annotations
 
 import atexit
 import gc
+import importlib
 import marshal
 import os
 import selectors
@@ -43,11 +47,15 @@ os._exit(int(server.recv(16) or b"250"))
 """
 
 
+def write_program(program: Path, address: str) -> None:
+    program.write_text(PROGRAM.format(python=sys.executable, user=os.getuid(), address=address))
+    program.chmod(0o755)
+
+
 def stand_in(folder: str) -> tuple[str, subprocess.Popen[bytes]]:
     """The path of a ``python`` in the folder, and its server, which ends when its standard input is closed."""
     address, program = f"{folder}/modules", Path(folder, "python")
-    program.write_text(PROGRAM.format(python=sys.executable, user=os.getuid(), address=address))
-    program.chmod(0o755)
+    write_program(program, address)
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.warm_python", address],
         cwd=ROOT,
@@ -61,23 +69,33 @@ def stand_in(folder: str) -> tuple[str, subprocess.Popen[bytes]]:
     return str(program), server
 
 
-def serve(address: str) -> bool:
-    """Answer calls until standard input is closed. True in the process of a call, which has to run what it was sent."""
+def serve(server: socket.socket, lives_by: int | None) -> bool:
+    """Answer calls. True in the process of a call, which has to run what it was sent.
+
+    ``lives_by``: a file that is closed when the server has to end; without one it ends when Python's packages are
+    others than those it has loaded: systemd starts it anew for the next call.
+    """
+    packages = _packages()
     # For the processes that are forked from this one: they find it in memory.
     import ansible.module_utils.basic  # noqa: F401
-    import docker  # noqa: F401
-    import yaml  # noqa: F401
 
+    for name in ("docker", "yaml"):
+        with suppress(ModuleNotFoundError):  # a machine has them once they are installed
+            importlib.import_module(name)
     gc.freeze()  # what is loaded stays: the collector need not look at it, and its pages remain common
-    server, waiting = socket.socket(socket.AF_UNIX), selectors.DefaultSelector()
-    server.bind(address)
-    server.listen(64)
+    waiting = selectors.DefaultSelector()
     waiting.register(server, selectors.EVENT_READ)
-    waiting.register(0, selectors.EVENT_READ)
+    if lives_by is not None:
+        waiting.register(lives_by, selectors.EVENT_READ)
     print("ready", flush=True)
-    while True:
+    while waiting.get_map():
         for key, _ in waiting.select():
+            if key.fileobj not in waiting.get_map():
+                continue  # its caller was killed just when it ended
             if key.fileobj is server:
+                if lives_by is None and packages != _packages():
+                    waiting.unregister(server)
+                    continue
                 connection, _ = server.accept()
                 streams, environment, folder = _read(connection)
                 if (pid := os.fork()) == 0:
@@ -108,6 +126,12 @@ def serve(address: str) -> bool:
                     if isinstance(one.data, int):
                         os.kill(one.data, signal.SIGKILL)
                 return False
+    return False
+
+
+def _packages() -> list[int]:
+    """When something was last added to, or removed from, the folders that Python's packages are in."""
+    return [os.stat(folder).st_mtime_ns for folder in sys.path if os.path.isdir(folder)]
 
 
 def _answer(connection: socket.socket, code: int) -> None:
@@ -155,7 +179,23 @@ def _run(source: bytes) -> int:
     return (code or 0) & 0xFF
 
 
-if __name__ == "__main__" and serve(sys.argv[1]):
+def main(arguments: Sequence[str]) -> bool:
+    """``<address>``: be the server of a stand-in. ``<address> <program>``: write the program of a machine.
+
+    Nothing: be the server of a machine, whose socket systemd has opened (sd_listen_fds(3)).
+    """
+    if len(arguments) == 2:
+        write_program(Path(arguments[1]), arguments[0])
+        return False
+    if not arguments:
+        return serve(socket.socket(fileno=3), None)
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(arguments[0])
+    server.listen(64)
+    return serve(server, 0)
+
+
+if __name__ == "__main__" and main(sys.argv[1:]):
     ended = 1
     try:
         ended = _run(sys.stdin.buffer.read())

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import timeline
 from tests.steps import ROOT
 from tests.warm_ansible import WarmAnsible, stand_in
 
@@ -82,3 +84,28 @@ def test_the_variables_beside_an_inventory_are_read(warm: WarmAnsible, tmp_path:
         (tmp_path / name).write_text(json.dumps(content))
     done = warm.run("-i", f"{tmp_path}/hosts.yml", f"{tmp_path}/play.yml")
     assert "of the group, of the host" in done.output
+
+
+def test_cpu_is_booked_on_who_called(playbook: Path) -> None:
+    """The server's end brings the CPU of all its calls once more, to whoever ends it."""
+    warm = WarmAnsible({"ANSIBLE_CONFIG": f"{ROOT}/ansible.cfg", "LC_ALL": "C.UTF-8"})
+    before = timeline.cpu_seconds()
+    for _ in range(3):
+        warm.run("-i", "localhost,", str(playbook))
+    called = timeline.cpu_seconds()
+    assert called - before > 0.3
+    warm.close()
+    assert timeline.cpu_seconds() - called < 0.3
+
+
+def test_cpu_of_modules_is_their_callers(warm: WarmAnsible, tmp_path: Path) -> None:
+    """Modules are children of another server."""
+    busy = "import time\nwhile time.process_time() < 2: pass"
+    here = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    task = {"ansible.builtin.command": {"argv": [sys.executable, "-c", busy]}}
+    play = tmp_path / "play.yml"
+    play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "vars": here, "tasks": [task]}]))
+    before = timeline.cpu_seconds()
+    done = warm.run("-i", "localhost,", str(play))
+    assert done.code == 0, done.output
+    assert timeline.cpu_seconds() - before >= 2

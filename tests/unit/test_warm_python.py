@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,18 +11,55 @@ from pathlib import Path
 
 import pytest
 
+from tests.steps import ROOT
 from tests.waiting import wait_for
-from tests.warm_python import stand_in
+from tests.warm_python import stand_in, write_program
 
 
-@pytest.fixture(scope="module", params=["python", "warm"])
+@pytest.fixture(scope="module", params=["python", "warm", "machine"])
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if request.param == "python":
         yield sys.executable
         return
-    path, server = stand_in(str(tmp_path_factory.mktemp("python")))
-    with server:
-        yield path
+    folder = tmp_path_factory.mktemp("python")
+    if request.param == "warm":
+        path, server = stand_in(str(folder))
+        with server:
+            yield path
+        return
+    with Machine(folder) as machine, machine.serve() as server:
+        yield str(machine.program)
+        server.kill()
+
+
+class Machine:
+    """What systemd does on a machine: it listens, and starts the server for what comes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.program = folder / "python"
+        self.packages = folder / "packages"
+        self.packages.mkdir()
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(f"{folder}/socket")
+        self._socket.listen()
+        write_program(self.program, f"{folder}/socket")
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def serve(self) -> subprocess.Popen[bytes]:
+        given = self._socket.fileno()
+        return subprocess.Popen(
+            ["bash", "-c", f"exec {sys.executable} -m tests.warm_python 3<&{given}"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(self.packages)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[given],
+        )
 
 
 def run(program: str, code: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -73,3 +112,19 @@ def test_who_kills_it_kills_what_it_runs(program: str, tmp_path: Path) -> None:
         child.kill()
     process = Path("/proc", (tmp_path / "pid").read_text())
     wait_for("its end", lambda: not process.exists() or "State:\tZ" in (process / "status").read_text())
+
+
+def test_other_packages_are_another_server_s(tmp_path: Path) -> None:
+    """What was installed since is found: the server ends after what it runs, and the next one answers."""
+    with Machine(tmp_path) as machine, machine.serve() as first:
+        assert run(str(machine.program), "print('one')", folder=tmp_path).stdout == "one\n"
+        (machine.packages / "new.py").write_text("says = 'two'\n")
+        with subprocess.Popen([machine.program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as waiting:
+            assert waiting.stdin
+            waiting.stdin.write(b"import new; print(new.says)")
+            waiting.stdin.close()
+            assert first.wait(60) == 0
+            with machine.serve() as second:
+                assert waiting.stdout
+                assert waiting.stdout.read() == b"two\n"
+                second.kill()
