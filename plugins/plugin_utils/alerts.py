@@ -18,13 +18,16 @@ SEVERITIES = ("critical", "warning", "info")
 # As Prometheus writes a duration: the longest unit first.
 DURATION = re.compile(r"(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?")
 DAYS = re.compile(r"(\d+)d")
-# Files of one's own are called so in Prometheus' folder, where the platform's have other names.
+# Files of one's own are called so in Prometheus' folder, where the platform's have other names. With the stack's name
+# and a digest a name is at most 64 characters long, as Docker wants it.
 OWN = "own-"
+RULE_FILE = re.compile(r"(?=.{1,36}$)[A-Za-z0-9][A-Za-z0-9._-]*\.ya?ml")
 HEADER = "# Changed by monitoring_alerts. Written by Ansible (role monitoring): changes made here are lost.\n"
 # The platform's own receivers and secret files, which an inventory can't mean something else by.
 RECEIVERS = ("people", "deadman")
 SECRETS = ("slack_url", "webhook_url", "deadman_url", "mail_password", "my.cnf", "grafana_password")
 SECRET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+SECRET_FILE = re.compile(r"/run/secrets/([\w.-]+)")
 # Settings of a receiver that are secret, and that Alertmanager reads from a file, too.
 INLINE_SECRETS = (
     *("api_key", "api_secret", "api_url", "auth_password", "bearer_token", "bot_token", "credentials", "password"),
@@ -206,8 +209,9 @@ def check_rule_files(paths: Iterable[str], contents: Mapping[str, bytes]) -> Ite
     names: dict[str, str] = {}
     for index, path in enumerate(paths):
         at, name = f"monitoring_rule_files[{index}]", posixpath.basename(path)
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*\.ya?ml", name):
-            yield at, path, "is not the name of a rule file", "letters, digits, dots, hyphens, and .yml at its end"
+        if not RULE_FILE.fullmatch(name):
+            cure = "at most 36 letters, digits, dots and hyphens, with .yml at the end"
+            yield at, path, "is not the name of a rule file", cure
         if names.setdefault(name, path) != path:
             yield at, path, f"is called as {names[name]}", "another name: they lie in one folder"
         if path in contents:
@@ -235,16 +239,20 @@ def check_receivers(routes: Iterable[Any], receivers: Iterable[Any], secrets: Ma
         for place, key in _inline_secrets(receiver, at):
             cure = f"{key}_file: /run/secrets/NAME, and NAME with the value in monitoring_alert_secrets"
             yield f"{place}.{key}", None, "would be in a file that is no secret", cure
+        for file in sorted(set(SECRET_FILE.findall(str(receiver))) - {*secrets, *SECRETS}):
+            yield at, f"/run/secrets/{file}", "will not be there", f"add {file} to monitoring_alert_secrets"
     for index, route in enumerate(routes):
         for place, receiver in _route_receivers(route, f"monitoring_alert_routes[{index}]"):
             if receiver not in names:
                 cure = f"one of: {', '.join(names)}"
                 yield place, receiver, "is not a receiver", cure
-    for name in secrets:
+    for name, value in secrets.items():
         if not SECRET_NAME.fullmatch(str(name)):
             yield "monitoring_alert_secrets", name, "is not a name", "lower case letters, digits, _ and -"
         elif name in SECRETS:
             yield "monitoring_alert_secrets", name, "is a secret of the platform's own", "another name"
+        elif not isinstance(value, str) or not value:
+            yield f"monitoring_alert_secrets.{name}", None, "is no text", "give it a value in quotes, or take it away"
 
 
 def _inline_secrets(value: Any, at: str) -> Iterator[tuple[str, str]]:

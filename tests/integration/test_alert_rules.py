@@ -80,7 +80,7 @@ def test_alerts_fire_when_they_should(name: str) -> None:
 
 
 def test_an_inventory_changes_thresholds_durations_and_severities(tmp_path: Path) -> None:
-    alerts = {
+    alerts: dict[str, dict[str, object]] = {
         "HostCpuHigh": {"above": 0.9, "for": "10m", "severity": "warning"},
         "ContainerCpuHigh": {"enabled": False},
         "CertificateExpiresSoon": {"below": "30d"},

@@ -149,6 +149,7 @@ def test_alerts_are_refused(alerts: dict[str, Any], said: list[str]) -> None:
     [
         (["files/shop.yml", "/etc/x/own.yaml"], {"files/shop.yml": b"groups: []"}, []),
         (["rules"], {}, ["is not the name of a rule file"]),
+        (["r" * 33 + ".yml"], {}, ["is not the name of a rule file"]),
         (["a/x.yml", "b/x.yml"], {}, ["is called as a/x.yml"]),
         (["x.yml"], {"x.yml": b"groups: [\n"}, ["is not YAML: while parsing"]),
         (["x.yml"], {"x.yml": b"\xff"}, ["is not YAML: 'utf-8'"]),
@@ -174,7 +175,8 @@ PAGER = {"name": "dba", "pagerduty_configs": [{"routing_key_file": "/run/secrets
             {"pager": "x"},
             [],
         ),
-        ([{"receiver": "dbb"}], [PAGER], {}, ["monitoring_alert_routes[0].receiver: is not a receiver"]),
+        ([], [PAGER], {}, ["monitoring_alert_receivers[0]: will not be there"]),
+        ([{"receiver": "dbb"}], [PAGER], {"pager": "x"}, ["monitoring_alert_routes[0].receiver: is not a receiver"]),
         (
             [{"routes": [{"receiver": "x"}]}],
             [],
@@ -182,7 +184,7 @@ PAGER = {"name": "dba", "pagerduty_configs": [{"routing_key_file": "/run/secrets
             ["monitoring_alert_routes[0].routes[0].receiver: is not a receiver"],
         ),
         ([], [{"name": "people"}], {}, ["monitoring_alert_receivers[0].name: is a receiver already"]),
-        ([], [PAGER, PAGER], {}, ["monitoring_alert_receivers[1].name: is a receiver already"]),
+        ([], [PAGER, PAGER], {"pager": "x"}, ["monitoring_alert_receivers[1].name: is a receiver already"]),
         ([], [{"webhook_configs": []}], {}, ["monitoring_alert_receivers[0]: has no name"]),
         (
             [],
@@ -192,10 +194,16 @@ PAGER = {"name": "dba", "pagerduty_configs": [{"routing_key_file": "/run/secrets
         ),
         ([], [], {"slack_url": "x"}, ["monitoring_alert_secrets: is a secret of the platform's own"]),
         ([], [], {"../x": "x"}, ["monitoring_alert_secrets: is not a name"]),
+        (
+            [],
+            [],
+            {"x": "", "y": 1, "z": "1"},
+            ["monitoring_alert_secrets.x: is no text", "monitoring_alert_secrets.y: is no text"],
+        ),
     ],
 )
 def test_receivers_are_refused(
-    routes: list[Any], receivers: list[Any], secrets: dict[str, str], said: list[str]
+    routes: list[Any], receivers: list[Any], secrets: dict[str, Any], said: list[str]
 ) -> None:
     found = list(check_receivers(routes, receivers, secrets))
     assert [f"{at}: {what}" for at, _value, what, _cure in found] == said

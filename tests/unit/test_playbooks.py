@@ -62,6 +62,20 @@ def test_what_speaks_with_the_registry_renews_its_certificate_first(name: str) -
     assert words <= {"name", "run_once", "ansible.builtin.assert"}
 
 
+def test_prometheus_judges_its_files_before_a_proxy_or_an_app_is_changed() -> None:
+    """Where it runs already; with what the stack is then deployed with."""
+    plays = yaml.safe_load((PLAYBOOKS / "site.yml").read_text())
+    tasks = [task for play in plays for task in play.get("tasks", [])]
+    roles = [(task.get("ansible.builtin.import_role") or {}) for task in tasks]
+    parts = [f"{role.get('name', '').removeprefix('fungap.swarm.')} {role.get('tasks_from', '')}" for role in roles]
+    judged = parts.index("monitoring validate")
+    assert parts.index("app releases") < judged < parts.index("proxy ") < parts.index("app rollout")
+    deployed = [
+        role for play in plays for role in play.get("roles", []) if role.get("role") == "fungap.swarm.monitoring"
+    ]
+    assert [role["vars"] for role in deployed] == [tasks[judged]["vars"]]
+
+
 @pytest.mark.parametrize("name", ["release.yml", "site.yml"])
 def test_nginx_judges_the_routes_before_anything_counts_on_them(name: str) -> None:
     tasks = [task for play in yaml.safe_load((PLAYBOOKS / name).read_text()) for task in play.get("tasks", [])]
