@@ -32,6 +32,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = plain(self._task.args)
         seen = args.pop("seen", None) or {}
+        tells = args.get("base_moved") == "tell"
         for key in ("text", "rollout", "progress"):
             args.pop(key, None)
         if args.get("state", "present") != "absent" and args.get("name") and args.get("compose"):
@@ -50,7 +51,10 @@ class ActionModule(ActionBase):
             if as_wanted(rendered, args, seen):
                 return {**result, **_unchanged(args, seen)}
         args.setdefault("who", f"{getpass.getuser()}@{socket.gethostname()}")
-        result.update(self._deploy(args, task_vars))
+        done = self._deploy(args, task_vars)
+        if tells and done.get("moved"):
+            return {**result, "changed": False, "name": args["name"], "moved": True}
+        result.update(done)
         return result
 
     def _deploy(self, args: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:

@@ -264,6 +264,11 @@ class Engine:
             entries = [tar_entry(path, content, mode) for path, (mode, content) in sorted(files.items())]
             self.api.put_archive(name, "/", tar_of(entries))
 
+    def connect_container(self, name: str, network: str, address: str | None) -> None:
+        """Attach a container to one network more, with a fixed address if there is one."""
+        with self._errors(f"attach container {name} to network {network}"):
+            self.api.connect_container_to_network(name, network, ipv4_address=address)
+
     def start_container(self, name: str) -> None:
         """Start a container; one that runs is left as it is."""
         with self._errors(f"start container {name}"):

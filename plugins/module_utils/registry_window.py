@@ -73,7 +73,11 @@ class RegistryWindow:
     def _open(self) -> None:
         # In this order site.yml can go on from every step: it starts what is stopped, makes what is missing, and
         # replaces what has another label.
-        self.engine.create_container(self.prepared, stand_in(self.registry()), {})
+        registry = self.registry()
+        self.engine.create_container(self.prepared, stand_in(registry), {})
+        # An engine before 25.0 takes no more than one network with the container itself.
+        for network, address in other_networks(registry).items():
+            self.engine.connect_container(self.prepared, network, address)
         self.engine.stop_container(self.name, STOP_SECONDS)
         self.engine.rename_container(self.name, self.aside)
         self.engine.rename_container(self.prepared, self.name)
@@ -128,6 +132,16 @@ def stand_in(registry: Json) -> dict[str, Any]:
         }
         if endpoint
         else {},
+    }
+
+
+def other_networks(registry: Json) -> dict[str, str | None]:
+    """The networks that a container is on besides its first, and its fixed address on each."""
+    found = registry["NetworkSettings"]["Networks"]
+    return {
+        name: (endpoint.get("IPAMConfig") or {}).get("IPv4Address")
+        for name, endpoint in found.items()
+        if name != registry["HostConfig"]["NetworkMode"]
     }
 
 

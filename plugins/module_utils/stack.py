@@ -145,7 +145,9 @@ class StackOperation:
                 actions=actions, before=in_force.text if in_force else "", after="", result={"name": self.stack}
             )
         self._refuse_lost_memory()
-        self._refuse_other_base()
+        # What is only judged undoes nothing.
+        if self.params["state"] == "present":
+            self._refuse_other_base()
         actions = plan_present(self.observed, self.desired)
         deploys = any(isinstance(action, Deploy) for action in actions)
         validations: list[Validation] = []
@@ -290,7 +292,8 @@ class StackOperation:
         now = f"revision {in_force.number} ({_origin(in_force)})" if in_force else "no revision"
         raise PlatformError(
             f"stack {self.stack} was changed meanwhile: {now} is in force, and this was worked out from "
-            f"{f'revision {base}' if base else 'no revision'}. Run it again"
+            f"{f'revision {base}' if base else 'no revision'}. Run it again",
+            moved=True,
         )
 
     # --- act ---

@@ -128,7 +128,9 @@ ansible_facts:
         answering: {description: The docker hosts that were looked at., type: list, elements: str, returned: always}
         silent: {description: Docker host -> why it could not be looked at., type: dict, returned: always}
         registry:
-          description: The registry. C(address) is name and port, C(ip) where the name leads.
+          description:
+            - The registry. C(address) is name and port, C(ip) where the name leads.
+            - C(metrics) is what its role knows as C(registry_metrics).
           type: dict
           returned: always
           sample: {host: vm1, address: "registry:5000", name: registry, port: 5000, ip: 172.30.0.2}

@@ -182,8 +182,15 @@ options:
   base_revision:
     description:
       - The revision in force that the wanted state was worked out from, V(0) for none. When another one is in force by
-        now, the task fails and changes nothing.
+        now, nothing is changed.
     type: int
+  base_moved:
+    description:
+      - What becomes of the task then. V(fail) is for whoever has to start again from its beginning, V(tell) for a play
+        that goes by RV(moved) and works it out anew.
+    type: str
+    choices: [fail, tell]
+    default: fail
   seen:
     description:
       - The stack as RV(fungap.swarm.platform_info#module:stacks) showed it earlier in this run, with O(path) for its
@@ -282,6 +289,10 @@ who:
   description: Who asked for that revision.
   type: str
   returned: when O(state=present)
+moved:
+  description: That another revision than O(base_revision) is in force, and nothing was changed. Else it is not there.
+  type: bool
+  returned: with O(base_moved=tell)
 validated:
   description: A digest of what the service's image has judged to be right, empty where that was not asked for.
   type: str
@@ -352,6 +363,7 @@ def main() -> None:
             "who": {"type": "str"},
             "why": {"type": "str"},
             "base_revision": {"type": "int"},
+            "base_moved": {"type": "str", "choices": ["fail", "tell"], "default": "fail"},
             "seen": {"type": "dict", "default": {}},
             "lock_seconds": {"type": "int", "default": 900},
             "rollout": {"type": "str", "choices": ["now", "later"], "default": "now"},

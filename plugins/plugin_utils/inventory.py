@@ -28,7 +28,7 @@ GROUPS = (DOCKER_HOSTS, REGISTRY, MANAGERS, WORKERS, JENKINS)
 NODE_PREFIX = "swarm_node_"
 ENGINE_SOCKET = "/run/docker.sock"
 # Offsets in the platform's subnet.
-GATEWAY_OFFSET, REGISTRY_OFFSET, EDGE_OFFSET = 1, 2, 3
+GATEWAY_OFFSET, REGISTRY_OFFSET, EDGE_OFFSET, METRICS_OFFSET = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)

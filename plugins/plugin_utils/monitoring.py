@@ -4,18 +4,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
 from collections.abc import Iterable, Mapping
 from shlex import quote
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Node
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import METRICS_OFFSET, Inventory, Node, network_of
 
 # Of the image catalog. What serves pages of its own, with the port.
 PAGES = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
 EXPORTERS = ("node-exporter", "blackbox-exporter", "swarm-exporter")
 # The label of the one node of each docker host that tells the host's own figures.
 HOST_LABEL = "fungap.monitoring.host"
+REGISTRY_METRICS_PORT = 5001
+# Nobody routes to a link-local address, so no network of the site is hidden by one.
+METRICS_NETWORKS = ipaddress.IPv4Network("169.254.64.0/18")
 
 
 def wanted_images(variables: Mapping[str, Any]) -> tuple[str, ...]:
@@ -35,6 +40,42 @@ def wanted_hosts(variables: Mapping[str, Any]) -> dict[str, str]:
     if not variables["monitoring_enabled"]:
         return {}
     return {page: name for page in PAGES if (name := (variables["monitoring_hosts"] or {}).get(page))}
+
+
+def registry_metrics(inventory: Inventory, networks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Where the registry shows its figures, as ``registry_metrics`` of the role registry; ``{}``: nowhere.
+
+    ``networks``: of the registry's docker host, as the fact ``docker_host`` has them. The one between the registry and
+    its nginx stays as it is; where there is none yet, it is one that overlaps no other, if there is such a one. Where
+    the nodes are the machines themselves, nothing but a port open to all would lead to the figures.
+    """
+    if not wanted_images(inventory.variables) or not inventory.is_nested:
+        return {}
+    name = f"{inventory.name}-registry-metrics"
+    own: list[str] = []
+    others: list[ipaddress.IPv4Network] = []
+    for network in networks:
+        if network["name"] == name:
+            own += network["subnets"]
+        others += [subnet for text in network["subnets"] if (subnet := network_of(text))]
+    subnet = network_of(own[0]) if own else _free_network(inventory.name, others)
+    if subnet is None:
+        return {}
+    return {
+        "port": REGISTRY_METRICS_PORT,
+        "address": inventory.offset(METRICS_OFFSET),
+        "subnet": str(subnet),
+        "registry_address": str(subnet[2]),
+        "nginx_address": str(subnet[3]),
+    }
+
+
+def _free_network(platform: str, taken: Iterable[ipaddress.IPv4Network]) -> ipaddress.IPv4Network | None:
+    """Where the search begins follows from the name, so platforms that begin at the same time don't choose the same."""
+    found = list(METRICS_NETWORKS.subnets(new_prefix=29))
+    first = int(hashlib.sha256(platform.encode()).hexdigest(), 16) % len(found)
+    free = (one for one in found[first:] + found[:first] if not any(one.overlaps(other) for other in taken))
+    return next(free, None)
 
 
 def host_nodes(nodes: Iterable[Node]) -> frozenset[str]:

@@ -53,7 +53,10 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import HOST_NAME, port_of, why_no_mode, why_no_owner
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
     HOST_LABEL,
+    METRICS_NETWORKS,
+    REGISTRY_METRICS_PORT,
     host_nodes,
+    registry_metrics,
     wanted_hosts,
     wanted_images,
 )
@@ -95,7 +98,6 @@ PUBLIC_REGISTRIES = (
     *("docker.io", "docker.com", "ghcr.io", "quay.io", "gcr.io", "pkg.dev", "registry.k8s.io", "k8s.gcr.io"),
     *("mcr.microsoft.com", "azurecr.io", "public.ecr.aws", "amazonaws.com", "gitlab.com", "elastic.co", "nvcr.io"),
 )
-REGISTRY_METRICS_PORT = 5001
 SITES = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 # How far is looked for one that is free.
 TRIED = 1000
@@ -408,6 +410,10 @@ def check_routes(world: World) -> Iterator[Problem]:
                 problem = f"is {show(network['subnets'])} on {host}: the nodes' addresses are part of the swarm's state"
                 cure = "set it back, or reset the platform first"
                 yield Problem(ALL_HOSTS, "platform_subnet", str(inventory.subnet), problem, cure)
+        wants_figures = host in inventory.registry_hosts and registry_metrics(inventory, [])
+        if wants_figures and not registry_metrics(inventory, docker["networks"]):
+            problem = f"needs a /29 of {METRICS_NETWORKS} on {host}, and docker networks have them all"
+            yield Problem(ALL_HOSTS, "monitoring_enabled", "true", problem, "remove one of them, or false")
 
 
 def _such_as(example: Any) -> str:
@@ -547,6 +553,7 @@ def check_node_addresses(world: World) -> Iterator[Problem]:
         inventory.offset(GATEWAY_OFFSET): "the gateway",
         inventory.offset(REGISTRY_OFFSET): "the registry",
         inventory.offset(EDGE_OFFSET): "the edge",
+        **({metrics["address"]: "the registry's figures"} if (metrics := registry_metrics(inventory, [])) else {}),
     }
     seen: dict[str, str] = {}
     names: dict[str, str] = {}
@@ -1562,8 +1569,7 @@ def resolve(world: World) -> dict[str, Any]:
             # In the platform's own bridge; without nodes there, clients come by the docker host's address.
             "container_ip": inventory.offset(REGISTRY_OFFSET),
             "bind_address": "" if inventory.is_nested else _registry_ip(world),
-            # Without a login: only where nothing but the platform's own network leads there.
-            "metrics_port": REGISTRY_METRICS_PORT if monitoring and inventory.is_nested else 0,
+            "metrics": registry_metrics(inventory, facts.get(registry_host, {}).get("docker", {}).get("networks", [])),
         },
         "monitoring": {
             "enabled": bool(monitoring),

@@ -54,7 +54,7 @@ EVERYTHING: dict[str, Any] = {
         "username": "u",
         "password": SECRET,
     },
-    "monitoring_registry_metrics": "172.30.0.2:5001",
+    "monitoring_registry_metrics": "172.30.0.4:5001",
     "monitoring_certificates": [{"name": "registry", "address": "172.30.0.2:5000"}],
     "monitoring_mysql_endpoints": [{"name": "main", "host": "db.example.com", "username": "u", "password": SECRET}],
     "monitoring_elasticsearch_urls": [f"https://u:{SECRET}@search.example.com:9200"],
@@ -81,12 +81,13 @@ class Rendered:
 
 
 def render(directory: Path, variables: dict[str, Any], *, own_ca: bool = True) -> Rendered:
-    (directory / "grafana.password").write_text(SECRET)
+    for name in ("grafana", "registry-metrics"):
+        (directory / f"{name}.password").write_text(SECRET)
     (directory / "templates").symlink_to(ROLE / "templates")
     secrets = {
         "ca": {"certificate": "the CA"},
         "certificates": {"proxy": {"given": not own_ca}},
-        "passwords": {"grafana": {"file": str(directory / "grafana.password")}},
+        "passwords": {name: {"file": str(directory / f"{name}.password")} for name in ("grafana", "registry-metrics")},
     }
     wanted = ("compose", "configs", "secrets")
     values = ("lookup('ansible.builtin.template', 'compose.yml.j2')", "__monitoring_configs", "__monitoring_secrets")

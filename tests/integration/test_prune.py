@@ -53,6 +53,7 @@ class RegistryUnderTest:
         self.name = f"{lab.prefix}-registry"
         self.ip = f"{lab.subnet}.2"
         self.address = f"{self.ip}:5000"
+        self.between = f"169.254.{lab.subnet.rpartition('.')[2]}"
         self.own = folder / "platform"
         self.config = str(self.own / "registry-client")
         self.certs = self.own / "certs.d"
@@ -79,6 +80,13 @@ class RegistryUnderTest:
             "registry_ip": self.ip,
             "registry_network": self.lab.prefix,
             "registry_hosts_address": "",
+            "registry_metrics": {
+                "port": 5001,
+                "address": f"{self.lab.subnet}.4",
+                "subnet": f"{self.between}.248/29",
+                "registry_address": f"{self.between}.250",
+                "nginx_address": f"{self.between}.251",
+            },
         }
         secrets = {
             "directory": str(self.folder / "secrets"),
@@ -162,6 +170,7 @@ class RegistryUnderTest:
             if container.name.startswith(self.name):
                 container.remove(force=True, v=True)
         self.lab.outer.volumes.get(self.name).remove()
+        self.lab.outer.networks.get(f"{self.name}-metrics").remove()
         shutil.rmtree(f"/etc/docker/certs.d/{self.address}", ignore_errors=True)
 
     def put_index(self, repository: str, tag: str, digests: Sequence[str]) -> str:
@@ -481,11 +490,17 @@ def test_pulls_go_on_while_the_registry_is_read_only(
 
     monkeypatch.setattr(registry_window, "collector", slow)
     pulled: list[bool] = []
+    networks: list[dict[str, str]] = []
+
+    def addresses() -> dict[str, str]:
+        found = registry.container.attrs["NetworkSettings"]["Networks"]
+        return {name: endpoint["IPAddress"] for name, endpoint in found.items()}
 
     def pull_on_a_node(seen: list[tuple[float, bool | None, bool]]) -> None:
         while not any(writable is False for _, writable, _ in list(seen)):
             time.sleep(0.05)
         swarm.worker.api.pull(kept, auth_config=registry.login())
+        networks.append(addresses())
         pulled.append(registry.is_writable())
 
     with Puller(registry, kept) as puller:
@@ -500,6 +515,9 @@ def test_pulls_go_on_while_the_registry_is_read_only(
         f"window {result['window_seconds']} s: {len(window)} pulls in it, {window.count(False)} failed; "
         f"no answer for {gaps} s when it opened and closed"
     )
+    # Its figures are shown there: a registry that lacks the address would not even start.
+    assert networks == [{registry.lab.prefix: registry.ip, f"{registry.name}-metrics": f"{registry.between}.250"}]
+    assert addresses() == networks[0]
     assert pulled == [False], "pulled by an engine, and the window was still open"
     assert len(window) > 10
     assert window.count(False) <= 1, "one may meet the end of the window"

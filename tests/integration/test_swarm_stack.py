@@ -600,6 +600,9 @@ def test_revisions_tell_who_did_what_and_one_run_at_a_time_does(
     for check in (True, False):
         late = deploy(stack, other, base_revision=1, check=check, **given)
         assert "was changed meanwhile: revision 2 (deploy by me@here, 20" in late["msg"]
+    # or told, for who works it out anew
+    told = ok(deploy(stack, other, base_revision=1, base_moved="tell", **given), changed=False)
+    assert told["moved"] is True
     assert swarm.versions(stack) == versions
 
     # one at a time

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Node
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory, Node
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
     certificate_addresses,
     elasticsearch_logins,
     host_nodes,
     monitoring_routes,
+    registry_metrics,
     wanted_hosts,
     wanted_images,
 )
@@ -54,6 +56,48 @@ def test_wanted_hosts(changes: dict[str, Any], hosts: dict[str, str]) -> None:
 
 def node(name: str, host: str, role: str) -> Node:
     return Node(name, host, "dind", role, "", "", "")
+
+
+def network(name: str, *subnets: str) -> dict[str, Any]:
+    return {"name": name, "subnets": list(subnets)}
+
+
+FIRST, SECOND = "169.254.92.192/29", "169.254.92.200/29"
+LAST_THREE_QUARTERS = ("169.254.80.0/20", "169.254.96.0/19")
+
+
+@pytest.mark.parametrize(
+    ("changes", "driver", "networks", "subnet"),
+    [
+        ({}, "dind", [], FIRST),
+        ({"platform_name": "other"}, "dind", [], "169.254.127.208/29"),
+        # What is there already stays, whatever the name would say now.
+        ({}, "dind", [network("fungap-registry-metrics", "169.254.70.8/29"), network("x", FIRST)], "169.254.70.8/29"),
+        ({}, "dind", [network("shop", "172.18.0.0/16", FIRST)], SECOND),
+        ({}, "dind", [network("v6", "fd00::/64")], FIRST),
+        ({}, "dind", [network("wide", *LAST_THREE_QUARTERS)], "169.254.64.0/29"),
+        ({}, "dind", [network("wide", "169.254.0.0/16")], None),
+        ({}, "engine", [], None),
+        ({"monitoring_enabled": False}, "dind", [], None),
+    ],
+)
+def test_where_the_registry_shows_its_figures(
+    changes: dict[str, Any], driver: str, networks: list[dict[str, Any]], subnet: str | None
+) -> None:
+    variables = {**VARIABLES, "platform_name": "fungap", "platform_subnet": "172.30.0.0/24", **changes}
+    inventory = Inventory(variables, (Node("n", "vm1", driver, "manager", "", "", ""),), ("vm1",), ("vm1",), {}, (), "")
+    found = registry_metrics(inventory, networks)
+    if subnet is None:
+        assert found == {}
+        return
+    addresses = ipaddress.IPv4Network(subnet)
+    assert found == {
+        "port": 5001,
+        "address": "172.30.0.4",
+        "subnet": subnet,
+        "registry_address": str(addresses[2]),
+        "nginx_address": str(addresses[3]),
+    }
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -76,14 +77,33 @@ def test_prometheus_judges_its_files_before_a_proxy_or_an_app_is_changed() -> No
     assert [role["vars"] for role in deployed] == [tasks[judged]["vars"]]
 
 
+def with_included(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Tasks, with those of the files that release.yml includes in their place."""
+    found: list[dict[str, Any]] = []
+    for task in tasks:
+        file = task.get("ansible.builtin.include_tasks")
+        found += yaml.safe_load((PLAYBOOKS / file).read_text()) if file else [task]
+    return found
+
+
 @pytest.mark.parametrize("name", ["release.yml", "site.yml"])
 def test_nginx_judges_the_routes_before_anything_counts_on_them(name: str) -> None:
-    tasks = [task for play in yaml.safe_load((PLAYBOOKS / name).read_text()) for task in play.get("tasks", [])]
+    plays = yaml.safe_load((PLAYBOOKS / name).read_text())
+    tasks = with_included([task for play in plays for task in play.get("tasks", [])])
     roles = [(task.get("ansible.builtin.import_role") or {}) for task in tasks]
     parts = [f"{role.get('name', '').removeprefix('fungap.swarm.')} {role.get('tasks_from', '')}" for role in roles]
     certificate = next(place for place, task in enumerate(tasks) if "__certificate_hosts" in task.get("vars", {}))
     judged = parts.index("proxy validate")
-    assert parts.index("app releases") < judged < certificate < parts.index("app rollout")
-    assert judged < parts.index("proxy ")
+    assert parts.index("app releases") < judged < min(certificate, parts.index("app rollout"))
+    assert judged < certificate < parts.index("proxy ")
     # A run of the apps alone, too.
     assert tasks[judged].get("tags", ["app"]) in (["app"], ["proxy", "app"])
+
+
+def test_routes_are_read_the_certificate_made_and_the_routes_written_again_where_others_came_between() -> None:
+    tasks = yaml.safe_load((PLAYBOOKS / "tasks" / "routes.yml").read_text())
+    assert tasks[0]["ansible.builtin.import_role"]["tasks_from"] == "releases"
+    assert "__certificate_hosts" in tasks[1]["vars"]
+    assert tasks[2]["ansible.builtin.import_role"]["name"] == "fungap.swarm.proxy"
+    assert tasks[3]["ansible.builtin.include_tasks"] == "routes.yml"
+    assert "proxy_job.moved" in tasks[3]["when"]

@@ -508,6 +508,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (node("worker1", address="172.30.0.1"), "worker1", "swarm_node_address", "172.30.0.1", "the gateway", "172.30.0.11"),
     (node("worker1", address="172.30.0.2"), "worker1", "swarm_node_address", "172.30.0.2", "the registry", "another"),
     (node("worker1", address="172.30.0.3"), "worker1", "swarm_node_address", "172.30.0.3", "the edge", "another"),
+    (node("worker1", address="172.30.0.4"), "worker1", "swarm_node_address", "172.30.0.4", "the registry's figures", "another"),
     (node("worker1", address="172.30.0.255"), "worker1", "swarm_node_address", "172.30.0.255", "not a machine's address", "another"),
     (node("worker1", address="172.30.0.300"), "worker1", "swarm_node_address", "172.30.0.300", "not an IPv4 address", "as 172.30.0.11"),
     (lambda s: s.hosts["worker1"].pop("swarm_node_address"), "worker1", "swarm_node_address", "", "is missing", "172.30.0.11"),
@@ -517,6 +518,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(platform_subnet="172.30.0.0/30"), "all hosts", "platform_subnet", "172.30.0.0/30", "no room", "as 172.30.0.0/24"),
     (platform(platform_subnet="8.8.8.0/24"), "all hosts", "platform_subnet", "8.8.8.0/24", "not private", "a private network"),
     (platform(platform_overlay_pool="172.30.0.0/16"), "all hosts", "platform_subnet", "172.30.0.0/24", "overlaps platform_overlay_pool", "apart"),
+    (lambda s: s.vm["docker"]["networks"].append({**OUR_NETWORK, "name": "wide", "subnets": ["169.254.0.0/16"]}), "all hosts", "monitoring_enabled", "true", "needs a /29 of 169.254.64.0/18 on vm1", "remove one of them"),
     (platform(platform_node_bridge="10.199.0.1/40"), "all hosts", "platform_node_bridge", "10.199.0.1/40", "not an address with prefix", "10.199.0.1/24"),
     (lambda s: s.vm["routes"].append("172.30.0.0/20"), "all hosts", "platform_subnet", "172.30.0.0/24", "overlaps 172.30.0.0/20 on vm1 (a route", "no docker host uses"),
     (lambda s: s.vm["docker"]["networks"].append({**OUR_NETWORK, "name": "shop_default", "platform": ""}), "all hosts", "platform_subnet", "172.30.0.0/24", "docker network shop_default", "remove that one"),
@@ -885,7 +887,13 @@ def test_the_platform_of_the_local_inventory() -> None:
         "ip": "172.30.0.2",
         "container_ip": "172.30.0.2",
         "bind_address": "",
-        "metrics_port": 5001,
+        "metrics": {
+            "port": 5001,
+            "address": "172.30.0.4",
+            "subnet": "169.254.92.192/29",
+            "registry_address": "169.254.92.194",
+            "nginx_address": "169.254.92.195",
+        },
     }
     assert platform_["edge"] == {"host": "vm1", "ip": "172.30.0.3"}
     assert platform_["monitoring"] == {"enabled": True, "images": list(BASIC), "hosts": {}}
@@ -975,7 +983,7 @@ def test_the_platform_of_a_cluster() -> None:
     assert [node["address"] for node in platform_["nodes"]] == ["192.0.2.11", "192.0.2.12", "192.0.2.13"]
     assert {node["socket"] for node in platform_["nodes"]} == {"/run/docker.sock"}
     assert platform_["registry"]["ip"] == "192.0.2.11"
-    assert platform_["registry"]["metrics_port"] == 0
+    assert platform_["registry"]["metrics"] == {}
     assert [node["labels"] for node in platform_["nodes"]] == [{"fungap.monitoring.host": "true"}] * 3
     assert platform_["edge"] == {"host": "", "ip": ""}
     assert platform_["proxy"]["address"] == "192.0.2.11"

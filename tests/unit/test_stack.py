@@ -284,8 +284,11 @@ def test_a_tag_is_warned_of(swarm: Swarm, tmp_path: Path) -> None:
 
 def test_what_was_changed_meanwhile_is_refused(swarm: Swarm, tmp_path: Path) -> None:
     run(deploy(tmp_path, HEALTHY, "web_env_1"))
-    with pytest.raises(PlatformError, match="was changed meanwhile: revision 1"):
+    with pytest.raises(PlatformError, match="was changed meanwhile: revision 1") as refused:
         deploy(tmp_path, HEALTHY, "web_env_2", base_revision=0).plan()
+    assert refused.value.details == {"moved": True}
+    # What is only judged by nginx undoes nothing.
+    assert not deploy(tmp_path, HEALTHY, "web_env_2", base_revision=0, state="validated").plan().actions
     assert swarm.runs() == (HEALTHY, "web_env_1")
 
 

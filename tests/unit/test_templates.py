@@ -45,6 +45,14 @@ def test_the_registry_has_tls_and_a_login() -> None:
     assert config["auth"]["htpasswd"]["path"] == "/etc/docker/registry/htpasswd"
 
 
+def test_the_registrys_debug_server_is_where_nginx_alone_gets() -> None:
+    """It asks for no login: never on all of the registry's addresses."""
+    assert "debug" not in render("registry", "config.yml.j2")["http"]
+    figures = {"port": 5001, "address": "172.30.0.4", "registry_address": "169.254.92.194"}
+    config = render("registry", "config.yml.j2", registry_metrics=figures)
+    assert config["http"]["debug"] == {"addr": "169.254.92.194:5001", "prometheus": {"enabled": True}}
+
+
 def test_a_proxy_is_on_every_node() -> None:
     proxy = render("proxy", "compose.yml.j2", proxy_image="proxy")["services"]["proxy"]
     assert proxy["deploy"]["mode"] == "global"

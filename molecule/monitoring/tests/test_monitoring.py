@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.checkout import name, port
+from tests.checkout import name, port, subnet
 from tests.waiting import patience, until
 
 PLATFORM = name("monitoring")
@@ -92,6 +92,23 @@ def test_figures_carry_their_place(host: Any) -> None:
     assert [result["value"][1] for result in query(host, 'swarm_service_replicas_running{stack="web"}')] == ["2"]
     assert len(query(host, "count by (instance) (node_load1)")) == 1
     assert query(host, "registry_http_in_flight_requests")
+
+
+def test_an_app_gets_nothing_of_the_registrys_figures(host: Any) -> None:
+    """Neither where its debug server is, nor where nginx asks for Prometheus' password."""
+    registry = json.loads(host.check_output(f"docker inspect {PLATFORM}-registry"))[0]["NetworkSettings"]["Networks"]
+    task = host.check_output(f"{DOCKER} ps -q --filter name=^web_web").split()[0]
+
+    request = r"printf 'GET /metrics HTTP/1.0\r\n\r\n'"
+
+    def ask_from_the_app(script: str) -> str:
+        return str(host.run(f"{DOCKER} exec {task} timeout 5 bash -c %s", script).stdout)
+
+    for endpoint in registry.values():
+        plain = f"exec 3<>/dev/tcp/{endpoint['IPAddress']}/5001 && {request} >&3 && cat <&3"
+        assert "registry_http" not in ask_from_the_app(plain)
+    told = ask_from_the_app(f"({request}; sleep 2) | openssl s_client -quiet -connect {subnet('monitoring')}.4:5001")
+    assert "401 Authorization Required" in told
 
 
 def test_every_route_is_probed_with_its_certificate(host: Any) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.checkout import name
+from tests.checkout import name, subnet
 from tests.waiting import wait_for
 
 PLATFORM = name("registry")
 ADDRESS = f"{PLATFORM}:5000"
 CONFIG = f"/etc/{PLATFORM}"
 CA = f"{CONFIG}/certs.d/{ADDRESS}/ca.crt"
+METRICS = f"{subnet('registry')}.4:5001"
 DOCKER = f"DOCKER_CONFIG={CONFIG}/registry-client docker"
 IMAGE = f"{ADDRESS}/mol/empty:1"
 
@@ -86,9 +88,49 @@ def test_an_image_can_be_deleted(host: Any, pushed: str) -> None:
     )
 
 
+def figures(host: Any, path: str, password: str = "") -> tuple[str, str]:
+    """Status and text of what nginx answers."""
+    user = f"-u prometheus:{password}" if password else ""
+    answer = host.check_output(
+        f"curl --noproxy '*' -sS --max-time 5 --cacert {CA} {user} -w '\\n%{{http_code}}' https://{METRICS}{path}"
+    )
+    text, _newline, code = answer.rpartition("\n")
+    return code, text
+
+
+def test_figures_are_shown_to_whoever_has_the_password_and_nothing_else(host: Any) -> None:
+    password = host.file(f"{CONFIG}/secrets/registry-metrics.password").content_string.strip()
+    assert figures(host, "/metrics")[0] == figures(host, "/metrics", "wrong")[0] == "401"
+    code, text = figures(host, "/metrics", password)
+    assert (code, "registry_http_in_flight_requests" in text) == ("200", True)
+    for path in ("/debug/pprof/", "/debug/vars", "/debug/health"):
+        assert figures(host, path, password)[0] == "404"
+
+
+def test_the_debug_server_is_where_nginx_alone_gets(host: Any) -> None:
+    """What asks for no login: not on the platform's network, and no way leads to where it is."""
+    config = host.file(f"{CONFIG}/registry/config.yml").content_string
+    [address] = re.findall(r"debug:\n    addr: ([0-9.]+):5001\n", config)
+    assert host.run(f"curl --noproxy '*' -sS --max-time 5 http://{subnet('registry')}.2:5001/metrics").rc == 7
+    assert "registry_http" not in host.run(f"curl --noproxy '*' -s --max-time 5 http://{address}:5001/metrics").stdout
+    assert host.run(f"ip -4 route show to match {address} | grep -v default").stdout == ""
+    shared = json.loads(host.check_output(f"docker network inspect {PLATFORM}-registry-metrics"))[0]
+    assert {one["Name"] for one in shared["Containers"].values()} == {
+        f"{PLATFORM}-registry",
+        f"{PLATFORM}-registry-metrics",
+    }
+
+
+@pytest.mark.parametrize("container", ["registry", "registry-metrics"])
+def test_figures_outlive_a_restart_of_either(host: Any, container: str) -> None:
+    password = host.file(f"{CONFIG}/secrets/registry-metrics.password").content_string.strip()
+    host.check_output(f"docker restart {PLATFORM}-{container}")
+    wait_for("figures again", lambda: figures(host, "/metrics", password)[0] == "200", 20)
+
+
 def test_secrets_are_for_root_alone(host: Any) -> None:
     assert host.file(f"{CONFIG}/registry-client").mode == 0o700
-    for path in ("registry-client/config.json", "registry/tls.key", "registry/htpasswd"):
+    for path in ("registry-client/config.json", "registry/tls.key", "registry/htpasswd", "registry/metrics.htpasswd"):
         assert host.file(f"{CONFIG}/{path}").mode == 0o600
         assert host.file(f"{CONFIG}/{path}").user == "root"
 
