@@ -8,7 +8,7 @@ name: swarm_nodes
 short_description: The platform's nodes by the names that the swarm knows
 version_added: 0.1.0
 description:
-  - The swarm calls a node by its host name. Of a node that is a machine itself, that may be another name than the inventory's.
+  - The swarm calls a node by its host name. A node that is a machine itself may have another one than in the inventory.
   - Returns the nodes with C(hostname) as C(name).
 author: The fungap.swarm authors (@fungap)
 options:
