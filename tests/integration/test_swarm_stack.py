@@ -673,6 +673,9 @@ def test_a_short_name_means_a_service_of_the_same_stack(swarm: Swarm, deploy: Ru
     }
     before = {"owner": {"services": {"proxy": service(networks=["a-shared"])}, **shared}}
     before |= {one: json.loads(json.dumps(app).replace("{stack}", one)) for one in ("one", "two")}
+    for compose in before.values():
+        for one in compose["services"].values():
+            one["deploy"]["replicas"] = 1
     after = {stack: {**compose, "x-full-names": ["a-shared"]} for stack, compose in before.items()}
 
     def means(stack: str, name: str, *wanted: tuple[str, str, str]) -> None:
@@ -690,10 +693,9 @@ def test_a_short_name_means_a_service_of_the_same_stack(swarm: Swarm, deploy: Ru
     means("two", "web", ("one", "a-shared", "web"), ("two", "a-shared", "web"))
     means("two", "proxy", ("owner", "a-shared", "proxy"))
     for stack, compose in after.items():
-        ok(deploy(stack, compose, check=True), changed=True)
         ok(deploy(stack, compose), changed=True)
-        # What was taken away is no drift.
-        ok(deploy(stack, compose), changed=False)
+    # What was taken away is no drift.
+    ok(deploy("one", after["one"]), changed=False)
     for stack, other in (("one", "two"), ("two", "one")):
         means(stack, "web", (stack, f"{stack}_default", "web"))
         means(stack, "cache", (stack, f"{stack}_default", "cache"))
@@ -701,15 +703,11 @@ def test_a_short_name_means_a_service_of_the_same_stack(swarm: Swarm, deploy: Ru
         # What the proxy asks for, and names that somebody has chosen.
         for name in (f"tasks.{other}_web", f"{other}_web", f"{other}-too"):
             means(stack, name, (other, "a-shared", "web"))
-    # By hand, the name is back: that is drift, and is repaired.
+    # By hand, the name is back: that is drift.
     attached = [{"Target": "a-shared", "Aliases": ["one-too", "web"]}, {"Target": "one_default", "Aliases": ["web"]}]
     swarm.update("one", "web", lambda spec: spec["TaskTemplate"].update(Networks=attached))
-    repaired = ok(deploy("one", after["one"]), changed=True)
-    assert any("Networks" in entry for entry in repaired["drift"]), repaired["drift"]
-    means("one", "web", ("one", "one_default", "web"))
-    # And back to a file that doesn't say so.
-    ok(deploy("two", before["two"]), changed=True)
-    means("one", "web", ("two", "a-shared", "web"))
+    found = ok(deploy("one", after["one"], check=True), changed=True)
+    assert any("Networks" in entry for entry in found["drift"]), found["drift"]
     for stack in ("two", "one", "owner"):
         ok(deploy(stack), changed=True)
 
