@@ -8,7 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.message import rollout_message
-from ansible_collections.fungap.swarm.plugins.plugin_utils.release import eligible_nodes, taken_images
+from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (
+    eligible_nodes,
+    images_to_pull,
+    taken_images,
+)
 
 
 class FilterModule:
@@ -17,6 +21,7 @@ class FilterModule:
     def filters(self) -> Mapping[str, Callable[..., Any]]:
         return {
             "eligible_nodes": eligible_nodes,
+            "images_to_pull": images_to_pull,
             "rollout_message": rollout_message,
             "taken_images": taken_images,
         }
