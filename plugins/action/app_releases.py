@@ -15,7 +15,11 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils import release as releases
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import resolve_app
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
+    catalog_images,
+    refuse_wrong_services,
+    resolve_app,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import read_specs
 
@@ -100,7 +104,9 @@ class ActionModule(ActionBase):
         elif asked and name != asked:
             return None
         else:
-            inventory = releases.of_inventory(app, self._image(app["image"], args), self._digest(path))
+            inventory = releases.of_inventory(
+                app, self._image(app["image"], args), self._digest(path), self._images(app["services"], args)
+            )
             release = releases.resolve(inventory, row["release"] if row else None)
         if asked and (name != asked or not os.path.isfile(path)):
             path = ""  # what a rollback or a scaling goes back to lies on the nodes
@@ -110,15 +116,18 @@ class ActionModule(ActionBase):
             else:
                 if args.get("env_file"):
                     path = os.path.join(args["env_dir"], args["env_file"])
+                settings = args.get("settings") or {}
                 release = releases.change(
                     name,
                     release,
-                    args.get("settings") or {},
+                    settings,
                     read_specs(ROLES).app,
-                    image=self._image((args.get("settings") or {}).get("image"), args),
+                    image=self._image(settings.get("image"), args),
+                    images=self._images(settings.get("services"), args),
                     digest=self._digest(path),
                     env_file=args.get("env_file") or "",
                 )
+        refuse_wrong_services(resolve_app(name, release["app"], recorded=True))
         return {
             "release": release,
             "env_file": releases.env_source(release, path, self._digest(path)),
@@ -135,6 +144,11 @@ class ActionModule(ActionBase):
         if "ref" not in args["images"].get(name, {}):
             raise PlatformError(f"image {name} is not in the platform's registry: run site.yml, which takes it there")
         return str(args["images"][name]["ref"])
+
+    def _images(self, services: Any, args: dict[str, Any]) -> dict[str, str]:
+        """The same of further services, by their names; what is a reference to another registry stays one."""
+        found = catalog_images({"services": services if isinstance(services, Mapping) else {}})
+        return {place.split(".")[1]: self._image(image, args) for place, image in found.items()}
 
     def _digest(self, path: str) -> str:
         """Of an env file's content, which may be encrypted with Ansible Vault."""

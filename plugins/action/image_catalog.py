@@ -121,5 +121,5 @@ def _asked(arguments: Mapping[str, Any]) -> set[str]:
     bases = [build.get("base") for build in builds if isinstance(build, Mapping)]
     stand_ins = arguments.get("bases")
     bases += stand_ins.values() if isinstance(stand_ins, Mapping) else ()
-    named = [*(arguments.get("names") or []), *(arguments.get("optional") or []), *bases]
+    named = [name for key in ("names", "optional", "required") for name in arguments.get(key) or []] + bases
     return {str(name) for name in named if name}

@@ -29,9 +29,14 @@ def app_resolve(app: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise AnsibleFilterError(error.message) from error
 
 
+def catalog_images(app: Mapping[str, Any]) -> list[str]:
+    """The images of the catalog that an app, or a part of its entry, names."""
+    return list(dict.fromkeys(apps.catalog_images(app).values()))
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""
-        return {"app_compose": app_compose, "app_resolve": app_resolve}
+        return {"app_compose": app_compose, "app_resolve": app_resolve, "catalog_images": catalog_images}

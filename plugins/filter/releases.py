@@ -9,7 +9,11 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.env_copies import env_copies, env_labels
 from ansible_collections.fungap.swarm.plugins.plugin_utils.message import rollout_message
-from ansible_collections.fungap.swarm.plugins.plugin_utils.release import eligible_nodes, taken_images
+from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (
+    eligible_nodes,
+    images_to_pull,
+    taken_images,
+)
 
 
 class FilterModule:
@@ -20,6 +24,7 @@ class FilterModule:
             "eligible_nodes": eligible_nodes,
             "env_copies": env_copies,
             "env_labels": env_labels,
+            "images_to_pull": images_to_pull,
             "rollout_message": rollout_message,
             "taken_images": taken_images,
         }

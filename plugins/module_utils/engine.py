@@ -385,6 +385,8 @@ class Engine:
         """Why ``reference`` can't be pulled; None when its registry has it. Nothing is downloaded."""
         try:
             self.api.inspect_distribution(reference, auth_config=_auth_for(reference, credentials))
+        except docker.errors.NotFound as error:
+            return f"no such image: {error.explanation or error}"
         except docker.errors.APIError as error:
             return str(error.explanation or error)
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:

@@ -55,6 +55,9 @@ class ImageCatalog:
         self.entries = model.parse_catalog(params["catalog"])
         self.bases = model.parse_bases(params["bases"], self.entries)
         self.credentials = {one["registry"]: one for one in params["credentials"] or []}
+        if (own := params["registry_address"]) and own not in self.credentials and (login := self._auth()):
+            self.credentials[own] = {"username": login[0], "password": login[1]}
+        self.required = frozenset(params["required"])
         self.authorities = read_authorities(params["trusted_ca_files"])
         self.contexts: Mapping[str, Mapping[str, str]] = params["contexts"] or {}
         self.targets: dict[str, planning.Target] = {}
@@ -68,7 +71,7 @@ class ImageCatalog:
     def plan(self) -> Plan:
         names = self.params["names"]
         if names is None:
-            names = planning.wanted_names(self.entries, self.params["optional"])
+            names = planning.wanted_names(self.entries, [*self.params["optional"], *self.params["required"]])
         unknown = self._follow(names)
         self.targets, problems = planning.resolve(self.entries, names, self.params["source"], self._circumstances())
         problems.update(unknown)
@@ -114,7 +117,7 @@ class ImageCatalog:
                 digest = self.engine.source_digest(entry.pull, self.credentials)
                 self.entries[name] = replace(entry, pull=model.by_digest(entry.pull, digest), follow=False)
             except PlatformError as error:
-                problems[name] = error.message
+                problems[name] = f"cannot pull {entry.pull}: {self._pull_problem(entry.pull) or error.message}"
         return problems
 
     def _circumstances(self) -> planning.Circumstances:
@@ -163,18 +166,26 @@ class ImageCatalog:
             return []
         fatal = {name: reason for name, reason in problems.items() if not self._may_lack(name)}
         if fatal:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in fatal.items())
+            if all(self._is_followed(name) for name in fatal):
+                raise PlatformError(f"{reasons}. Look at the name, its tag and the login", missing_images=fatal)
             where = f" in {self.params['archive_dir']}" if self.params["source"] == "archive" else ""
+            skip = "" if self.required >= set(fatal) else ", or images_missing: skip"
             raise PlatformError(
-                f"{len(fatal)} image(s) can't be had from source {self.params['source']}{where}: "
-                + "; ".join(f"{name}: {reason}" for name, reason in fatal.items())
-                + ". Choose another images_source, or images_missing: skip",
+                f"{len(fatal)} image(s) can't be had from source {self.params['source']}{where}: {reasons}. "
+                f"Choose another images_source{skip}",
                 missing_images=fatal,
             )
         self.targets = {name: target for name, target in self.targets.items() if name not in problems}
         self.problems = problems
         return [f"image left out, {name}: {reason}" for name, reason in problems.items()]
 
+    def _is_followed(self, name: str) -> bool:
+        return name in self.entries and self.entries[name].follow
+
     def _may_lack(self, name: str) -> bool:
+        if name in self.required:
+            return False
         entry = self.entries.get(name)
         return ((entry and entry.missing) or self.params["missing"]) == "skip"
 

@@ -61,6 +61,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import (
     assess,
     deadline_seconds,
     failing_tasks,
+    is_one_shot,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
     Action,
@@ -621,7 +622,9 @@ def _cause(outcome: Outcome, failures: Sequence[Mapping[str, Any]]) -> str:
     """The operator's text: each service that did not converge, its failing tasks, what they printed."""
     lines = []
     if outcome.hopeless:
-        lines.append(f"Given up after {outcome.seconds:.0f} s: every task died again and again, always of the same.")
+        ends = all(is_one_shot(outcome.look.services[name]) for name in outcome.hopeless)
+        why = "what has failed is not started again" if ends else "every task died again and again, always of the same"
+        lines.append(f"Given up after {outcome.seconds:.0f} s: {why}.")
     elif outcome.verdict == STUCK:
         lines.append(f"Not converged after {outcome.seconds:.0f} s.")
     lines += [f"Node {node.name} is down." for node in outcome.look.nodes if not node.ready]

@@ -108,7 +108,9 @@ apps:
   type: dict
   contains:
     release:
-      description: C(app) (the whole entry), C(image) (by digest), C(env) and C(inventory), to be recorded.
+      description:
+        - C(app) (the whole entry), C(image) and C(images) of further services (by digest), C(env) and C(inventory), to
+          be recorded.
       type: dict
     env_file:
       description: The file on the controller that has the env's content, empty where only the nodes have it.

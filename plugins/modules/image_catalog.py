@@ -81,6 +81,12 @@ options:
     type: list
     elements: str
     default: []
+  required:
+    description: Images that are asked for by name. They are had like those of O(optional), and never left out,
+      whatever O(missing) says.
+    type: list
+    elements: str
+    default: []
   source:
     description: Where images come from.
     type: str
@@ -260,6 +266,7 @@ def main() -> None:
             "bases": {"type": "dict", "default": {}},
             "names": {"type": "list", "elements": "str"},
             "optional": {"type": "list", "elements": "str", "default": []},
+            "required": {"type": "list", "elements": "str", "default": []},
             "source": {"type": "str", "choices": ["pull", "build", "archive"], "default": "build"},
             "archive_dir": {"type": "path"},
             "missing": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},

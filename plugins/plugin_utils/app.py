@@ -7,7 +7,8 @@ from __future__ import annotations
 import math
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -15,6 +16,9 @@ import yaml
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model import env
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import FULL_NAMES
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import ONE_SHOT_CONDITIONS
+from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_service
+from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_service import Wrong
 from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile, replica_check, request_path
 
 Json = dict[str, Any]
@@ -29,6 +33,11 @@ PROBE_PATH_LABEL = "io.fungap.probe.path"
 METRICS_LABEL = "io.fungap.metrics."
 # The name of an app's own service within its stack: what the proxy looks for.
 SERVICE = "web"
+SERVICE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,29}[A-Za-z0-9])?")
+# A global service has as many tasks as there are nodes; its pauses are those of so many replicas.
+GLOBAL_REPLICAS = 3
+# Of these an image's name has none: it is a reference to a registry of its own.
+REFERENCE = re.compile(r"[:/@]")
 
 DEFAULTS: Json = {
     "hosts": [],
@@ -95,11 +104,6 @@ def resolve_app(name: str, app: Mapping[str, Any], *, recorded: bool = False) ->
     return resolved
 
 
-def needs_stop_first(app: Mapping[str, Any]) -> bool:
-    """Whether a new task can't start beside the old one: a port of the node is taken once only."""
-    return any(_port(port)["mode"] == "host" for port in app.get("ports") or [])
-
-
 def monitor_seconds(app: Mapping[str, Any]) -> int:
     """How long a new task is watched: at least until its health check has had the time to fail."""
     health = app["health"]
@@ -119,17 +123,48 @@ def delay_seconds(app: Mapping[str, Any]) -> float:
     given, parallelism = app["update"]["delay_seconds"], app["update"]["parallelism"]
     if given is not None:
         return float(given)
-    batches = math.ceil(app["replicas"] / parallelism) if parallelism else 1
+    replicas = GLOBAL_REPLICAS if is_global(app) else app["replicas"]
+    batches = math.ceil(replicas / parallelism) if parallelism else 1
     if batches < 2:
         return 0
     monitor = monitor_seconds(app)
     return min(math.ceil(monitor / (batches - 1)), int(monitor * LONGEST_PAUSE))
 
 
+def deploy_mode(app: Mapping[str, Any]) -> str:
+    """How the app's own service is deployed. What can't be read is told elsewhere."""
+    deploy = (app.get("service") or {}).get("deploy")
+    return str(deploy.get("mode", "replicated")) if isinstance(deploy, Mapping) else "replicated"
+
+
+def is_global(app: Mapping[str, Any]) -> bool:
+    """Whether there is one replica on each node, and so no number of them."""
+    return deploy_mode(app) == "global"
+
+
+def catalog_images(app: Mapping[str, Any]) -> dict[str, str]:
+    """Where the app names an image of the catalog: ``image`` or ``services.<name>.image`` -> the name."""
+    found = {"image": app["image"]} if app.get("image") else {}
+    for name, definition in (app.get("services") or {}).items():
+        image = definition.get("image") if isinstance(definition, Mapping) else None
+        if isinstance(image, str) and image:
+            found[f"services.{name}.image"] = image
+    return {place: image for place, image in found.items() if not REFERENCE.search(image)}
+
+
+def published_ports(app: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every port that the app's services publish, and where the entry says so. Of well shaped services."""
+    yield from (("ports", one) for one in app["ports"])
+    yield from (("service.ports", one) for one in app["service"].get("ports") or [])
+    for name, definition in app["services"].items():
+        yield from ((f"services.{name}.ports", one) for one in definition.get("ports") or [])
+
+
 def app_compose(
     app: Mapping[str, Any],
     *,
     image: str,
+    images: Mapping[str, str] | None = None,
     env_version: str | None = None,
     env_secret: str | None = None,
     env_owner: str | None = None,
@@ -142,7 +177,8 @@ def app_compose(
 ) -> Json:
     """The app's stack as a compose file's dict.
 
-    ``app``: as ``resolve_app`` returns it. ``image``: by digest. ``env_version``: of the env volume, for
+    ``app``: as ``resolve_app`` returns it. ``image``: by digest. ``images``: of the other services, by their names; of
+    one that is not there, the reference that it names itself. ``env_version``: of the env volume, for
     ``env_delivery: volume``. ``env_secret``: for ``env_delivery: secret``, its name in the swarm where it is there
     already, and its content isn't at hand. ``env_owner`` and ``env_mode``: of the file in the env volume, as uid:gid
     and 0600; the health check sees to it that the app can read it. ``https_port``: of the proxy. ``ipvs``: whether the
@@ -150,21 +186,25 @@ def app_compose(
     nodes' own. ``start_interval``: whether the CLI that deploys it knows health checks that are more frequent at the
     start (25.0). ``network``: the external overlay that the proxy is on. ``mtu``: of the stack's own network, in bytes.
     """
-    name = app["name"]
+    if wrong := list(_misshapen(app)):
+        raise PlatformError(_told(app["name"], wrong))
+    name, own = app["name"], compose_service.plain_dollars(app["service"])
+    ports = [compose_service.port(one, ipvs=ipvs) for one in (*app["ports"], *(own.pop("ports", None) or []))]
+    place = "{{.Node.Hostname}}" if is_global(app) else "slot-{{.Task.Slot}}"
     service: Json = {
         "image": image,
         # A name for each replica, by which the proxy keeps a client with one.
-        "hostname": f"{name}-slot-{{{{.Task.Slot}}}}",
+        "hostname": f"{name}-{place}",
         "init": True,
         "stop_grace_period": _seconds(app["stop_grace_seconds"]),
         "healthcheck": _healthcheck(
             app, _env_file(app, env_owner, env_mode), https_port=https_port, start_interval=start_interval
         ),
         "networks": [network, "default"],
-        "deploy": _deploy(app, ipvs=ipvs, env_version=env_version),
+        "deploy": _deploy(app, ipvs=ipvs, env_version=env_version, ports=ports),
     }
-    # 3.12 knows start_interval, and is not known to a CLI before 25.0.
-    version = "3.12" if start_interval else "3.8"
+    # 3.12 knows start_interval, and is not known to a CLI before 25.0. 3.9 is what 20.10 knows.
+    version = "3.12" if start_interval else "3.9"
     document: Json = {
         "version": version,
         # Every app has a service of this name.
@@ -172,14 +212,14 @@ def app_compose(
         "services": {SERVICE: service},
         "networks": {network: {"external": True}},
     }
-    own: Json = {"driver": "overlay"}
+    own_network: Json = {"driver": "overlay"}
     if mtu:
-        own["driver_opts"] = {"com.docker.network.driver.mtu": str(mtu)}
-    document["networks"]["default"] = own
+        own_network["driver_opts"] = {"com.docker.network.driver.mtu": str(mtu)}
+    document["networks"]["default"] = own_network
     if app["environment"]:
-        service["environment"] = {key: _text(value) for key, value in app["environment"].items()}
-    if app["ports"]:
-        service["ports"] = [_port(port, ipvs=ipvs) for port in app["ports"]]
+        service["environment"] = {key: _text(value) for key, value in sorted(app["environment"].items(), key=str)}
+    if ports:
+        service["ports"] = ports
     if env_version and app["env_delivery"] == "volume":
         volume = env.volume_name(name, env_version)
         service["volumes"] = [
@@ -197,14 +237,173 @@ def app_compose(
         service["secrets"] = [{"source": "env", "target": _env_path(app), **_secret_access(app)}]
         if env_secret:
             document["secrets"] = {"env": {"external": True, "name": env_secret}}
-    document["services"][SERVICE] = _merged(service, app["service"])
-    for extra, definition in app["services"].items():
-        if extra == SERVICE:
-            raise PlatformError(
-                f"apps.{name}.services.{extra}: that is the app itself; its settings stand in apps.{name}.service"
-            )
-        document["services"][extra] = _merged({"init": True, "networks": ["default"]}, definition)
+    wrong = [*_contradictions(app, service, own), *_impossible(app, ipvs=ipvs, networks=document["networks"])]
+    if wrong:
+        raise PlatformError(_told(name, wrong))
+    document["services"][SERVICE] = compose_service.merged(service, own)
+    for extra, definition in compose_service.plain_dollars(app["services"]).items():
+        document["services"][extra] = _extra_service(definition, (images or {}).get(extra), ipvs=ipvs)
     return document
+
+
+def wrong_services(app: Mapping[str, Any], *, ipvs: bool) -> list[Wrong]:
+    """Why ``service`` and ``services`` would be refused when the app is deployed. ``app``: with every default."""
+    if not app["service"] and not app["services"]:
+        return []
+    if wrong := list(_misshapen(app)):
+        return wrong
+    try:
+        found = app_compose(
+            {**app, "service": {}, "services": {}}, image="", env_version="0" if app["env_file"] else None, ipvs=ipvs
+        )
+    except PlatformError:
+        return []  # another setting of the app is wrong, and told as that
+    service = found["services"][SERVICE]
+    own = compose_service.plain_dollars(app["service"])
+    own.pop("ports", None)
+    return [*_contradictions(app, service, own), *_impossible(app, ipvs=ipvs, networks=found["networks"])]
+
+
+def refuse_wrong_services(app: Mapping[str, Any]) -> None:
+    """The same of an entry that comes into force, whatever the nodes' kernels can do."""
+    if wrong := wrong_services(app, ipvs=True):
+        raise PlatformError(_told(app["name"], wrong))
+
+
+def _told(name: str, wrong: list[Wrong]) -> str:
+    return "\n".join(f"apps.{name}.{one.place} {one.problem}; cure: {one.cure}" for one in wrong)
+
+
+def _services(app: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What the entry says of each service, and where."""
+    yield "service", app["service"]
+    yield from ((f"services.{name}", definition) for name, definition in app["services"].items())
+
+
+def _misshapen(app: Mapping[str, Any]) -> Iterator[Wrong]:
+    """What compose would not take for a service, and what it would take from somewhere else."""
+    for place, service in _services(app):
+        for one in (*compose_service.misshapen(service), *compose_service.interpolated(service)):
+            yield replace(one, place=f"{place}.{one.place}" if one.place else place)
+    for name, service in app["services"].items():
+        if name == SERVICE:
+            cure = f"its settings stand in apps.{app['name']}.service"
+            yield Wrong(f"services.{name}", "has the name of the service that is the app itself", cure)
+        elif not SERVICE_NAME.fullmatch(str(name)):
+            yield Wrong(f"services.{name}", "is not a service's name", "letters, digits, - and _, at most 31")
+        elif isinstance(service, Mapping) and not service.get("image"):
+            yield Wrong(f"services.{name}.image", "is missing", "an image of the catalog, or one with its tag")
+
+
+# Keys of a service that have a setting of the app.
+_OWN_SETTINGS = {"image": "image", "deploy.replicas": "replicas"}
+
+
+def _contradictions(app: Mapping[str, Any], service: Json, own: Json) -> Iterator[Wrong]:
+    """Where ``service`` would take away what the platform needs. ``service``: what is made of the other settings."""
+    deploy = own.get("deploy") or {}
+    for place, setting in _OWN_SETTINGS.items():
+        if place in own or place.removeprefix("deploy.") in deploy:
+            cure = f"apps.{app['name']}.{setting}, which deploys, rollbacks and scalings change"
+            yield Wrong(f"service.{place}", "is a setting of the app", cure)
+    if deploy_mode(app).endswith("-job"):
+        cure = f"a service of its own in apps.{app['name']}.services"
+        yield Wrong("service.deploy.mode", "is a job's, which ends; the app is to serve", cure)
+    if is_global(app) and app["route"]["sticky"]:
+        problem = "has no numbered replicas, which route.sticky tells apart"
+        yield Wrong("service.deploy.mode", problem, "take one of them away")
+    if is_global(app) and app["replicas"] != DEFAULTS["replicas"]:
+        problem = "has no meaning with service.deploy.mode: global, which is one on each node"
+        yield Wrong("replicas", problem, "take it away, or the mode")
+    if "hostname" in own and app["route"]["sticky"]:
+        yield Wrong("service.hostname", "is what route.sticky tells replicas apart by", "take one of them away")
+    check = own.get("healthcheck") or {}
+    if check.get("disable") and not service["healthcheck"].get("disable"):
+        yield Wrong("service.healthcheck.disable", "contradicts health", "health: {enabled: false}")
+    if service["healthcheck"].get("disable") and set(check) - {"disable"}:
+        yield Wrong("service.healthcheck", "contradicts health.enabled: false", "take one of them away")
+    labels = service["deploy"].get("labels") or {}
+    for label, value in compose_service.pairs(deploy.get("labels") or {}).items():
+        if label in labels and str(value) != labels[label]:
+            yield Wrong(f"service.deploy.labels.{label}", "is the platform's own", "take it away")
+    taken = [one["target"] for one in (*service.get("volumes", ()), *service.get("secrets", ()))]
+    for kind in ("volumes", "configs", "secrets", "tmpfs"):
+        for index, one in enumerate(_mounted(kind, own.get(kind) or [])):
+            target = posixpath.normpath(one)
+            if any(target == mine or target.startswith(f"{mine}/") for mine in taken):
+                problem = f"has the target {target}, where the env file is"
+                yield Wrong(f"service.{kind}[{index}]", problem, "another target, or another env_target")
+
+
+def _mounted(kind: str, given: Any) -> list[str]:
+    """The targets of mounts of one kind."""
+    listed = given if isinstance(given, list) else [given]
+    if kind == "tmpfs":
+        return [str(one).partition(":")[0] for one in listed]
+    return [
+        str(compose_service.volume(one)["target"]) if kind == "volumes" else compose_service.item_target(one)
+        for one in listed
+    ]
+
+
+def _impossible(app: Mapping[str, Any], *, ipvs: bool, networks: Mapping[str, Any]) -> Iterator[Wrong]:
+    """What a service asks for that is not there, or can't be, together with the rest."""
+    items = {
+        "configs": set[str](),
+        "secrets": {"env"} if app["env_file"] and app["env_delivery"] == "secret" else set(),
+    }
+    for place, service in _services(app):
+        deploy = service.get("deploy") or {}
+        for index, one in enumerate(map(compose_service.volume, service.get("volumes") or [])):
+            at, source = f"{place}.volumes[{index}]", str(one.get("source") or "")
+            if one["type"] == "volume" and source:
+                cure = "a bind mount of a folder of the node, or data kept outside of the swarm"
+                yield Wrong(at, f"is the named volume {source}, which would be another one on each node", cure)
+            elif one["type"] == "bind" and not source.startswith("/"):
+                yield Wrong(at, "is a path beside a compose file, and there is no folder of one", "an absolute path")
+        for network in service.get("networks") or []:
+            if network not in networks:
+                yield Wrong(f"{place}.networks.{network}", "is not defined", f"one of: {', '.join(sorted(networks))}")
+        for kind, known in items.items():
+            for index, one in enumerate(service.get(kind) or []):
+                if compose_service.item(one)["source"] not in known:
+                    cure = "env_file, which may be delivered as a secret (env_delivery)"
+                    yield Wrong(f"{place}.{kind}[{index}]", "is not defined: an app can't define any", cure)
+        if deploy.get("mode") in ("global", "global-job") and "replicas" in deploy:
+            problem = f"has no meaning with mode: {deploy['mode']}, which is one on each node"
+            yield Wrong(f"{place}.deploy.replicas", problem, "take it away, or the mode")
+        if str(deploy.get("mode")).endswith("-job") and "update_config" in deploy:
+            yield Wrong(f"{place}.deploy.update_config", "is nothing that a job may have", "take it away")
+        if deploy.get("endpoint_mode") == "vip" and not ipvs:
+            problem = "needs IPVS, which the nodes' kernels don't have: its name would lead nowhere"
+            yield Wrong(f"{place}.deploy.endpoint_mode", problem, "take it away")
+        if deploy.get("endpoint_mode") == "dnsrr" and ipvs:
+            for index, one in enumerate(service.get("ports") or []):
+                if compose_service.port(one)["mode"] == "ingress":
+                    problem = "needs the routing mesh, which endpoint_mode: dnsrr has not"
+                    yield Wrong(f"{place}.ports[{index}]", problem, "mode: host, or take endpoint_mode away")
+
+
+def _extra_service(definition: Json, image: str | None, *, ipvs: bool) -> Json:
+    """A further service as it is deployed: what it says, and what it needs to be found here."""
+    base: Json = {"init": True}
+    if not definition.get("networks"):
+        base["networks"] = ["default"]
+    deploy: Json = {}
+    if not ipvs:
+        deploy["endpoint_mode"] = "dnsrr"
+    asked = definition.get("deploy") or {}
+    if (asked.get("restart_policy") or {}).get("condition") in ONE_SHOT_CONDITIONS and "job" not in asked.get(
+        "mode", ""
+    ):
+        # To swarm, a task that ends within the monitoring period has failed, however it ended.
+        deploy["update_config"] = {"failure_action": "continue"}
+    if deploy:
+        base["deploy"] = deploy
+    found = compose_service.merged(base, {**definition, **({"image": image} if image else {})})
+    if found.get("ports"):
+        found["ports"] = [compose_service.port(one, ipvs=ipvs) for one in found["ports"]]
+    return found
 
 
 def compose_text(document: Mapping[str, Any]) -> str:
@@ -231,15 +430,6 @@ def _escaped(value: Any) -> Any:
     if isinstance(value, bool) or value is None:
         return value
     return float(value) if isinstance(value, float) else int(value)
-
-
-def _merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> Json:
-    """``extra`` over ``base``: dicts are merged, everything else is replaced."""
-    merged = dict(base)
-    for key, value in extra.items():
-        old = merged.get(key)
-        merged[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
 
 
 def _text(value: Any) -> str:
@@ -289,16 +479,17 @@ def _healthcheck(app: Mapping[str, Any], env_file: EnvFile | None, *, https_port
     }
 
 
-def _deploy(app: Mapping[str, Any], *, ipvs: bool, env_version: str | None) -> Json:
+def _deploy(app: Mapping[str, Any], *, ipvs: bool, env_version: str | None, ports: list[Json]) -> Json:
     update = app["update"]
-    order = "stop-first" if needs_stop_first(app) or (app["ports"] and not ipvs) else update["order"]
+    # A port of the node is taken once only: a new task can't start beside the old one.
+    order = "stop-first" if any(one["mode"] == "host" for one in ports) else update["order"]
     constraints = list(app["constraints"])
     if env_version and app["env_delivery"] == "volume":
         constraints.append(f"node.labels.{env.node_label(app['name'], env_version)} == {env.READY}")
     monitor = _seconds(monitor_seconds(app))
     deploy: Json = {
-        "mode": "replicated",
-        "replicas": app["replicas"],
+        "mode": deploy_mode(app),
+        **({} if is_global(app) else {"replicas": app["replicas"]}),
         # Without IPVS in the kernel virtual addresses lead nowhere.
         "endpoint_mode": "vip" if ipvs else "dnsrr",
         "update_config": {
@@ -355,20 +546,3 @@ def _labels(app: Mapping[str, Any]) -> Json:
 def _cpus(value: Any) -> str:
     """A compose file wants a string."""
     return f"{float(value):g}"
-
-
-_SHORT_PORT = re.compile(r"(?:(?P<published>[0-9]+):)?(?P<target>[0-9]+)(?:/(?P<protocol>tcp|udp|sctp))?\Z")
-
-
-def _port(port: Any, *, ipvs: bool = True) -> Json:
-    """A published port in the long form. Without IPVS there is no routing mesh: the port is each node's own."""
-    if isinstance(port, Mapping):
-        given = dict(port)
-    else:
-        match = _SHORT_PORT.match(str(port))
-        if not match:
-            raise PlatformError(f"port {port!r} must look like 8025:25/tcp or be a dict with target and published")
-        given = {key: int(value) if value.isdigit() else value for key, value in match.groupdict().items() if value}
-    published = given.get("published", given["target"])
-    mode = given.get("mode", "ingress") if ipvs else "host"
-    return {"target": given["target"], "published": published, "protocol": given.get("protocol", "tcp"), "mode": mode}

@@ -21,6 +21,7 @@ import yaml
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import FULL_NAMES
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import fingerprint
+from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_service
 
 MAX_TEXT_BYTES = 200_000  # a record holds the file twice, and the services' specs beside it, in at most 1 MB
 MAX_CONTENT_BYTES = {"config": 1_000_000, "secret": 500_000}
@@ -84,6 +85,8 @@ def render(stack: str, compose: Any, configs: Mapping[str, Any], secrets: Mappin
             f"stack name {stack!r}: use at most 40 lower-case letters, digits, - and _, no - or _ at an end"
         )
     parsed = _plain(stack, compose)
+    if misshapen := [*_misshapen(parsed)]:
+        raise PlatformError(f"stack {stack}: " + "; ".join(misshapen))
     problems = [*_foreign(parsed), *_references(parsed, configs, secrets)]
     contents: dict[str, dict[str, str]] = {"config": {}, "secret": {}}
     for kind, given in (("config", configs), ("secret", secrets)):
@@ -143,24 +146,30 @@ def _plain(stack: str, compose: Any) -> dict[str, Any]:
     return plain
 
 
+def _misshapen(compose: Mapping[str, Any]) -> Iterator[str]:
+    """What is read here and has not the shape that it needs. Which keys there are, Docker's own schema says."""
+    for name, service in compose["services"].items():
+        for one in compose_service.misshapen(service):
+            if not one.is_unknown:
+                yield f"services.{name}{one.place and '.' + one.place}: {one.problem}; {one.cure}"
+    for section in ("configs", "networks", "secrets", "volumes"):
+        found = compose.get(section) or {}
+        if not isinstance(found, Mapping):
+            yield f"{section}: must be a mapping"
+            continue
+        for key, definition in found.items():
+            if definition is not None and not isinstance(definition, Mapping):
+                yield f"{section}.{key}: must be a mapping"
+
+
 def _foreign(compose: Mapping[str, Any]) -> Iterator[str]:
     """What would be taken from the environment or from files of the docker host."""
     for path, text in _texts(compose):
         if re.sub(r"\$\$", "", text).count("$"):
             yield f"{path}: has a lone $, which Docker would replace from its environment: write $$"
     for name, service in compose["services"].items():
-        if not isinstance(service, Mapping):
-            continue
         if "env_file" in service:
             yield f"services.{name}.env_file: a file on the docker host; use environment, configs or secrets"
-        environment = service.get("environment") or {}
-        bare = (
-            [line for line in environment if "=" not in str(line)]
-            if isinstance(environment, list)
-            else [key for key, value in environment.items() if value is None]
-        )
-        for key in bare:
-            yield f"services.{name}.environment.{key}: has no value, which Docker would take from its environment"
     for kind in ("configs", "secrets"):
         for key, definition in (compose.get(kind) or {}).items():
             if isinstance(definition, Mapping) and "file" in definition:
@@ -183,7 +192,7 @@ def _references(compose: Mapping[str, Any], configs: Mapping[str, Any], secrets:
     for kind, given in (("configs", configs), ("secrets", secrets)):
         used = set()
         for name, service in compose["services"].items():
-            for reference in (service.get(kind) or []) if isinstance(service, Mapping) else []:
+            for reference in service.get(kind) or []:
                 key = reference.get("source") if isinstance(reference, Mapping) else reference
                 used.add(key)
                 if key not in given and not (compose.get(kind) or {}).get(key):
@@ -198,6 +207,6 @@ def _references(compose: Mapping[str, Any], configs: Mapping[str, Any], secrets:
             if key not in (compose.get("networks") or {}):
                 yield f"{FULL_NAMES}: network {key} is not defined"
     for name, service in compose["services"].items():
-        for key in (service.get("networks") or []) if isinstance(service, Mapping) else []:
+        for key in service.get("networks") or []:
             if key != "default" and key not in (compose.get("networks") or {}):
                 yield f"services.{name}.networks: {key} is not defined"

@@ -442,8 +442,6 @@ KINDS: Mapping[str, Kind] = {
     "apps{}.stop_grace_seconds": SECONDS,
     "apps{}.constraints[]": Kind(why_no_constraint, "as node.role == worker, or node.labels.disk == fast"),
     "apps{}.environment": NOTHING_EMPTY,
-    "apps{}.service": NOTHING_EMPTY,
-    "apps{}.services": NOTHING_EMPTY,
 }
 
 

@@ -29,7 +29,13 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.image import fu
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import controllers_file, parse_all
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file import Line, clashes
 from ansible_collections.fungap.swarm.plugins.plugin_utils import alerts, jenkins, kinds, pki, renewal
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET, SERVICE
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
+    DEFAULT_TARGET,
+    SERVICE,
+    catalog_images,
+    published_ports,
+    wrong_services,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
 from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
@@ -754,14 +760,15 @@ def check_published_ports(world: World) -> Iterator[Problem]:
     owners = {(world.variable(name), "tcp"): name for name in ("proxy_http_port", "proxy_https_port")}
     owners.update(_own_ports(world))
     for name, app in world.inventory.apps.items():
-        variable = f"apps.{name}.ports"
-        for port in app["ports"]:
+        ports = list(_ports_of({**app, "name": name}))
+        for place, port in ports:
+            variable = f"apps.{name}.{place}"
             published = published_port(port)
             if published is None:
                 cure = "as 8025:25/tcp, or {target: 25, published: 8025}"
                 yield Problem(ALL_HOSTS, variable, show(port), "is not a port to publish", cure)
                 continue
-            if owners.setdefault(published, name) != name or app["ports"].count(port) > 1:
+            if owners.setdefault(published, name) != name or [one for _place, one in ports].count(port) > 1:
                 owner = owners[published]
                 whose = f"the app {owner}" if owner in world.inventory.apps else owner
                 cure = "publish each port once"
@@ -773,6 +780,11 @@ def check_published_ports(world: World) -> Iterator[Problem]:
                 if holder:
                     cure = "stop it, or publish another"
                     yield Problem(host, variable, show(port), f"the port is held by {holder}", cure, MACHINE)
+
+
+def _ports_of(app: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What the app's services publish. What is misshapen is told as that."""
+    yield from published_ports(app) if not wrong_services(app, ipvs=True) else (("ports", one) for one in app["ports"])
 
 
 def published_port(port: Any) -> tuple[int, str] | None:
@@ -938,8 +950,8 @@ def check_images(world: World) -> Iterator[Problem]:
     own += [name for name in optional if not _may_lack(world, name)]
     wanted = dict.fromkeys((name for name in own if name in world.images and world.inventory.nodes), "images_source")
     for name, app in world.inventory.apps.items():
-        if app["image"]:
-            wanted.setdefault(app["image"], f"apps.{name}.image")
+        for place, image in catalog_images(app).items():
+            wanted.setdefault(image, f"apps.{name}.{place}")
     for image, variable in wanted.items():
         entry = world.images.get(image)
         value = source if variable == "images_source" else image
@@ -947,6 +959,7 @@ def check_images(world: World) -> Iterator[Problem]:
             near = nearest(image, world.images)
             offered = sorted(name for name, one in world.images.items() if not one.internal)
             cure = f"did you mean {near}?" if near else f"one of: {', '.join(offered)}; or add it to images_extra"
+            cure += "" if ".services." not in variable else ", or name its tag, as redis:7"
             yield Problem(ALL_HOSTS, variable, image, "is not in the image catalog", cure)
         elif entry is not None and entry.internal and variable != "images_source":
             yield Problem(ALL_HOSTS, variable, image, "is only a base of other images", "the image of an app")
@@ -1034,9 +1047,10 @@ def check_apps(world: World) -> Iterator[Problem]:
                 yield Problem(ALL_HOSTS, f"{at}.environment", str(key), "is not a variable's name", "as LOG_LEVEL")
             elif isinstance(value, (list, dict)):
                 yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, "must be text", "quote it")
-        if name in app["services"]:
-            cure = f"its own settings stand in {at}.service"
-            yield Problem(ALL_HOSTS, f"{at}.services", name, "is the app itself", cure)
+        ipvs = all(facts["kernel"]["ipvs"] for _host, facts in world.facts())
+        for wrong in wrong_services({**app, "name": name}, ipvs=ipvs):
+            # A value of a service may be anything, a password too.
+            yield Problem(ALL_HOSTS, f"{at}.{wrong.place}", "", wrong.problem, wrong.cure)
         metrics = app["metrics"]
         if not 0 <= metrics["port"] <= 65535:
             problem = "is not a port"
@@ -1596,6 +1610,9 @@ def resolve(world: World) -> dict[str, Any]:
         # Of the image catalog, where nodes and registry are.
         "optional_images": [*(["node"] if inventory.is_nested or shared_images else []), *monitoring, *shared_images],
         "apps": _resolved_apps(inventory),
+        "required_images": list(
+            dict.fromkeys(image for app in inventory.apps.values() for image in catalog_images(app).values())
+        ),
     }
 
 

@@ -6,8 +6,9 @@ A release is what a revision records of an app::
 
     app:        the whole entry of `apps` in force, with every default; its `image` is what was asked for
     image:      that image in the platform's registry, by digest
+    images:     the same of its further services whose image is one of the catalog, by their names
     env:        {digest: of the env file's content ("" for none), version: of the env volume ("" for none)}
-    inventory:  app, image and env digest as the inventory had them at that time
+    inventory:  app, image, images and env digest as the inventory had them at that time
 
 Three versions of each setting meet: the inventory's of now, the inventory's of then, and the one in force. Where the
 inventory was changed since, it wins; else what is in force stays. So a deploy is never undone by a run of site.yml, and
@@ -25,22 +26,28 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import CONVERGED, IN_FORCE, Node
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import satisfies
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, is_global
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Options, check_options, complete
 
 Json = Mapping[str, Any]
-RUNS = ("app", "image", "env")
+RUNS = ("app", "image", "images", "env")
 CURE = "run site.yml with the newer copy of the inventory; to go back on purpose, say so"
 
 
-def of_inventory(app: Json, image: str, digest: str) -> dict[str, Any]:
-    """What the inventory says. ``app``: with every default. ``image``: in the registry, by digest.
+def of_inventory(app: Json, image: str, digest: str, images: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What the inventory says. ``app``: with every default. ``image``, ``images``: in the registry, by digest.
 
     Of the env file's path the name alone: another controller has it elsewhere, and the digest tells whether it changed.
     """
     settings = {key: value for key, value in app.items() if key != "name"}
-    return {"app": {**settings, "env_file": basename(app.get("env_file") or "")}, "image": image, "env": digest}
+    entry = {**settings, "env_file": basename(app.get("env_file") or "")}
+    return {"app": entry, "image": image, **_if_any(images), "env": digest}
+
+
+def _if_any(images: Mapping[str, str] | None) -> dict[str, dict[str, str]]:
+    """``images`` where there are any: what an app without further services has recorded stays as it is."""
+    return {"images": dict(images)} if images else {}
 
 
 def env_digest(content: bytes) -> str:
@@ -108,7 +115,8 @@ def _entry(word: Json) -> dict[str, Any]:
 
 
 def _word(word: Json) -> dict[str, Any]:
-    return {**_entry(word), "the image's content": word["image"]}
+    images = {f"the content of the image of {name}": image for name, image in (word.get("images") or {}).items()}
+    return {**_entry(word), "the image's content": word["image"], **images}
 
 
 def _origin(row: Json) -> str:
@@ -120,7 +128,8 @@ def resolve(inventory: Json, recorded: Json | None) -> dict[str, Any]:
     """The release that the inventory and the revision in force come to."""
     image, env = inventory["image"], {"digest": inventory["env"], "version": ""}
     if not recorded or inventory["app"].get("pinned"):
-        return {"app": dict(inventory["app"]), "image": image, "env": env, "inventory": dict(inventory)}
+        said = _if_any(inventory.get("images"))
+        return {"app": dict(inventory["app"]), "image": image, **said, "env": env, "inventory": dict(inventory)}
     then = recorded["inventory"]
     app = {}
     for key, value in inventory["app"].items():
@@ -132,7 +141,26 @@ def resolve(inventory: Json, recorded: Json | None) -> dict[str, Any]:
         image, app["image"] = recorded["image"], recorded["app"]["image"]
     if then["env"] == inventory["env"]:
         env = dict(recorded["env"])
-    return {"app": app, "image": image, "env": env, "inventory": dict(inventory)}
+    images = _images(app.get("services") or {}, inventory, recorded)
+    return {"app": app, "image": image, **_if_any(images), "env": env, "inventory": dict(inventory)}
+
+
+def _images(services: Json, inventory: Json, recorded: Json) -> dict[str, str]:
+    """Those of ``services``: what is in force, but where the inventory's name leads to another one by now."""
+    word, then = ((one.get("images") or {}) for one in (inventory, recorded["inventory"]))
+    said, found = inventory["app"].get("services") or {}, {}
+    for name, definition in services.items():
+        is_said = _image_of(definition) == _image_of(said.get(name) or {})
+        kept = (recorded.get("images") or {}).get(name)
+        if is_said and (not kept or word.get(name) != then.get(name)):
+            kept = word.get(name)
+        if kept:
+            found[name] = kept
+    return found
+
+
+def _image_of(definition: Any) -> Any:
+    return definition.get("image") if isinstance(definition, Mapping) else None
 
 
 def in_force(app: Json, recorded: Json) -> dict[str, Any]:
@@ -145,19 +173,29 @@ def in_force(app: Json, recorded: Json) -> dict[str, Any]:
     return {
         "app": {**settings, **recorded["app"], "pinned": app.get("pinned") or recorded["app"].get("pinned", False)},
         "image": recorded["image"],
+        **_if_any(recorded.get("images")),
         "env": dict(recorded["env"]),
         "inventory": dict(recorded["inventory"]),
     }
 
 
 def change(
-    name: str, release: Json, settings: Json, options: Options, *, image: str = "", digest: str = "", env_file: str = ""
+    name: str,
+    release: Json,
+    settings: Json,
+    options: Options,
+    *,
+    image: str = "",
+    images: Mapping[str, str] | None = None,
+    digest: str = "",
+    env_file: str = "",
 ) -> dict[str, Any]:
     """The release with what an operator asked for.
 
     ``settings``: of the app's entry; dictionaries among them change only the keys that they have. ``options``: the spec
     that an entry has to fit. ``image``: the one that ``settings["image"]`` names, in the registry, by digest.
-    ``digest``: of the content of ``env_file``, another env file.
+    ``images``: those that ``settings["services"]`` names, by the services' names. ``digest``: of the content of
+    ``env_file``, another env file.
     """
     app = release["app"]
     if app.get("pinned"):
@@ -173,10 +211,18 @@ def change(
         given = {**app[key], **value} if isinstance(app.get(key), Mapping) else value
         # As text and lists of one become numbers and lists in the inventory.
         changed[key] = complete({key: optional[key]}, {key: given})[key]
+    if "replicas" in settings and is_global(changed):
+        raise PlatformError(
+            f"apps.{name}: service.deploy.mode is global, which is one replica on each node: there is no number of "
+            "them to change. More or fewer come with nodes, or with constraints"
+        )
     env = release["env"]
     if env_file:
         changed["env_file"], env = basename(env_file), {"digest": digest, "version": ""}
-    return {**release, "app": changed, "image": image or release["image"], "env": env}
+    named = {**(release.get("images") or {}), **(images or {})}
+    kept = {one: ref for one, ref in named.items() if one in (changed.get("services") or {})}
+    found = {key: value for key, value in release.items() if key != "images"}
+    return {**found, "app": changed, "image": image or release["image"], **_if_any(kept), "env": env}
 
 
 def refuse_shared_hosts(apps: Mapping[str, Json], others: Mapping[str, str]) -> None:
@@ -201,7 +247,7 @@ def refuse_shared_hosts(apps: Mapping[str, Json], others: Mapping[str, str]) -> 
 def rollback(name: str, stack: Json | None, inventory: Json, to: int | None = None) -> dict[str, Any]:
     """The release of an earlier revision. ``stack``: of platform_info. ``to``: a number, None: the last healthy."""
     target = rollback_target(name, stack, to)
-    return {**{key: target["release"][key] for key in RUNS}, "inventory": dict(inventory)}
+    return {**{key: target["release"][key] for key in RUNS if key in target["release"]}, "inventory": dict(inventory)}
 
 
 def rollback_target(name: str, stack: Json | None, to: int | None = None) -> Json:
@@ -224,7 +270,7 @@ def rollback_target(name: str, stack: Json | None, to: int | None = None) -> Jso
         )
     for row in healthy:
         older = row["number"] < in_force["number"] and row["verdict"] == CONVERGED
-        if older and any(row["release"][key] != in_force["release"].get(key) for key in RUNS):
+        if older and any((row["release"].get(key) or {}) != (in_force["release"].get(key) or {}) for key in RUNS):
             return row
     raise PlatformError(f"app {name} has no earlier healthy revision than {in_force['number']}, which is in force")
 
@@ -266,6 +312,8 @@ def notes(name: str, release: Json, row: Json | None) -> list[str]:
     differing = [key for key, value in inventory["app"].items() if release["app"].get(key) != value]
     if release["image"] != inventory["image"] and "image" not in differing:
         differing.append("image")
+    if (release.get("images") or {}) != (inventory.get("images") or {}) and "services" not in differing:
+        differing.append("the services' images")
     if release["env"]["digest"] != inventory["env"]:
         differing.append("the env file's content")
     if not differing or row is None:
@@ -294,3 +342,16 @@ def taken_images(references: Mapping[str, str]) -> dict[str, Any]:
                 f"{name}: image {reference!r} names no version: add a tag or a digest, as in {reference}:42"
             )
     return {name: {"pull": reference, "source": "pull", "follow": True} for name, reference in references.items()}
+
+
+def images_to_pull(release: Json) -> list[dict[str, Any]]:
+    """Every image that a release runs, with the constraints of the service that does, each once."""
+    app, found = release["app"], []
+    services = {"": app.get("service") or {}, **(app.get("services") or {})}
+    for name, definition in services.items():
+        image = (release.get("images") or {}).get(name) or definition.get("image") if name else release["image"]
+        asked = ((definition.get("deploy") or {}).get("placement") or {}).get("constraints") or []
+        one = {"image": image, "constraints": [*([] if name else app.get("constraints") or []), *asked]}
+        if one not in found:
+            found.append(one)
+    return found

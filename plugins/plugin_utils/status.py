@@ -106,7 +106,7 @@ def status_lines(
         (
             (
                 service["name"],
-                f"{service['running']}/{service['wanted']}",
+                _replicas(service),
                 " ".join(service["nodes"]),
                 _short(service["image"]),
             )
@@ -128,6 +128,13 @@ def status_lines(
         else ["", "All nodes are ready, all services run as wanted."]
     )
     return lines
+
+
+def _replicas(service: Row) -> str:
+    """How many run of how many; of a service whose work is done, that."""
+    if service.get("done") and not service["wanted"]:
+        return "done"
+    return f"{service['running']}/{service['wanted']}"
 
 
 _REVISION = ("REVISION", "SINCE", "WHAT", "WHO", "IMAGE", "ENV", "VERDICT", "WHY")

@@ -194,6 +194,51 @@ def test_a_rollback_takes_no_host_name_that_another_has_by_now(swarm: Swarm, con
     run("rollback", "web")
 
 
+def test_services_beside_the_app_and_what_it_says_of_its_own(swarm: Swarm, converge: Converge, tmp_path: Path) -> None:
+    (tmp_path / "web.env").write_text("PASSWORD=hunter1\n")
+    worker = {"placement": {"constraints": ["node.role == worker"]}}
+    own = {"volumes": [{"type": "tmpfs", "target": "/scratch"}], "environment": {"Q": "a$$b"}, "deploy": worker}
+    shell = ["/bin/busybox", "sh", "-c"]
+    services: dict[str, Any] = {
+        "cache": {"image": "web2"},
+        "job": {"image": "web", "command": [*shell, "exit 0"], "deploy": {"restart_policy": {"condition": "none"}}},
+    }
+    for wrong, words in (
+        ({"service": {"environment": {"P": "${DB_PASSWORD:-changeme}"}}}, r"service\.environment\.P has a lone \$"),
+        ({"services": {"x": {"image": "web", "configs": 5}}}, r"services\.x\.configs must be a list"),
+    ):
+        with pytest.raises(AssertionError, match=words):
+            converge(**wrong)
+    assert [one for node in swarm.nodes for one in volumes(node)] == []
+    assert converge(service=own, services=services)["changed"] == 2
+    assert until(lambda: answers(swarm, "cat", "/usr/src/app/env/.env") == ["PASSWORD=hunter1\n"] * 2)
+    assert all("/scratch tmpfs" in one for one in answers(swarm, "cat", "/proc/mounts"))
+    assert all("Q=a$b" in one.splitlines() for one in answers(swarm, "env"))
+    constraints = swarm.manager.api.inspect_service("web_web")["Spec"]["TaskTemplate"]["Placement"]["Constraints"]
+    assert constraints[0].startswith("node.labels.fungap.env.web."), "no task starts beside an empty volume"
+    assert constraints[1] == "node.role == worker"
+    # By its name, on kernels without IPVS too; and it runs the image that the catalog's name leads to.
+    fetch = ["wget", "-q", "-O", "-", "http://cache:3000/"]
+    assert until(lambda: answers(swarm, *fetch) == ["code v2"] * 2)
+    assert converge(service=own, services=services)["changed"] == 0
+    services["job"]["command"] = [*shell, "exit 0 # once more"]
+    assert converge(service=own, services=services)["changed"] == 1
+    with pytest.raises(AssertionError, match="is replicated and would become global"):
+        converge(service={"deploy": {"mode": "global"}}, replicas=1)
+
+
+def test_one_on_each_node(swarm: Swarm, converge: Converge) -> None:
+    every = {"image": "web", "port": 3000, "health": {"test": HEALTH, "interval_seconds": 1}}
+    every |= {"update": {"monitor_seconds": 1, "delay_seconds": 0}, "service": {"deploy": {"mode": "global"}}}
+    assert converge(variables_of_role={"app_apps": {"every": every}})["changed"] == 1
+    tasks = swarm.manager.api.tasks(filters={"service": "every_web", "desired-state": "running"})
+    assert len({task["NodeID"] for task in tasks if task["Status"]["State"] == "running"}) == len(swarm.nodes)
+    assert converge(variables_of_role={"app_apps": {"every": every}})["changed"] == 0
+    scale = {"app_name": "every", "app_kind": "scale", "app_settings": {"replicas": 3}}
+    with pytest.raises(AssertionError, match="one replica on each node"):
+        converge(variables_of_role={"app_apps": {"every": every}, **scale})
+
+
 def test_a_version_that_crashes_late_takes_never_all_replicas_down(swarm: Swarm, converge: Converge) -> None:
     manager = swarm.manager.api
     settings = {"replicas": 3, "env_file": "", "update": {"monitor_seconds": 10}}

@@ -427,6 +427,24 @@ def test_pushes_what_the_registry_lacks(
     outer.images.remove(pushed["images"][name]["ref"])
 
 
+def test_what_is_asked_for_by_name_is_never_left_out(
+    run_module: Run, catalog: dict[str, Any], registry: RegistryUnderTest
+) -> None:
+    """The platform's own registry is asked with the platform's own login."""
+    reference = f"{registry.address}/ext/nope:1"
+    taken = {"app-web": {"pull": reference, "source": "pull", "follow": True}}
+    known = {"registry_address": registry.address, "registry_config": registry.config, "missing": "skip"}
+    for check in (True, False):
+        failed = run_module(
+            "image_catalog", {**known, "catalog": {**catalog, **taken}, "required": ["app-web"]}, check=check
+        )
+        assert f"app-web: cannot pull {reference}: no such image: manifest unknown" in failed["msg"]
+        assert "images_missing" not in failed["msg"]
+    absent = {f"{PREFIX}-extra": {"optional": True, "pull": "example:1"}}
+    args = {**known, "catalog": {**catalog, **absent}, "required": list(absent)}
+    assert run_module("image_catalog", args, check=True)["missing_images"].keys() == absent.keys()
+
+
 def test_says_why_it_cannot_push(run_module: Run, catalog: dict[str, Any], registry: RegistryUnderTest) -> None:
     args = {"catalog": catalog, "registry_address": registry.address, "push": True}
     failed = run_module("image_catalog", args)

@@ -712,6 +712,46 @@ def test_a_short_name_means_a_service_of_the_same_stack(swarm: Swarm, deploy: Ru
         ok(deploy(stack), changed=True)
 
 
+def one_shot(command: str, condition: str = "none", **deploy: Any) -> dict[str, Any]:
+    policy = {"restart_policy": {"condition": condition, "delay": "1s"}}
+    return {"image": f"{IMAGE}:1", "command": ["sh", "-c", command], "deploy": {**policy, **deploy}}
+
+
+def test_what_ends_well_and_is_not_started_again_is_done(swarm: Swarm, deploy: Run, run_module: Run) -> None:
+    on_manager = {"constraints": ["node.role == manager"]}
+    again = one_shot("test -e /node/again || { : >/node/again; exit 1; }", "on-failure", placement=on_manager)
+    compose: dict[str, Any] = {
+        "services": {
+            "once": one_shot("echo migrated"),
+            # It fails, and is well once it is started again: the folder is the node's.
+            "again": {**again, "volumes": ["/tmp:/node"]},
+            "everywhere": one_shot("true", mode="global"),
+            "job": one_shot("echo job", mode="replicated-job"),
+            "jobs": one_shot("echo job", "on-failure", mode="global-job"),
+        }
+    }
+    first = ok(deploy("oneshot", compose), changed=True)
+    assert (first["verdict"], first["services"]["once"]) == ("converged", {"running": 1, "wanted": 1})
+    ok(deploy("oneshot", compose), changed=False)
+    seen = run_module("platform_info", {"manager_sockets": [swarm.manager.socket]})
+    rows = {row["name"]: row for row in seen["services"]}
+    assert (rows["oneshot_once"]["wanted"], rows["oneshot_once"]["done"]) == (0, 1)
+    assert seen["stacks"]["oneshot"]["services"]["everywhere"] == {"running": 0, "wanted": 0}
+    # To swarm an update has failed whose task ends at once; here it was to end.
+    compose["services"]["once"]["command"][-1] = "echo migrated again"
+    ok(deploy("oneshot", compose), changed=True)
+    # What fails is not waited for, and is told.
+    compose["services"]["once"]["command"][-1] = "echo no database; exit 3"
+    compose["services"]["once"]["deploy"]["update_config"] = {"failure_action": "continue"}
+    failed = deploy("oneshot", compose, deadline_seconds=60)
+    assert (failed["failed"], failed["verdict"]) == (True, "stuck")
+    assert "no database" in failed["msg"]
+    assert failed["failures"][0]["exit_code"] == 3
+    assert "not started again" in failed["msg"]
+    assert failed["seconds"] < 45 * patience()
+    ok(deploy("oneshot"), changed=True)
+
+
 def test_logs_of_all_tasks_on_all_nodes_in_order_of_time(deploy: Run, run_module: Run, swarm: Swarm) -> None:
     talk = "for n in 1 2 3 4 5; do echo line $$n; sleep 0.2; done; exec sleep 1000"
     quiet = service("echo 'from \x1b[31manother\x1b[0m service'; exec sleep 1000")

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     DEFAULTS,
     app_compose,
+    catalog_images,
     compose_text,
     delay_seconds,
     monitor_seconds,
     resolve_app,
+    wrong_services,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.jenkins import PIPELINE_SETTINGS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
@@ -48,7 +52,7 @@ S = "services/web"
 @pytest.mark.parametrize(
     ("changes", "settings", "path", "expected"),
     [
-        ({}, {}, "version", "3.8"),
+        ({}, {}, "version", "3.9"),
         ({}, {}, f"{S}/image", IMAGE),
         ({}, {}, f"{S}/init", True),
         ({}, {}, f"{S}/networks", ["public", "default"]),
@@ -208,8 +212,108 @@ S = "services/web"
             {"services": {"cache": {"image": "redis@sha256:0"}}},
             {},
             "services/cache",
-            {"init": True, "networks": ["default"], "image": "redis@sha256:0"},
+            {
+                "init": True,
+                "networks": ["default"],
+                "deploy": {"endpoint_mode": "dnsrr"},
+                "image": "redis@sha256:0",
+            },
         ),
+        ({"services": {"cache": {"image": "redis:7"}}}, {"ipvs": True}, "services/cache/deploy", None),
+        # By digest, whatever it is called in the catalog.
+        ({"services": {"cache": {"image": "kit"}}}, {"images": {"cache": IMAGE}}, "services/cache/image", IMAGE),
+        (
+            {"services": {"cache": {"image": "redis:7", "networks": ["public"]}}},
+            {},
+            "services/cache/networks",
+            ["public"],
+        ),
+        (
+            {"services": {"cache": {"image": "redis:7", "ports": ["80:80"]}}},
+            {},
+            "services/cache/ports/0/mode",
+            "host",
+        ),
+        (
+            {"services": {"job": {"image": "kit", "deploy": {"restart_policy": {"condition": "none"}}}}},
+            {"ipvs": True},
+            "services/job/deploy",
+            {"update_config": {"failure_action": "continue"}, "restart_policy": {"condition": "none"}},
+        ),
+        # One on each node.
+        ({"service": {"deploy": {"mode": "global"}}}, {}, f"{S}/deploy/replicas", None),
+        ({"service": {"deploy": {"mode": "global"}}}, {}, f"{S}/deploy/mode", "global"),
+        ({"service": {"deploy": {"mode": "global"}}}, {}, f"{S}/hostname", "web-{{.Node.Hostname}}"),
+        ({"service": {"deploy": {"mode": "global"}}}, {}, f"{S}/deploy/update_config/delay", "15s"),
+        # Beside what the platform needs, never instead of it.
+        (
+            {"env_file": "x", "service": {"volumes": [{"type": "tmpfs", "target": "/scratch"}, "/srv/a:/a:ro"]}},
+            {"env_version": VERSION},
+            f"{S}/volumes",
+            [
+                {
+                    "type": "volume",
+                    "source": f"web_env_{VERSION}",
+                    "target": "/usr/src/app/env",
+                    "read_only": True,
+                    "volume": {"nocopy": True},
+                },
+                {"type": "tmpfs", "target": "/scratch"},
+                {"type": "bind", "source": "/srv/a", "target": "/a", "read_only": True},
+            ],
+        ),
+        (
+            {
+                "env_file": "x",
+                "constraints": ["node.labels.disk == fast"],
+                "service": {"deploy": {"placement": {"constraints": ["node.role == worker"]}}},
+            },
+            {"env_version": VERSION},
+            f"{S}/deploy/placement/constraints",
+            [
+                "node.labels.disk == fast",
+                f"node.labels.fungap.env.web.{VERSION} == ready",
+                "node.role == worker",
+            ],
+        ),
+        (
+            {"environment": {"A": 1, "B": "$2"}, "service": {"environment": ["A=2", "C=a$$b=c"]}},
+            {},
+            f"{S}/environment",
+            {"A": "2", "B": "$$2", "C": "a$$b=c"},
+        ),
+        (
+            {"hosts": ["a.example"], "service": {"deploy": {"labels": ["team=shop"]}}},
+            {},
+            f"{S}/deploy/labels",
+            {"io.fungap.hosts": "a.example", "io.fungap.probe.path": "/healthz", "team": "shop"},
+        ),
+        ({"service": {"networks": ["default"]}}, {}, f"{S}/networks", ["public", "default"]),
+        (
+            {"service": {"networks": {"default": {"aliases": ["shop"]}}}},
+            {},
+            f"{S}/networks",
+            {"public": None, "default": {"aliases": ["shop"]}},
+        ),
+        (
+            {"env_file": "x", "env_delivery": "secret", "service": {"secrets": [{"source": "env", "target": "again"}]}},
+            {},
+            f"{S}/secrets",
+            [{"source": "env", "target": "/usr/src/app/env/.env"}, {"source": "env", "target": "again"}],
+        ),
+        (
+            {"ports": ["8025:25"], "service": {"ports": ["8026:26"]}},
+            {"ipvs": True},
+            f"{S}/ports",
+            [
+                {"target": target, "published": published, "protocol": "tcp", "mode": "ingress"}
+                for target, published in ((25, 8025), (26, 8026))
+            ],
+        ),
+        ({"service": {"ports": ["8026:26"]}}, {}, f"{S}/deploy/update_config/order", "stop-first"),
+        ({"service": {"healthcheck": {"test": ["CMD", "x"]}}}, {}, f"{S}/healthcheck/test", ["CMD", "x"]),
+        ({"service": {"healthcheck": {"test": ["CMD", "x"]}}}, {}, f"{S}/healthcheck/interval", "5s"),
+        ({"service": {"command": "echo $$HOME"}}, {}, f"{S}/command", "echo $$HOME"),
     ],
 )
 def test_compose(changes: dict[str, Any], settings: dict[str, Any], path: str, expected: Any) -> None:
@@ -230,7 +334,11 @@ def test_what_is_not_asked_for_is_not_there(key: str) -> None:
         ({"port": 1}, "image is missing"),
         ({"image": "a"}, "port is missing"),
         ({"image": "a", "port": 1, "replica": 2}, "replica is no setting"),
-        ({"image": "a", "port": 1, "services": {"web": {}}}, "that is the app itself"),
+        ({"image": "a", "port": 1, "services": {"web": {"image": "b"}}}, "the service that is the app itself"),
+        (
+            {"image": "a", "port": 1, "service": {"environment": "A=1"}},
+            "apps.web.service.environment must be a list or a",
+        ),
         ({"image": "a", "port": 1, "ports": ["x"]}, "port 'x'"),
     ],
 )
@@ -245,11 +353,124 @@ def test_where_all_apps_are_an_app_has_its_full_name_only() -> None:
     assert document["services"]["web"]["networks"] == ["apps", "default"]
 
 
+ENV = {"env_file": "web.env"}
+GLOBAL = {"deploy": {"mode": "global"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "ipvs", "places"),
+    [
+        ({}, False, []),
+        ({"service": {"user": "node", "x-note": {"a": None}, "networks": {"default": None}}}, False, []),
+        # Shapes: everything at once, each with its place.
+        (
+            {"service": {"environment": "A=1", "labels": 5}, "services": {"x": {"image": "a", "configs": 5}}},
+            False,
+            ["service.environment", "service.labels", "services.x.configs"],
+        ),
+        ({"services": {"x": None}}, False, ["services.x"]),
+        ({"services": {"x": {}}}, False, ["services.x.image"]),
+        ({"services": {"a b": {"image": "a"}}}, False, ["services.a b"]),
+        ({"services": {"web": {"image": "a"}}}, False, ["services.web"]),
+        # Nothing is filled in from anywhere.
+        ({"service": {"environment": {"P": "${DB_PASSWORD:-x}", "Q": "a$$b"}}}, False, ["service.environment.P"]),
+        ({"services": {"x": {"image": "a", "command": ["echo", "$HOME"]}}}, False, ["services.x.command[1]"]),
+        # What has a setting of its own.
+        ({"service": {"image": "a"}}, False, ["service.image"]),
+        ({"service": {"deploy": {"replicas": 2}}}, False, ["service.deploy.replicas"]),
+        ({"service": {"deploy": {"mode": "replicated-job"}}}, False, ["service.deploy.mode"]),
+        ({"service": {"healthcheck": {"disable": True}}}, False, ["service.healthcheck.disable"]),
+        (
+            {"health": {"enabled": False}, "service": {"healthcheck": {"test": ["CMD", "x"]}}},
+            False,
+            ["service.healthcheck"],
+        ),
+        ({"hosts": ["a.b"], "service": {"deploy": {"labels": ["io.fungap.hosts=x"]}}}, False, [
+            "service.deploy.labels.io.fungap.hosts"
+        ]),
+        ({**ENV, "service": {"volumes": ["/srv/x:/usr/src/app/env"]}}, False, ["service.volumes[0]"]),
+        ({**ENV, "service": {"tmpfs": "/usr/src/app/env/tmp:size=1m"}}, False, ["service.tmpfs[0]"]),
+        ({**ENV, "service": {"volumes": ["/srv/x:/usr/src/app"]}}, False, []),
+        ({"route": {"sticky": True}, "service": {"hostname": "x"}}, False, ["service.hostname"]),
+        # One on each node.
+        ({"service": GLOBAL}, False, []),
+        ({"service": GLOBAL, "replicas": 3}, False, ["replicas"]),
+        ({"service": GLOBAL, "route": {"sticky": True}}, False, ["service.deploy.mode"]),
+        ({"services": {"x": {"image": "a", "deploy": {"mode": "global", "replicas": 1}}}}, False, [
+            "services.x.deploy.replicas"
+        ]),
+        # Jobs, which no app is.
+        ({"services": {"x": {"image": "a", "deploy": {"mode": "replicated-job", "replicas": 2}}}}, False, []),
+        (
+            {"services": {"x": {"image": "a", "deploy": {"mode": "global-job", "update_config": {"delay": "1s"}}}}},
+            False,
+            ["services.x.deploy.update_config"],
+        ),
+        # Addresses that nothing answers.
+        ({"services": {"x": {"image": "a", "deploy": {"endpoint_mode": "vip"}}}}, False, [
+            "services.x.deploy.endpoint_mode"
+        ]),
+        ({"services": {"x": {"image": "a", "deploy": {"endpoint_mode": "vip"}}}}, True, []),
+        (
+            {"services": {"x": {"image": "a", "ports": ["1:1"], "deploy": {"endpoint_mode": "dnsrr"}}}},
+            True,
+            ["services.x.ports[0]"],
+        ),
+        # What is not there.
+        ({"services": {"db": {"image": "a", "volumes": ["data:/data"]}}}, False, ["services.db.volumes[0]"]),
+        (
+            {"services": {"db": {"image": "a", "volumes": [{"type": "volume", "source": "d", "target": "/d"}, "/e"]}}},
+            False,
+            ["services.db.volumes[0]"],
+        ),
+        ({"service": {"volumes": ["./a:/a", "~/a:/b", "/c:/c"]}}, False, ["service.volumes[0]", "service.volumes[1]"]),
+        ({"service": {"networks": ["back"]}}, False, ["service.networks.back"]),
+        ({"service": {"secrets": ["key"], "configs": [{"source": "c"}]}}, False, [
+            "service.configs[0]", "service.secrets[0]"
+        ]),
+        ({"service": {"secrets": [{"source": "env"}]}, **ENV, "env_delivery": "secret"}, False, []),
+        ({"service": {"build": ".", "restart": "always"}}, False, ["service.build", "service.restart"]),
+    ],
+)  # fmt: skip
+def test_what_services_may_say(changes: dict[str, Any], ipvs: bool, places: list[str]) -> None:
+    """The preflight's word, and the same of what is deployed."""
+    app = resolve_app("web", {"image": "express-app", "port": 3000, **changes})
+    assert [one.place for one in wrong_services(app, ipvs=ipvs)] == places
+    settings: dict[str, Any] = {"image": IMAGE, "ipvs": ipvs, "env_version": VERSION if app["env_file"] else None}
+    if places:
+        with pytest.raises(PlatformError, match=re.escape(f"apps.web.{places[0]} ")):
+            app_compose(app, **settings)
+    else:
+        app_compose(app, **settings)
+
+
+def test_images_of_the_catalog_are_those_without_a_registry_or_a_version() -> None:
+    services = {
+        "a": {"image": "kit"}, "b": {"image": "redis:7"}, "c": {"image": "team/x"}, "d": {"image": f"x@{IMAGE[-71:]}"},
+        "e": None, "f": {"image": 5},
+    }  # fmt: skip
+    assert catalog_images({"image": "web", "services": services}) == {"image": "web", "services.a.image": "kit"}
+    assert catalog_images({}) == {}
+
+
 def test_the_same_app_is_the_same_text() -> None:
     app = resolve_app("web", {"image": "a", "port": 1, "env_file": "x"})
     texts = {compose_text(app_compose(app, image=IMAGE, env_version=VERSION)) for _ in range(2)}
     assert len(texts) == 1
     assert "&id" not in texts.pop()
+
+
+def test_the_inventorys_order_and_the_records_make_the_same_text() -> None:
+    entry: dict[str, Any] = {
+        "image": "a",
+        "port": 1,
+        "environment": {"Z": 1, "A": 2},
+        "service": {"volumes": [{"type": "tmpfs", "target": "/scratch"}], "labels": {"z": "1", "a": "2"}},
+        "services": {"z": {"image": "b:1", "command": ["c"]}, "a": {"image": "b:1", "deploy": {"mode": "global"}}},
+    }
+    recorded = json.loads(json.dumps(entry, sort_keys=True))
+    texts = {compose_text(app_compose(resolve_app("web", one), image=IMAGE)) for one in (entry, recorded)}
+    assert len(texts) == 1
 
 
 def test_monitor_covers_the_health_check() -> None:

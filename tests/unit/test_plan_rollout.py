@@ -66,6 +66,9 @@ def task(slot: int = 1, state: str = "running", template: dict[str, Any] = NEW, 
     return Task(**{**defaults, **more})
 
 
+SHOT = {"Image": "box:2", "RestartPolicy": {"Condition": "on-failure"}}
+CHECKED = {**SHOT, "ContainerSpec": {"Healthcheck": {"Test": ["CMD", "x"]}}}
+ONCE = service(1, template=SHOT, spec={"TaskTemplate": SHOT})
 ON_WORKERS = {"Constraints": ["node.role == worker"]}
 
 
@@ -126,6 +129,43 @@ ON_WORKERS = {"Constraints": ["node.role == worker"]}
             1,
             2,
             id="job of an earlier deploy",
+        ),
+        pytest.param(ONCE, [task(1, "complete", SHOT)], "converged", 1, 1, id="a one-shot is done"),
+        pytest.param(ONCE, [task(1, "running", SHOT)], "converged", 1, 1, id="a one-shot at work"),
+        pytest.param(ONCE, [task(1, "starting", SHOT)], "waiting", 0, 1, id="a one-shot that starts"),
+        pytest.param(ONCE, [task(1, "failed", SHOT)], "waiting", 0, 1, id="a one-shot that failed"),
+        pytest.param(
+            ONCE, [task(1, "failed", SHOT), task(1, "complete", SHOT)], "converged", 1, 1, id="done at the second try"
+        ),
+        pytest.param(
+            ONCE, [task(1, "complete", SHOT), task(1, "starting", SHOT)], "waiting", 0, 1, id="done, and started anew"
+        ),
+        pytest.param(
+            ONCE, [task(1, "complete", {**SHOT, "ContainerSpec": {}})], "waiting", 0, 1, id="an earlier one-shot"
+        ),
+        pytest.param(replace(ONCE, replicas=2), [task(1, "complete", SHOT)], "waiting", 1, 2, id="one of two is done"),
+        pytest.param(
+            replace(ONCE, update_state="paused"), [task(1, "complete", SHOT)], "converged", 1, 1, id="paused by its end"
+        ),
+        pytest.param(
+            replace(ONCE, update_state="updating"), [task(1, "complete", SHOT)], "waiting", 1, 1, id="done, monitored"
+        ),
+        pytest.param(
+            replace(ONCE, replicas=None, mode="global"),
+            [task(0, "complete", SHOT, node_id="n1"), task(0, "running", SHOT, node_id="n2")],
+            "converged",
+            2,
+            2,
+            id="done here, at work there",
+        ),
+        pytest.param(service(1), [task(1, "complete")], "waiting", 0, 1, id="what is started again is not done"),
+        pytest.param(
+            service(1, template=CHECKED),
+            [task(1, "complete", CHECKED)],
+            "waiting",
+            0,
+            1,
+            id="with a health check it is there to run",
         ),
     ],
 )

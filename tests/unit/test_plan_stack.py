@@ -459,6 +459,20 @@ def test_normalise_drops_what_a_deploy_keeps_and_ids() -> None:
     assert parse_service({"ID": "i", "Version": {"Index": 1}, "Spec": live}, "app", {"n1": "public"}).spec == found
 
 
+@pytest.mark.parametrize(("live", "mode", "refused"), [
+    ("replicated", "", False), ("replicated", "replicated", False), ("global", "global", False),
+    ("replicated", "global", True), ("global", "", True), ("replicated", "replicated-job", True),
+])  # fmt: skip
+def test_the_mode_of_a_service_that_is_there_cannot_change(live: str, mode: str, refused: bool) -> None:
+    wanted: dict[str, Any] = {"services": {"web": {"image": "box:1", "deploy": {"mode": mode} if mode else None}}}
+    observed = replace(RUNS, services={"web": replace(service(), mode=live)})
+    if refused:
+        with pytest.raises(PlatformError, match=f"service web is {live} and would become {mode or 'replicated'}"):
+            plan_present(observed, desired(wanted))
+    else:
+        plan_present(observed, desired(wanted))
+
+
 @pytest.mark.parametrize(
     ("mode", "name", "replicas"),
     [

@@ -614,7 +614,37 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(ports=["443:3000"]), "all hosts", "apps.web.ports", "443:3000", "a port of proxy_https_port too", "once"),
     (both(app(ports=[25]), lambda s: s.all["apps"].update(mail={"image": "express-app", "port": 1, "ports": ["25:2525"]})), "all hosts", "apps.mail.ports", "25:2525", "a port of the app web too", "once"),
     (in_cluster(app(ports=[25]), listening(25, "exim4")), "vm1", "apps.web.ports", "25", "held by the process exim4", "publish another"),
-    (app(services={"web": {}}), "all hosts", "apps.web.services", "web", "is the app itself", "apps.web.service"),
+    (
+        app(services={"web": {"image": "x:1"}}),
+        "all hosts", "apps.web.services.web", "", "the service that is the app itself", "apps.web.service",
+    ),
+    (app(service={"environment": "A=1"}), "all hosts", "apps.web.service.environment", "", "must be a list", "write a"),
+    (app(services={"x": {"image": "a:1", "configs": 5}}), "all hosts", "apps.web.services.x.configs", "", "must be a", ""),
+    (app(service={"environment": {"P": "${X:-y}"}}), "all hosts", "apps.web.service.environment.P", "", "lone $", "$$"),
+    (
+        app(services={"db": {"image": "nowhere:1", "volumes": ["data:/data"]}}),
+        "all hosts", "apps.web.services.db.volumes[0]", "", "named volume data", "bind mount",
+    ),
+    (
+        app(services={"cache": {"image": "redis"}}),
+        "all hosts", "apps.web.services.cache.image", "redis", "is not in the image catalog", "redis:7",
+    ),
+    (
+        app(services={"cache": {"image": "nowhere"}}),
+        "all hosts", "apps.web.services.cache.image", "nowhere", "does not say how to build", "images_source",
+    ),
+    (
+        both(
+            app(services={"cache": {"image": "vendor:1", "deploy": {"endpoint_mode": "vip"}}}),
+            host(kernel={**FACTS["kernel"], "ipvs": False}),
+        ),
+        "all hosts", "apps.web.services.cache.deploy.endpoint_mode", "", "needs IPVS", "take it away",
+    ),
+    (app(service={"deploy": {"mode": "global"}}), "all hosts", "apps.web.replicas", "", "one on each node", "take it"),
+    (
+        app(services={"x": {"image": "a:1", "ports": ["443:25"]}}),
+        "all hosts", "apps.web.services.x.ports", "443:25", "publishes a port of proxy_https_port", "once",
+    ),
     (app(restart={"condition": "always"}), "all hosts", "apps.web.restart.condition", "always", "not one of the choices", "none, on-failure, any"),
     # names on the network that all apps share
     (app(services={"web_web": {"image": "express-app"}}), "all hosts", "apps.web.services", "web_web", "a name of the app web", "as web-web-own"),

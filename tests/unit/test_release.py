@@ -15,6 +15,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (
     eligible_nodes,
     env_source,
     has_new_target,
+    images_to_pull,
     in_force,
     notes,
     of_inventory,
@@ -430,6 +431,60 @@ def test_eligible_nodes(constraints: list[str], names: list[str]) -> None:
         {"name": "d", "hostname": "d", "role": "worker", "labels": {"disk": "ssd"}, "availability": "drain"},
     ]
     assert [node["name"] for node in eligible_nodes(nodes, constraints)] == names
+
+
+SIDECARS = {"cache": {"image": "kit"}, "db": {"image": "redis:7"}}
+KIT1, KIT2 = f"registry:5000/kit@sha256:{'1' * 64}", f"registry:5000/kit@sha256:{'2' * 64}"
+
+
+def with_services(services: dict[str, Any], images: dict[str, str]) -> dict[str, Any]:
+    one = inventory()
+    return {**one, "app": {**one["app"], "services": services}, **({"images": images} if images else {})}
+
+
+@pytest.mark.parametrize(
+    ("now", "in_force", "images"),
+    [
+        pytest.param(with_services(SIDECARS, {"cache": KIT1}), None, {"cache": KIT1}, id="first"),
+        pytest.param(with_services(SIDECARS, {"cache": KIT2}), {"cache": KIT1}, {"cache": KIT2}, id="built anew"),
+        pytest.param(with_services({}, {}), {"cache": KIT1}, None, id="taken away"),
+        pytest.param(with_services(SIDECARS, {"cache": KIT1}), {}, {"cache": KIT1}, id="recorded without"),
+    ],
+)
+def test_further_services_run_by_digest(
+    now: dict[str, Any], in_force: dict[str, str] | None, images: dict[str, str] | None
+) -> None:
+    recorded = None
+    if in_force is not None:
+        then = with_services(SIDECARS, in_force)
+        recorded = resolve(then, None)
+    assert resolve(now, recorded).get("images") == images
+
+
+def test_the_image_of_a_service_that_was_deployed_stays() -> None:
+    now = with_services(SIDECARS, {"cache": KIT1})
+    services = {**SIDECARS, "cache": {"image": "kit2"}}
+    deployed = change("web", resolve(now, None), {"services": services}, OPTIONS, images={"cache": KIT2})
+    assert deployed["images"] == {"cache": KIT2}
+    assert resolve(now, deployed)["images"] == {"cache": KIT2}
+    assert resolve(with_services({}, {}), deployed).get("images") is None
+    assert [one["image"] for one in images_to_pull(deployed)] == [deployed["image"], KIT2, "redis:7"]
+
+
+def test_a_number_of_replicas_means_nothing_where_one_runs_on_each_node() -> None:
+    now = inventory()
+    now["app"] = {**now["app"], "service": {"deploy": {"mode": "global"}}}
+    with pytest.raises(PlatformError, match="one replica on each node"):
+        change("web", resolve(now, None), {"replicas": 1}, OPTIONS)
+
+
+def test_images_are_pulled_where_their_services_may_run() -> None:
+    placed = {"deploy": {"placement": {"constraints": ["node.role == worker"]}}}
+    app = {"constraints": ["node.labels.disk == fast"], "service": placed, "services": {"a": placed | {"image": "x:1"}}}
+    assert images_to_pull({"app": app, "image": "i"}) == [
+        {"image": "i", "constraints": ["node.labels.disk == fast", "node.role == worker"]},
+        {"image": "x:1", "constraints": ["node.role == worker"]},
+    ]
 
 
 def test_taken_images() -> None:

@@ -188,6 +188,27 @@ def test_what_waits_for_a_node_is_still_there() -> None:
     assert tasks_still_there([pending, task("running")], [unknown]) == [pending, task("running")]
 
 
+@pytest.mark.parametrize(
+    ("condition", "tasks", "counts"),
+    [
+        ("none", [("complete", "shutdown")], (0, 0, 1)),
+        ("on-failure", [("complete", "shutdown"), ("failed", "shutdown")], (0, 0, 1)),
+        ("none", [("failed", "shutdown")], (0, 1, 0)),
+        ("none", [("running", "running")], (1, 1, 0)),
+        ("any", [("complete", "shutdown")], (0, 1, 0)),
+    ],
+)
+def test_what_is_done_is_not_missed(condition: str, tasks: list[tuple[str, str]], counts: tuple[int, int, int]) -> None:
+    template = {"ContainerSpec": {"Image": "kit"}, "RestartPolicy": {"Condition": condition}}
+    spec = {"Name": "web_job", "Mode": {"Replicated": {"Replicas": 1}}, "TaskTemplate": template}
+    seen = [{**task(state, desired), "ID": "t", "Slot": 1, "Spec": template} for state, desired in tasks]
+    row = service_row({"ID": "s1", "Spec": spec}, seen, {"n1": "manager1"})
+    assert (row["running"], row["wanted"], row["done"]) == counts
+    lines = status_lines([], [row], {})
+    assert any(line.startswith("web_job  done") for line in lines) is bool(counts[2])
+    assert any(line.startswith("! service web_job runs 0 of 1") for line in lines) is (counts[0] < counts[1])
+
+
 def test_service_row_names_the_service_its_image_and_where_it_runs() -> None:
     spec = {
         "Name": "web_web",
@@ -201,6 +222,7 @@ def test_service_row_names_the_service_its_image_and_where_it_runs() -> None:
         "mode": "replicated",
         "running": 2,
         "wanted": 3,
+        "done": 0,
         "image": "web",
         "nodes": ["?", "manager1"],
         "update": "updating",

@@ -371,6 +371,26 @@ def test_replicas(mode: Any, tasks: list[Any], desired: int, running: int, faile
     }
 
 
+@pytest.mark.parametrize(
+    ("condition", "state", "image", "desired"),
+    [
+        ("none", "complete", "kit:2", 0),
+        ("on-failure", "complete", "kit:2", 0),
+        ("none", "failed", "kit:2", 1),
+        ("none", "complete", "kit:1", 1),
+        ("any", "complete", "kit:2", 1),
+    ],
+)
+def test_a_one_shot_that_is_done_is_not_missed(condition: str, state: str, image: str, desired: int) -> None:
+    def template(image: str) -> dict[str, Any]:
+        return {"ContainerSpec": {"Image": image}, "RestartPolicy": {"Condition": condition}, "ForceUpdate": 0}
+
+    one = service("job", {"Replicated": {"Replicas": 1}})
+    one["Spec"]["TaskTemplate"] = template("kit:2")
+    seen = swarm.Swarm([], [one], [task("job", state, "shutdown", Spec=template(image))])
+    assert values(swarm.service_samples(seen), "shop", "job")["swarm_service_replicas_desired"] == desired
+
+
 def test_a_job_has_no_replicas() -> None:
     seen = swarm.Swarm([], [service("job", {"ReplicatedJob": {"TotalCompletions": 1}})], [])
     assert "swarm_service_replicas_desired" not in {one.name for one in swarm.service_samples(seen)}

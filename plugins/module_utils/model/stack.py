@@ -31,6 +31,8 @@ IN_FORCE = (CONVERGED, UNVERIFIED)
 
 # States of a task that no longer runs, and never will.
 ENDED = ("failed", "rejected", "orphaned", "complete", "shutdown", "remove")
+# Restart policies by which a task that ended well is not started again.
+ONE_SHOT_CONDITIONS = ("none", "on-failure")
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,11 @@ class Task:
     template: Json
     job_iteration: int = 0
     updated: str = ""
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """What it is one of: a slot, or a node for a global service."""
+        return (self.slot, "" if self.slot else self.node_id)
 
 
 @dataclass(frozen=True)
@@ -325,6 +332,23 @@ def comparable_template(template: Json) -> dict[str, Any]:
     """
     aside = ("Placement", "Runtime")
     return {key: value for key, value in template.items() if key not in aside and value not in (None, {}, [], 0)}
+
+
+def done_places(template: Json, tasks: Iterable[Task]) -> set[tuple[int, str]]:
+    """The places (slot, or a global service's node) of a service where all is done and nothing is to run any more.
+
+    ``template``: the service's. ``tasks``: its own. A service that has a health check is there to run: what ended
+    there was stopped, or went away by itself.
+    """
+    container = template.get("ContainerSpec") or {}
+    test = (container.get("Healthcheck") or {}).get("Test") or ["NONE"]
+    condition = (template.get("RestartPolicy") or {}).get("Condition")
+    if condition not in ONE_SHOT_CONDITIONS or test != ["NONE"]:
+        return set()
+    wanted = comparable_template(template)
+    own = [task for task in tasks if task.template == wanted]
+    alive = {task.place for task in own if task.desired not in ("shutdown", "remove")}
+    return {task.place for task in own if task.state == "complete"} - alive
 
 
 def dump_revision(stack: str, revision: Revision) -> str:

@@ -7,7 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import STACK_LABEL, Revision, parse_revision
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
+    STACK_LABEL,
+    Revision,
+    done_places,
+    parse_revision,
+    parse_task,
+)
 
 Json = Mapping[str, Any]
 
@@ -31,19 +37,22 @@ def service_row(service: Json, tasks: Iterable[Json], nodes: Mapping[str, str]) 
     """A row of ``docker service ls`` from an element of ``GET /services`` and the tasks of that service.
 
     ``nodes`` maps node IDs to names. ``wanted`` is the number of replicas, for a global service that of its tasks that
-    are to run. ``nodes`` of the row lists where replicas run.
+    are to run. ``done``: how many ended well and are not to run any more, which ``wanted`` leaves out. ``nodes`` of the
+    row lists where replicas run.
     """
     tasks = [task for task in tasks if task["ServiceID"] == service["ID"]]
+    done = len(done_places(service["Spec"]["TaskTemplate"], map(parse_task, tasks)))
     to_run = [task for task in tasks if task["DesiredState"] == "running"]
     running = [task for task in to_run if task["Status"]["State"] == "running"]
     mode = service["Spec"]["Mode"]
-    wanted = mode["Replicated"]["Replicas"] if "Replicated" in mode else len(to_run)
+    wanted = max(mode["Replicated"]["Replicas"] - done, 0) if "Replicated" in mode else len(to_run)
     failing = [task for task in tasks if task["Status"]["State"] in ("failed", "rejected")]
     return {
         "name": service["Spec"]["Name"],
         "mode": "replicated" if "Replicated" in mode else "global",
         "running": len(running),
         "wanted": wanted,
+        "done": done,
         "image": service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"],
         "nodes": sorted(nodes.get(task.get("NodeID", ""), "?") for task in running),
         "update": (service.get("UpdateStatus") or {}).get("State", ""),

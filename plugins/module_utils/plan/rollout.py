@@ -15,7 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import ENDED, Node, Service, Task
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
+    ENDED,
+    Node,
+    Service,
+    Task,
+    done_places,
+)
 
 WAITING = "waiting"
 DONE = "converged"
@@ -62,6 +68,7 @@ def assess(service: Service, tasks: Iterable[Task], nodes: Sequence[Node], *, st
     """
     own = [task for task in tasks if task.service_id == service.id]
     current = [task for task in own if task.template == service.template]
+    done = done_places(service.template, own)
     if service.mode.endswith("-job"):
         wanted = service.total_completions if service.mode == "replicated-job" else len(_eligible(service, nodes))
         ended = [task for task in current if task.state == "complete" and task.job_iteration == service.job_iteration]
@@ -70,22 +77,25 @@ def assess(service: Service, tasks: Iterable[Task], nodes: Sequence[Node], *, st
     running = [task for task in current if task.desired == "running" and task.state == "running"]
     superfluous = [task for task in own if task.desired == "running" and task not in running]
     if service.replicas is not None:
-        wanted, enough = service.replicas, len(running) == service.replicas
+        wanted, enough = service.replicas, len(running) + len(done) == service.replicas
     else:
         eligible = _eligible(service, nodes)
-        wanted, enough = len(eligible), eligible <= {task.node_id for task in running}
+        done &= {(0, node) for node in eligible}
+        wanted, enough = len(eligible), eligible <= {task.node_id for task in running} | {node for _slot, node in done}
+    count, enough = len(running) + len(done), enough and not superfluous
     state = "" if stale_update and service.update_started == stale_update else service.update_state
     key = (state, *sorted(task.id for task in running))
-    if state == "paused" or state in _ROLLING_BACK[1:]:
-        return ServiceState(service.name, FAILED, len(running), wanted, service.update_message or state, key)
+    # Where all is done, an update was paused because a task ended, as it was meant to.
+    if (state == "paused" and not (done and enough)) or state in _ROLLING_BACK[1:]:
+        return ServiceState(service.name, FAILED, count, wanted, service.update_message or state, key)
     if state in ("updating", "rollback_started"):
-        return ServiceState(service.name, WAITING, len(running), wanted, state.replace("_", " "), key)
-    if enough and not superfluous:
-        return ServiceState(service.name, DONE, len(running), wanted, "converged", key)
+        return ServiceState(service.name, WAITING, count, wanted, state.replace("_", " "), key)
+    if enough:
+        return ServiceState(service.name, DONE, count, wanted, "done" if done and not running else "converged", key)
     states = sorted({task.state for task in superfluous})
     is_doubled = not superfluous and len({task.slot for task in running}) == wanted < len(running)
     detail = ", ".join(states) or ("too many" if len(running) > wanted else "no task yet")
-    return ServiceState(service.name, WAITING, len(running), wanted, detail, key, is_doubled)
+    return ServiceState(service.name, WAITING, count, wanted, detail, key, is_doubled)
 
 
 def is_hopeless(service: Service, tasks: Iterable[Task]) -> bool:
@@ -94,22 +104,29 @@ def is_hopeless(service: Service, tasks: Iterable[Task]) -> bool:
     Only of a service that is not being updated: what an update comes to is swarm's to say. Fewer deaths are enough
     where the restart policy allows no more. Whether a task was ever healthy is not seen in one look.
     """
-    if service.update_state or service.mode.endswith("-job"):
+    if service.update_state not in ("", "completed") or service.mode.endswith("-job"):
         return False
     own = [task for task in tasks if task.service_id == service.id and task.template == service.template]
     if any(task.state == "running" for task in own):
         return False
+    done = done_places(service.template, own)
+    own = [task for task in own if task.place not in done]
     deaths: dict[tuple[int, str], list[Task]] = {}
     for task in own:
         if task.state in ENDED and task.state not in _STOPPED:
-            deaths.setdefault((task.slot, "" if task.slot else task.node_id), []).append(task)
+            deaths.setdefault(task.place, []).append(task)
     ended = [task for died in deaths.values() for task in died]
-    wanted = len({task.node_id for task in own}) if service.replicas is None else service.replicas
+    wanted = len({task.node_id for task in own}) if service.replicas is None else service.replicas - len(done)
     return (
         0 < wanted <= len(deaths)
         and len({(task.state, task.error, task.exit_code) for task in ended}) == 1
         and all(len(died) >= _enough_deaths(service, died[0]) for died in deaths.values())
     )
+
+
+def is_one_shot(service: Service) -> bool:
+    """Whether no task is started again, however it ended."""
+    return (service.spec["TaskTemplate"].get("RestartPolicy") or {}).get("Condition") == "none"
 
 
 def _enough_deaths(service: Service, task: Task) -> int:
@@ -178,7 +195,7 @@ def failing_tasks(
         done = task.state == "complete" and service.mode.endswith("-job")
         if (done or task.state in _STOPPED) and not task.error and (task.exit_code or 0) in _ENDS_OF_A_STOP:
             continue
-        place = (task.slot, "" if task.slot else task.node_id)
+        place = task.place
         # What a task of the slot died of says more than its successor, which swarm stopped or has not started yet.
         if place in suspects and _weight(task) < _weight(suspects[place]):
             continue

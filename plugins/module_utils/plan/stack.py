@@ -142,6 +142,7 @@ class Difference:
 def plan_present(observed: Observed, desired: Desired) -> list[Action]:
     """What makes ``desired`` run. Nothing to do is an empty list."""
     in_force = observed.in_force
+    _refuse_changed_modes(observed, desired)
     drifted = drift(in_force, observed.services)
     reasons = []
     if in_force is None:
@@ -329,6 +330,19 @@ def _refuse_changed_networks(in_force: Revision, observed: Observed, desired: De
             raise PlatformError(
                 f"stack {desired.stack}: the definition of network {key} changed, which cannot be done to the existing "
                 f"network {name}: give the network another key in the compose file, or remove the stack first"
+            )
+
+
+def _refuse_changed_modes(observed: Observed, desired: Desired) -> None:
+    """Swarm refuses it half way, when other services have been changed."""
+    for name, definition in (desired.compose.get("services") or {}).items():
+        wanted = str((definition.get("deploy") or {}).get("mode") or "replicated")
+        live = observed.services.get(name)
+        if live and live.mode != wanted:
+            raise PlatformError(
+                f"stack {desired.stack}: service {name} is {live.mode} and would become {wanted}, which swarm can't do "
+                "to a service that is there: give it another name in the compose file, or remove it first (an app's "
+                "own goes with the app: apps_absent)"
             )
 
 

@@ -32,6 +32,8 @@ UPDATE_STATES = (
 # The record of a deploy: a config of the collection's module swarm_stack (docs/stacks.md).
 STACK_LABEL, REVISION_LABEL, VERDICT_LABEL = "io.fungap.stack", "io.fungap.revision", "io.fungap.verdict"
 IN_FORCE = ("converged", "unverified")
+# Restart policies by which a task that ended well is not started again.
+ONE_SHOT_CONDITIONS = ("none", "on-failure")
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,38 @@ def node_samples(nodes: Iterable[Json]) -> Iterator[Sample]:
             yield Sample("swarm_node_reachable", (name,), reachable)
 
 
+def done(service: Json, tasks: Iterable[Json]) -> int:
+    """How many of a service's replicas ended well and are not to run any more (``done_places`` of the collection)."""
+    template = service["Spec"].get("TaskTemplate") or {}
+    condition = (template.get("RestartPolicy") or {}).get("Condition")
+    test = ((template.get("ContainerSpec") or {}).get("Healthcheck") or {}).get("Test") or ["NONE"]
+    if condition not in ONE_SHOT_CONDITIONS or test != ["NONE"]:
+        return 0
+    alive, ended = set[Any](), set[Any]()
+    for task in tasks:
+        if _comparable(task.get("Spec") or {}) != _comparable(template):
+            continue
+        place = task.get("Slot") or task.get("NodeID")
+        if task.get("DesiredState") not in ("shutdown", "remove"):
+            alive.add(place)
+        elif task_state(task) == "complete":
+            ended.add(place)
+    return len(ended - alive)
+
+
+def _comparable(template: Json) -> Json:
+    """What is equal in a service's template and in its tasks' of the same version."""
+    return {key: value for key, value in template.items() if key not in ("Placement", "Runtime") and value}
+
+
 def service_samples(swarm: Swarm) -> Iterator[Sample]:
     down = swarm.down
     wanted: dict[str, Counter[str]] = {}
     failed: Counter[str] = Counter()
+    own: dict[str, list[Json]] = {}
     for task in swarm.tasks:
         service, state = task.get("ServiceID") or "", task_state(task)
+        own.setdefault(service, []).append(task)
         failed[service] += state in ("failed", "rejected")
         if task.get("DesiredState") in ("ready", "running") and task.get("NodeID") not in down:
             wanted.setdefault(service, Counter())[state] += 1
@@ -104,7 +132,8 @@ def service_samples(swarm: Swarm) -> Iterator[Sample]:
         one, mode = service["ID"], service["Spec"].get("Mode") or {}
         names, states = service_name(service), wanted.get(service["ID"], Counter())
         if "Replicated" in mode:
-            yield Sample("swarm_service_replicas_desired", names, (mode["Replicated"] or {}).get("Replicas", 1))
+            replicas = (mode["Replicated"] or {}).get("Replicas", 1) - done(service, own.get(one, ()))
+            yield Sample("swarm_service_replicas_desired", names, max(replicas, 0))
         elif "Global" in mode:
             yield Sample("swarm_service_replicas_desired", names, states.total())
         if "Replicated" in mode or "Global" in mode:

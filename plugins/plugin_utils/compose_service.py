@@ -1,0 +1,447 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A service of a compose file: which values it may have where, and two of them merged. Pure.
+
+The shapes are those that ``docker stack deploy`` takes, written down because a fresh docker host has no CLI to ask
+before the first change. Where a CLI is, it has the last word (``compose_problems`` of the engine).
+Merging follows https://github.com/compose-spec/compose-spec/blob/main/13-merge.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import CONSTRAINT, port_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """``place``: as ``deploy.labels`` or ``volumes[0].type``. ``is_unknown``: of a key, which a newer CLI may know."""
+
+    place: str
+    problem: str
+    cure: str
+    is_unknown: bool = False
+
+
+# What is asked of a value of the right kind: what is wrong with it and the cure, or nothing.
+Ask = Callable[[Any], "tuple[str, str] | None"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """``kinds``: what may stand there, in words. ``ask``: of text and numbers. ``elements``: of a list. ``keys``: of a
+    mapping, of which those in ``needed`` have to be there; ``values``: of a mapping of any keys.
+    """
+
+    kinds: tuple[str, ...]
+    ask: Ask | None = None
+    elements: Shape | None = None
+    values: Shape | None = None
+    keys: Mapping[str, Shape] = field(default_factory=dict)
+    needed: tuple[str, ...] = ()
+
+
+TEXT_KIND, WHOLE_KIND, NUMBER_KIND, SWITCH_KIND = "text", "a whole number", "a number", "true or false"
+LIST_KIND, MAPPING_KIND, NOTHING_KIND = "a list", "a mapping", "nothing"
+
+DURATION = re.compile(r"(?=.)([0-9.]+h)?([0-9.]+m(?!s))?([0-9.]+s)?([0-9.]+ms)?([0-9.]+(us|µs))?([0-9.]+ns)?\Z")
+MOUNT_OPTIONS = (
+    *("ro", "rw", "nocopy", "shared", "slave", "private", "rshared", "rslave", "rprivate", "consistent", "cached"),
+    "delegated",
+)
+
+
+def _matching(why: Callable[[Any], bool], problem: str, cure: str) -> Ask:
+    return lambda value: None if why(value) else (problem, cure)
+
+
+def _one_of(*words: str) -> Shape:
+    return Shape(
+        (TEXT_KIND,), _matching(words.__contains__, "is not one of the choices", f"one of: {', '.join(words)}")
+    )
+
+
+def _keyed(**keys: Shape) -> Shape:
+    return Shape((MAPPING_KIND,), keys=keys)
+
+
+def _is_cpus(value: str) -> bool:
+    return bool(re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,9})?", value))
+
+
+def _is_size(value: str) -> bool:
+    return bytes_of(value) is not None
+
+
+def _why_no_pair(value: str) -> tuple[str, str] | None:
+    return None if "=" in value.lstrip("=") else ("has no value", "as NAME=value")
+
+
+def _why_no_volume(value: str) -> tuple[str, str] | None:
+    parts = value.split(":")
+    if len(parts) > 3 or not all(parts):
+        return "is not a volume", "as /srv/data:/data:ro"
+    unknown = [one for one in (parts[2].split(",") if len(parts) == 3 else ()) if one not in MOUNT_OPTIONS]
+    return (f"has the option {unknown[0]}, which Docker ignores", "ro, rw or nocopy") if unknown else None
+
+
+PORT_CURE = "as 8025:25/tcp, or {target: 25, published: 8025}"
+
+
+def _why_no_port(value: Any) -> tuple[str, str] | None:
+    match = SHORT_PORT.fullmatch(str(value))
+    if match and port_of(match.group("published")) and port_of(match.group("target")):
+        return None
+    return "is not a port to publish", PORT_CURE
+
+
+SHORT_PORT = re.compile(r"(?P<published>[0-9]+):(?P<target>[0-9]+)(?:/(?P<protocol>tcp|udp|sctp))?")
+
+TEXT = Shape((TEXT_KIND,))
+WHOLE = Shape((WHOLE_KIND,))
+NUMBER = Shape((NUMBER_KIND,))
+SWITCH = Shape((SWITCH_KIND,))
+DURATION_TEXT = Shape((TEXT_KIND,), _matching(DURATION.match, "is not a duration", "as 10s or 1m30s"))  # type: ignore[arg-type]
+SIZE_TEXT = Shape((TEXT_KIND,), _matching(_is_size, "is not an amount of memory", "as 128M"))
+CPUS_TEXT = Shape((TEXT_KIND,), _matching(_is_cpus, "is not a number of CPUs", 'as "0.5"'))
+PORT_NUMBER = Shape((WHOLE_KIND,), _matching(port_of, "is not a port", "1 to 65535"))  # type: ignore[arg-type]
+SCALAR = Shape((TEXT_KIND, NUMBER_KIND))
+TEXTS = Shape((LIST_KIND,), elements=TEXT)
+TEXT_OR_TEXTS = Shape((TEXT_KIND, LIST_KIND), elements=TEXT)
+PAIRS = Shape((LIST_KIND, MAPPING_KIND), elements=TEXT, values=SCALAR)
+# A variable without a value is taken from the environment of whoever deploys.
+ENVIRONMENT = Shape((LIST_KIND, MAPPING_KIND), elements=Shape((TEXT_KIND,), _why_no_pair), values=SCALAR)
+ITEMS = Shape(
+    (LIST_KIND,),
+    elements=Shape(
+        (TEXT_KIND, MAPPING_KIND),
+        keys={**dict.fromkeys(("source", "target", "uid", "gid"), TEXT), "mode": NUMBER},
+        needed=("source",),
+    ),
+)
+CONSTRAINTS = Shape(
+    (LIST_KIND,),
+    elements=Shape(
+        (TEXT_KIND,),
+        _matching(CONSTRAINT.match, "is not a constraint", "as node.role == worker, or node.labels.disk == fast"),  # type: ignore[arg-type]
+    ),
+)
+
+
+def _update(*actions: str) -> Shape:
+    return _keyed(
+        parallelism=WHOLE,
+        delay=DURATION_TEXT,
+        failure_action=_one_of(*actions),
+        monitor=DURATION_TEXT,
+        max_failure_ratio=NUMBER,
+        order=_one_of("start-first", "stop-first"),
+    )
+
+
+DEPLOY = _keyed(
+    mode=_one_of("replicated", "global", "replicated-job", "global-job"),
+    endpoint_mode=_one_of("vip", "dnsrr"),
+    replicas=WHOLE,
+    labels=PAIRS,
+    update_config=_update("continue", "pause", "rollback"),
+    rollback_config=_update("continue", "pause"),
+    resources=_keyed(
+        limits=_keyed(cpus=CPUS_TEXT, memory=SIZE_TEXT, pids=WHOLE),
+        reservations=_keyed(
+            cpus=CPUS_TEXT,
+            memory=SIZE_TEXT,
+            generic_resources=Shape(
+                (LIST_KIND,), elements=_keyed(discrete_resource_spec=_keyed(kind=TEXT, value=NUMBER))
+            ),
+        ),
+    ),
+    restart_policy=_keyed(
+        condition=_one_of("none", "on-failure", "any"), delay=DURATION_TEXT, max_attempts=WHOLE, window=DURATION_TEXT
+    ),
+    placement=_keyed(
+        constraints=CONSTRAINTS,
+        preferences=Shape((LIST_KIND,), elements=_keyed(spread=TEXT)),
+        max_replicas_per_node=WHOLE,
+    ),
+)
+SERVICE = _keyed(
+    **dict.fromkeys(("hostname", "image", "isolation", "stop_signal", "user", "working_dir"), TEXT),
+    **dict.fromkeys(("cap_add", "cap_drop", "depends_on"), TEXTS),
+    **dict.fromkeys(("command", "dns", "dns_search", "entrypoint", "tmpfs"), TEXT_OR_TEXTS),
+    **dict.fromkeys(("init", "read_only", "stdin_open", "tty"), SWITCH),
+    **dict.fromkeys(("extra_hosts", "labels", "sysctls"), PAIRS),
+    environment=ENVIRONMENT,
+    configs=ITEMS,
+    secrets=ITEMS,
+    credential_spec=_keyed(config=TEXT, file=TEXT, registry=TEXT),
+    deploy=DEPLOY,
+    healthcheck=_keyed(
+        **dict.fromkeys(("interval", "timeout", "start_period", "start_interval"), DURATION_TEXT),
+        disable=SWITCH,
+        retries=WHOLE,
+        test=TEXT_OR_TEXTS,
+    ),
+    logging=_keyed(driver=TEXT, options=Shape((MAPPING_KIND,), values=SCALAR)),
+    networks=Shape(
+        (LIST_KIND, MAPPING_KIND), elements=TEXT, values=Shape((MAPPING_KIND, NOTHING_KIND), keys={"aliases": TEXTS})
+    ),
+    ports=Shape(
+        (LIST_KIND,),
+        elements=Shape(
+            (TEXT_KIND, MAPPING_KIND),
+            _why_no_port,
+            keys={
+                "target": PORT_NUMBER,
+                "published": PORT_NUMBER,
+                "protocol": _one_of("tcp", "udp", "sctp"),
+                "mode": _one_of("ingress", "host"),
+            },
+            needed=("target", "published"),
+        ),
+    ),
+    stop_grace_period=DURATION_TEXT,
+    ulimits=Shape(
+        (MAPPING_KIND,),
+        values=Shape((WHOLE_KIND, MAPPING_KIND), keys={"soft": WHOLE, "hard": WHOLE}, needed=("soft", "hard")),
+    ),
+    volumes=Shape(
+        (LIST_KIND,),
+        elements=Shape(
+            (TEXT_KIND, MAPPING_KIND),
+            _why_no_volume,
+            keys={
+                "type": _one_of("bind", "tmpfs", "volume"),
+                "source": TEXT,
+                "target": TEXT,
+                "read_only": SWITCH,
+                "consistency": TEXT,
+                "bind": _keyed(propagation=TEXT),
+                "volume": _keyed(nocopy=SWITCH),
+                "tmpfs": _keyed(size=WHOLE),
+            },
+            needed=("type", "target"),
+        ),
+    ),
+)
+# What compose has and a swarm does not carry out, and what does.
+CURES = {
+    "build": "an image of the catalog (images_extra)",
+    "container_name": "services find each other by their names",
+    "cpus": "deploy.resources.limits.cpus",
+    "devices": "a node with the device, and a bind mount",
+    "env_file": "environment",
+    "expose": "nothing: services of one network reach each other's ports",
+    "extends": "write it out",
+    "links": "services find each other by their names",
+    "mem_limit": "deploy.resources.limits.memory",
+    "network_mode": "networks",
+    "privileged": "cap_add",
+    "restart": "deploy.restart_policy",
+    "scale": "deploy.replicas",
+    "shm_size": "a volume of type tmpfs at /dev/shm",
+}
+
+
+def _kind_of(value: Any) -> str:
+    if value is None:
+        return NOTHING_KIND
+    if isinstance(value, bool):
+        return SWITCH_KIND
+    if isinstance(value, (int, float)):
+        return WHOLE_KIND if isinstance(value, int) else NUMBER_KIND
+    if isinstance(value, str):
+        return TEXT_KIND
+    return MAPPING_KIND if isinstance(value, Mapping) else LIST_KIND
+
+
+def misshapen(value: Any, place: str = "", shape: Shape = SERVICE) -> Iterator[Wrong]:
+    """What stands where it can't, of everything in a service."""
+    kind = _kind_of(value)
+    if kind not in shape.kinds and not (kind == WHOLE_KIND and NUMBER_KIND in shape.kinds):
+        wanted = " or ".join(kind for kind in shape.kinds if kind != NOTHING_KIND)
+        if kind == NOTHING_KIND:
+            yield Wrong(place, "is empty", "give it a value, or take the line away")
+        else:
+            quote = TEXT_KIND in shape.kinds and kind in (WHOLE_KIND, NUMBER_KIND, SWITCH_KIND)
+            yield Wrong(place, f"must be {wanted}, not {kind}", "quote it" if quote else f"write {wanted}")
+    elif kind == MAPPING_KIND:
+        for key, one in value.items():
+            at = _below(place, key)
+            known = shape.values or shape.keys.get(key)
+            if known:
+                yield from misshapen(one, at, known)
+            elif not str(key).startswith("x-"):
+                yield _unknown(at, str(key), shape)
+        for key in shape.needed:
+            if key not in value:
+                yield Wrong(_below(place, key), "is missing", "add it")
+    elif kind == LIST_KIND:
+        for index, one in enumerate(value):
+            yield from misshapen(one, f"{place}[{index}]", shape.elements or TEXT)
+    elif shape.ask and (why := shape.ask(value)):
+        yield Wrong(place, *why)
+
+
+def _below(place: str, key: Any) -> str:
+    return f"{place}.{key}" if place else str(key)
+
+
+def _unknown(place: str, key: str, shape: Shape) -> Wrong:
+    if shape is SERVICE and key in CURES:
+        return Wrong(place, "is not carried out by a swarm", CURES[key], is_unknown=True)
+    near = nearest(key, shape.keys)
+    cure = f"did you mean {near}?" if near else f"it may have: {', '.join(sorted(shape.keys))}"
+    return Wrong(place, "is not a known setting", cure, is_unknown=True)
+
+
+def interpolated(value: Any, place: str = "") -> Iterator[Wrong]:
+    """Texts that a compose file would fill in from a shell's environment, which nobody has here."""
+    if isinstance(value, str):
+        if "$" in value.replace("$$", ""):
+            problem = "has a lone $, which a compose file fills in from a shell's environment; there is none here"
+            yield Wrong(place, problem, "the value itself; $$ for a $ that is meant")
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from interpolated(one, _below(place, key))
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from interpolated(one, f"{place}[{index}]")
+
+
+def plain_dollars(value: Any) -> Any:
+    """A part of a compose file with ``$$`` as the ``$`` that it means.
+
+    Keys are in the order of the alphabet, in which a revision's record has them: the text is the same from either.
+    """
+    if isinstance(value, str):
+        return value.replace("$$", "$")
+    if isinstance(value, Mapping):
+        return {key: plain_dollars(value[key]) for key in sorted(value, key=str)}
+    return [plain_dollars(one) for one in value] if isinstance(value, list) else value
+
+
+# --- merging ---
+
+
+def pairs(value: Any) -> Json:
+    """``NAME=value`` lines, or a mapping, as a mapping."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return {name: text for name, _equal, text in (str(line).partition("=") for line in value)}
+
+
+def volume(value: Any) -> Json:
+    """A volume in the long form."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    parts = str(value).split(":")
+    if len(parts) == 1:
+        return {"type": "volume", "target": parts[0]}
+    found: Json = {"type": "bind" if parts[0][0] in "./~" else "volume", "source": parts[0], "target": parts[1]}
+    for option in parts[2].split(",") if len(parts) > 2 else ():
+        if option == "ro":
+            found["read_only"] = True
+        elif option == "nocopy":
+            found["volume"] = {"nocopy": True}
+        elif option in ("consistent", "cached", "delegated"):
+            found["consistency"] = option
+        elif option != "rw":
+            found["bind"] = {"propagation": option}
+    return found
+
+
+def item(value: Any) -> Json:
+    """A config or a secret in the long form."""
+    return dict(value) if isinstance(value, Mapping) else {"source": value}
+
+
+def item_target(value: Any) -> str:
+    one = item(value)
+    return str(one.get("target") or one.get("source"))
+
+
+def port(value: Any, *, ipvs: bool = True) -> Json:
+    """A published port in the long form. Without IPVS there is no routing mesh: the port is each node's own."""
+    if isinstance(value, Mapping):
+        given = dict(value)
+    else:
+        match = re.fullmatch(rf"(?:{SHORT_PORT.pattern}|(?P<only>[0-9]+)(?:/(?P<same>tcp|udp|sctp))?)", str(value))
+        if not match:
+            raise PlatformError(f"port {value!r} must look like 8025:25/tcp or be a dict with target and published")
+        found = match.groupdict()
+        target, protocol = found["target"] or found["only"], found["protocol"] or found["same"]
+        given = {"target": int(target), **({"published": int(found["published"])} if found["published"] else {})}
+        given.update({"protocol": protocol} if protocol else {})
+    published = given.get("published", given["target"])
+    mode = given.get("mode", "ingress") if ipvs else "host"
+    return {"target": given["target"], "published": published, "protocol": given.get("protocol", "tcp"), "mode": mode}
+
+
+def _texts(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+# Forms of which there are two: the one in which they are merged.
+_FORMS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("environment", "labels", "sysctls", "deploy.labels"), pairs),
+    **dict.fromkeys(("dns", "dns_search", "tmpfs"), _texts),
+}
+_REPLACED = ("command", "entrypoint", "healthcheck.test")
+# Lists in which each thing is there once: its long form, and what it is known by.
+_UNIQUE: Mapping[str, tuple[Callable[[Any], Json], Callable[[Json], Any]]] = {
+    "volumes": (volume, lambda one: one.get("target")),
+    "configs": (item, item_target),
+    "secrets": (item, item_target),
+    "ports": (port, lambda one: (one["target"], one["published"], one["protocol"])),
+}
+
+
+def merged(base: Mapping[str, Any], extra: Mapping[str, Any], place: str = "") -> Json:
+    """``extra`` on top of ``base``, by compose's rules: mappings are merged, lists are appended.
+
+    Commands are replaced, and so is, in lists of mounts and ports, what has the same target.
+    """
+    result = dict(base)
+    for key, value in extra.items():
+        at = _below(place, key)
+        old = result.get(key)
+        if old is None or value is not None:
+            result[key] = value if old is None else _both(at, old, value)
+    return result
+
+
+def _both(at: str, old: Any, value: Any) -> Any:
+    if at in _REPLACED:
+        return value
+    if at in _UNIQUE:
+        long, known_by = _UNIQUE[at]
+        found: dict[Any, Json] = {}
+        for one in map(long, (*old, *value)):
+            found[known_by(one)] = {**found.get(known_by(one), {}), **one}
+        return list(found.values())
+    if at in _FORMS:
+        old, value = _FORMS[at](old), _FORMS[at](value)
+    elif isinstance(old, list) != isinstance(value, list) and at in ("networks", "extra_hosts"):
+        old, value = _same_form(at, old), _same_form(at, value)
+    if isinstance(old, Mapping) and isinstance(value, Mapping):
+        return merged(old, value, at)
+    if isinstance(old, list) and isinstance(value, list):
+        return [*old, *(one for one in value if one not in old)]
+    return value
+
+
+def _same_form(at: str, value: Any) -> Any:
+    """A list beside a mapping: networks as a mapping, for their aliases; hosts as a list, where one may be twice."""
+    if at == "networks":
+        return dict(value) if isinstance(value, Mapping) else dict.fromkeys(value)
+    return value if isinstance(value, list) else [f"{name}:{address}" for name, address in value.items()]
