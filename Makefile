@@ -93,6 +93,10 @@ test-vm: setup-dev ## The platform on a real Debian VM under emulation, from not
 test-ipvs: setup-dev ## No request lost with IPVS: under load on a kernel that has it (User Mode Linux)
 	@python tests/vm/ipvs.py
 
+.PHONY: cores
+cores: setup-dev ## Unit tests on the other ansible-cores that are supported (CORES="2.17.14" for one)
+	@python -m tests.cores $(CORES)
+
 .PHONY: bench
 bench: setup-dev ## Measure against the peers, write bench/results.md
 	@bench/run

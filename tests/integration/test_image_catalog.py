@@ -71,7 +71,7 @@ def catalog(tmp_path: Path) -> dict[str, Any]:
 
 def test_builds_once(run_module: Run, outer: docker.DockerClient, catalog: dict[str, Any]) -> None:
     name = f"{PREFIX}-high"
-    args = {"catalog": catalog}
+    args = {"catalog": catalog, "platform": PREFIX}
 
     checked = run_module("image_catalog", args, check=True)
     assert checked["changed"]
@@ -85,6 +85,7 @@ def test_builds_once(run_module: Run, outer: docker.DockerClient, catalog: dict[
     image = outer.images.get(built["images"][name]["image"])
     assert image.id == built["images"][name]["id"]
     assert image.labels["io.fungap.recipe"] == built["images"][name]["recipe"]
+    assert image.labels["io.fungap.made-for"] == PREFIX
     assert image.labels["version"] == "1"
     assert built["ansible_facts"]["platform_images"] == built["images"]
     assert list(built["images"]) == [name], "a base is nobody's image"

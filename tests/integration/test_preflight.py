@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Re
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import resolve_app
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, of_inventory
 
+from .. import cores
 from ..engine_socket import Handler, engine_at
 from ..waiting import patience
 from ..warm_ansible import ansible_playbook
@@ -252,26 +252,16 @@ def test_a_host_out_of_reach_is_one_of_the_problems(inventory: Inventory, prefli
     assert run.seconds < SECONDS_MAX * patience()
 
 
-# The oldest that meta/runtime.yml declares, and what came after it; the newest is the one that all other tests run on.
-OLDER_CORES = ("2.17.14", "2.18.19")
-
-
 @pytest.fixture
 def core(request: pytest.FixtureRequest) -> Path | None:
     """The programs of an ansible-core in an environment of its own, which is kept."""
     version: str | None = request.param
     if version is None:
         return None
-    folder = ROOT / ".cache" / f"ansible-core-{version}"
-    if not (folder / "complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)], check=True)
-        pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--no-compile"]
-        subprocess.run([*pip, "--quiet", "--disable-pip-version-check", f"ansible-core=={version}"], check=True)
-        (folder / "complete").touch()
-    return folder / "bin"
+    return cores.environment(version) / "bin"
 
 
-@pytest.mark.parametrize("core", [None, *OLDER_CORES], indirect=True)
+@pytest.mark.parametrize("core", [None, *cores.runnable()], indirect=True)
 def test_nothing_of_a_vault_is_shown(core: Path | None, inventory: Inventory, preflight: Path, tmp_path: Path) -> None:
     """Neither of a value that is encrypted in its place, nor of one that is made of such, whatever its variable."""
     password = tmp_path / "password"

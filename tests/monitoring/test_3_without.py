@@ -26,9 +26,14 @@ def test_an_app_finds_nothing_that_it_could_change(live: Live) -> None:
 
 
 def test_it_goes_when_it_is_switched_off(live: Live) -> None:
+    figures = f"{live.where.name}-registry-metrics"
     assert "monitoring" in names(live)
+    assert live.outer.containers.list(filters={"name": f"^{figures}$"})
     live.play("site.yml", "-e", "monitoring_enabled=false")
     assert names(live) == {"proxy", "web"}
+    # What shows the registry's figures, and the network between the two.
+    assert not live.outer.containers.list(all=True, filters={"name": f"^{figures}$"})
+    assert not live.outer.networks.list(names=[figures])
     volumes = {volume["Name"] for volume in live.manager.volumes()["Volumes"]}
     assert volumes >= {"monitoring_prometheus", "monitoring_alertmanager"}
     wait_for("three replicas", lambda: len(live.running()) == 3)

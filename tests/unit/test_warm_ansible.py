@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("ansible._internal", reason="it reads the insides of ansible-core 2.19")
+
 from tests import timeline
 from tests.steps import ROOT
 from tests.warm_ansible import WarmAnsible, stand_in

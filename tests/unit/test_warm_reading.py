@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("ansible._internal", reason="it reads the insides of ansible-core 2.19")
+
 from ansible._internal._datatag._tags import Origin, TrustedAsTemplate
 from ansible._internal._templating._jinja_bits import AnsibleEnvironment
 from ansible.module_utils._internal._datatag import AnsibleTagHelper
