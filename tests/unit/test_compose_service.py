@@ -86,7 +86,7 @@ def test_what_is_accepted_is_what_docker_takes() -> None:
         pytest.skip("this machine has no docker CLI")
     right = [yaml.safe_load(text) for text, wrong in SHAPES if not wrong]
     services = {f"s{number}": {**one, "image": "a"} for number, one in enumerate(right)}
-    engine = Engine("/nonexistent", connect=False)
+    engine = Engine("/nonexistent")
     assert engine.compose_problems("x", json.dumps({"version": "3.9", "services": services})) == []
 
 

@@ -760,7 +760,7 @@ def mesh(s: Scenario) -> None:
         app(env_owner="0:1500", env_mode="0640", service={"user": "2000:1500"}),
         app(env_owner="0:0", env_mode="0644", service={"user": "2000"}),
         app(env_owner="1500", service={"user": "node"}),
-        app(service={"user": 2000}),
+        app(service={"user": "2000"}),
         app(health={"path": '/a?c="d"&e=f#g'}),
         app(health={"path": ""}),
         app(health={"enabled": False}, update={"monitor_seconds": 1}, ports=["8025:25", "8025:25/udp", {"target": 9}]),
@@ -810,7 +810,7 @@ def mesh(s: Scenario) -> None:
             docker(others=["web"], volumes=[{"name": "two-manager1", "platform": "two"}]),
         ),
         app(
-            services={"proxy": {}, "web-slot-x": {}},
+            services={"proxy": {"image": "a:1"}, "web-slot-x": {"image": "a:1"}},
             service={"networks": {"public": {"aliases": ["web-too", "web_web"]}}},
         ),
         hosts_line("172.30.0.2", "registry", owner="fungap-registry"),
