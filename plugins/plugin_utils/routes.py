@@ -13,9 +13,13 @@ ROUTE_OPTIONS = ("sticky", "upload_size", "read_timeout_seconds", "cookie_flags"
 def proxy_nodes(nodes: Iterable[Mapping[str, Any]], addresses: Mapping[str, str]) -> list[dict[str, str]]:
     """The option of that name of the role proxy: the nodes with their addresses.
 
-    ``nodes``: the platform's. ``addresses``: name -> what the swarm knows, for one whose machine does not answer.
+    ``nodes``: the platform's. ``addresses``: name -> what the swarm knows, for one whose machine does not answer, and
+    so says neither its address nor its host name.
     """
-    found = {node["name"]: node["address"] or addresses.get(node["name"], "") for node in nodes}
+    names = {address: name for name, address in addresses.items()}
+    found = {
+        names.get(node["address"], node["name"]): node["address"] or addresses.get(node["name"], "") for node in nodes
+    }
     return [{"name": name, "address": address} for name, address in found.items() if address]
 
 

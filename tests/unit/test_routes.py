@@ -41,6 +41,8 @@ def test_the_proxys_nodes_have_the_addresses_that_are_known() -> None:
         {"name": "m2", "address": "192.0.2.2"},
     ]
     assert proxy_nodes(nodes, {}) == [{"name": "m2", "address": "192.0.2.2"}]
+    # Of a silent machine nobody knows the host name but the swarm.
+    assert proxy_nodes(nodes[1:], {"debian": "192.0.2.2"}) == [{"name": "debian", "address": "192.0.2.2"}]
 
 
 @pytest.mark.parametrize(
