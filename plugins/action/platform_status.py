@@ -45,7 +45,12 @@ class ActionModule(ActionBase):
             wanting = [*strangers(platform, seen), *certificate_problems(platform, args.get("secrets") or {})]
             tables = status_lines(seen["nodes"], seen["services"], seen["stacks"], wanting)
             below = platform_notes(
-                platform, args.get("secrets") or {}, seen, args.get("disks"), args.get("left_out") or {}
+                platform,
+                args.get("secrets") or {},
+                seen,
+                args.get("disks"),
+                args.get("left_out") or {},
+                args.get("sources") or {},
             )
             lines = [args["title"], "", *tables, "", *args.get("notes", []), *below]
         self._display.display("\n" + "\n".join(f"  {line}".rstrip() for line in lines) + "\n")

@@ -33,6 +33,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 BUILD_TIMEOUT_SECONDS = 1800
 # A registry that was started just before answers within seconds.
 REGISTRY_DEADLINE_SECONDS = 30
+# Of a registry that doesn't answer within this time, the images are built (source auto).
+AUTO_SECONDS = 5
 # How long a push waits for a registry that is read-only while it collects its garbage.
 READ_ONLY_SECONDS = 600
 # How often an image is pushed that is deleted meanwhile.
@@ -72,6 +74,8 @@ class ImageCatalog:
         names = self.params["names"]
         if names is None:
             names = planning.wanted_names(self.entries, [*self.params["optional"], *self.params["required"]])
+        if self.params["source"] == model.AUTO:
+            self._choose(names)
         unknown = self._follow(names)
         self.targets, problems = planning.resolve(self.entries, names, self.params["source"], self._circumstances())
         problems.update(unknown)
@@ -105,6 +109,21 @@ class ImageCatalog:
             warnings=warnings,
             upkeep=[name for name in self.on_their_way if self.params["push"] and name in self.targets],
         )
+
+    def _choose(self, names: Iterable[str]) -> None:
+        """Give each entry a source; the registries are asked only for what is here in neither way."""
+        present = self.engine.image_tags(f"{model.LOCAL_PREFIX}/*")
+        self.entries, open_ones = planning.choose(self.entries, names, self._circumstances(), present)
+        if not open_ones:
+            return
+        engine = Engine(self.engine.socket, timeout_seconds=AUTO_SECONDS)
+
+        def source(name: str) -> str:
+            return "build" if engine.pull_problem(self.entries[name].pull, self.credentials) else "pull"
+
+        with ThreadPoolExecutor(max_workers=len(open_ones)) as pool:
+            for name, found in zip(open_ones, pool.map(source, open_ones), strict=True):
+                self.entries[name] = replace(self.entries[name], source=found)
 
     def _follow(self, names: Iterable[str]) -> dict[str, str]:
         """Name what is to be followed by the digest that it has now; name -> why that can't be known."""
@@ -238,11 +257,17 @@ class ImageCatalog:
                 images[target.name]["id"] = here[target.name]
             if target.name in refs:
                 images[target.name]["ref"] = refs[target.name]
+        sources = {target.name: target.how for target in self.targets.values() if not target.internal}
         return {
             "images": images,
             "tags": [target.image for target in self.targets.values()],
             "skipped_images": self.problems,
-            "ansible_facts": {"platform_images": images, "platform_images_missing": self.problems},
+            "sources": sources,
+            "ansible_facts": {
+                "platform_images": images,
+                "platform_images_missing": self.problems,
+                "platform_images_sources": sources,
+            },
         }
 
     # --- act ---

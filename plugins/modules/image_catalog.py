@@ -88,9 +88,12 @@ options:
     elements: str
     default: []
   source:
-    description: Where images come from.
+    description:
+      - Where images come from. V(auto) is decided image by image. What the docker host has stays what it is; of
+        the others, the official one is pulled where its registry answers within 5 s, and else the image is built.
+      - What the catalog has one way for goes that way.
     type: str
-    choices: [pull, build, archive]
+    choices: [auto, pull, build, archive]
     default: build
   archive_dir:
     description:
@@ -237,11 +240,18 @@ ansible_facts:
     platform_images_missing:
       description: The same as RV(skipped_images).
       type: dict
+    platform_images_sources:
+      description: The same as RV(sources).
+      type: dict
 actions:
   description: What was done, or would be.
   returned: always
   type: list
   elements: str
+sources:
+  description: Name to V(pull), V(build), V(bootstrap) or V(load), how each image is had.
+  returned: always
+  type: dict
 skipped_images:
   description: Name to reason, of the images that their source can't give and that may be missing.
   returned: always
@@ -267,7 +277,7 @@ def main() -> None:
             "names": {"type": "list", "elements": "str"},
             "optional": {"type": "list", "elements": "str", "default": []},
             "required": {"type": "list", "elements": "str", "default": []},
-            "source": {"type": "str", "choices": ["pull", "build", "archive"], "default": "build"},
+            "source": {"type": "str", "choices": ["auto", "pull", "build", "archive"], "default": "build"},
             "archive_dir": {"type": "path"},
             "missing": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},
             "generation": {"type": "str", "default": ""},

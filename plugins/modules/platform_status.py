@@ -49,6 +49,10 @@ options:
     description: Images that could not be had, and why, by name.
     type: dict
     default: {}
+  sources:
+    description: Of the others, by name, V(pull), V(build) or V(bootstrap), where that was decided image by image.
+    type: dict
+    default: {}
   notes:
     description: More lines below the tables.
     type: list

@@ -186,11 +186,13 @@ def platform_notes(
     seen: Mapping[str, Any],
     disks: Mapping[str, Mapping[str, Any]] | None = None,
     left_out: Mapping[str, str] | None = None,
+    sources: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Where the platform is reached, how to trust it, what to try next. Of apps and pages only those that are there.
 
     ``secrets``: the fact, {} where unknown. ``seen``: of platform_info. ``disks``: docker host -> as in its fact
-    ``docker_host``. ``left_out``: name -> why, of images that could not be had.
+    ``docker_host``. ``left_out``: name -> why, of images that could not be had. ``sources``: name -> how,
+    of the others, where that was decided image by image.
     """
     port = platform["proxy"]["https_port"]
     suffix = "" if port == 443 else f":{port}"
@@ -206,6 +208,9 @@ def platform_notes(
         lines.append(f"{'Disk':<12} {free:.0f} GB of {total:.0f} GB free at {where}")
     lines += [f"{'Not asked':<12} {host}: {why}" for host, why in platform.get("silent", {}).items()]
     lines += [f"{'Left out':<12} {name}: {reason}" for name, reason in (left_out or {}).items()]
+    for label, ways in (("Official", {"pull"}), ("Built", {"build", "bootstrap"})):
+        names = sorted(name for name, way in (sources or {}).items() if way in ways)
+        lines += [f"{label:<12} {', '.join(names)}"] if names else []
     certificate, authority = secrets.get("certificates", {}).get("proxy"), secrets.get("ca")
     if certificate and authority:
         # In check mode the facts tell of one that nobody keeps.

@@ -518,7 +518,7 @@ def test_archives_are_of_the_checkouts_own_images(tmp_path: Path) -> None:
 
 def save_registry(folder: Path) -> int:
     """Run the playbook; the number of changes."""
-    variables = {"images_names": ["registry"], "images_save_dir": str(folder)}
+    variables = {"images_names": ["registry"], "images_save_dir": str(folder), "images_source": "build"}
     command = ["ansible-playbook", "-i", "inventories/local", "playbooks/images.yml", "--tags", "images"]
     done = subprocess.run(
         [*command, "-e", json.dumps(variables)], cwd=ROOT, capture_output=True, text=True, check=False

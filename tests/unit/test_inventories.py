@@ -56,4 +56,4 @@ def test_there_are_four() -> None:
 
 
 def test_the_local_one_needs_no_registry_of_the_internet() -> None:
-    assert documents("local")["group_vars/all.yml"]["images_source"] == "build"
+    assert documents("local")["group_vars/all.yml"]["images_source"] == "auto"

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import Archive, parse_catalog
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.image import (
     Circumstances,
+    choose,
     listing,
     plan_images,
     remote_reference,
@@ -293,3 +294,48 @@ def test_why_an_image_cannot_be_built_on_what_stands_in(change: dict[str, Any], 
     found, problems = web(**change)
     assert "web" not in found
     assert problems["web"].startswith(why)
+
+
+# --- source auto ---
+
+CHOICES = parse_catalog(
+    {
+        "both": {"pull": "hub/both:1", "build": {"context": "/both"}},
+        "base": {"internal": True, "pull": "hub/base:1", "build": {"bootstrap": "trixie"}},
+        "on-base": {"build": {"context": "/on-base", "base": "base"}},
+        "official": {"pull": "hub/official:1"},
+        "told": {"pull": "hub/told:1", "build": {"context": "/told"}, "source": "build"},
+    }
+)
+
+
+def image_by(name: str, **sources: str) -> str:
+    """The local name of an image where these have their sources."""
+    entries = {one: replace(entry, source=sources.get(one) or entry.source) for one, entry in CHOICES.items()}
+    return resolve(entries, [name], "pull", Circumstances())[0][name].image
+
+
+@pytest.mark.parametrize(
+    ("names", "present", "sources", "open_ones"),
+    [
+        pytest.param(["both"], [], {}, ["both"], id="its registry has to be asked"),
+        pytest.param(["both"], [image_by("both", both="build")], {"both": "build"}, [], id="built before"),
+        pytest.param(["both"], [image_by("both", both="pull")], {"both": "pull"}, [], id="pulled before"),
+        pytest.param(
+            ["both"],
+            [image_by("both", both=one) for one in ("build", "pull")],
+            {"both": "pull"},
+            [],
+            id="both are there",
+        ),
+        pytest.param(["both"], ["fungap/both:000000000000"], {}, ["both"], id="an older recipe"),
+        pytest.param(["official", "told"], [], {"official": "pull", "told": "build"}, [], id="one way only"),
+        pytest.param(["on-base"], [], {"on-base": "build"}, ["base"], id="of what is built, its base"),
+        pytest.param(["on-base"], [image_by("base", base="pull")], {"base": "pull"}, [], id="the base is there"),
+        pytest.param(["unknown"], [], {}, [], id="what is not in the catalog is said later"),
+    ],
+)
+def test_the_source_auto(names: list[str], present: list[str], sources: dict[str, str], open_ones: list[str]) -> None:
+    chosen, asked = choose(CHOICES, names, Circumstances(), present)
+    assert {name: chosen[name].source for name in sources} == sources
+    assert asked == open_ones

@@ -340,6 +340,11 @@ def test_notes_tell_where_what_is_there_is_reached() -> None:
         "Left out     grafana: there is no archive of it",
     ]
     assert platform_notes(PLATFORM, {"passwords": passwords}, seen()) == []
+    sources = {"registry": "build", "node": "pull", "proxy": "pull", "base-of-mine": "bootstrap"}
+    assert platform_notes(PLATFORM, {}, seen(), sources=sources) == [
+        "Official     node, proxy",
+        "Built        base-of-mine, registry",
+    ]
 
 
 def test_notes_tell_of_each_machine_and_of_those_that_were_not_asked() -> None:

@@ -16,6 +16,8 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
 SOURCES = ("pull", "build", "archive")
+# Of a catalog, not of an entry: each image from its own registry where that answers, or else built.
+AUTO = "auto"
 RECIPE_LABEL = "io.fungap.recipe"
 # The platform that an image was built for. Not the label of what is a platform's: a container has its image's labels.
 MADE_FOR_LABEL = "io.fungap.made-for"

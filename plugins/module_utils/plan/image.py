@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
@@ -112,6 +112,51 @@ def wanted_names(entries: Mapping[str, Entry], optional: Iterable[str]) -> list[
     asked = list(optional)
     offered = [entry.name for entry in entries.values() if not entry.internal and not entry.optional]
     return list(dict.fromkeys([*offered, *asked]))
+
+
+def choose(
+    entries: Mapping[str, Entry], names: Iterable[str], circumstances: Circumstances, present: Collection[str]
+) -> tuple[dict[str, Entry], list[str]]:
+    """For the source ``auto``: the entries, each with a source where it can be told; and the names of the others.
+
+    ``present``: local references of the images that the docker host has. What is there stays what it is, so that no
+    image changes because a registry answers again; where both are, the official one is taken. What the catalog has one
+    way for goes that way. Of the others, their registries have to be asked.
+    """
+    chosen = {
+        name: entry if entry.source or (entry.pull and entry.build) else replace(entry, source=_only_source(entry))
+        for name, entry in entries.items()
+    }
+    wanted = _with_bases(chosen, names, circumstances)
+    for source in ("pull", "build"):
+        for name in wanted:
+            if not chosen[name].source:
+                tried = replace(chosen[name], source=source)
+                target = resolve({**chosen, name: tried}, [name], source, circumstances)[0].get(name)
+                if target and target.image in present:
+                    chosen[name] = tried
+    return chosen, [name for name in wanted if not chosen[name].source]
+
+
+def _only_source(entry: Entry) -> str:
+    return "build" if entry.build else "pull"
+
+
+def _with_bases(entries: Mapping[str, Entry], names: Iterable[str], circumstances: Circumstances) -> list[str]:
+    """The names that are in the catalog, each behind what it is built on."""
+    found: dict[str, None] = {}
+
+    def add(name: str) -> None:
+        entry = entries.get(name)
+        if entry is None or name in found:
+            return
+        if entry.build and entry.build.base != name:
+            add(entry.build.base)
+        found[name] = None
+
+    for name in [*names, *circumstances.bases.values()]:
+        add(name)
+    return list(found)
 
 
 def resolve(
