@@ -102,7 +102,7 @@ def test_nginx_judges_the_routes_before_anything_counts_on_them(name: str) -> No
 
 def test_routes_are_read_the_certificate_made_and_the_routes_written_again_where_others_came_between() -> None:
     tasks = yaml.safe_load((PLAYBOOKS / "tasks" / "routes.yml").read_text())
-    assert tasks[0]["ansible.builtin.import_role"]["tasks_from"] == "releases"
+    assert tasks[0]["ansible.builtin.include_role"]["tasks_from"] == "releases"
     assert "__certificate_hosts" in tasks[1]["vars"]
     assert tasks[2]["ansible.builtin.import_role"]["name"] == "fungap.swarm.proxy"
     assert tasks[3]["ansible.builtin.include_tasks"] == "routes.yml"
