@@ -534,16 +534,32 @@ def test_defaults_are_those_that_the_inventory_check_knows() -> None:
 
 
 @pytest.mark.parametrize(("ipvs", "mtu"), [(True, 1450), (False, 1400)])
-def test_what_it_was_made_for_is_read_back_from_what_was_deployed(ipvs: bool, mtu: int) -> None:
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"services": {"cache": {"image": "redis:7"}}},
+        {"services": {"cache": {"image": "redis:7", "deploy": {"endpoint_mode": "dnsrr"}}}},
+        {"service": {"deploy": {"endpoint_mode": "dnsrr"}}, "services": {"cache": {"image": "redis:7"}}},
+    ],
+)
+def test_what_it_was_made_for_is_read_back_from_what_was_deployed(ipvs: bool, mtu: int, more: dict[str, Any]) -> None:
     """A deploy that can't ask a machine goes by it."""
-    app = resolve_app("web", {"image": "a", "port": 3000})
-    assert made_for(app_compose(app, image=IMAGE, ipvs=ipvs, mtu=mtu)) == {"ipvs": ipvs, "mtu": mtu}
+    app = resolve_app("web", {"image": "a", "port": 3000, **more})
+    recorded = json.loads(json.dumps(app_compose(app, image=IMAGE, ipvs=ipvs, mtu=mtu), sort_keys=True))
+    assert made_for(recorded) == {"ipvs": ipvs, "mtu": mtu}
 
 
 def test_what_it_was_made_for_may_be_unknown() -> None:
     compose = {"services": {"a": {"image": IMAGE}}, "networks": {"n": None, "public": {"external": True}}}
     assert made_for(compose) == {"ipvs": None, "mtu": None}
     assert made_for({}) == {"ipvs": None, "mtu": None}
+
+
+def test_what_an_older_version_deployed_without_ipvs_was_made_so() -> None:
+    """Its further services said nothing of it."""
+    services = {"cache": {"image": IMAGE}, "web": {"image": IMAGE, "deploy": {"endpoint_mode": "dnsrr"}}}
+    assert made_for({"services": services})["ipvs"] is False
 
 
 def test_of_another_app_what_is_recorded_counts() -> None:
