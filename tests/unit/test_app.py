@@ -17,6 +17,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     DEFAULTS,
     app_compose,
+    app_listens,
     catalog_images,
     compose_text,
     delay_seconds,
@@ -197,6 +198,12 @@ S = "services/web"
             "/",
         ),
         ({"hosts": ["a.example"], "health": {"enabled": False}}, {}, f"{S}/deploy/labels/io.fungap.probe.path", "/"),
+        (
+            {"hosts": ["a.example"], "service": {"healthcheck": {"test": ["CMD", "x"]}}},
+            {},
+            f"{S}/deploy/labels/io.fungap.probe.path",
+            "/",
+        ),
         (
             {"metrics": {"path": "/metrics"}},
             {},
@@ -380,6 +387,7 @@ GLOBAL = {"deploy": {"mode": "global"}}
         ({"service": {"deploy": {"replicas": 2}}}, False, ["service.deploy.replicas"]),
         ({"service": {"deploy": {"mode": "replicated-job"}}}, False, ["service.deploy.mode"]),
         ({"service": {"healthcheck": {"disable": True}}}, False, ["service.healthcheck.disable"]),
+        ({"service": {"healthcheck": {"test": ["NONE"]}}}, False, ["service.healthcheck.test"]),
         (
             {"health": {"enabled": False}, "service": {"healthcheck": {"test": ["CMD", "x"]}}},
             False,
@@ -442,6 +450,31 @@ def test_what_services_may_say(changes: dict[str, Any], ipvs: bool, places: list
             app_compose(app, **settings)
     else:
         app_compose(app, **settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "looked_at"),
+    [
+        ({}, False),
+        ({"health": {"path": ""}}, False),
+        ({"service": {"healthcheck": {"retries": 9}}}, False),
+        ({"health": {"enabled": False}}, True),
+        ({"health": {"test": ["CMD", "true"]}}, True),
+        ({"service": {"healthcheck": {"test": ["CMD", "true"]}}}, True),
+        # The image's own.
+        ({"service": {"healthcheck": {"test": []}}}, True),
+        ({"hosts": [], "health": {"enabled": False}}, False),
+    ],
+)
+def test_what_no_health_check_of_ours_asks_has_to_listen(changes: dict[str, Any], looked_at: bool) -> None:
+    app = resolve_app("web", {"image": "a", "port": 3000, "hosts": ["a.example"], **changes})
+    assert app_listens(app) == ({"web": {"port": 3000, "within_seconds": 30}} if looked_at else {})
+
+
+def test_it_has_as_long_as_it_may_take_to_start() -> None:
+    health = {"enabled": False, "start_period_seconds": 90}
+    app = resolve_app("web", {"image": "a", "port": 3000, "hosts": ["a.example"], "health": health})
+    assert app_listens(app)["web"]["within_seconds"] == 90
 
 
 def test_images_of_the_catalog_are_those_without_a_registry_or_a_version() -> None:
