@@ -1073,8 +1073,8 @@ def check_apps(world: World) -> Iterator[Problem]:
 def check_names_of_services(world: World) -> Iterator[Problem]:
     """What an app calls its own services, and what it wants to be called where all apps are: names of nobody else."""
     apps = world.inventory.apps
-    owners = {f"{name}_{SERVICE}": f"the app {name}" for name in apps}
-    owners |= {"proxy_proxy": "the proxy", "monitoring_prometheus": "Prometheus"}
+    owners = {f"{name}_{key}": f"the app {name}" for name, app in apps.items() for key in (SERVICE, *app["services"])}
+    owners |= {f"monitoring_{one}": one.capitalize() for one in kinds.SERVICES} | {"proxy_proxy": "the proxy"}
     owners |= {f"proxy-{node.name}": "the proxy" for node in world.inventory.nodes}
     short = {SERVICE, *(str(key) for app in apps.values() for key in app["services"])}
     for name, app in apps.items():
@@ -1085,25 +1085,35 @@ def check_names_of_services(world: World) -> Iterator[Problem]:
                 yield Problem(
                     ALL_HOSTS, f"{at}.services", key, problem, f"a short name, as {key.replace('_', '-')}-own"
                 )
-        for place, alias in _aliases(app):
+        for place, given in _aliases(app):
+            # Docker asks without regard to case, and knows each service by its tasks, too.
+            alias = given.lower().removeprefix("tasks.")
             owner = "every app's own service" if alias in short else owners.get(alias) or _of_replica(alias, apps)
             if owner and owner != f"the app {name}":
                 problem = f"is a name of {owner} on the network that all apps share"
-                yield Problem(ALL_HOSTS, f"{at}.{place}", alias, problem, f"a name of its own, as {name}-{alias}")
+                yield Problem(ALL_HOSTS, f"{at}.{place}", given, problem, f"a name of its own, as {name}-{alias}")
             owners.setdefault(alias, f"the app {name}")
 
 
 def _of_replica(name: str, apps: Iterable[str]) -> str:
-    """The app that has a replica of this name."""
-    app, slot, number = name.rpartition("-slot-")
+    """The app that has a replica of this name, or of one that swarm fills in ({{.Task.Slot}})."""
+    app, slot, number = re.sub(r"{{.*?}}", "0", name).rpartition("-slot-")
     return f"the app {app}" if slot and number.isdigit() and app in apps else ""
 
 
 def _aliases(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(place, name) of the further names that an app's services want on the network that all apps share."""
+    """(place, name) of the further names that an app's services want on the network that all apps share.
+
+    A container's host name is one on each of its networks.
+    """
     services = {"service": app["service"], **{f"services.{key}": one for key, one in app["services"].items()}}
     for place, service in services.items():
-        networks = service.get("networks") if isinstance(service, Mapping) else None
+        if not isinstance(service, Mapping):
+            continue
+        networks = service.get("networks")
+        is_there = place == "service" or (isinstance(networks, (list, Mapping)) and APPS_NETWORK in networks)
+        if is_there and isinstance(service.get("hostname"), str):
+            yield f"{place}.hostname", service["hostname"]
         given = networks.get(APPS_NETWORK) if isinstance(networks, Mapping) else None
         aliases = given.get("aliases") if isinstance(given, Mapping) else None
         for alias in aliases if isinstance(aliases, list) else ():
