@@ -235,8 +235,9 @@ def change(
     env = release["env"]
     if env_file:
         changed["env_file"], env = basename(env_file), {"digest": digest, "version": ""}
-    named = {**(release.get("images") or {}), **(images or {})}
-    kept = {one: ref for one, ref in named.items() if one in (changed.get("services") or {})}
+    # A service that is given anew has the image that it names now, of the catalog or not.
+    others = {one: ref for one, ref in (release.get("images") or {}).items() if one not in settings.get("services", ())}
+    kept = {one: ref for one, ref in {**others, **(images or {})}.items() if one in (changed.get("services") or {})}
     found = {key: value for key, value in release.items() if key != "images"}
     return {**found, "app": changed, "image": image or release["image"], **_if_any(kept), "env": env}
 

@@ -534,6 +534,13 @@ def test_the_image_of_a_service_that_was_deployed_stays() -> None:
     assert [one["image"] for one in images_to_pull(deployed)] == [deployed["image"], KIT2, "redis:7"]
 
 
+def test_a_service_may_be_deployed_with_an_image_that_is_not_of_the_catalog() -> None:
+    running = resolve(with_services({**SIDECARS, "mail": {"image": "kit"}}, {"cache": KIT1, "mail": KIT2}), None)
+    deployed = change("web", running, {"services": {"cache": {"image": "redis:7"}}}, OPTIONS)
+    assert deployed["images"] == {"mail": KIT2}
+    assert [one["image"] for one in images_to_pull(deployed)] == [deployed["image"], "redis:7", KIT2]
+
+
 def test_a_number_of_replicas_means_nothing_where_one_runs_on_each_node() -> None:
     now = inventory()
     now["app"] = {**now["app"], "service": {"deploy": {"mode": "global"}}}
