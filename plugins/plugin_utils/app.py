@@ -303,8 +303,9 @@ def _misshapen(app: Mapping[str, Any]) -> Iterator[Wrong]:
         if name == SERVICE:
             cure = f"its settings stand in apps.{app['name']}.service"
             yield Wrong(f"services.{name}", "has the name of the service that is the app itself", cure)
-        elif not SERVICE_NAME.fullmatch(str(name)):
-            yield Wrong(f"services.{name}", "is not a service's name", "letters, digits, - and _, at most 31")
+        elif not isinstance(name, str) or not SERVICE_NAME.fullmatch(name):
+            cure = "letters, digits, - and _, at most 31; in quotes where it is a number"
+            yield Wrong(f"services.{name}", "is not a service's name", cure)
         elif isinstance(service, Mapping) and not service.get("image"):
             yield Wrong(f"services.{name}.image", "is missing", "an image of the catalog, or one with its tag")
 
@@ -376,6 +377,13 @@ def _impossible(app: Mapping[str, Any], *, ipvs: bool, networks: Mapping[str, An
                 yield Wrong(at, f"is the named volume {source}, which would be another one on each node", cure)
             elif one["type"] == "bind" and not source.startswith("/"):
                 yield Wrong(at, "is a path beside a compose file, and there is no folder of one", "an absolute path")
+        targets: set[str] = set()
+        for kind in ("volumes", "tmpfs"):
+            for index, target in enumerate(map(posixpath.normpath, _mounted(kind, service.get(kind) or []))):
+                if target in targets:
+                    problem = f"has the target {target}, which another one has, too"
+                    yield Wrong(f"{place}.{kind}[{index}]", problem, "another target, or take one of them away")
+                targets.add(target)
         for network in service.get("networks") or []:
             if network not in networks:
                 yield Wrong(f"{place}.networks.{network}", "is not defined", f"one of: {', '.join(sorted(networks))}")

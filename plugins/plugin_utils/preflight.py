@@ -768,7 +768,8 @@ def check_published_ports(world: World) -> Iterator[Problem]:
                 cure = "as 8025:25/tcp, or {target: 25, published: 8025}"
                 yield Problem(ALL_HOSTS, variable, show(port), "is not a port to publish", cure)
                 continue
-            if owners.setdefault(published, name) != name or [one for _place, one in ports].count(port) > 1:
+            taken = [published_port(one) for _place, one in ports]
+            if owners.setdefault(published, name) != name or taken.count(published) > 1:
                 owner = owners[published]
                 whose = f"the app {owner}" if owner in world.inventory.apps else owner
                 cure = "publish each port once"
@@ -1048,7 +1049,8 @@ def check_apps(world: World) -> Iterator[Problem]:
             elif isinstance(value, (list, dict)):
                 yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, "must be text", "quote it")
         ipvs = all(facts["kernel"]["ipvs"] for _host, facts in world.facts())
-        for wrong in wrong_services({**app, "name": name}, ipvs=ipvs):
+        wrongs = wrong_services({**app, "name": name}, ipvs=ipvs)
+        for wrong in wrongs:
             # A value of a service may be anything, a password too.
             yield Problem(ALL_HOSTS, f"{at}.{wrong.place}", "", wrong.problem, wrong.cure)
         metrics = app["metrics"]
@@ -1068,6 +1070,10 @@ def check_apps(world: World) -> Iterator[Problem]:
             problem = "browsers refuse it without secure"
             yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", same_site[0], problem, "add secure")
         yield from _check_constraints(world, at, app["constraints"])
+        services = {"service": app["service"], **{f"services.{key}": one for key, one in app["services"].items()}}
+        for place, service in ({} if wrongs else services).items():
+            placement = (service.get("deploy") or {}).get("placement") or {}
+            yield from _check_constraints(world, f"{at}.{place}.deploy.placement", placement.get("constraints") or [])
 
 
 def check_names_of_services(world: World) -> Iterator[Problem]:

@@ -378,6 +378,7 @@ GLOBAL = {"deploy": {"mode": "global"}}
         ({"services": {"x": None}}, False, ["services.x"]),
         ({"services": {"x": {}}}, False, ["services.x.image"]),
         ({"services": {"a b": {"image": "a"}}}, False, ["services.a b"]),
+        ({"services": {7: {"image": "a"}, None: {"image": "a"}}}, False, ["services.7", "services.None"]),
         ({"services": {"web": {"image": "a"}}}, False, ["services.web"]),
         # Nothing is filled in from anywhere.
         ({"service": {"environment": {"P": "${DB_PASSWORD:-x}", "Q": "a$$b"}}}, False, ["service.environment.P"]),
@@ -431,6 +432,9 @@ GLOBAL = {"deploy": {"mode": "global"}}
             False,
             ["services.db.volumes[0]"],
         ),
+        # One thing in each place.
+        ({"services": {"x": {"image": "a", "volumes": ["/a:/d", "/b:/d/"]}}}, False, ["services.x.volumes[1]"]),
+        ({"service": {"volumes": ["/a:/d", "/b:/e"], "tmpfs": "/d:size=1m"}}, False, ["service.tmpfs[0]"]),
         ({"service": {"volumes": ["./a:/a", "~/a:/b", "/c:/c"]}}, False, ["service.volumes[0]", "service.volumes[1]"]),
         ({"service": {"networks": ["back"]}}, False, ["service.networks.back"]),
         ({"service": {"secrets": ["key"], "configs": [{"source": "c"}]}}, False, [

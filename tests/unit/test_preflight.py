@@ -655,6 +655,9 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
         app(services={"x": {"image": "a:1", "ports": ["443:25"]}}),
         "all hosts", "apps.web.services.x.ports", "443:25", "publishes a port of proxy_https_port", "once",
     ),
+    (app(ports=["8025:25"], service={"ports": ["8025:26/tcp"]}), "all hosts", "apps.web.ports", "8025:25", "publishes a port of the app web", "once"),
+    (app(service={"deploy": {"placement": {"constraints": ["node.role == wroker"]}}}), "all hosts", "apps.web.service.deploy.placement.constraints[0]", "node.role == wroker", "no node can run it", "did you mean worker?"),
+    (app(services={"x": {"image": "a:1", "deploy": {"placement": {"constraints": ["node.hostname == vm1"]}}}}), "all hosts", "apps.web.services.x.deploy.placement.constraints[0]", "node.hostname == vm1", "no node can run it", "one of: manager1"),
     (app(restart={"condition": "always"}), "all hosts", "apps.web.restart.condition", "always", "not one of the choices", "none, on-failure, any"),
     # names on the network that all apps share
     (app(services={"web_web": {"image": "express-app"}}), "all hosts", "apps.web.services", "web_web", "a name of the app web", "as web-web-own"),
