@@ -113,6 +113,7 @@ class ActionModule(ActionBase):
         if name == asked:
             if args.get("rollback"):
                 release = releases.rollback(name, stack, release["inventory"], args.get("to"))
+                release["app"] = releases.with_defaults(release["app"], app)
             else:
                 if args.get("env_file"):
                     path = os.path.join(args["env_dir"], args["env_file"])
@@ -127,7 +128,8 @@ class ActionModule(ActionBase):
                     digest=self._digest(path),
                     env_file=args.get("env_file") or "",
                 )
-        refuse_wrong_services(resolve_app(name, release["app"], recorded=True))
+        if asked in ("", name):  # another app runs on as it is
+            refuse_wrong_services(resolve_app(name, release["app"], recorded=True))
         return {
             "release": release,
             "env_file": releases.env_source(release, path, self._digest(path)),

@@ -29,6 +29,11 @@ def app_resolve(app: Mapping[str, Any], name: str) -> dict[str, Any]:
         raise AnsibleFilterError(error.message) from error
 
 
+def app_listens(app: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Which of the app's services have to take connections, though no health check of ours asks them."""
+    return apps.app_listens(app_resolve(app, name))
+
+
 def catalog_images(app: Mapping[str, Any]) -> list[str]:
     """The images of the catalog that an app, or a part of its entry, names."""
     return list(dict.fromkeys(apps.catalog_images(app).values()))
@@ -39,4 +44,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""
-        return {"app_compose": app_compose, "app_resolve": app_resolve, "catalog_images": catalog_images}
+        return {
+            "app_compose": app_compose,
+            "app_listens": app_listens,
+            "app_resolve": app_resolve,
+            "catalog_images": catalog_images,
+        }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Service, Task
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Service, Task, done_places
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.listening import listeners, why_unreachable
 
 
@@ -55,7 +55,9 @@ class Doubt:
 
     def __call__(self, service: Service, tasks: Iterable[Task]) -> tuple[str, bool]:
         """What is wrong with the service's running tasks, empty for nothing; and whether it was given its time."""
-        asked = self._ports.get(service.name)
+        asked, tasks = self._ports.get(service.name), list(tasks)
+        if asked and done_places(service.template, [task for task in tasks if task.service_id == service.id]):
+            return "the app ended with exit code 0, and is not started again", True
         for task in tasks:
             if not asked or task.id in self._reached or not _runs(task, service):
                 continue

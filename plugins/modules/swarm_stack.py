@@ -155,7 +155,7 @@ options:
       - Services whose tasks have to take connections on a port, by name, each with C(port) and C(within_seconds). For
         services that no health check asks on their own addresses.
       - A service with a task that listens on 127.0.0.1 only, or not at all, is not converged, and is given up after
-        that time.
+        that time; one with a task that ended well and is not started again, at once.
       - It is seen in the kernel's tables, so nothing has to be in the image. Tasks on other machines are believed.
     type: dict
     default: {}

@@ -142,6 +142,20 @@ def is_global(app: Mapping[str, Any]) -> bool:
     return deploy_mode(app) == "global"
 
 
+def is_asked(app: Mapping[str, Any]) -> bool:
+    """Whether the health check of its replicas is ours, which asks as the proxy does. ``app``: with every default."""
+    own = app["service"].get("healthcheck") or {}
+    return bool(app["health"]["enabled"]) and not app["health"]["test"] and "test" not in own
+
+
+def app_listens(app: Mapping[str, Any]) -> Json:
+    """``listens`` of swarm_stack: of what the proxy comes to, and no health check of ours asks."""
+    if not app["hosts"] or is_asked(app):
+        return {}
+    within = max(int(app["health"]["start_period_seconds"]), int(app["update"]["monitor_seconds"]))
+    return {SERVICE: {"port": app["port"], "within_seconds": within}}
+
+
 def catalog_images(app: Mapping[str, Any]) -> dict[str, str]:
     """Where the app names an image of the catalog: ``image`` or ``services.<name>.image`` -> the name."""
     found = {"image": app["image"]} if app.get("image") else {}
@@ -289,8 +303,9 @@ def _misshapen(app: Mapping[str, Any]) -> Iterator[Wrong]:
         if name == SERVICE:
             cure = f"its settings stand in apps.{app['name']}.service"
             yield Wrong(f"services.{name}", "has the name of the service that is the app itself", cure)
-        elif not SERVICE_NAME.fullmatch(str(name)):
-            yield Wrong(f"services.{name}", "is not a service's name", "letters, digits, - and _, at most 31")
+        elif not isinstance(name, str) or not SERVICE_NAME.fullmatch(name):
+            cure = "letters, digits, - and _, at most 31; in quotes where it is a number"
+            yield Wrong(f"services.{name}", "is not a service's name", cure)
         elif isinstance(service, Mapping) and not service.get("image"):
             yield Wrong(f"services.{name}.image", "is missing", "an image of the catalog, or one with its tag")
 
@@ -318,8 +333,9 @@ def _contradictions(app: Mapping[str, Any], service: Json, own: Json) -> Iterato
     if "hostname" in own and app["route"]["sticky"]:
         yield Wrong("service.hostname", "is what route.sticky tells replicas apart by", "take one of them away")
     check = own.get("healthcheck") or {}
-    if check.get("disable") and not service["healthcheck"].get("disable"):
-        yield Wrong("service.healthcheck.disable", "contradicts health", "health: {enabled: false}")
+    for key, is_off in (("disable", bool(check.get("disable"))), ("test", check.get("test") == ["NONE"])):
+        if is_off and not service["healthcheck"].get("disable"):
+            yield Wrong(f"service.healthcheck.{key}", "contradicts health", "health: {enabled: false}")
     if service["healthcheck"].get("disable") and set(check) - {"disable"}:
         yield Wrong("service.healthcheck", "contradicts health.enabled: false", "take one of them away")
     labels = service["deploy"].get("labels") or {}
@@ -361,6 +377,13 @@ def _impossible(app: Mapping[str, Any], *, ipvs: bool, networks: Mapping[str, An
                 yield Wrong(at, f"is the named volume {source}, which would be another one on each node", cure)
             elif one["type"] == "bind" and not source.startswith("/"):
                 yield Wrong(at, "is a path beside a compose file, and there is no folder of one", "an absolute path")
+        targets: set[str] = set()
+        for kind in ("volumes", "tmpfs"):
+            for index, target in enumerate(map(posixpath.normpath, _mounted(kind, service.get(kind) or []))):
+                if target in targets:
+                    problem = f"has the target {target}, which another one has, too"
+                    yield Wrong(f"{place}.{kind}[{index}]", problem, "another target, or take one of them away")
+                targets.add(target)
         for network in service.get("networks") or []:
             if network not in networks:
                 yield Wrong(f"{place}.networks.{network}", "is not defined", f"one of: {', '.join(sorted(networks))}")
@@ -530,12 +553,11 @@ def _deploy(app: Mapping[str, Any], *, ipvs: bool, env_version: str | None, port
 def _labels(app: Mapping[str, Any]) -> Json:
     """What monitoring finds the app by: labels of the service, which no task is started anew for."""
     labels = {}
-    health, metrics = app["health"], app["metrics"]
+    path, metrics = app["health"]["path"], app["metrics"]
     if app["hosts"]:
         labels[HOSTS_LABEL] = ",".join(app["hosts"])
         # Where the app says of itself that it is well; without such a path, its first page.
-        asks = health["enabled"] and not health["test"] and health["path"]
-        labels[PROBE_PATH_LABEL] = request_path(health["path"]) if asks else "/"
+        labels[PROBE_PATH_LABEL] = request_path(path) if is_asked(app) and path else "/"
     if metrics["path"]:
         labels[METRICS_LABEL + "kind"] = "app"
         labels[METRICS_LABEL + "path"] = metrics["path"]

@@ -88,10 +88,20 @@ def _why_no_pair(value: str) -> tuple[str, str] | None:
 
 def _why_no_volume(value: str) -> tuple[str, str] | None:
     parts = value.split(":")
-    if len(parts) > 3 or not all(parts):
+    if len(parts) > 3 or not all(parts) or not parts[min(len(parts), 2) - 1].startswith("/"):
         return "is not a volume", "as /srv/data:/data:ro"
     unknown = [one for one in (parts[2].split(",") if len(parts) == 3 else ()) if one not in MOUNT_OPTIONS]
     return (f"has the option {unknown[0]}, which Docker ignores", "ro, rw or nocopy") if unknown else None
+
+
+# But for the digest, which is not typed by hand.
+IMAGE = re.compile(
+    r"([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@[a-z0-9]+:[0-9a-f]+)?"
+)
+
+
+def _is_image(value: str) -> bool:
+    return bool(IMAGE.fullmatch(value)) or "$" in value  # which is told apart
 
 
 PORT_CURE = "as 8025:25/tcp, or {target: 25, published: 8025}"
@@ -108,6 +118,9 @@ SHORT_PORT = re.compile(r"(?P<published>[0-9]+):(?P<target>[0-9]+)(?:/(?P<protoc
 
 TEXT = Shape((TEXT_KIND,))
 WHOLE = Shape((WHOLE_KIND,))
+COUNT = Shape((WHOLE_KIND,), lambda value: ("is below 0", "0 or more") if value < 0 else None)
+IMAGE_TEXT = Shape((TEXT_KIND,), _matching(_is_image, "is not an image's name", "as redis:7"))
+TARGET = Shape((TEXT_KIND,), _matching(lambda value: value.startswith("/"), "is not an absolute path", "as /data"))
 NUMBER = Shape((NUMBER_KIND,))
 SWITCH = Shape((SWITCH_KIND,))
 DURATION_TEXT = Shape((TEXT_KIND,), _matching(DURATION.match, "is not a duration", "as 10s or 1m30s"))  # type: ignore[arg-type]
@@ -139,7 +152,7 @@ CONSTRAINTS = Shape(
 
 def _update(*actions: str) -> Shape:
     return _keyed(
-        parallelism=WHOLE,
+        parallelism=COUNT,
         delay=DURATION_TEXT,
         failure_action=_one_of(*actions),
         monitor=DURATION_TEXT,
@@ -151,7 +164,7 @@ def _update(*actions: str) -> Shape:
 DEPLOY = _keyed(
     mode=_one_of("replicated", "global", "replicated-job", "global-job"),
     endpoint_mode=_one_of("vip", "dnsrr"),
-    replicas=WHOLE,
+    replicas=COUNT,
     labels=PAIRS,
     update_config=_update("continue", "pause", "rollback"),
     rollback_config=_update("continue", "pause"),
@@ -166,16 +179,17 @@ DEPLOY = _keyed(
         ),
     ),
     restart_policy=_keyed(
-        condition=_one_of("none", "on-failure", "any"), delay=DURATION_TEXT, max_attempts=WHOLE, window=DURATION_TEXT
+        condition=_one_of("none", "on-failure", "any"), delay=DURATION_TEXT, max_attempts=COUNT, window=DURATION_TEXT
     ),
     placement=_keyed(
         constraints=CONSTRAINTS,
         preferences=Shape((LIST_KIND,), elements=_keyed(spread=TEXT)),
-        max_replicas_per_node=WHOLE,
+        max_replicas_per_node=COUNT,
     ),
 )
 SERVICE = _keyed(
-    **dict.fromkeys(("hostname", "image", "isolation", "stop_signal", "user", "working_dir"), TEXT),
+    image=IMAGE_TEXT,
+    **dict.fromkeys(("hostname", "isolation", "stop_signal", "user", "working_dir"), TEXT),
     **dict.fromkeys(("cap_add", "cap_drop", "depends_on"), TEXTS),
     **dict.fromkeys(("command", "dns", "dns_search", "entrypoint", "tmpfs"), TEXT_OR_TEXTS),
     **dict.fromkeys(("init", "read_only", "stdin_open", "tty"), SWITCH),
@@ -188,7 +202,7 @@ SERVICE = _keyed(
     healthcheck=_keyed(
         **dict.fromkeys(("interval", "timeout", "start_period", "start_interval"), DURATION_TEXT),
         disable=SWITCH,
-        retries=WHOLE,
+        retries=COUNT,
         test=TEXT_OR_TEXTS,
     ),
     logging=_keyed(driver=TEXT, options=Shape((MAPPING_KIND,), values=SCALAR)),
@@ -222,12 +236,12 @@ SERVICE = _keyed(
             keys={
                 "type": _one_of("bind", "tmpfs", "volume"),
                 "source": TEXT,
-                "target": TEXT,
+                "target": TARGET,
                 "read_only": SWITCH,
                 "consistency": TEXT,
                 "bind": _keyed(propagation=TEXT),
                 "volume": _keyed(nocopy=SWITCH),
-                "tmpfs": _keyed(size=WHOLE),
+                "tmpfs": _keyed(size=COUNT),
             },
             needed=("type", "target"),
         ),

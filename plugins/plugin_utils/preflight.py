@@ -768,7 +768,8 @@ def check_published_ports(world: World) -> Iterator[Problem]:
                 cure = "as 8025:25/tcp, or {target: 25, published: 8025}"
                 yield Problem(ALL_HOSTS, variable, show(port), "is not a port to publish", cure)
                 continue
-            if owners.setdefault(published, name) != name or [one for _place, one in ports].count(port) > 1:
+            taken = [published_port(one) for _place, one in ports]
+            if owners.setdefault(published, name) != name or taken.count(published) > 1:
                 owner = owners[published]
                 whose = f"the app {owner}" if owner in world.inventory.apps else owner
                 cure = "publish each port once"
@@ -1048,7 +1049,8 @@ def check_apps(world: World) -> Iterator[Problem]:
             elif isinstance(value, (list, dict)):
                 yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, "must be text", "quote it")
         ipvs = all(facts["kernel"]["ipvs"] for _host, facts in world.facts())
-        for wrong in wrong_services({**app, "name": name}, ipvs=ipvs):
+        wrongs = wrong_services({**app, "name": name}, ipvs=ipvs)
+        for wrong in wrongs:
             # A value of a service may be anything, a password too.
             yield Problem(ALL_HOSTS, f"{at}.{wrong.place}", "", wrong.problem, wrong.cure)
         metrics = app["metrics"]
@@ -1068,13 +1070,17 @@ def check_apps(world: World) -> Iterator[Problem]:
             problem = "browsers refuse it without secure"
             yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", same_site[0], problem, "add secure")
         yield from _check_constraints(world, at, app["constraints"])
+        services = {"service": app["service"], **{f"services.{key}": one for key, one in app["services"].items()}}
+        for place, service in ({} if wrongs else services).items():
+            placement = (service.get("deploy") or {}).get("placement") or {}
+            yield from _check_constraints(world, f"{at}.{place}.deploy.placement", placement.get("constraints") or [])
 
 
 def check_names_of_services(world: World) -> Iterator[Problem]:
     """What an app calls its own services, and what it wants to be called where all apps are: names of nobody else."""
     apps = world.inventory.apps
-    owners = {f"{name}_{SERVICE}": f"the app {name}" for name in apps}
-    owners |= {"proxy_proxy": "the proxy", "monitoring_prometheus": "Prometheus"}
+    owners = {f"{name}_{key}": f"the app {name}" for name, app in apps.items() for key in (SERVICE, *app["services"])}
+    owners |= {f"monitoring_{one}": one.capitalize() for one in kinds.SERVICES} | {"proxy_proxy": "the proxy"}
     owners |= {f"proxy-{node.name}": "the proxy" for node in world.inventory.nodes}
     short = {SERVICE, *(str(key) for app in apps.values() for key in app["services"])}
     for name, app in apps.items():
@@ -1085,25 +1091,35 @@ def check_names_of_services(world: World) -> Iterator[Problem]:
                 yield Problem(
                     ALL_HOSTS, f"{at}.services", key, problem, f"a short name, as {key.replace('_', '-')}-own"
                 )
-        for place, alias in _aliases(app):
+        for place, given in _aliases(app):
+            # Docker asks without regard to case, and knows each service by its tasks, too.
+            alias = given.lower().removeprefix("tasks.")
             owner = "every app's own service" if alias in short else owners.get(alias) or _of_replica(alias, apps)
             if owner and owner != f"the app {name}":
                 problem = f"is a name of {owner} on the network that all apps share"
-                yield Problem(ALL_HOSTS, f"{at}.{place}", alias, problem, f"a name of its own, as {name}-{alias}")
+                yield Problem(ALL_HOSTS, f"{at}.{place}", given, problem, f"a name of its own, as {name}-{alias}")
             owners.setdefault(alias, f"the app {name}")
 
 
 def _of_replica(name: str, apps: Iterable[str]) -> str:
-    """The app that has a replica of this name."""
-    app, slot, number = name.rpartition("-slot-")
+    """The app that has a replica of this name, or of one that swarm fills in ({{.Task.Slot}})."""
+    app, slot, number = re.sub(r"{{.*?}}", "0", name).rpartition("-slot-")
     return f"the app {app}" if slot and number.isdigit() and app in apps else ""
 
 
 def _aliases(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(place, name) of the further names that an app's services want on the network that all apps share."""
+    """(place, name) of the further names that an app's services want on the network that all apps share.
+
+    A container's host name is one on each of its networks.
+    """
     services = {"service": app["service"], **{f"services.{key}": one for key, one in app["services"].items()}}
     for place, service in services.items():
-        networks = service.get("networks") if isinstance(service, Mapping) else None
+        if not isinstance(service, Mapping):
+            continue
+        networks = service.get("networks")
+        is_there = place == "service" or (isinstance(networks, (list, Mapping)) and APPS_NETWORK in networks)
+        if is_there and isinstance(service.get("hostname"), str):
+            yield f"{place}.hostname", service["hostname"]
         given = networks.get(APPS_NETWORK) if isinstance(networks, Mapping) else None
         aliases = given.get("aliases") if isinstance(given, Mapping) else None
         for alias in aliases if isinstance(aliases, list) else ():

@@ -130,11 +130,11 @@ def resolve(inventory: Json, recorded: Json | None) -> dict[str, Any]:
     if not recorded or inventory["app"].get("pinned"):
         said = _if_any(inventory.get("images"))
         return {"app": dict(inventory["app"]), "image": image, **said, "env": env, "inventory": dict(inventory)}
-    then = recorded["inventory"]
-    app = {}
+    then, app = recorded["inventory"], {}
+    before, running = (with_defaults(one["app"], inventory["app"]) for one in (then, recorded))
     for key, value in inventory["app"].items():
-        unchanged = key in recorded["app"] and then["app"].get(key) == value
-        app[key] = recorded["app"][key] if unchanged else value
+        unchanged = key in running and before.get(key) == value
+        app[key] = running[key] if unchanged else value
     # An image is the one that its name led to: of the same name it may be another one, built anew.
     app["image"] = inventory["app"]["image"]
     if then["image"] == image:
@@ -143,6 +143,21 @@ def resolve(inventory: Json, recorded: Json | None) -> dict[str, Any]:
         env = dict(recorded["env"])
     images = _images(app.get("services") or {}, inventory, recorded)
     return {"app": app, "image": image, **_if_any(images), "env": env, "inventory": dict(inventory)}
+
+
+def with_defaults(recorded: Json, app: Json) -> dict[str, Any]:
+    """A recorded entry with the default of each setting that it does not know: an older version recorded it.
+
+    ``app``: an entry of now, for what there is to know.
+    """
+    found = dict(recorded)
+    for key, value in app.items():
+        if key in DEFAULTS and key not in found:
+            found[key] = DEFAULTS[key]
+        elif isinstance(DEFAULTS.get(key), dict) and isinstance(value, Mapping):
+            parts = {part: default for part, default in DEFAULTS[key].items() if part in value}
+            found[key] = {**parts, **(found[key] or {})}
+    return found
 
 
 def _images(services: Json, inventory: Json, recorded: Json) -> dict[str, str]:
@@ -167,11 +182,12 @@ def in_force(app: Json, recorded: Json) -> dict[str, Any]:
     """The release that runs, whatever this copy of the inventory says.
 
     A deploy, a rollback or a scaling changes what was asked for and nothing else: an older copy undoes nothing.
-    ``app``: the inventory's entry, for settings that the record does not know yet.
+    ``app``: the inventory's entry. Of what is a setting of apps and no record knows yet, the default is in force.
     """
     settings = {key: value for key, value in app.items() if key != "name"}
+    running = with_defaults(recorded["app"], settings)
     return {
-        "app": {**settings, **recorded["app"], "pinned": app.get("pinned") or recorded["app"].get("pinned", False)},
+        "app": {**settings, **running, "pinned": app.get("pinned") or running.get("pinned", False)},
         "image": recorded["image"],
         **_if_any(recorded.get("images")),
         "env": dict(recorded["env"]),
@@ -219,8 +235,9 @@ def change(
     env = release["env"]
     if env_file:
         changed["env_file"], env = basename(env_file), {"digest": digest, "version": ""}
-    named = {**(release.get("images") or {}), **(images or {})}
-    kept = {one: ref for one, ref in named.items() if one in (changed.get("services") or {})}
+    # A service that is given anew has the image that it names now, of the catalog or not.
+    others = {one: ref for one, ref in (release.get("images") or {}).items() if one not in settings.get("services", ())}
+    kept = {one: ref for one, ref in {**others, **(images or {})}.items() if one in (changed.get("services") or {})}
     found = {key: value for key, value in release.items() if key != "images"}
     return {**found, "app": changed, "image": image or release["image"], **_if_any(kept), "env": env}
 

@@ -17,6 +17,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     DEFAULTS,
     app_compose,
+    app_listens,
     catalog_images,
     compose_text,
     delay_seconds,
@@ -198,6 +199,12 @@ S = "services/web"
         ),
         ({"hosts": ["a.example"], "health": {"enabled": False}}, {}, f"{S}/deploy/labels/io.fungap.probe.path", "/"),
         (
+            {"hosts": ["a.example"], "service": {"healthcheck": {"test": ["CMD", "x"]}}},
+            {},
+            f"{S}/deploy/labels/io.fungap.probe.path",
+            "/",
+        ),
+        (
             {"metrics": {"path": "/metrics"}},
             {},
             f"{S}/deploy/labels",
@@ -371,6 +378,7 @@ GLOBAL = {"deploy": {"mode": "global"}}
         ({"services": {"x": None}}, False, ["services.x"]),
         ({"services": {"x": {}}}, False, ["services.x.image"]),
         ({"services": {"a b": {"image": "a"}}}, False, ["services.a b"]),
+        ({"services": {7: {"image": "a"}, None: {"image": "a"}}}, False, ["services.7", "services.None"]),
         ({"services": {"web": {"image": "a"}}}, False, ["services.web"]),
         # Nothing is filled in from anywhere.
         ({"service": {"environment": {"P": "${DB_PASSWORD:-x}", "Q": "a$$b"}}}, False, ["service.environment.P"]),
@@ -380,6 +388,7 @@ GLOBAL = {"deploy": {"mode": "global"}}
         ({"service": {"deploy": {"replicas": 2}}}, False, ["service.deploy.replicas"]),
         ({"service": {"deploy": {"mode": "replicated-job"}}}, False, ["service.deploy.mode"]),
         ({"service": {"healthcheck": {"disable": True}}}, False, ["service.healthcheck.disable"]),
+        ({"service": {"healthcheck": {"test": ["NONE"]}}}, False, ["service.healthcheck.test"]),
         (
             {"health": {"enabled": False}, "service": {"healthcheck": {"test": ["CMD", "x"]}}},
             False,
@@ -423,6 +432,9 @@ GLOBAL = {"deploy": {"mode": "global"}}
             False,
             ["services.db.volumes[0]"],
         ),
+        # One thing in each place.
+        ({"services": {"x": {"image": "a", "volumes": ["/a:/d", "/b:/d/"]}}}, False, ["services.x.volumes[1]"]),
+        ({"service": {"volumes": ["/a:/d", "/b:/e"], "tmpfs": "/d:size=1m"}}, False, ["service.tmpfs[0]"]),
         ({"service": {"volumes": ["./a:/a", "~/a:/b", "/c:/c"]}}, False, ["service.volumes[0]", "service.volumes[1]"]),
         ({"service": {"networks": ["back"]}}, False, ["service.networks.back"]),
         ({"service": {"secrets": ["key"], "configs": [{"source": "c"}]}}, False, [
@@ -442,6 +454,31 @@ def test_what_services_may_say(changes: dict[str, Any], ipvs: bool, places: list
             app_compose(app, **settings)
     else:
         app_compose(app, **settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "looked_at"),
+    [
+        ({}, False),
+        ({"health": {"path": ""}}, False),
+        ({"service": {"healthcheck": {"retries": 9}}}, False),
+        ({"health": {"enabled": False}}, True),
+        ({"health": {"test": ["CMD", "true"]}}, True),
+        ({"service": {"healthcheck": {"test": ["CMD", "true"]}}}, True),
+        # The image's own.
+        ({"service": {"healthcheck": {"test": []}}}, True),
+        ({"hosts": [], "health": {"enabled": False}}, False),
+    ],
+)
+def test_what_no_health_check_of_ours_asks_has_to_listen(changes: dict[str, Any], looked_at: bool) -> None:
+    app = resolve_app("web", {"image": "a", "port": 3000, "hosts": ["a.example"], **changes})
+    assert app_listens(app) == ({"web": {"port": 3000, "within_seconds": 30}} if looked_at else {})
+
+
+def test_it_has_as_long_as_it_may_take_to_start() -> None:
+    health = {"enabled": False, "start_period_seconds": 90}
+    app = resolve_app("web", {"image": "a", "port": 3000, "hosts": ["a.example"], "health": health})
+    assert app_listens(app)["web"]["within_seconds"] == 90
 
 
 def test_images_of_the_catalog_are_those_without_a_registry_or_a_version() -> None:
@@ -534,16 +571,32 @@ def test_defaults_are_those_that_the_inventory_check_knows() -> None:
 
 
 @pytest.mark.parametrize(("ipvs", "mtu"), [(True, 1450), (False, 1400)])
-def test_what_it_was_made_for_is_read_back_from_what_was_deployed(ipvs: bool, mtu: int) -> None:
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"services": {"cache": {"image": "redis:7"}}},
+        {"services": {"cache": {"image": "redis:7", "deploy": {"endpoint_mode": "dnsrr"}}}},
+        {"service": {"deploy": {"endpoint_mode": "dnsrr"}}, "services": {"cache": {"image": "redis:7"}}},
+    ],
+)
+def test_what_it_was_made_for_is_read_back_from_what_was_deployed(ipvs: bool, mtu: int, more: dict[str, Any]) -> None:
     """A deploy that can't ask a machine goes by it."""
-    app = resolve_app("web", {"image": "a", "port": 3000})
-    assert made_for(app_compose(app, image=IMAGE, ipvs=ipvs, mtu=mtu)) == {"ipvs": ipvs, "mtu": mtu}
+    app = resolve_app("web", {"image": "a", "port": 3000, **more})
+    recorded = json.loads(json.dumps(app_compose(app, image=IMAGE, ipvs=ipvs, mtu=mtu), sort_keys=True))
+    assert made_for(recorded) == {"ipvs": ipvs, "mtu": mtu}
 
 
 def test_what_it_was_made_for_may_be_unknown() -> None:
     compose = {"services": {"a": {"image": IMAGE}}, "networks": {"n": None, "public": {"external": True}}}
     assert made_for(compose) == {"ipvs": None, "mtu": None}
     assert made_for({}) == {"ipvs": None, "mtu": None}
+
+
+def test_what_an_older_version_deployed_without_ipvs_was_made_so() -> None:
+    """Its further services said nothing of it."""
+    services = {"cache": {"image": IMAGE}, "web": {"image": IMAGE, "deploy": {"endpoint_mode": "dnsrr"}}}
+    assert made_for({"services": services})["ipvs"] is False
 
 
 def test_of_another_app_what_is_recorded_counts() -> None:

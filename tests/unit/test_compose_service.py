@@ -22,6 +22,9 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_service impor
 
 SHAPES: list[tuple[str, list[str]]] = [
     ("image: a", []),
+    ("image: 'Redis'", ["image"]),
+    ("image: 'redis:7 '", ["image"]),
+    ("image: registry.example.com:5000/team/redis-x__y:7.2-alpine@sha256:" + "0f" * 32, []),
     ("environment: {A: 1, B: x, C: 1.5}", []),
     ("environment: [A=1, B=]", []),
     ("environment: A=1", ["environment"]),
@@ -38,6 +41,7 @@ SHAPES: list[tuple[str, list[str]]] = [
      ["networks.a", "networks.b.aliases", "networks.c.ipv4_address"]),
     ("volumes: ['/a:/b', '/b', {type: tmpfs, target: /t, tmpfs: {size: 1}}]", []),
     ("volumes: /a:/b", ["volumes"]),
+    ("volumes: ['/a:b', b, {type: tmpfs, target: t}]", ["volumes[0]", "volumes[1]", "volumes[2].target"]),
     ("volumes: ['/a:/b:z', 'a:', {type: foo, target: /x}, {type: bind}]",
      ["volumes[0]", "volumes[1]", "volumes[2].type", "volumes[3].target"]),
     ("ports: ['80:80/tcp', {target: 1, published: 2, mode: host}]", []),
@@ -45,6 +49,8 @@ SHAPES: list[tuple[str, list[str]]] = [
      ["ports[0]", "ports[1]", "ports[2]", "ports[3]", "ports[4].target"]),
     ("deploy:", ["deploy"]),
     ("deploy: {replicas: '3', mode: globl}", ["deploy.replicas", "deploy.mode"]),
+    ("deploy: {replicas: -1, update_config: {parallelism: -1}}",
+     ["deploy.replicas", "deploy.update_config.parallelism"]),
     ("deploy: {mode: replicated-job}", []),
     ("deploy: {resources: {limits: {cpus: 0.5, memory: lots}}}",
      ["deploy.resources.limits.cpus", "deploy.resources.limits.memory"]),
@@ -85,7 +91,7 @@ def test_what_is_accepted_is_what_docker_takes() -> None:
     if not shutil.which("docker"):
         pytest.skip("this machine has no docker CLI")
     right = [yaml.safe_load(text) for text, wrong in SHAPES if not wrong]
-    services = {f"s{number}": {**one, "image": "a"} for number, one in enumerate(right)}
+    services = {f"s{number}": {"image": "a", **one} for number, one in enumerate(right)}
     engine = Engine("/nonexistent")
     assert engine.compose_problems("x", json.dumps({"version": "3.9", "services": services})) == []
 

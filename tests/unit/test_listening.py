@@ -12,7 +12,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.listening import Doub
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.listening import Listener, listeners, why_unreachable
 from ansible_collections.fungap.swarm.plugins.module_utils.rollout import Look, watch
 
-from .test_plan_rollout import NODES, OLD, Clock, service, task, unwanted
+from .test_plan_rollout import NODES, OLD, ONCE, SHOT, Clock, service, task, unwanted
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -106,3 +106,21 @@ def test_a_service_that_nobody_reaches_has_not_converged(shown: list[str | None]
     assert outcome.seconds == pytest.approx(seconds, abs=0.6)
     if verdict == "stuck":
         assert "the app listens on 127.0.0.1 only" in str(outcome.states[1])
+
+
+@pytest.mark.parametrize(("asked", "verdict"), [({}, "converged"), ({"port": 3000, "within_seconds": 9}, "stuck")])
+def test_what_is_to_listen_is_not_done_by_its_end(asked: dict[str, int], verdict: str) -> None:
+    """As a one-shot is: visitors would get no answer from then on."""
+    clock = Clock()
+    look = Look({"web": ONCE}, [task(1, "complete", SHOT)], NODES)
+    outcome = watch(
+        lambda: look,
+        {"web": ONCE},
+        deadline_seconds=lambda _look: 30,
+        reconcile=unwanted,
+        doubt=Doubt({"web": asked} if asked else {}, clock=clock),
+        clock=clock,
+        sleep=clock.sleep,
+    )
+    assert (outcome.verdict, outcome.seconds) == (verdict, 0)
+    assert outcome.states[0].detail.startswith("the app ended" if asked else "done")

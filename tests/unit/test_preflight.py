@@ -241,6 +241,16 @@ def env_file(content: bytes = b"", error: str = "") -> Change:
     return lambda s: s.files.update({ENV: FileContent(content, error)})
 
 
+def with_shop(**service: Any) -> Change:
+    """Another app, with a service of its own; and what the first one's says."""
+
+    def change(s: Scenario) -> None:
+        s.web["service"] = service
+        s.all["apps"]["shop"] = {"image": "express-app", "port": 1, "services": {"queue": {"image": "a:1"}}}
+
+    return change
+
+
 def both(*changes: Change) -> Change:
     return lambda s: [change(s) for change in changes]
 
@@ -645,6 +655,9 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
         app(services={"x": {"image": "a:1", "ports": ["443:25"]}}),
         "all hosts", "apps.web.services.x.ports", "443:25", "publishes a port of proxy_https_port", "once",
     ),
+    (app(ports=["8025:25"], service={"ports": ["8025:26/tcp"]}), "all hosts", "apps.web.ports", "8025:25", "publishes a port of the app web", "once"),
+    (app(service={"deploy": {"placement": {"constraints": ["node.role == wroker"]}}}), "all hosts", "apps.web.service.deploy.placement.constraints[0]", "node.role == wroker", "no node can run it", "did you mean worker?"),
+    (app(services={"x": {"image": "a:1", "deploy": {"placement": {"constraints": ["node.hostname == vm1"]}}}}), "all hosts", "apps.web.services.x.deploy.placement.constraints[0]", "node.hostname == vm1", "no node can run it", "one of: manager1"),
     (app(restart={"condition": "always"}), "all hosts", "apps.web.restart.condition", "always", "not one of the choices", "none, on-failure, any"),
     # names on the network that all apps share
     (app(services={"web_web": {"image": "express-app"}}), "all hosts", "apps.web.services", "web_web", "a name of the app web", "as web-web-own"),
@@ -655,6 +668,12 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(service={"networks": {"public": {"aliases": ["monitoring_prometheus"]}}}), "all hosts", "apps.web.service.networks.public.aliases", "monitoring_prometheus", "a name of Prometheus", "a name of its own"),
     (both(app(services={"mq": {"networks": {"public": {"aliases": ["queue"]}}}}), lambda s: s.all["apps"].update(shop={"image": "express-app", "port": 1, "services": {"queue": {}}})), "all hosts", "apps.web.services.mq.networks.public.aliases", "queue", "every app's own", "as web-queue"),
     (both(app(service={"networks": {"public": {"aliases": ["mail"]}}}), lambda s: s.all["apps"].update(shop={"image": "express-app", "port": 1, "service": {"networks": {"public": {"aliases": ["mail"]}}}})), "all hosts", "apps.shop.service.networks.public.aliases", "mail", "a name of the app web", "as shop-mail"),
+    (with_shop(networks={"public": {"aliases": ["Tasks.Shop_web"]}}), "all hosts", "apps.web.service.networks.public.aliases", "Tasks.Shop_web", "a name of the app shop", "as web-shop_web"),
+    (with_shop(networks={"public": {"aliases": ["shop_queue"]}}), "all hosts", "apps.web.service.networks.public.aliases", "shop_queue", "a name of the app shop", "as web-shop_queue"),
+    (app(service={"networks": {"public": {"aliases": ["tasks.monitoring_grafana"]}}}), "all hosts", "apps.web.service.networks.public.aliases", "tasks.monitoring_grafana", "a name of Grafana", "a name of its own"),
+    (with_shop(hostname="queue"), "all hosts", "apps.web.service.hostname", "queue", "a name of every app's own service", "as web-queue"),
+    (with_shop(hostname="shop-slot-{{.Task.Slot}}"), "all hosts", "apps.web.service.hostname", "shop-slot-{{.Task.Slot}}", "a name of the app shop", "a name of its own"),
+    (app(services={"mq": {"image": "a:1", "networks": ["public"], "hostname": "proxy-worker1"}}), "all hosts", "apps.web.services.mq.hostname", "proxy-worker1", "a name of the proxy", "a name of its own"),
     # env files
     (env_file(error="No such file or directory"), "all hosts", "apps.web.env_file", "files/web.env", "No such file or directory (/inventory/files/web.env)", "put it there"),
     (env_file(error="Permission denied"), "all hosts", "apps.web.env_file", "files/web.env", "Permission denied", "readable"),
@@ -813,6 +832,9 @@ def mesh(s: Scenario) -> None:
             services={"proxy": {"image": "a:1"}, "web-slot-x": {"image": "a:1"}},
             service={"networks": {"public": {"aliases": ["web-too", "web_web"]}}},
         ),
+        # Where nobody else is, it may be called anything.
+        with_shop(hostname="web-slot-{{.Task.Slot}}"),
+        app(services={"mq": {"image": "a:1", "hostname": "mq"}}, service={"hostname": "{{.Node.Hostname}}"}),
         hosts_line("172.30.0.2", "registry", owner="fungap-registry"),
         hosts_line("172.30.0.77", "registry", owner="fungap-registry"),
         hosts_line("172.30.0.2", "registry"),

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.action.app_releases import ActionModule
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, resolve_app
 from ansible_collections.fungap.swarm.plugins.plugin_utils.message import rollout_message
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (
     change,
@@ -25,6 +27,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (
     rollback,
     rollback_target,
     taken_images,
+    with_defaults,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import read_specs
 
@@ -89,6 +92,59 @@ def test_a_setting_that_is_new_in_the_inventory_counts() -> None:
     now = inventory()
     now["app"]["constraints"] = []
     assert resolve(now, DEPLOYED)["app"]["constraints"] == []
+
+
+def test_what_an_older_version_recorded_knows_nothing_of_a_new_setting() -> None:
+    """Its default was in force: what was deployed besides stays, and what the inventory says of it counts."""
+    health = {**DEFAULTS["health"], "path": "/healthz"}
+    old = {key: value for key, value in health.items() if key != "start_interval_seconds"}
+    then = inventory(health=old)
+    deployed = release(then=then, health={**old, "path": "/deployed"})
+    now = inventory(health=health, env_owner="")
+    assert resolve(now, deployed)["app"]["health"] == {**health, "path": "/deployed"}
+    assert resolve(now, deployed)["app"]["env_owner"] == ""
+    assert resolve(inventory(health={**health, "start_interval_seconds": 9}), deployed)["app"]["health"] == {
+        **health,
+        "start_interval_seconds": 9,
+    }
+    newer = inventory(health={**health, "start_interval_seconds": 9}, env_owner="1500")
+    found = in_force({**newer["app"], "name": "web"}, deployed)["app"]
+    assert (found["health"], found["env_owner"]) == ({**health, "path": "/deployed"}, "")
+    assert with_defaults(deployed["app"], now["app"])["health"] == {**health, "path": "/deployed"}
+    assert deployed["app"]["health"] == {**old, "path": "/deployed"}
+
+
+def looked_at(app: str, stacks: dict[str, Any], apps: dict[str, Any], **args: Any) -> dict[str, Any]:
+    """What app_releases makes of each app, of an operator who asks for ``app``."""
+    action = object.__new__(ActionModule)
+    action.apps = {name: resolve_app(name, one) for name, one in apps.items()}
+    given = {"env_dir": "/nowhere", "images": {"express-app": {"ref": R1}}, "app": app, **args}
+    return {name: action._release(name, given, stacks.get(name)) for name in apps}
+
+
+def test_a_revision_of_an_older_version_is_whole_when_it_comes_back() -> None:
+    web = {"image": "express-app", "port": 3000}
+    entry = {key: value for key, value in resolve_app("web", web).items() if key not in ("name", "env_owner")}
+    old = row(1, then={**inventory(), "app": entry})
+    found = looked_at("web", {"web": stack(old, row(2, image=R2, then=old["release"]["inventory"]), in_force=2)}, {
+        "web": {**web, "env_owner": "1500"}
+    }, rollback=True)["web"]["release"]  # fmt: skip
+    assert (found["image"], found["app"]["env_owner"]) == (R1, "")
+
+
+def test_what_is_wrong_in_another_app_is_in_nobodys_way() -> None:
+    """As it was recorded before anything of it was refused: it runs."""
+    web, old = ({"image": "express-app", "port": 3000, "service": service} for service in ({}, {"user": "${UID}"}))
+    stacks = {
+        name: stack(row(1, then=of_inventory(resolve_app(name, one), R1, "")), in_force=1)
+        for name, one in (("web", web), ("old", old))
+    }
+    apps = {"web": web, "old": {**old, "service": {}}}
+    found = looked_at("web", stacks, apps, settings={"replicas": 2})
+    assert found["web"]["release"]["app"]["replicas"] == 2
+    assert found["old"]["release"]["app"]["service"] == {"user": "${UID}"}
+    with pytest.raises(PlatformError, match=r"apps\.old\.service\.user has a lone"):
+        looked_at("old", stacks, apps, settings={"replicas": 2})
 
 
 def test_change() -> None:
@@ -268,7 +324,14 @@ def test_nobody_else_has_an_apps_host(hosts: dict[str, list[str]], said: str) ->
 
 def row(number: int, verdict: str = "converged", image: str = R1, **more: Any) -> dict[str, Any]:
     recorded = release(image=image, **more)
-    return {"number": number, "verdict": verdict, "release": recorded, "who": "me@here", "kind": "deploy"}
+    return {
+        "number": number,
+        "verdict": verdict,
+        "release": recorded,
+        "who": "me@here",
+        "kind": "deploy",
+        "when": "2026-11-01",
+    }
 
 
 def stack(*rows: dict[str, Any], in_force: int) -> dict[str, Any]:
@@ -469,6 +532,13 @@ def test_the_image_of_a_service_that_was_deployed_stays() -> None:
     assert resolve(now, deployed)["images"] == {"cache": KIT2}
     assert resolve(with_services({}, {}), deployed).get("images") is None
     assert [one["image"] for one in images_to_pull(deployed)] == [deployed["image"], KIT2, "redis:7"]
+
+
+def test_a_service_may_be_deployed_with_an_image_that_is_not_of_the_catalog() -> None:
+    running = resolve(with_services({**SIDECARS, "mail": {"image": "kit"}}, {"cache": KIT1, "mail": KIT2}), None)
+    deployed = change("web", running, {"services": {"cache": {"image": "redis:7"}}}, OPTIONS)
+    assert deployed["images"] == {"mail": KIT2}
+    assert [one["image"] for one in images_to_pull(deployed)] == [deployed["image"], "redis:7", KIT2]
 
 
 def test_a_number_of_replicas_means_nothing_where_one_runs_on_each_node() -> None:

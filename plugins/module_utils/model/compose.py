@@ -55,13 +55,15 @@ def made_for(compose: Compose) -> dict[str, Any]:
 
     ``ipvs``: whether a service has a virtual address. ``mtu``: of the stack's own networks. None where it says nothing.
     """
-    modes = [(one.get("deploy") or {}).get("endpoint_mode") for one in (compose.get("services") or {}).values()]
+    modes = {(one.get("deploy") or {}).get("endpoint_mode") for one in (compose.get("services") or {}).values()}
+    # Where none has an address, each says so; before there were full names, the app's own alone did.
+    has_addresses = "vip" in modes or (None in modes and FULL_NAMES in compose)
     sizes = [
         str((one.get("driver_opts") or {}).get("com.docker.network.driver.mtu") or "")
         for one in own_networks(compose).values()
     ]
     return {
-        "ipvs": next((mode == "vip" for mode in modes if mode), None),
+        "ipvs": has_addresses if modes - {None} else None,
         "mtu": next((int(size) for size in sizes if size.isdigit()), None),
     }
 
