@@ -264,9 +264,9 @@ def check_receivers(routes: Iterable[Any], receivers: Iterable[Any], secrets: Ma
 def _inline_secrets(value: Any, at: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if key in INLINE_SECRETS and isinstance(item, (str, int)):
-                yield at, str(key)
-            elif key == "url" and URL_WITH_LOGIN.match(str(item)):
+            if (key in INLINE_SECRETS and isinstance(item, (str, int))) or (
+                key == "url" and URL_WITH_LOGIN.match(str(item))
+            ):
                 yield at, str(key)
             yield from _inline_secrets(item, f"{at}.{key}")
     elif isinstance(value, list):
