@@ -374,6 +374,8 @@ def test_nothing_is_told_of_what_is_behind(site: Site, proxy: str) -> None:
         ("http://tasks.web_web:3000/there", "https://web.localhost/there"),
         ("http://tasks.web_web:3000?x=1", "https://web.localhost?x=1"),
         ("https://172.18.0.5:3000/there", "https://web.localhost/there"),
+        ("http://198.51.100.7/there", "http://198.51.100.7/there"),
+        ("http://tasks.web_web/there", "https://web.localhost/there"),
         ("//web.localhost:3000/there", "https://web.localhost/there"),
         ("http://web.localhost/there", "https://web.localhost/there"),
         ("http://web.localhost", "https://web.localhost"),
