@@ -162,10 +162,10 @@ class Engine:
         with self._errors("connect"):
             # Not by the SDK's "auto": for GET /version an engine starts two programs, and /_ping says it as well.
             client = self._client(OLDEST_API)
-            answer = client.get(f"{client.base_url}/_ping")
+            answer = client.get(f"{client.base_url}/_ping", timeout=self._timeout_seconds)
             if not answer.ok:
                 raise docker.errors.DockerException(answer.text.strip())
-            return self._client(answer.headers["Api-Version"])
+            return self._client(answer.headers.get("Api-Version", OLDEST_API))
 
     def _client(self, version: str) -> Any:
         return docker.APIClient(base_url=f"unix://{self.socket}", version=version, timeout=self._timeout_seconds)

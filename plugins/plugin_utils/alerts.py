@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,23 +17,27 @@ import yaml
 DAY_SECONDS = 86400
 SEVERITIES = ("critical", "warning", "info")
 # As Prometheus writes a duration: the longest unit first.
-DURATION = re.compile(r"(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?")
-DAYS = re.compile(r"(\d+)d")
+DURATION = re.compile(r"(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?", re.ASCII)
+DAYS = re.compile(r"[1-9][0-9]{0,4}d")
 # Files of one's own are called so in Prometheus' folder, where the platform's have other names. With the stack's name
 # and a digest a name is at most 64 characters long, as Docker wants it.
 OWN = "own-"
 RULE_FILE = re.compile(r"(?=.{1,36}$)[A-Za-z0-9][A-Za-z0-9._-]*\.ya?ml")
 HEADER = "# Changed by monitoring_alerts. Written by Ansible (role monitoring): changes made here are lost.\n"
-# The platform's own receivers and secret files, which an inventory can't mean something else by.
+# The platform's own receivers and secrets, which an inventory can't mean something else by. Alertmanager has a few.
 RECEIVERS = ("people", "deadman")
-SECRETS = ("slack_url", "webhook_url", "deadman_url", "mail_password", "my.cnf", "grafana_password")
+ALERTMANAGER_SECRETS = ("slack_url", "webhook_url", "deadman_url", "mail_password")
+SECRETS = re.compile(
+    "|".join([*ALERTMANAGER_SECRETS, "my.cnf", "(?:grafana|registry)_password", "elasticsearch-[0-9]+"])
+)
 SECRET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 SECRET_FILE = re.compile(r"/run/secrets/([\w.-]+)")
 # Settings of a receiver that are secret, and that Alertmanager reads from a file, too.
 INLINE_SECRETS = (
-    *("api_key", "api_secret", "api_url", "auth_password", "bearer_token", "bot_token", "credentials", "password"),
-    *("routing_key", "service_key", "token", "user_key", "webhook_url"),
+    *("api_key", "api_secret", "api_url", "auth_password", "bearer_token", "bot_token", "client_secret", "credentials"),
+    *("password", "routing_key", "service_key", "token", "user_key", "webhook_url"),
 )
+URL_WITH_LOGIN = re.compile(r"[a-z]+://[^/?#]*@", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Threshold:
         if self.unit == "days":
             right = isinstance(value, str) and DAYS.fullmatch(value)
             return ("", "") if right else ("is not a number of days", "as 30d")
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
         if self.unit == "ratio":
             right = number and 0 < value < 1
             return ("", "") if right else ("is not a part of the whole", "more than 0 and less than 1, as 0.9")
@@ -239,8 +244,9 @@ def check_receivers(routes: Iterable[Any], receivers: Iterable[Any], secrets: Ma
         for place, key in _inline_secrets(receiver, at):
             cure = f"{key}_file: /run/secrets/NAME, and NAME with the value in monitoring_alert_secrets"
             yield f"{place}.{key}", None, "would be in a file that is no secret", cure
-        for file in sorted(set(SECRET_FILE.findall(str(receiver))) - {*secrets, *SECRETS}):
-            yield at, f"/run/secrets/{file}", "will not be there", f"add {file} to monitoring_alert_secrets"
+        for file in sorted(set(SECRET_FILE.findall(str(receiver))) - {*secrets, *ALERTMANAGER_SECRETS}):
+            named = "another name" if SECRETS.fullmatch(file) else file
+            yield at, f"/run/secrets/{file}", "will not be there", f"add {named} to monitoring_alert_secrets"
     for index, route in enumerate(routes):
         for place, receiver in _route_receivers(route, f"monitoring_alert_routes[{index}]"):
             if receiver not in names:
@@ -249,7 +255,7 @@ def check_receivers(routes: Iterable[Any], receivers: Iterable[Any], secrets: Ma
     for name, value in secrets.items():
         if not SECRET_NAME.fullmatch(str(name)):
             yield "monitoring_alert_secrets", name, "is not a name", "lower case letters, digits, _ and -"
-        elif name in SECRETS:
+        elif SECRETS.fullmatch(str(name)):
             yield "monitoring_alert_secrets", name, "is a secret of the platform's own", "another name"
         elif not isinstance(value, str) or not value:
             yield f"monitoring_alert_secrets.{name}", None, "is no text", "give it a value in quotes, or take it away"
@@ -258,7 +264,9 @@ def check_receivers(routes: Iterable[Any], receivers: Iterable[Any], secrets: Ma
 def _inline_secrets(value: Any, at: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if key in INLINE_SECRETS and isinstance(item, (str, int)):
+            if (key in INLINE_SECRETS and isinstance(item, (str, int))) or (
+                key == "url" and URL_WITH_LOGIN.match(str(item))
+            ):
                 yield at, str(key)
             yield from _inline_secrets(item, f"{at}.{key}")
     elif isinstance(value, list):

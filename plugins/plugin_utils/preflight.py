@@ -913,10 +913,11 @@ def check_shared_names(world: World) -> Iterator[Problem]:
     for host, facts in world.facts():
         docker, ours = facts["docker"], (inventory.name, jenkins.platform_of(inventory))
         wanted = _names_on(inventory, host)
+        networks = wanted & {*ours, f"{inventory.name}-registry-metrics"}
         containers = {one["name"]: one["platform"] for one in docker["containers"]}
         seen = (
             ("container", {**dict.fromkeys(docker.get("others", ()), ""), **containers}, wanted),
-            ("network", {one["name"]: one["platform"] for one in docker["networks"]}, wanted & set(ours)),
+            ("network", {one["name"]: one["platform"] for one in docker["networks"]}, networks),
             ("volume", {one["name"]: one["platform"] for one in docker.get("volumes", ())}, wanted),
         )
         owners = {owner for _kind, found, _names in seen for owner in found.values()}
@@ -935,6 +936,7 @@ def _names_on(inventory: Inventory, host: str) -> set[str]:
         found |= {name, f"{name}-edge"}
     if host in inventory.registry_hosts:
         found |= {name, f"{name}-registry"}
+        found |= {f"{name}-registry-metrics"} if registry_metrics(inventory, []) else set()
     if host in inventory.jenkins_hosts:
         own = jenkins.platform_of(inventory)
         found |= {own, *(f"{own}-{part}" for part in ("agent", "build", "home", "proxy", "socket"))}

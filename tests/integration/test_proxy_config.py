@@ -372,6 +372,11 @@ def test_nothing_is_told_of_what_is_behind(site: Site, proxy: str) -> None:
     ("location", "becomes"),
     [
         ("http://tasks.web_web:3000/there", "https://web.localhost/there"),
+        ("http://tasks.web_web:3000?x=1", "https://web.localhost?x=1"),
+        ("https://172.18.0.5:3000/there", "https://web.localhost/there"),
+        ("http://198.51.100.7/there", "http://198.51.100.7/there"),
+        ("http://tasks.web_web/there", "https://web.localhost/there"),
+        ("//web.localhost:3000/there", "https://web.localhost/there"),
         ("http://web.localhost/there", "https://web.localhost/there"),
         ("http://web.localhost", "https://web.localhost"),
         ("http://web.localhost:3000/there?x=1#y", "https://web.localhost/there?x=1#y"),
@@ -509,6 +514,10 @@ LONG_VALUE = "v" * 16000
         ("web", {"s=1; HttpOnly; SameSite=Lax": "s=1; HttpOnly; SameSite=Lax; Secure"}),
         ("web", {"samesite=1": "samesite=1; Secure; SameSite=Lax"}),
         ("web", {"a=SameSite=None": "a=SameSite=None; Secure; SameSite=Lax"}),
+        ("web", {"a b=1; SameSite=None": "a b=1; SameSite=None; Secure"}),
+        ("web", {"t=1;\tSameSite=None": "t=1; \tSameSite=None; Secure"}),
+        ("web", {"A=1; SameSite=None": "A=1; SameSite=None; Secure", "a=1": "a=1; Secure; SameSite=Lax"}),
+        ("web", {"x=1": "x=1; Secure; SameSite=Lax", "u[0]=1; SameSite=None": "u[0]=1; SameSite=None; Secure"}),
         (
             "web",
             {

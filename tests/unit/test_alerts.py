@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,20 @@ def test_a_group_without_rules_goes() -> None:
             {"ContainerRestarting": {"above": 0}},
             ["monitoring_alerts.ContainerRestarting.above: is not a number above 0"],
         ),
+        (
+            {"ContainerRestarting": {"above": math.inf}},
+            ["monitoring_alerts.ContainerRestarting.above: is not a number above 0"],
+        ),
         ({"PlatformCaExpires": {"below": 30}}, ["monitoring_alerts.PlatformCaExpires.below: is not a number of days"]),
+        (
+            {"PlatformCaExpires": {"below": "0d"}},
+            ["monitoring_alerts.PlatformCaExpires.below: is not a number of days"],
+        ),
+        (
+            {"PlatformCaExpires": {"below": "\u0663d"}},
+            ["monitoring_alerts.PlatformCaExpires.below: is not a number of days"],
+        ),
+        ({"NodeDown": {"for": "\u0663m"}}, ["monitoring_alerts.NodeDown.for: is not a time as Prometheus writes it"]),
         (
             {"NodeDown": {"for": "10 minutes"}},
             ["monitoring_alerts.NodeDown.for: is not a time as Prometheus writes it"],
@@ -192,7 +206,33 @@ PAGER = {"name": "dba", "pagerduty_configs": [{"routing_key_file": "/run/secrets
             {},
             ["monitoring_alert_receivers[0].pagerduty_configs[0].routing_key: would be in a file that is no secret"],
         ),
+        (
+            [],
+            [{"name": "a", "webhook_configs": [{"url": "https://me:s3cret@pager.example/hook"}]}],
+            {},
+            ["monitoring_alert_receivers[0].webhook_configs[0].url: would be in a file that is no secret"],
+        ),
+        ([], [{"name": "a", "webhook_configs": [{"url": "https://pager.example/hook?to=me@example.com"}]}], {}, []),
+        (
+            [],
+            [{"name": "a", "webhook_configs": [{"http_config": {"oauth2": {"client_secret": "s3cret"}}}]}],
+            {},
+            [
+                "monitoring_alert_receivers[0].webhook_configs[0].http_config.oauth2.client_secret: "
+                "would be in a file that is no secret"
+            ],
+        ),
+        # Alertmanager has those of its own receivers, and not those of other services.
+        ([], [{"name": "a", "webhook_configs": [{"url_file": "/run/secrets/webhook_url"}]}], {}, []),
+        (
+            [],
+            [{"name": "a", "webhook_configs": [{"url_file": "/run/secrets/grafana_password"}]}],
+            {},
+            ["monitoring_alert_receivers[0]: will not be there"],
+        ),
         ([], [], {"slack_url": "x"}, ["monitoring_alert_secrets: is a secret of the platform's own"]),
+        ([], [], {"registry_password": "x"}, ["monitoring_alert_secrets: is a secret of the platform's own"]),
+        ([], [], {"elasticsearch-1": "x"}, ["monitoring_alert_secrets: is a secret of the platform's own"]),
         ([], [], {"../x": "x"}, ["monitoring_alert_secrets: is not a name"]),
         (
             [],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -79,6 +81,33 @@ class Choosy(Handler):
 class Starting(Choosy):
     def do_GET(self) -> None:
         self._say(503, "starting")
+
+
+class Frozen(Choosy):
+    """Takes connections, as the socket of a paused engine does, and answers the first question too late."""
+
+    def do_GET(self) -> None:
+        if self.path == "/_ping":
+            time.sleep(4)
+        with suppress(BrokenPipeError):
+            super().do_GET()
+
+
+class Plain(Handler):
+    """Says nothing of versions."""
+
+    def do_GET(self) -> None:
+        self.answer({"path": self.path})
+
+
+def test_an_engine_that_is_frozen_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    with engine_at(tmp_path / "socket", Frozen):
+        assert "timed out" in Engine(str(tmp_path / "socket"), timeout_seconds=1).silence()
+
+
+def test_what_says_no_version_is_asked_in_the_oldest(tmp_path: Path) -> None:
+    with engine_at(tmp_path / "socket", Plain):
+        assert Engine(str(tmp_path / "socket")).info() == {"path": "/v1.41/info"}
 
 
 def test_an_engine_is_spoken_to_in_its_own_version(tmp_path: Path) -> None:
