@@ -3,6 +3,7 @@
 """Write Grafana's dashboards, roles/monitoring/files/dashboards/*.json; with --check, only say which are not current.
 
 Limits that are drawn are those of the alert rules; what several panels and rules ask for is a recording rule there.
+Where a panel's description ends with "Red: " and an alert, the filter monitoring_dashboards moves its limit.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,18 @@ Query = tuple[str, str]
 Panel = Builder[model.Panel]
 # (heading, panels)
 Part = tuple[str, Sequence[Panel]]
+# A number, or the name of an alert, whose limit it is.
+Limit = float | str
+# What is counted has no fractions, and changes from one moment to the next.
+COUNT = "none"
+# Value of a cell -> colour.
+SEVERITIES = {"critical": "red", "warning": "orange", "info": "blue"}
+UPDATES = {
+    **dict.fromkeys(("paused", "rollback_paused"), "red"),
+    **dict.fromkeys(("rollback_started", "rollback_completed"), "orange"),
+    **dict.fromkeys(("updating",), "blue"),
+    **dict.fromkeys(("completed",), "green"),
+}
 
 
 def limit(alert: str) -> float:
@@ -63,17 +77,28 @@ def steps(*pairs: tuple[float | None, str]) -> builder.ThresholdsConfig:
     return config.steps([model.Threshold(value, color) for value, color in pairs])
 
 
-def above(value: float) -> builder.ThresholdsConfig:
+def above(value: Limit) -> builder.ThresholdsConfig:
     """Bad from this value on."""
-    return steps((None, "green"), (value, "red"))
+    return steps((None, "green"), (_number(value), "red"))
 
 
-def below(value: float) -> builder.ThresholdsConfig:
+def below(value: Limit) -> builder.ThresholdsConfig:
     """Good from this value on."""
-    return steps((None, "red"), (value, "green"))
+    return steps((None, "red"), (_number(value), "green"))
+
+
+def _number(value: Limit) -> float:
+    return limit(value) if isinstance(value, str) else value
+
+
+def _said(description: str, *limits: Limit | None) -> str:
+    """The description, and the alert that a limit comes from."""
+    return "".join([description, *(f" Red: {name}." for name in limits if isinstance(name, str))])
 
 
 PLAIN = steps((None, "text"))
+# Bars would have colours along a scale otherwise, the higher the redder.
+BY_LIMIT = builder.FieldColor().mode(model.FieldColorModeId.THRESHOLDS)
 
 
 def _target(number: int, query: Query, *, instant: bool = False) -> prometheus_query.Dataquery:
@@ -89,25 +114,27 @@ def graph(
     unit: str,
     *queries: Query,
     width: int = 8,
-    red_from: float | None = None,
+    red_from: Limit | None = None,
     maximum: float | None = None,
     stacked: bool = False,
 ) -> Panel:
-    """Curves; ``red_from``: a line at which it gets bad."""
+    """Curves; ``red_from``: a line at which it gets bad. Steps where something is counted."""
     legend = common.VizLegendOptions().show_legend(True).display_mode(common_model.LegendDisplayMode.TABLE)
     legend = legend.placement(common_model.LegendPlacement.BOTTOM).calcs(["lastNotNull", "max"])
     tooltip = common.VizTooltipOptions().mode(common_model.TooltipDisplayMode.MULTI)
-    panel = timeseries.Panel().title(title).description(description).unit(unit).datasource(PROMETHEUS)
-    panel = panel.span(width).height(PANEL_HEIGHT).min(0).fill_opacity(30 if stacked else 8).line_width(1)
+    panel = timeseries.Panel().title(title).description(_said(description, red_from)).unit(unit).datasource(PROMETHEUS)
+    panel = panel.span(width).height(PANEL_HEIGHT).min(0).fill_opacity(30 if stacked else 0).line_width(1)
     panel = panel.show_points(common_model.VisibilityMode.NEVER)
     panel = panel.legend(legend.sort_by("Max").sort_desc(True)).tooltip(tooltip)
     if stacked:
         panel = panel.stacking(common.StackingConfig().mode(common_model.StackingMode.NORMAL).group("A"))
+    if unit == COUNT:
+        panel = panel.decimals(0).line_interpolation(common_model.LineInterpolation.STEP_AFTER)
     if maximum is not None:
         panel = panel.max(maximum)
     if red_from is not None:
         line = common.GraphThresholdsStyleConfig().mode(common_model.GraphThresholdsStyleMode.DASHED)
-        panel = panel.thresholds(steps((None, "transparent"), (red_from, "red"))).thresholds_style(line)
+        panel = panel.thresholds(steps((None, "transparent"), (_number(red_from), "red"))).thresholds_style(line)
     for number, query in enumerate(queries):
         panel = panel.with_target(_target(number, query))
     return panel
@@ -118,17 +145,22 @@ def number(
     description: str,
     unit: str,
     *queries: Query,
-    thresholds: builder.ThresholdsConfig = PLAIN,
+    red_from: Limit | None = None,
+    red_below: Limit | None = None,
     width: int = 4,
     decimals: int | None = None,
 ) -> Panel:
-    """What it is now, with a small curve behind it."""
-    panel = single.Panel().title(title).description(description).unit(unit).datasource(PROMETHEUS)
-    panel = panel.span(width).height(NUMBER_HEIGHT).thresholds(thresholds)
+    """What it is now, with a small curve behind it. Green or red with a limit, without colour otherwise."""
+    panel = single.Panel().title(title).unit(unit).datasource(PROMETHEUS)
+    panel = panel.description(_said(description, red_from, red_below)).span(width).height(NUMBER_HEIGHT)
+    if red_from is not None:
+        panel = panel.thresholds(above(red_from))
+    else:
+        panel = panel.thresholds(PLAIN if red_below is None else below(red_below))
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
-    panel = panel.graph_mode(common_model.BigValueGraphMode.AREA)
-    if decimals is not None:
-        panel = panel.decimals(decimals)
+    panel = panel.graph_mode(common_model.BigValueGraphMode.AREA).color_scheme(BY_LIMIT)
+    if decimals is not None or unit == COUNT:
+        panel = panel.decimals(decimals or 0)
     for position, query in enumerate(queries):
         panel = panel.with_target(_target(position, query))
     return panel
@@ -136,9 +168,35 @@ def number(
 
 def states(title: str, description: str, *queries: Query, width: int = 12) -> Panel:
     """A bar for each series, coloured by its value: 1 good, 0 bad."""
-    panel = statetimeline.Panel().title(title).description(description).unit("bool_yes_no").datasource(PROMETHEUS)
-    panel = panel.span(width).height(PANEL_HEIGHT).thresholds(below(1)).show_value(common_model.VisibilityMode.NEVER)
-    panel = panel.merge_values(True).legend(common.VizLegendOptions().show_legend(False))
+    panel = statetimeline.Panel().unit("bool_yes_no").thresholds(below(1))
+    return _bars(panel.show_value(common_model.VisibilityMode.NEVER), title, description, queries, width)
+
+
+def replicas(chosen: str = "") -> Panel:
+    """A bar for each service: what lacks a replica is seen among many."""
+    run = f"max by (stack, service) (swarm_service_replicas_running{{{chosen}}})"
+    wanted = f"max by (stack, service) (swarm_service_replicas_desired{{{chosen}}})"
+    panel = statetimeline.Panel().unit("percentunit").decimals(0)
+    panel = panel.thresholds(steps((None, "red"), (0.001, "orange"), (1, "green")))
+    words = {"0": ("none", "red"), "1": ("all", "green")}
+    result = {value: model.ValueMappingResult(text, color, index=int(value)) for value, (text, color) in words.items()}
+    some = model.ValueMappingResult("some missing", "orange", index=2)
+    between = model.DashboardRangeMapOptions(from_val=0, to=1, result=some)
+    panel = panel.mappings([model.ValueMap(options=result), model.RangeMap(options=between)])
+    return _bars(
+        panel,
+        "Replicas",
+        "Which services run: all of their replicas (green), some (orange) or none (red).",
+        [(f"clamp_max({run} / ({wanted} > 0), 1)", "{{stack}} {{service}}")],
+        16,
+    )
+
+
+def _bars(
+    panel: statetimeline.Panel, title: str, description: str, queries: Sequence[Query], width: int
+) -> statetimeline.Panel:
+    panel = panel.title(title).description(description).datasource(PROMETHEUS).span(width).height(PANEL_HEIGHT)
+    panel = panel.merge_values(True).legend(common.VizLegendOptions().show_legend(False)).color_scheme(BY_LIMIT)
     for position, query in enumerate(queries):
         panel = panel.with_target(_target(position, query))
     return panel
@@ -147,21 +205,49 @@ def states(title: str, description: str, *queries: Query, width: int = 12) -> Pa
 def rows(
     title: str,
     description: str,
-    unit: str,
     expression: str,
     columns: Sequence[str],
     *,
-    value: str = "value",
+    value: tuple[str, str] | None = None,
+    colors: Mapping[str, Mapping[str, str]] = types.MappingProxyType({}),
+    first: str = "",
     width: int = 12,
 ) -> Panel:
-    """A table of what is now: labels as columns, then the value."""
+    """A table of what is now: labels as columns, then the value. ``value``: its heading and unit; None: it is always 1.
+
+    ``colors``: of texts, by column. ``first``: the column that it is sorted by.
+    """
     target = _target(0, (expression, ""), instant=True).format(PromQueryFormat.TABLE)
-    panel = table.Panel().title(title).description(description).unit(unit).datasource(PROMETHEUS)
+    panel = table.Panel().title(title).description(description).datasource(PROMETHEUS)
     panel = panel.span(width).height(PANEL_HEIGHT).with_target(target)
-    order = {name: place for place, name in enumerate([*columns, "Value"])}
+    if first:
+        panel = panel.sort_by([common.TableSortByFieldState().display_name(first).desc(False)])
+    order = {name: place for place, name in enumerate([*columns, *(["Value"] if value else [])])}
+    named = dict[str, Any](indexByName=order)
+    if value:
+        heading, unit = value
+        named["renameByName"] = {"Value": heading}
+        # Of this column alone: a unit is for numbers, and the others are text.
+        shown = {"unit": unit, **({"decimals": 0} if unit == COUNT else {})}
+        panel = panel.override_by_name(heading, [model.DynamicConfigValue(*one) for one in shown.items()])
+    for column, by_text in colors.items():
+        result = {text: {"color": color, "index": place} for place, (text, color) in enumerate(by_text.items())}
+        mapped = model.DynamicConfigValue("mappings", [{"type": "value", "options": result}])
+        cell = model.DynamicConfigValue("custom.cellOptions", {"type": "color-text"})
+        panel = panel.override_by_name(column, [mapped, cell])
     only = model.DataTransformerConfig("filterFieldsByName", options={"include": {"names": [*order]}})
-    named = {"indexByName": order, "renameByName": {"Value": value}}
     return panel.with_transformation(only).with_transformation(model.DataTransformerConfig("organize", options=named))
+
+
+def lacking(chosen: str = "") -> Panel:
+    return rows(
+        "Lack replicas",
+        "Services with fewer replicas than they should have, and how many are missing. No data: none.",
+        f"service:replicas_missing:count{{{chosen}}} > 0",
+        ("stack", "service"),
+        value=("missing", COUNT),
+        width=8,
+    )
 
 
 # --- dashboards ---
@@ -176,10 +262,15 @@ def variable(name: str, label: str, query: str, description: str) -> builder.Que
 
 
 def annotation(name: str, color: str, expression: str, title: str, text: str) -> dict[str, Any]:
-    """A mark at each time that the series have had as value. The SDK has no fields for it."""
+    """A mark at each time that the series have had as value. The SDK has no fields for it.
+
+    What is asked stands there twice: older versions of Grafana read it beside the name, newer ones in ``target``.
+    """
+    source = {"type": "prometheus", "uid": "prometheus"}
     return {
         "name": name,
-        "datasource": {"type": "prometheus", "uid": "prometheus"},
+        "datasource": source,
+        "target": {"refId": "Anno", "datasource": source, "expr": expression, "interval": "60s", "range": True},
         "enable": True,
         "hide": False,
         "iconColor": color,
@@ -238,6 +329,7 @@ def dashboard(
     result["annotations"] = {"list": list(annotations)}
     for place, panel_made in enumerate(result["panels"], 1):
         panel_made["id"] = place
+        panel_made.setdefault("fieldConfig", {"defaults": {}, "overrides": []})
     return result
 
 
@@ -256,18 +348,17 @@ def error_share(chosen: str = "") -> str:
     )
 
 
-NODES_READY = 'sum(max by (node) (swarm_node_state{state="ready"}))'
-NODES = "count(max by (node) (swarm_node_info))"
+NODES_DOWN = 'count(max by (node) (swarm_node_state{state="ready"}) == 0) or vector(0)'
 MISSING = "sum(clamp_min(service:replicas_missing:count, 0))"
 
 
 def host_cpu() -> Panel:
     return graph(
         "CPU of the docker hosts",
-        "Share of a docker host's CPUs that is busy; waiting for disks does not count. At the line: HostCpuHigh.",
+        "Share of a docker host's CPUs that is busy; waiting for disks does not count.",
         "percentunit",
         ("host:cpu_busy:ratio", "{{node}}"),
-        red_from=limit("HostCpuHigh"),
+        red_from="HostCpuHigh",
         maximum=1,
     )
 
@@ -275,10 +366,10 @@ def host_cpu() -> Panel:
 def host_memory() -> Panel:
     return graph(
         "Memory of the docker hosts",
-        "Share of a docker host's memory that is not available. At the line: HostMemoryHigh.",
+        "Share of a docker host's memory that is not available.",
         "percentunit",
         ("host:memory_used:ratio", "{{node}}"),
-        red_from=limit("HostMemoryHigh"),
+        red_from="HostMemoryHigh",
         maximum=1,
     )
 
@@ -286,10 +377,10 @@ def host_memory() -> Panel:
 def disks() -> Panel:
     return graph(
         "Disks",
-        "Used share of each filesystem (docker: a node's, if none of the host's). At the line: DiskUsageHigh.",
+        "Used share of each filesystem (docker: a node's, if none of the host's).",
         "percentunit",
         ("filesystem:used:ratio", "{{node}} {{device}}"),
-        red_from=limit("DiskUsageHigh"),
+        red_from="DiskUsageHigh",
         maximum=1,
     )
 
@@ -299,30 +390,30 @@ def platform() -> dict[str, Any]:
         number(
             "Alerts firing",
             "All but the dead-man switch, which always fires.",
-            "short",
+            COUNT,
             ('count(ALERTS{alertstate="firing",alertname!="Deadman"}) or vector(0)', ""),
-            thresholds=above(1),
+            red_from=1,
         ),
         number(
-            "Nodes ready",
-            "Nodes that the swarm hears of, of those that it knows.",
-            "short",
-            (NODES_READY, "ready"),
-            (NODES, "of"),
+            "Nodes down",
+            "Nodes that the swarm does not hear of.",
+            COUNT,
+            (NODES_DOWN, ""),
+            red_from=1,
         ),
         number(
             "Replicas missing",
             "Replicas that should run and don't, over all services.",
-            "short",
+            COUNT,
             (MISSING, ""),
-            thresholds=above(1),
+            red_from=1,
         ),
         number(
             "Routes that answer",
             "Share of the host names that answer well through the proxy.",
             "percentunit",
             ("avg(min by (host, path) (probe_success))", ""),
-            thresholds=below(1),
+            red_below=1,
         ),
         number("Requests", "Requests per second, over all host names.", "reqps", ("sum(route:requests:rate1m)", "")),
         number(
@@ -330,19 +421,27 @@ def platform() -> dict[str, Any]:
             "Share of the requests that are answered with a 5xx status.",
             "percentunit",
             (error_share(), ""),
-            thresholds=above(limit("HttpErrorsHigh")),
+            red_from="HttpErrorsHigh",
         ),
         rows(
             "Alerts",
-            "Alerts that fire. The dead-man switch (info) always does: it shows that alerts are evaluated.",
-            "short",
-            'ALERTS{alertstate="firing"}',
-            ("alertname", "severity", "node", "stack", "service", "host"),
+            "Alerts that fire, critical ones first. The dead-man switch is left out. No data: none fires.",
+            'ALERTS{alertstate="firing",alertname!="Deadman"}',
+            ("severity", "alertname", "stack", "service", "node", "host"),
+            colors={"severity": SEVERITIES},
+            first="severity",
+            width=16,
         ),
+        lacking(),
         states(
             "Nodes",
             "Green while the swarm hears of the node.",
             ('max by (node) (swarm_node_state{state="ready"})', "{{node}}"),
+        ),
+        states(
+            "Routes",
+            "Green while a route's health path answers well through the proxy.",
+            ("min by (host, path) (probe_success)", "{{host}}{{path}}"),
         ),
     ]
     resources = [
@@ -352,7 +451,7 @@ def platform() -> dict[str, Any]:
         graph(
             "Containers by node",
             "Containers that run on each node.",
-            "short",
+            COUNT,
             ('sum by (node) (engine_containers{state="running"})', "{{node}}"),
             stacked=True,
         ),
@@ -388,17 +487,17 @@ def platform() -> dict[str, Any]:
         ),
         graph(
             "Certificates",
-            "How long the certificate of each host name is still valid. At the line: CertificateExpiresSoon.",
+            "How long the certificate of each host name is still valid.",
             "s",
             ("route:certificate_left:seconds", "{{host}}"),
-            red_from=limit("CertificateExpiresSoon"),
+            red_from="CertificateExpiresSoon",
         ),
     ]
     return dashboard(
         "fungap-platform",
         "Platform",
         "The platform at a glance: is all well, what is short, what do users see.",
-        [("Is all well?", well), ("Resources", resources), ("Users", users)],
+        [("Is all well?", well), ("Users", users), ("Resources", resources)],
         annotations=ROLLOUTS,
     )
 
@@ -432,23 +531,23 @@ def manager() -> dict[str, Any]:
         number(
             "Managers reachable",
             "Managers that the others reach, of all: a majority is needed for any change.",
-            "short",
+            COUNT,
             ("sum(max by (node) (swarm_node_reachable))", "reachable"),
             ('count(max by (node) (swarm_node_info{role="manager"}))', "of"),
         ),
         number(
             "Leaders",
             "Managers that say they are the leader: 1 when all is well.",
-            "short",
+            COUNT,
             ("sum(max by (node) (swarm_node_is_leader))", ""),
-            thresholds=below(1),
+            red_below=1,
         ),
         number(
             "Certificate of the node",
-            "How long the swarm certificate is still valid; swarm renews it by itself. Red: SwarmCertificateExpires.",
+            "How long the swarm certificate is still valid; swarm renews it by itself.",
             "s",
             (f"min(swarm_node_certificate_expiry_timestamp_seconds{{{chosen}}}) - time()", ""),
-            thresholds=below(limit("SwarmCertificateExpires")),
+            red_below="SwarmCertificateExpires",
         ),
         number(
             "Certificate of the CA",
@@ -459,7 +558,7 @@ def manager() -> dict[str, Any]:
         number(
             "Containers",
             "Containers that run on the chosen managers.",
-            "short",
+            COUNT,
             (f'sum(engine_containers{{{chosen},state="running"}})', ""),
         ),
         number(
@@ -476,7 +575,6 @@ def manager() -> dict[str, Any]:
         rows(
             "Nodes of the swarm",
             "As the leader knows them.",
-            "short",
             "max by (node, role, engine_version, address) (swarm_node_info)",
             ("node", "role", "engine_version", "address"),
         ),
@@ -484,10 +582,10 @@ def manager() -> dict[str, Any]:
     node = [
         graph(
             "CPU of the node's containers",
-            "Share of all CPU that the node can get. At the line: NodeCpuHigh.",
+            "Share of all CPU that the node can get.",
             "percentunit",
             (f"node:cpu_usage:ratio{{{chosen}}}", "{{node}}"),
-            red_from=limit("NodeCpuHigh"),
+            red_from="NodeCpuHigh",
             maximum=1,
         ),
         graph(
@@ -499,7 +597,7 @@ def manager() -> dict[str, Any]:
         graph(
             "Containers by state",
             "Ended ones stay for a while: swarm keeps the last few tasks.",
-            "short",
+            COUNT,
             (f"sum by (state) (engine_containers{{{chosen}}})", "{{state}}"),
             stacked=True,
         ),
@@ -574,7 +672,6 @@ def workers() -> dict[str, Any]:
         rows(
             "Availability",
             "active: takes replicas; pause: keeps those that it has; drain: gives them away.",
-            "short",
             f"max by (node, availability) (swarm_node_availability{{{chosen}}}) == 1",
             ("node", "availability"),
         ),
@@ -582,10 +679,10 @@ def workers() -> dict[str, Any]:
     load = [
         graph(
             "CPU by node",
-            "Share of all CPU that the node can get. At the line: NodeCpuHigh.",
+            "Share of all CPU that the node can get.",
             "percentunit",
             (f"node:cpu_usage:ratio{{{chosen}}}", "{{node}}"),
-            red_from=limit("NodeCpuHigh"),
+            red_from="NodeCpuHigh",
             maximum=1,
         ),
         graph(
@@ -597,7 +694,7 @@ def workers() -> dict[str, Any]:
         graph(
             "Containers by node",
             "Containers that run.",
-            "short",
+            COUNT,
             (f'sum by (node) (engine_containers{{{chosen},state="running"}})', "{{node}}"),
         ),
         graph(
@@ -628,14 +725,14 @@ def workers() -> dict[str, Any]:
         ),
         graph(
             "Disk of the engine",
-            "Used share of the filesystem that the node's engine keeps its data on. At the line: DiskUsageHigh.",
+            "Used share of the filesystem that the node's engine keeps its data on.",
             "percentunit",
             (
                 f"1 - max by (node) (node_docker_filesystem_avail_bytes{{{chosen}}})"
                 f" / max by (node) (node_docker_filesystem_size_bytes{{{chosen}}})",
                 "{{node}}",
             ),
-            red_from=limit("DiskUsageHigh"),
+            red_from="DiskUsageHigh",
             maximum=1,
         ),
     ]
@@ -654,20 +751,12 @@ def workers() -> dict[str, Any]:
 def services() -> dict[str, Any]:
     chosen = 'stack=~"$stack",service=~"$service"'
     rollouts = [
-        graph(
-            "Replicas",
-            "Replicas that run, and how many are wanted.",
-            "short",
-            (f"max by (stack, service) (swarm_service_replicas_running{{{chosen}}})", "{{stack}} {{service}}"),
-            (
-                f"max by (stack, service) (swarm_service_replicas_desired{{{chosen}}})",
-                "{{stack}} {{service}} wanted",
-            ),
-        ),
+        replicas(chosen),
+        lacking(chosen),
         graph(
             "Tasks on their way",
             "Tasks that should run and don't yet, by state: pending finds no node, preparing pulls its image.",
-            "short",
+            COUNT,
             (
                 f'sum by (state) (max by (stack, service, state) (swarm_service_tasks{{{chosen},state!="running"}}))',
                 "{{state}}",
@@ -677,50 +766,46 @@ def services() -> dict[str, Any]:
         graph(
             "Failed tasks",
             "Failed and rejected tasks that swarm still remembers (the last few of each replica).",
-            "short",
+            COUNT,
             (f"max by (stack, service) (swarm_service_tasks_failed{{{chosen}}})", "{{stack}} {{service}}"),
         ),
         rows(
             "Last update",
             "How each service's last update ended (none: there was none yet).",
-            "short",
             f"max by (stack, service, state) (swarm_service_update_state{{{chosen}}}) == 1",
             ("stack", "service", "state"),
+            colors={"state": UPDATES},
             width=8,
         ),
         rows(
             "Revision in force",
             "The number of each stack's recorded revision: what history.yml and rollback.yml call it.",
-            "short",
             'max by (stack) (swarm_stack_revision{stack=~"$stack"})',
             ("stack",),
-            value="revision",
-            width=8,
+            value=("revision", COUNT),
         ),
         rows(
             "In force since",
             "When that revision was deployed, and by what.",
-            "dateTimeFromNow",
             'max by (stack, kind) (swarm_stack_revision_timestamp_seconds{stack=~"$stack"}) * 1000',
             ("stack", "kind"),
-            value="since",
-            width=8,
+            value=("since", "dateTimeFromNow"),
         ),
     ]
     load = [
         graph(
             "CPU of its limit",
-            "Share of a container's CPU limit that it uses. At the line: ContainerCpuHigh.",
+            "Share of a container's CPU limit that it uses.",
             "percentunit",
             (f"container:cpu_limit:ratio{{{chosen}}}", "{{stack}} {{task}} ({{node}})"),
-            red_from=limit("ContainerCpuHigh"),
+            red_from="ContainerCpuHigh",
         ),
         graph(
             "Memory of its limit",
-            "Share of a container's memory limit that it uses. At the line: ContainerMemoryHigh.",
+            "Share of a container's memory limit that it uses.",
             "percentunit",
             (f"container:memory_limit:ratio{{{chosen}}}", "{{stack}} {{task}} ({{node}})"),
-            red_from=limit("ContainerMemoryHigh"),
+            red_from="ContainerMemoryHigh",
         ),
         graph(
             "Network",
@@ -752,7 +837,7 @@ def services() -> dict[str, Any]:
         graph(
             "Deaths",
             "Containers that ended by themselves or were unhealthy, and processes killed for memory, in 15 minutes.",
-            "short",
+            COUNT,
             (f"sum by (stack, service) (increase(container_restarts_total{{{chosen}}}[15m]))", "{{stack}} {{service}}"),
             (
                 f"sum by (stack, service) (increase(container_oom_kills_total{{{chosen}}}[15m]))",
@@ -800,10 +885,10 @@ def proxy() -> dict[str, Any]:
         ),
         graph(
             "Errors by host name",
-            "Share of the requests of the last 5 minutes with a 5xx status. At the line: HttpErrorsHigh.",
+            "Share of the requests of the last 5 minutes with a 5xx status.",
             "percentunit",
             (f"route:http_errors:ratio{{{chosen}}}", "{{host}}"),
-            red_from=limit("HttpErrorsHigh"),
+            red_from="HttpErrorsHigh",
         ),
         graph(
             "How long answers take",
@@ -856,16 +941,15 @@ def proxy() -> dict[str, Any]:
     routes = [
         states(
             "Routes",
-            "Green while the route's health path answers well through the proxy. Red for a minute: RouteDown.",
+            "Green while a route's health path answers well through the proxy.",
             ("min by (host, path) (probe_success)", "{{host}}{{path}}"),
         ),
         rows(
             "Certificates",
             "How long each host name's certificate is still valid.",
-            "s",
             "sort(route:certificate_left:seconds)",
             ("host",),
-            value="valid for",
+            value=("valid for", "s"),
         ),
     ]
     return dashboard(
@@ -888,12 +972,12 @@ def registry() -> dict[str, Any]:
             "Whether the registry's figures could be read.",
             "bool_yes_no",
             (f"min(up{{{job}}})", ""),
-            thresholds=below(1),
+            red_below=1,
         ),
         number(
             "Requests under way",
             "Pushes and pulls that are being answered.",
-            "short",
+            COUNT,
             (f"sum(registry_http_in_flight_requests{{{job}}})", ""),
         ),
         number("CPU", "CPUs in use.", "short", (f"rate(process_cpu_seconds_total{{{job}}}[$__rate_interval])", "")),
@@ -982,7 +1066,7 @@ def load_test() -> dict[str, Any]:
             "The busiest docker host. The last step at or below 80 % is the capacity.",
             "percentunit",
             ("max(host:cpu_busy:ratio)", ""),
-            thresholds=above(LOAD_CPU),
+            red_from=LOAD_CPU,
             decimals=0,
         ),
         number(
@@ -990,19 +1074,19 @@ def load_test() -> dict[str, Any]:
             "At most so long took the slowest request of the last minute; more than 10 s counts as 10.",
             "s",
             (f"histogram_quantile(1, sum by (le) (rate(proxy_request_duration_seconds_bucket{{{chosen}}}[1m])))", ""),
-            thresholds=above(LOAD_SECONDS),
+            red_from=LOAD_SECONDS,
         ),
         number(
             "Errors",
             "Share of the requests with a 5xx status.",
             "percentunit",
             (error_share(chosen), ""),
-            thresholds=above(limit("HttpErrorsHigh")),
+            red_from="HttpErrorsHigh",
         ),
         number(
             "Replicas running",
             "Replicas of the chosen stacks that run.",
-            "short",
+            COUNT,
             (f"sum(max by (stack, service) (swarm_service_replicas_running{{{apps}}}))", ""),
         ),
         number(
@@ -1010,7 +1094,7 @@ def load_test() -> dict[str, Any]:
             "The docker host with the most memory in use.",
             "percentunit",
             ("max(host:memory_used:ratio)", ""),
-            thresholds=above(limit("HostMemoryHigh")),
+            red_from="HostMemoryHigh",
             decimals=0,
         ),
     ]
@@ -1054,7 +1138,7 @@ def load_test() -> dict[str, Any]:
             "Share of its CPU limit that each container of the chosen stacks uses: at 100 % more replicas help.",
             "percentunit",
             (f"container:cpu_limit:ratio{{{apps}}}", "{{task}} ({{node}})"),
-            red_from=limit("ContainerCpuHigh"),
+            red_from="ContainerCpuHigh",
         ),
         host_memory(),
         graph(
@@ -1067,7 +1151,7 @@ def load_test() -> dict[str, Any]:
         graph(
             "Replicas",
             "Replicas of the chosen stacks that run.",
-            "short",
+            COUNT,
             (f"max by (stack, service) (swarm_service_replicas_running{{{apps}}})", "{{stack}} {{service}}"),
         ),
     ]

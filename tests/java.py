@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,7 +29,11 @@ def libraries(pom: Path) -> Path:
 
 def need_programs() -> None:
     """Install what a bare machine lacks: Maven, Java, and an SSH client for the way to Jenkins' agent."""
-    packages = {"mvn": "maven", "java": "default-jre-headless", "ssh": "openssh-client"}
+    install_missing({"mvn": "maven", "java": "default-jre-headless", "ssh": "openssh-client"})
+
+
+def install_missing(packages: Mapping[str, str]) -> None:
+    """Debian's packages of the programs that are not there. ``packages``: by program."""
     missing = [package for program, package in packages.items() if not shutil.which(program)]
     if missing:
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

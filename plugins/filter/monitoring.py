@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.alerts import monitoring_rules
+from ansible_collections.fungap.swarm.plugins.plugin_utils.alerts import monitoring_dashboards, monitoring_rules
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
     certificate_addresses,
     elasticsearch_logins,
@@ -22,6 +22,7 @@ class FilterModule:
         return {
             "certificate_addresses": certificate_addresses,
             "elasticsearch_logins": elasticsearch_logins,
+            "monitoring_dashboards": monitoring_dashboards,
             "monitoring_routes": monitoring_routes,
             "monitoring_rules": monitoring_rules,
         }

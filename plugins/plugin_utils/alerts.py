@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import posixpath
 import re
@@ -24,6 +25,8 @@ DAYS = re.compile(r"[1-9][0-9]{0,4}d")
 OWN = "own-"
 RULE_FILE = re.compile(r"(?=.{1,36}$)[A-Za-z0-9][A-Za-z0-9._-]*\.ya?ml")
 HEADER = "# Changed by monitoring_alerts. Written by Ansible (role monitoring): changes made here are lost.\n"
+# The end of a panel's description: the alert whose limit it draws.
+RED = re.compile(r" Red: (\w+)\.$")
 # The platform's own receivers and secrets, which an inventory can't mean something else by. Alertmanager has a few.
 RECEIVERS = ("people", "deadman")
 ALERTMANAGER_SECRETS = ("slack_url", "webhook_url", "deadman_url", "mail_password")
@@ -67,6 +70,10 @@ class Threshold:
         """The end of a comparison, as it stands in the rule."""
         number = f"{str(value).removesuffix('d')} * {DAY_SECONDS}" if self.unit == "days" else value
         return f"{self._sign} {number}"
+
+    def number(self, value: Any) -> float:
+        """The value as Prometheus compares with it."""
+        return float(str(value).removesuffix("d")) * (DAY_SECONDS if self.unit == "days" else 1)
 
     def words(self, value: Any) -> str:
         """The value as descriptions have it."""
@@ -150,6 +157,28 @@ def _rule(rule: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any] |
 
 def _replaced(text: str, said: Mapping[str, str]) -> str:
     return re.sub("|".join(map(re.escape, said)), lambda match: said[match.group()], text)
+
+
+def monitoring_dashboards(files: Mapping[str, str], alerts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Grafana's dashboards by name, with the limits that ``alerts`` sets where a panel says whose limit it draws."""
+    limits = {
+        name: threshold.number(alerts[name][threshold.setting])
+        for name, threshold in ALERTS.items()
+        if threshold and threshold.setting in alerts.get(name, {})
+    }
+    return {name: _drawn(text, limits) for name, text in files.items()}
+
+
+def _drawn(text: str, limits: Mapping[str, float]) -> str:
+    content = json.loads(text)
+    for panel in content["panels"]:
+        said = RED.search(panel.get("description", ""))
+        if said and said[1] in limits:
+            for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]:
+                # The first one has no value: it begins where numbers do.
+                if step["value"] is not None:
+                    step["value"] = limits[said[1]]
+    return text if content == json.loads(text) else json.dumps(content, indent=1, sort_keys=True) + "\n"
 
 
 def duration_words(duration: str) -> str:

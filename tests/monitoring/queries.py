@@ -35,6 +35,20 @@ def queries(dashboard: Mapping[str, Any]) -> list[Query]:
     return [Query(f"{dashboard['title']}: {where}", fill(text, values)) for where, text in _all(dashboard)]
 
 
+def panels(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those that show something, with those of collapsed rows."""
+    return [panel for panel in _panels(dashboard["panels"]) if panel["type"] != "row"]
+
+
+def targets(dashboard: Mapping[str, Any], panel: Mapping[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    """A panel's targets, and for each the API's path and the expression: ``query_range up``."""
+    values = {**INTERVALS, **{variable["name"]: ".+" for variable in dashboard.get("templating", {}).get("list", [])}}
+    return [
+        (target, f"{'query' if target.get('instant') else 'query_range'} {fill(target['expr'], values)}")
+        for target in panel["targets"]
+    ]
+
+
 def _all(dashboard: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for variable in dashboard.get("templating", {}).get("list", []):
         yield f"variable {variable['name']}", values_query(variable["query"]["query"])

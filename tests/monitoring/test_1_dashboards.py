@@ -21,6 +21,11 @@ MAY_BE_EMPTY = {
     for dashboard in dashboards().values()
     for mark, reason in (("Rollbacks", ROLLBACK), ("Failed rollouts", NO_FAILURE))
 }
+MAY_BE_EMPTY |= {
+    "Platform: Alerts": "no alert fires",
+    "Platform: Lack replicas": "all replicas run",
+    "Services and rollouts: Lack replicas": "all replicas run",
+}
 if not Path("/proc/pressure/cpu").exists():
     MAY_BE_EMPTY |= {
         f"Manager node: Pressure ({{{{node}}}} {what})": "the kernel does not measure pressure"

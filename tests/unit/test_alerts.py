@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from pathlib import Path
@@ -15,10 +16,12 @@ import yaml
 from ansible_collections.fungap.swarm.plugins.plugin_utils.alerts import (
     ALERTS,
     DAY_SECONDS,
+    RED,
     check_alerts,
     check_receivers,
     check_rule_files,
     duration_words,
+    monitoring_dashboards,
     monitoring_rules,
 )
 
@@ -98,6 +101,52 @@ def test_a_description_says_no_number_that_is_not_in_force(name: str) -> None:
     if threshold and threshold.unit == "ratio":
         assert new.count("77 %") == old.count(threshold.words(threshold.value))
         assert not re.search(r"\d %", new.replace("77 %", ""))
+
+
+DASHBOARDS = {
+    file.name: file.read_text() for file in sorted((ROOT / "roles/monitoring/files/dashboards").glob("*.json"))
+}
+
+
+def drawn(files: dict[str, str]) -> list[tuple[str, str, list[float]]]:
+    """Dashboard and panel, the alert that it names, and its limits."""
+    return [
+        (f"{name}: {panel['title']}", said[1], [step["value"] for step in steps if step["value"] is not None])
+        for name, text in files.items()
+        for panel in json.loads(text)["panels"]
+        if (said := RED.search(panel.get("description", "")))
+        for steps in [panel["fieldConfig"]["defaults"]["thresholds"]["steps"]]
+    ]
+
+
+def test_dashboards_draw_the_limits_of_the_rules() -> None:
+    assert monitoring_dashboards(DASHBOARDS, {}) == DASHBOARDS
+    assert monitoring_dashboards(DASHBOARDS, {"HostCpuHigh": {"for": "9m"}}) == DASHBOARDS
+    for where, alert, limits in drawn(DASHBOARDS):
+        if threshold := ALERTS[alert]:
+            assert limits == [threshold.number(threshold.value)], where
+
+
+def test_dashboards_draw_the_limits_of_the_inventory() -> None:
+    value = {"ratio": 0.77, "count": 77, "days": "77d"}
+    wanted = {name: {one.setting: value[one.unit]} for name, one in ALERTS.items() if one}
+    number = {"ratio": 0.77, "count": 77, "days": 77 * DAY_SECONDS}
+    before, after = drawn(DASHBOARDS), drawn(monitoring_dashboards(DASHBOARDS, wanted))
+    assert len(before) > 15
+    assert {alert for _, alert, _ in before} >= {"HostCpuHigh", "CertificateExpiresSoon", "HttpErrorsHigh"}
+    for old, new in zip(before, after, strict=True):
+        threshold = ALERTS[old[1]]
+        assert new == (old[0], old[1], [number[threshold.unit]] if threshold else old[2])
+
+
+def test_only_what_is_set_is_drawn_anew() -> None:
+    after = monitoring_dashboards(DASHBOARDS, {"NodeCpuHigh": {"above": 0.9}})
+    assert [name for name in DASHBOARDS if after[name] != DASHBOARDS[name]] == ["manager.json", "workers.json"]
+    changed = [new for old, new in zip(drawn(DASHBOARDS), drawn(after), strict=True) if old != new]
+    assert changed == [
+        ("manager.json: CPU of the node's containers", "NodeCpuHigh", [0.9]),
+        ("workers.json: CPU by node", "NodeCpuHigh", [0.9]),
+    ]
 
 
 def test_a_group_without_rules_goes() -> None:

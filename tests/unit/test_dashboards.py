@@ -61,7 +61,8 @@ def test_each_panel_says_what_it_shows(name: str) -> None:
     for panel in panels(name):
         assert panel["title"]
         assert panel["description"].endswith("."), panel["title"]
-        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        # In a table a unit is for one column: text is no number.
+        assert ("unit" in panel["fieldConfig"]["defaults"]) == (panel["type"] != "table"), panel["title"]
         assert panel["targets"], panel["title"]
         assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
 
@@ -101,4 +102,26 @@ def test_a_chosen_variable_exists(name: str) -> None:
 def test_deploys_and_rollbacks_are_marked(name: str) -> None:
     marks = DASHBOARDS[name]["annotations"]["list"]
     assert [mark["name"] for mark in marks] == ["Deploys", "Rollbacks", "Failed rollouts"]
-    assert all(mark["useValueForTime"] == "on" and "timestamp_seconds" in mark["expr"] for mark in marks)
+    for mark in marks:
+        assert mark["useValueForTime"] == "on"
+        assert "timestamp_seconds" in mark["expr"]
+        # Older versions of Grafana read the one, newer ones the other.
+        assert mark["target"]["expr"] == mark["expr"]
+        assert (mark["target"]["refId"], mark["target"]["interval"]) == ("Anno", mark["step"])
+
+
+@EACH
+def test_curves_beside_each_other_have_no_area(name: str) -> None:
+    """Of fourteen areas one above the other none is seen."""
+    for panel in panels(name):
+        if panel["type"] == "timeseries":
+            custom = panel["fieldConfig"]["defaults"]["custom"]
+            assert ("stacking" in custom) == bool(custom["fillOpacity"]), panel["title"]
+
+
+@EACH
+def test_colours_follow_limits(name: str) -> None:
+    """Bars have colours along a scale otherwise, from green to red, whatever is good."""
+    for panel in panels(name):
+        if panel["type"] in ("stat", "state-timeline"):
+            assert panel["fieldConfig"]["defaults"]["color"] == {"mode": "thresholds"}, panel["title"]
