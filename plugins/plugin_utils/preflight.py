@@ -968,7 +968,7 @@ def check_images(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, variable, image, "is only a base of other images", "the image of an app")
         elif entry is not None and (entry.source or source) == "build" and not entry.build:
             problem = f"the catalog does not say how to build {image}"
-            yield Problem(ALL_HOSTS, variable, value, problem, "images_source: auto or pull, or add build to its entry")
+            yield Problem(ALL_HOSTS, variable, value, problem, "images_source: pull, or add build to its entry")
         elif entry is not None and (entry.source or source) in ("auto", "pull") and not entry.pull and not entry.build:
             problem = f"the catalog says neither where to pull {image} nor how to build it"
             yield Problem(ALL_HOSTS, variable, value, problem, "add pull or build to its entry")
