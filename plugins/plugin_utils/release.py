@@ -304,9 +304,9 @@ def has_new_target(release: Json, recorded: Json | None) -> bool:
     app = release["app"]
     if not release["env"]["digest"] or app["env_delivery"] != "volume":
         return False
-    if not recorded or not recorded["env"]["digest"] or recorded["app"]["env_delivery"] != "volume":
+    before = with_defaults(recorded["app"], app) if recorded else {}
+    if not recorded or not recorded["env"]["digest"] or before["env_delivery"] != "volume":
         return True
-    before = recorded["app"]
     return bool(
         release["image"] != recorded["image"]
         or app["env_target"] != before["env_target"]

@@ -16,10 +16,12 @@ def proxy_nodes(nodes: Iterable[Mapping[str, Any]], addresses: Mapping[str, str]
     ``nodes``: the platform's. ``addresses``: name -> what the swarm knows, for one whose machine does not answer, and
     so says neither its address nor its host name.
     """
-    names = {address: name for name, address in addresses.items()}
-    found = {
-        names.get(node["address"], node["name"]): node["address"] or addresses.get(node["name"], "") for node in nodes
-    }
+    names = {address: name for name, address in addresses.items() if address}
+    found = {}
+    for name, address in ((node["name"], node["address"]) for node in nodes):
+        known = addresses.get(name, "")
+        # What was a node by another name may still be there, with the address that is this one's now.
+        found[name if known == address else names.get(address, name)] = address or known
     return [{"name": name, "address": address} for name, address in found.items() if address]
 
 

@@ -217,6 +217,13 @@ def test_an_image_is_looked_into_when_an_env_volume_comes_to_it(now: Any, record
     assert has_new_target(now, recorded) is is_new
 
 
+def test_what_an_older_version_recorded_of_an_env_file_was_the_default() -> None:
+    old = with_env()
+    old["app"] = {key: value for key, value in old["app"].items() if key not in ("env_target", "env_delivery")}
+    assert has_new_target(with_env(target="", service={}), old) is False
+    assert has_new_target(with_env(target="/env"), old) is True
+
+
 def test_what_is_in_force_stays_whatever_a_copy_of_the_inventory_says() -> None:
     older = inventory(replicas=1, new_setting=True)["app"]
     found = in_force({**older, "name": "web"}, DEPLOYED)

@@ -43,6 +43,11 @@ def test_the_proxys_nodes_have_the_addresses_that_are_known() -> None:
     assert proxy_nodes(nodes, {}) == [{"name": "m2", "address": "192.0.2.2"}]
     # Of a silent machine nobody knows the host name but the swarm.
     assert proxy_nodes(nodes[1:], {"debian": "192.0.2.2"}) == [{"name": "debian", "address": "192.0.2.2"}]
+    # Nor has one that the swarm has no address of the name of another one that has none.
+    silent = [nodes[0], {"name": "m3", "address": "", "host": "vm3"}]
+    assert proxy_nodes(silent, {"gone": "", "m1": "192.0.2.1"}) == [{"name": "m1", "address": "192.0.2.1"}]
+    # What it was called before it joined anew is no name of its own.
+    assert proxy_nodes(nodes[1:], {"m2": "192.0.2.2", "ghost": "192.0.2.2"}) == [{"name": "m2", "address": "192.0.2.2"}]
 
 
 @pytest.mark.parametrize(
