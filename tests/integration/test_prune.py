@@ -580,7 +580,14 @@ class Deploy:
 
     def operation(self) -> ImageCatalog:
         defaults = {"contexts": {}, "names": None, "source": "pull", "archive_dir": None, "generation": "", "bases": {}}
-        defaults |= {"optional": [], "push_names": None, "missing": "fail", "build_environment": {}}
+        defaults |= {
+            "optional": [],
+            "required": [],
+            "platform": "prn",
+            "push_names": None,
+            "missing": "fail",
+            "build_environment": {},
+        }
         return ImageCatalog({**defaults, **self.params})
 
     def prune(self, run_module: Run, **more: Any) -> dict[str, Any]:
