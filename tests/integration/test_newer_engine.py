@@ -79,6 +79,7 @@ def test_images_are_built_and_pushed_once(
     (tmp_path / "three").write_text("3\n")
     args = {
         "catalog": {"newer": {"build": {"context": str(tmp_path)}}},
+        "platform": swarm.lab.prefix,
         "docker_socket": swarm.manager.socket,
         "registry_address": registry.address,
         "registry_config": registry.config,
