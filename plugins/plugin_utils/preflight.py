@@ -1539,8 +1539,9 @@ def _secrets_owner(world: World) -> str:
         file_path(world.inventory.inventory_dir, _ca_file(world.inventory)), FileContent()
     ).content
     try:
+        pki.check_libraries()
         common_name = pki.common_name(content.decode(errors="replace"))
-    except PlatformError:  # there is none, or who makes use of it says so
+    except PlatformError:  # there is none, or who makes use of it says so, and what lacks for that
         return ""
     owner = common_name.removesuffix(CA_SUFFIX)
     return owner if owner not in (common_name, world.inventory.name) else ""

@@ -880,6 +880,14 @@ def test_a_reset_looks_at_what_it_goes_by(change: Change, variables: list[str]) 
     assert [problem.variable for problem in check_for_reset(scenario.world()[0].raw, SPECS)] == variables
 
 
+def test_a_controller_without_cryptography_is_told_so_by_who_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pki, "MISSING_LIBRARY", "No module named 'cryptography'")
+    monkeypatch.delattr(pki, "x509")
+    scenario = Scenario()
+    assert scenario.problems() == []
+    assert warnings(scenario.world()[0]) == []
+
+
 def test_every_problem_is_told_at_once() -> None:
     scenario = Scenario()
     both(
