@@ -560,7 +560,11 @@ class Ending:
 )
 def test_a_container_that_ends_meanwhile_is_no_error(state: Any, errors: int) -> None:
     exporter = collector.EngineExporter.__new__(collector.EngineExporter)
-    exporter.engine, exporter.errors, exporter._fixed = cast(Engine, Ending(state)), Counter(), {"a": cast(Any, object())}
+    exporter.engine, exporter.errors, exporter._fixed = (
+        cast(Engine, Ending(state)),
+        Counter(),
+        {"a": cast(Any, object())},
+    )
     container = parse_container({"Id": "a", "Names": ["/web"], "State": "running", "Labels": {}}, "worker1")
     assert list(exporter._usage(container, "worker1", float("inf"))) == []
     assert exporter.errors["stats"] == errors
