@@ -538,3 +538,33 @@ def test_metrics_are_told_once_and_carry_their_units() -> None:
 
 def test_every_sample_is_of_a_known_metric() -> None:
     assert collector.SAMPLES["proxy_request_duration_seconds_bucket"][1] == ("node", "host", "le")
+
+
+class Ending:
+    """An engine whose container ends while its use is asked for. ``state``: what it says of it then."""
+
+    def __init__(self, state: Any) -> None:
+        self.state = state
+
+    def get(self, path: str) -> Any:
+        if "/stats" in path:
+            raise EngineError(f"{path}: 500 cgroups: cgroup deleted")
+        if isinstance(self.state, Exception):
+            raise self.state
+        return {"State": {"Running": self.state}}
+
+
+@pytest.mark.parametrize(
+    ("state", "errors"),
+    [(False, 0), (EngineError("x: 404 no such container"), 0), (True, 1), (EngineError("x: 500 no"), 1)],
+)
+def test_a_container_that_ends_meanwhile_is_no_error(state: Any, errors: int) -> None:
+    exporter = collector.EngineExporter.__new__(collector.EngineExporter)
+    exporter.engine, exporter.errors, exporter._fixed = (
+        cast(Engine, Ending(state)),
+        Counter(),
+        {"a": cast(Any, object())},
+    )
+    container = parse_container({"Id": "a", "Names": ["/web"], "State": "running", "Labels": {}}, "worker1")
+    assert list(exporter._usage(container, "worker1", float("inf"))) == []
+    assert exporter.errors["stats"] == errors

@@ -185,11 +185,18 @@ class EngineExporter(Exporter):
                     fixed = self._fixed[container.id] = c.parse_fixed(self.engine.get(f"{path}/json"))
                 stats = self.engine.get(f"{path}/stats?stream=false&one-shot=true")
             except EngineError as error:
-                if " 404 " in str(error):  # it has gone meanwhile
+                if " 404 " in str(error) or not self._runs(path):  # it has gone, or ended, meanwhile
                     return ()
                 raise
             return list(c.usage_samples(container, fixed, stats, node))
         return ()
+
+    def _runs(self, path: str) -> bool:
+        """Whether a container runs; of one that nothing can be said of, that it does."""
+        try:
+            return bool(self.engine.get(f"{path}/json")["State"]["Running"])
+        except EngineError as error:
+            return " 404 " not in str(error)
 
     def _follow_logs(self, found: Iterable[c.Container]) -> None:
         """What ran before is followed from now on; of what came later nothing is left out."""
