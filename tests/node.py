@@ -21,7 +21,7 @@ def libraries(source: Path) -> Path:
         return folder
     install_missing({"node": "nodejs", "npm": "npm"})
     unfinished = folder.with_suffix(".new")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed; mostly there is none
     unfinished.mkdir(parents=True)
     for file in FILES:
         shutil.copy(source / file, unfinished)

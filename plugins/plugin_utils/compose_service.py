@@ -60,8 +60,8 @@ MOUNT_OPTIONS = (
 )
 
 
-def _matching(why: Callable[[Any], bool], problem: str, cure: str) -> Ask:
-    return lambda value: None if why(value) else (problem, cure)
+def _matching(is_right: Callable[[Any], object], problem: str, cure: str) -> Ask:
+    return lambda value: None if is_right(value) else (problem, cure)
 
 
 def _one_of(*words: str) -> Shape:
@@ -123,10 +123,10 @@ IMAGE_TEXT = Shape((TEXT_KIND,), _matching(_is_image, "is not an image's name", 
 TARGET = Shape((TEXT_KIND,), _matching(lambda value: value.startswith("/"), "is not an absolute path", "as /data"))
 NUMBER = Shape((NUMBER_KIND,))
 SWITCH = Shape((SWITCH_KIND,))
-DURATION_TEXT = Shape((TEXT_KIND,), _matching(DURATION.match, "is not a duration", "as 10s or 1m30s"))  # type: ignore[arg-type]
+DURATION_TEXT = Shape((TEXT_KIND,), _matching(DURATION.match, "is not a duration", "as 10s or 1m30s"))
 SIZE_TEXT = Shape((TEXT_KIND,), _matching(_is_size, "is not an amount of memory", "as 128M"))
 CPUS_TEXT = Shape((TEXT_KIND,), _matching(_is_cpus, "is not a number of CPUs", 'as "0.5"'))
-PORT_NUMBER = Shape((WHOLE_KIND,), _matching(port_of, "is not a port", "1 to 65535"))  # type: ignore[arg-type]
+PORT_NUMBER = Shape((WHOLE_KIND,), _matching(port_of, "is not a port", "1 to 65535"))
 SCALAR = Shape((TEXT_KIND, NUMBER_KIND))
 TEXTS = Shape((LIST_KIND,), elements=TEXT)
 TEXT_OR_TEXTS = Shape((TEXT_KIND, LIST_KIND), elements=TEXT)
@@ -145,7 +145,7 @@ CONSTRAINTS = Shape(
     (LIST_KIND,),
     elements=Shape(
         (TEXT_KIND,),
-        _matching(CONSTRAINT.match, "is not a constraint", "as node.role == worker, or node.labels.disk == fast"),  # type: ignore[arg-type]
+        _matching(CONSTRAINT.match, "is not a constraint", "as node.role == worker, or node.labels.disk == fast"),
     ),
 )
 
