@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -468,7 +469,7 @@ def play_role(
     tmp_path: Path, nodes: list[dict[str, Any]], *args: str, fails: bool = False, **variables: Any
 ) -> tuple[str, dict[str, int]]:
     """Run the role on the docker hosts ``a`` and ``b``, both of them this machine: (output, {host: changed tasks})."""
-    variables = {"swarm_member_nodes": nodes, **variables}
+    variables = {"swarm_member_nodes": nodes, "swarm_member_stacks_dir": f"{tmp_path}/stacks", **variables}
     play = [
         {"hosts": "all", "gather_facts": False, "roles": [{"role": "fungap.swarm.swarm_member"}], "vars": variables}
     ]
@@ -477,7 +478,7 @@ def play_role(
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"a": host, "b": host}}}))
     options = ["-i", f"{tmp_path}/hosts.json", f"{tmp_path}/play.yml", "--diff", "-v", *args]
     done = ansible_playbook("ansible.posix.json").run(*options)
-    assert (done.code != 0) is fails, done.output
+    assert (done.code != 0) is fails, re.findall(r'"msg": "(.*)"', done.output)
     report, _ = json.JSONDecoder().raw_decode(done.output[done.output.index("{\n") :])
     stats = report["stats"]
     return done.output, {name: stats[name]["changed"] for name in ("a", "b")}
