@@ -33,7 +33,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     r"plugins/module_utils/(?:plan/|model/)?member\.py": (INTEGRATION.format("swarm_member"),),
     r"plugins/module_utils/(?:plan/|model/)?(?:node|host)\.py": (INTEGRATION.format("swarm_node"),),
     r"plugins/module_utils/(?:plan/|model/)?(?:image\w*|registry_api)\.py": (INTEGRATION.format("image_catalog"),),
-    r"plugins/module_utils/(?:engine|image\w*)\.py": (INTEGRATION.format("newer_engine"),),
+    r"plugins/module_utils/(?:engine|image\w*)\.py": (INTEGRATION.format("newer_release"),),
     r"roles/proxy/.*": (INTEGRATION.format("proxy_config"), INTEGRATION.format("proxy_validation")),
     r"roles/monitoring/.*": (INTEGRATION.format("monitoring_config"), INTEGRATION.format("alert_rules")),
     r"(?:roles/monitoring/files/dashboards|tests/monitoring/grafana)/.*": ("tests/monitoring/test_1_rendered.py",),

@@ -185,7 +185,7 @@ EXAMPLES = r"""
   fungap.swarm.image_catalog:
     catalog:
       base: {internal: true, build: {bootstrap: trixie, packages: [ca-certificates]}}
-      registry: {pull: "registry:2.8.3", build: {context: "{{ role_path }}/files/registry", base: base}}
+      registry: {pull: "registry:3.1.2", build: {context: "{{ role_path }}/files/registry", base: base}}
 
 - name: Build an app whose Dockerfile says FROM node:20-alpine
   fungap.swarm.image_catalog:

@@ -27,17 +27,17 @@ ALERTS = {rule["alert"]: rule for group in GROUPS for rule in group["rules"] if 
 ALWAYS = "Deadman"
 
 
-def promtool(*arguments: str, changed: Path | None = None) -> str:
+def promtool(*arguments: str, changed: Path | None = None, newer: str = "") -> str:
     """Run promtool on the rules and their tests, which lie to each other as in the checkout; what it says.
 
-    ``changed``: a folder with rules as an inventory has changed them.
+    ``changed``: a folder with rules as an inventory has changed them. ``newer``: another image than the catalog's.
     """
     volumes = {str(ROOT / folder): {"bind": f"/checkout/{folder}", "mode": "ro"} for folder in (RULES, TESTS)}
     if changed:
         volumes[str(changed)] = {"bind": "/changed", "mode": "ro"}
     try:
         output: bytes = docker.from_env().containers.run(
-            image("prometheus"),
+            newer or image("prometheus"),
             list(arguments),
             entrypoint="promtool",
             volumes=volumes,

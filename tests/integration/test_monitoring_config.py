@@ -138,7 +138,10 @@ def little(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
 
 
 def check(image: str, program: str, arguments: list[str], rendered: Rendered, directory: Path) -> str:
-    """Run a program of the image over the files, which lie where the compose file puts them; return its output."""
+    """Run a program of the image over the files, which lie where the compose file puts them; return its output.
+
+    ``image``: a name of the catalog, or a reference.
+    """
     client = docker.from_env()
     binds = []
     for service in rendered.compose["services"].values():
@@ -150,7 +153,7 @@ def check(image: str, program: str, arguments: list[str], rendered: Rendered, di
         (directory / name).write_text(SECRET)
         binds.append(f"{directory / name}:/run/secrets/{name}:ro")
     output: bytes = client.containers.run(
-        images.image(image),
+        image if ":" in image else images.image(image),
         arguments,
         entrypoint=program,
         volumes=sorted(set(binds)),

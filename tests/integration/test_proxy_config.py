@@ -122,13 +122,13 @@ class Answer:
 class Site:
     """A network with a proxy and backends, all of one prefix."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, proxy_image: str = "") -> None:
         self.prefix = f"px-{uuid.uuid4().hex[:6]}"
         self.directory = directory
         self.client = docker.from_env()
         self.network = self.client.networks.create(self.prefix, driver="bridge")
         self.containers: list[Any] = []
-        self.proxy_image = os.environ.get("FUNGAP_TEST_PROXY_IMAGE") or image("proxy")
+        self.proxy_image = proxy_image or os.environ.get("FUNGAP_TEST_PROXY_IMAGE") or image("proxy")
         self.backend_image = os.environ.get("FUNGAP_TEST_BACKEND_IMAGE") or image("nodejs")
         ca_key, key = pki.new_key(), pki.new_key()
         ca = pki.KeyPair(pki.make_ca("proxy test CA", ca_key, NOW), ca_key)

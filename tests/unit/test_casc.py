@@ -120,7 +120,8 @@ def test_every_key_was_read_at_the_version_that_is_pinned() -> None:
     assert core
     assert {name: plugin["version"] for name, plugin in plugins.items()} == {"core": core[1], **pins}
     assert {source["plugin"] for source in SCHEMA["sources"]} <= set(plugins)
-    assert all(plugin["tag"].endswith(plugin["version"]) for plugin in plugins.values())
+    # The core was read where its next line begins, before that had a tag of its own.
+    assert all(plugin["tag"].endswith(plugin["version"]) for name, plugin in plugins.items() if name != "core")
 
 
 def test_the_pins_fit_each_other() -> None:

@@ -1,10 +1,8 @@
-"""The engine of Debian's next release with containerd's store of images: as a docker host's, and as nodes."""
+"""What Debian's next release brings: an engine with containerd's store of images, Prometheus 3, a newer nginx."""
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
-import tempfile
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,45 +10,23 @@ from typing import Any
 import docker
 import pytest
 
-from ..images import ROLE
-from ..timeline import span
 from ..waiting import wait_for
 from .conftest import Lab
+from .newer import newer_image
+from .test_alert_rules import FILES, TESTS, promtool
+from .test_monitoring_config import EVERYTHING, check, render
+from .test_proxy_config import ROUTES, Site
+from .test_proxy_config import render as render_proxy
 from .test_prune import RegistryUnderTest, ok
 from .test_swarm_stack import Swarm, _image
 
 Run = Callable[..., dict[str, Any]]
-SUITE = "forky"
-# A mirror's list of a release that isn't out yet may be some weeks old.
-BOOTSTRAP = [
-    "--quiet",
-    "--variant=apt",
-    "--include=ca-certificates",
-    '--aptopt=Acquire::Check-Valid-Until "false"',
-    SUITE,
-]
-RECIPE = ROLE / "files" / "node"
 STEPS = "FROM newer/base:1\nRUN echo 1 >/one\nRUN echo 2 >/two\nCOPY three /three\n"
 
 
 @pytest.fixture(scope="module")
-def node_image() -> str:
-    """The catalog's recipe of a node on Debian's next release. Another recipe is another image."""
-    outer = docker.from_env()
-    content = " ".join(BOOTSTRAP) + (RECIPE / "Dockerfile").read_text()
-    name = f"mol-newer-node:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-    if not outer.images.list(name):
-        with span("image build"), tempfile.TemporaryDirectory() as folder:
-            base, archive = f"{name}-base", Path(folder, "base.tar")
-            subprocess.run(["mmdebstrap", *BOOTSTRAP, str(archive)], check=True)
-            subprocess.run(["docker", "import", str(archive), base], check=True, stdout=subprocess.PIPE)
-            outer.images.build(path=str(RECIPE), tag=name, buildargs={"BASE": base}, rm=True)
-    return name
-
-
-@pytest.fixture(scope="module")
-def swarm(node_image: str) -> Iterator[Swarm]:
-    lab = Lab(node_image, {"features": {"containerd-snapshotter": True}})
+def swarm() -> Iterator[Swarm]:
+    lab = Lab(newer_image("node"), {"features": {"containerd-snapshotter": True}})
     try:
         yield Swarm(lab)
     finally:
@@ -146,3 +122,44 @@ def test_prune_leaves_nothing_that_nobody_needs(run_module: Run, swarm: Swarm, r
     ok(run_module("image_prune", args), changed=False)
     assert not [image for image in api.images() if not image["RepoTags"] and not image["RepoDigests"]]
     wait_for("both replicas", lambda: len(swarm.running("web", "web")) == 2)
+
+
+def version(image: str, *command: str) -> tuple[int, ...]:
+    """What a program says of itself, as numbers."""
+    output: bytes = docker.from_env().containers.run(
+        image, list(command[1:]), entrypoint=command[0], remove=True, stderr=True, network_mode="none"
+    )
+    found = re.search(rb"(?:version[ =:]+|nginx/)([0-9.]+)", output)
+    assert found, output
+    return tuple(map(int, found[1].split(b".")))
+
+
+def test_prometheus_3_takes_the_files_and_the_alerts_fire_as_before(tmp_path: Path) -> None:
+    image = newer_image("prometheus")
+    assert version(image, "promtool", "--version") >= (3, 5)
+    arguments = ["check", "config", "/etc/prometheus/prometheus.yml"]
+    (tmp_path / "files").mkdir()
+    assert "SUCCESS" in check(image, "promtool", arguments, render(tmp_path, EVERYTHING), tmp_path / "files")
+    assert promtool("test", "rules", *(f"{TESTS}/{name}" for name in FILES), newer=image).count("SUCCESS") == len(FILES)
+
+
+def test_alertmanager_and_the_blackbox_exporter_take_their_files(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    rendered = render(tmp_path, EVERYTHING)
+    alertmanager, blackbox = newer_image("alertmanager"), newer_image("blackbox-exporter")
+    assert version(alertmanager, "amtool", "--version") >= (0, 33)
+    arguments = ["check-config", "/etc/alertmanager/alertmanager.yml"]
+    assert "SUCCESS" in check(alertmanager, "amtool", arguments, rendered, tmp_path / "files")
+    arguments = ["--config.file=/etc/blackbox/blackbox.yml", "--config.check"]
+    assert "Config file is ok" in check(blackbox, "/bin/blackbox_exporter", arguments, rendered, tmp_path / "files")
+
+
+def test_a_newer_nginx_routes_to_every_replica(tmp_path: Path) -> None:
+    site = Site(tmp_path, newer_image("proxy"))
+    try:
+        assert version(site.proxy_image, "nginx", "-v") >= (1, 30)
+        site.backend("web1", "tasks.web_web")
+        render_proxy(tmp_path, {"proxy_routes": ROUTES})
+        assert site.https(site.proxy(), "web.localhost").json["name"] == "web1"
+    finally:
+        site.close()
