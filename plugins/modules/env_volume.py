@@ -417,7 +417,7 @@ class EnvVolume:
                     self.node_ids[name] = node_id
                 found = env.env_volumes(self.app, engine.named_volumes(env.volume_name(self.app, "")))
                 containers = engine.containers({})
-                mine = [one for one in containers if self._is_helper(one)]
+                mine = [one for one in containers if self._is_helper(one) or self._is_dead(engine, one)]
                 names = {
                     mount.get("Name") for one in containers if one not in mine for mount in one.get("Mounts") or []
                 }
@@ -450,6 +450,20 @@ class EnvVolume:
     def _is_helper(self, container: Mapping[str, Any]) -> bool:
         labels = container.get("Labels") or {}
         return labels.get(env.LABEL_HELPER) == "env_volume" and labels.get(env.LABEL_APP) == self.app
+
+    def _is_dead(self, engine: Engine, container: Mapping[str, Any]) -> bool:
+        """Whether its engine began to remove a container and could not: it holds its env volumes until it is gone.
+
+        Asked only where they are to go. A list of containers doesn't tell it from one that is being removed.
+        """
+        if not self.absent or container.get("State") not in ("removing", "dead"):
+            return False
+        mounted = [str(mount.get("Name") or "") for mount in container.get("Mounts") or []]
+        prefix = env.volume_name(self.app, "")
+        if not any(name.startswith(prefix) for name in mounted):
+            return False
+        found = engine.container(container["Id"])
+        return bool(found and found["State"]["Status"] == "dead")
 
     def _node_labels(self, nodes: Iterable[Mapping[str, Any]]) -> dict[str, planning.Versions]:
         """Labels by the node's name; a node of this call is known by its id, so that no ghost of its name is meant."""

@@ -314,6 +314,32 @@ def test_the_file_is_the_users_that_the_app_runs_as(swarm: Swarm, run_module: Ru
         assert said in refused["msg"]
 
 
+def test_a_container_that_its_engine_could_not_remove_holds_nothing(swarm: Swarm, run_module: RunModule) -> None:
+    """Docker calls it dead, and keeps its volumes for it until somebody removes it once more."""
+    done = run_module("env_volume", swarm.arguments(app="stuck"))
+    api = swarm.worker.api
+    host_config = {"Mounts": [mount(done["volume"], "/data")]}
+    container = api.create_container("web:v1", host_config=host_config)["Id"]
+    layer = api.inspect_container(container)["GraphDriver"]["Data"]["UpperDir"].removeprefix("/var/lib/docker/")
+    root = swarm.lab.outer.api.inspect_volume(swarm.worker.container)["Mountpoint"]
+    held = Path(root, layer, "held")
+    held.touch()
+    subprocess.run(["chattr", "+i", held], check=True)
+    absent = swarm.arguments(app="stuck", state="absent", content=None, image=None)
+    try:
+        with pytest.raises(docker.errors.APIError):
+            api.remove_container(container, force=True)
+        assert api.inspect_container(container)["State"]["Status"] == "dead"
+        # What an engine still can't do is said in its words.
+        assert "operation not permitted" in run_module("env_volume", absent)["msg"]
+        assert done["volume"] in volumes(swarm.worker)
+    finally:
+        subprocess.run(["chattr", "-i", held], check=True)
+    assert run_module("env_volume", absent)["changed"]
+    assert api.containers(all=True, filters={"id": container}) == []
+    assert [volumes(node) & {done["volume"]} for node in swarm.nodes] == [set(), set()]
+
+
 def test_changed_content_is_a_new_volume_and_old_ones_go(swarm: Swarm, run_module: RunModule) -> None:
     versions = [run_module("env_volume", swarm.arguments(content=f"A={i}\n", keep=2))["version"] for i in range(3)]
     assert len(set(versions)) == 3
