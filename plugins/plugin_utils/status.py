@@ -41,12 +41,20 @@ def strangers(platform: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]
 
     ``platform``: the fact. ``seen``: of platform_info.
     """
-    members, wanted = {node["name"] for node in seen["nodes"]}, {node["name"] for node in platform["nodes"]}
+    members = {node["name"] for node in seen["nodes"]}
+    # A machine that is silent doesn't say its host name, by which the swarm knows it: its address does.
+    at = {node["address"]: node["name"] for node in seen["nodes"] if node["address"]}
+    wanted = {
+        node["hostname"] if node["hostname"] in members else at.get(node["address"], node["hostname"]): node["name"]
+        for node in platform["nodes"]
+    }
     lines = [
-        f"node {name} of the inventory is not in the swarm: site.yml brings it in" for name in sorted(wanted - members)
+        f"node {wanted[name]} of the inventory is not in the swarm: site.yml brings it in"
+        for name in sorted(wanted.keys() - members)
     ]
     lines += [
-        f"node {name} is not in the inventory: site.yml takes it out of the swarm" for name in sorted(members - wanted)
+        f"node {name} is not in the inventory: site.yml takes it out of the swarm"
+        for name in sorted(members - wanted.keys())
     ]
     known = {*platform["apps"], "proxy", *(["monitoring"] if platform["monitoring"]["enabled"] else [])}
     for name, stack in seen["stacks"].items():

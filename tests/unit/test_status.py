@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from types import SimpleNamespace
+from collections.abc import Mapping
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -310,9 +311,13 @@ def a_stack(*services: str, hosts: tuple[str, ...] = ()) -> dict[str, Any]:
     }
 
 
-def seen(*services: str, nodes: tuple[str, ...] = (), **stacks: dict[str, Any]) -> dict[str, Any]:
+def a_node(name: str, hostname: str = "", address: str = "") -> dict[str, Any]:
+    return {"name": name, "hostname": hostname or name, "address": address}
+
+
+def seen(*services: str, nodes: Mapping[str, str] = MappingProxyType({}), **stacks: dict[str, Any]) -> dict[str, Any]:
     return {
-        "nodes": [{"name": name} for name in nodes],
+        "nodes": [{"name": name, "address": address} for name, address in nodes.items()],
         "services": [{"name": name} for name in services],
         "stacks": stacks,
     }
@@ -377,11 +382,25 @@ STRANGERS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     ),
     ({}, seen("by_hand"), ["service by_hand was made by hand: docker service rm by_hand takes it away"]),
     (
-        {"nodes": [{"name": "manager1"}, {"name": "worker1"}]},
-        seen(nodes=("manager1", "worker2")),
+        {"nodes": [a_node("manager1"), a_node("worker1")]},
+        seen(nodes={"manager1": "10.0.0.1", "worker2": "10.0.0.2"}),
         [
             "node worker1 of the inventory is not in the swarm: site.yml brings it in",
             "node worker2 is not in the inventory: site.yml takes it out of the swarm",
+        ],
+    ),
+    # Machines whose host name isn't their inventory's name; the second one is silent.
+    (
+        {"nodes": [a_node("vm1", "debian"), a_node("vm2", address="10.0.0.2")]},
+        seen(nodes={"debian": "10.0.0.1", "ubuntu": "10.0.0.2"}),
+        [],
+    ),
+    (
+        {"nodes": [a_node("vm1", "debian", address="10.0.0.1")]},
+        seen(nodes={"ubuntu": "10.0.0.2"}),
+        [
+            "node vm1 of the inventory is not in the swarm: site.yml brings it in",
+            "node ubuntu is not in the inventory: site.yml takes it out of the swarm",
         ],
     ),
 ]
