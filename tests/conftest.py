@@ -44,7 +44,7 @@ QUIET = ("test_2_hostile_clients.py", "test_2_zero_loss.py", "test_3_rollout_fai
 # The order in which groups start: what others wait for, then the longest, then all that are not named here.
 FIRST = (
     *("engine", "lint", "unit", "platform", "interrupted", "molecule/cluster", "cicd"),
-    *("molecule", "integration/swarm_stack", "integration/swarm_member", "integration/prune"),
+    *("molecule", "integration/swarm_stack", "integration/app_role", "integration/swarm_member", "integration/prune"),
     *("integration/swarm_exporter", "integration/env_volume", "integration/proxy_config", "integration/image_catalog"),
 )
 # Monitoring and sanity use what a quiet machine leaves idle.

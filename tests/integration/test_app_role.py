@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,17 @@ HEALTH = ["CMD", "/bin/busybox", "wget", "-q", "-O", "/dev/null", "http://127.0.
 Converge = Callable[..., dict[str, int]]
 
 
-@pytest.fixture
-def swarm(engines: Lab, busybox: bytes) -> Swarm:
-    swarm = Swarm(engines, busybox)
+@pytest.fixture(scope="module")
+def shared_swarm(shared_engines: Lab, busybox: bytes) -> Swarm:
+    swarm = Swarm(shared_engines, busybox)
     swarm.manager.api.create_network("public", driver="overlay", attachable=True)
     return swarm
+
+
+@pytest.fixture
+def swarm(shared_swarm: Swarm) -> Iterator[Swarm]:
+    yield shared_swarm
+    shared_swarm.clean()
 
 
 @pytest.fixture

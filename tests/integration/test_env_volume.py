@@ -131,6 +131,25 @@ class Swarm:
 
         add_image(node, self.busybox, "kept", {**code("x"), "usr/src/app/env/.gitkeep": "", "usr/src/app/env/.env": ""})
 
+    def clean(self) -> None:
+        """Leave no service, no record, no env volume and no label."""
+        api = self.manager.api
+        for service in api.services():
+            api.remove_service(service["ID"])
+        for node in self.nodes:
+            for one in node.api.containers(all=True):
+                with suppress(docker.errors.APIError):  # a task's own end came first
+                    node.api.remove_container(one["Id"], force=True)
+            for name in volumes(node):
+                until(lambda node=node, name=name: _removed(node, name))
+        assert until(lambda: _unlabelled(self))
+        for config in api.configs():
+            api.remove_config(config["ID"])
+        for secret in api.secrets():
+            api.remove_secret(secret["ID"])
+        for network in api.networks(filters={"label": "com.docker.stack.namespace"}):
+            until(lambda network=network: api.remove_network(network["Id"]) is None)
+
     def arguments(self, **changes: Any) -> dict[str, Any]:
         arguments = {
             "app": "web",
@@ -152,18 +171,8 @@ def swarm(shared_engines: Lab, busybox: bytes) -> Swarm:
 def _clean(request: pytest.FixtureRequest) -> Iterator[None]:
     """Each test leaves no env volume and no label."""
     yield
-    if "swarm" not in request.fixturenames:
-        return
-    swarm: Swarm = request.getfixturevalue("swarm")
-    for service in swarm.manager.api.services():
-        swarm.manager.api.remove_service(service["ID"])
-    for node in swarm.nodes:
-        for one in node.api.containers(all=True):
-            with suppress(docker.errors.APIError):  # a task's own end came first
-                node.api.remove_container(one["Id"], force=True)
-        for name in volumes(node):
-            until(lambda node=node, name=name: _removed(node, name))
-    assert until(lambda: _unlabelled(swarm))
+    if "swarm" in request.fixturenames:
+        request.getfixturevalue("swarm").clean()
 
 
 def _unlabelled(swarm: Swarm) -> bool:

@@ -25,6 +25,8 @@ class Hostile:
     ca: str
     held: ExitStack = field(default_factory=ExitStack)
     stop: Event = field(default_factory=Event)
+    # What each download has had so far, in bytes.
+    received: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.context = ssl.create_default_context(cafile=self.ca)
@@ -67,16 +69,17 @@ class Hostile:
             self.stop.wait(began + number / rate - time.monotonic())
         return answer_of(connection).read().decode()
 
-    def download(self, megabytes: int, rate: float, *, whole: bool) -> int:
+    def download(self, number: int, megabytes: int, rate: float, *, whole: bool) -> int:
         """Read so many megabytes a second until ``stop``, the rest of a ``whole`` one as it comes; the bytes read."""
-        answer, received, began = answer_of(self.ask(f"GET /?megabytes={megabytes}")), 0, time.monotonic()
+        answer, began = answer_of(self.ask(f"GET /?megabytes={megabytes}")), time.monotonic()
+        self.received[number] = 0
         while not self.stop.is_set() or whole:
             piece = answer.read(65536)
             if not piece:
                 break
-            received += len(piece)
-            self.stop.wait(began + received / MEGABYTE / rate - time.monotonic())
-        return received
+            self.received[number] += len(piece)
+            self.stop.wait(began + self.received[number] / MEGABYTE / rate - time.monotonic())
+        return self.received[number]
 
 
 def answer_of(connection: socket.socket) -> http.client.HTTPResponse:
