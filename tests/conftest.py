@@ -47,8 +47,8 @@ FIRST = (
     *("molecule", "integration/swarm_stack", "integration/app_role", "integration/swarm_member", "integration/prune"),
     *("integration/swarm_exporter", "integration/env_volume", "integration/proxy_config", "integration/image_catalog"),
 )
-# Monitoring and sanity use what a quiet machine leaves idle.
-LAST = ("monitoring", "load", "sanity")
+# Monitoring, ansible-lint and sanity use what a quiet machine leaves idle.
+LAST = ("monitoring", "load", "lint/ansible-lint", "sanity")
 # Containers of a group begin with the name of these.
 OWN_PLATFORMS = {
     "platform": ("site",),
@@ -78,11 +78,11 @@ def group_of(test: str) -> str:
 
 
 def rank(group: str) -> tuple[int, int]:
-    for place, name in enumerate(FIRST):
-        if group == name or group.startswith(f"{name}/"):
-            return 0, place
-    stage = group.partition("/")[0]
-    return (2, LAST.index(stage)) if stage in LAST else (1, 0)
+    for half, names in ((2, LAST), (0, FIRST)):
+        for place, name in enumerate(names):
+            if group == name or group.startswith(f"{name}/"):
+                return half, place
+    return 1, 0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,6 +19,7 @@ CORES = {
     "2.17.14": ((3, 10), (3, 12)),
     "2.18.19": ((3, 11), (3, 13)),
     "2.20.10": ((3, 12), (3, 14)),
+    "2.21.5": ((3, 12), (3, 14)),
 }
 # What Ansible itself says to the line that is tried is nothing that a test is about.
 SETTINGS = {"ANSIBLE_DEPRECATION_WARNINGS": "0"}
