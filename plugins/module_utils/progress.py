@@ -17,7 +17,9 @@ class Progress:
     def tell(self, text: str) -> None:
         """Replace the last word. The same again is not written."""
         if self._path and text != self._told:
-            with open(self._path + ".new", "w", encoding="utf-8") as file:
+            # Two runs may wait for the same lock, and tell so at the same moment.
+            unfinished = f"{self._path}.{os.getpid()}.new"
+            with open(unfinished, "w", encoding="utf-8") as file:
                 file.write(text)
-            os.replace(self._path + ".new", self._path)
+            os.replace(unfinished, self._path)
             self._told = text
