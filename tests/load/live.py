@@ -207,14 +207,14 @@ class Live:
         return json.loads(subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=True).stdout)
 
     def launch(self, playbook: str, *arguments: str) -> Running:
-        """Start a playbook."""
+        """Start a playbook. What it says is in its file at once: Ansible leaves it to Python when that is written."""
         times = timeline.Playbook(playbook.rpartition("/")[2])
         output = (self.folder / f"{uuid.uuid4().hex[:6]}.log").open("w+")
         began = time.monotonic()
         process = subprocess.Popen(
             self.command("ansible-playbook", str(ROOT / playbook), *arguments),
             cwd=ROOT,
-            env={**self.environment, **times.environment},
+            env={**self.environment, **times.environment, "PYTHONUNBUFFERED": "1"},
             text=True,
             stdout=output,
             stderr=subprocess.STDOUT,

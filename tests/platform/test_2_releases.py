@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
+from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.pki import htpasswd_line
 
 from .. import images
@@ -284,3 +286,31 @@ def test_settings_alone_and_back_to_a_revision_with_another_host_name(platform: 
     answers_by_its_name()
     operator.site_changes_nothing()
     answers_by_its_name()
+
+
+def test_two_deploys_at_once_that_both_change_routes(platform: Platform, operator: Operator) -> None:
+    """Each has read the routes before it waits for the other: none of both is lost, nor its name in the certificate."""
+    live, app = platform.live, yaml.safe_load((INVENTORY / "group_vars" / "all.yml").read_text())["apps"]["web"]
+    without_env = {key: value for key, value in app.items() if not key.startswith("env_")}
+    two = {**without_env, "hosts": ["two.localhost"], "replicas": 1}
+    apps = ["-e", json.dumps({"apps": {"web": app, "two": two}})]
+    given = [*(argument for file in operator.inventories for argument in ("-i", str(file))), *apps]
+    hosts = {"web": [HOST, "third.localhost"], "two": ["two.localhost", "fourth.localhost"]}
+    platform.run("--tags", "app,proxy", *apps, inventories=operator.inventories)
+
+    with held(lock_path(f"/etc/{platform.name}/stacks", "proxy"), "the tests", wait_seconds=60):
+        deploys = [
+            live.launch("playbooks/deploy.yml", *given, "-e", json.dumps({"app": name, "settings": {"hosts": wanted}}))
+            for name, wanted in hosts.items()
+        ]
+        # Now both have worked out their routes.
+        for deploy in deploys:
+            path = Path(deploy.output.name)
+            wait_for("the lock's queue", lambda path=path: "waiting for the tests" in path.read_text(), 60)
+    done = [deploy.wait() for deploy in deploys]
+    assert [one.code for one in done] == [0, 0], "\n".join(one.output[-4000:] for one in done)
+    again = [one for one in done if "Do it again with what another run has brought into force" in one.output]
+    assert again, "neither has waited for the other"
+    for host in (*hosts["web"], *hosts["two"]):
+        assert platform.get(host=host)[0] == 200, host
+    platform.run("--tags", "app,proxy", "-e", '{"apps_absent": ["two"]}')
