@@ -19,7 +19,11 @@ try:
 except ImportError:  # before ansible-core 2.19, each text is a template, and nobody loads plugins unasked
     from ansible.plugins.loader import init_plugin_loader
 
+    import ansible_collections.fungap.swarm as collection
+
     init_plugin_loader()
+    # Which Ansible's own finder would have read; pytest's came first.
+    collection._collection_meta = {}
 
     def trust_as_template(text: str) -> str:
         return text
