@@ -154,7 +154,7 @@ def test_alertmanager_and_the_blackbox_exporter_take_their_files(tmp_path: Path)
     assert "Config file is ok" in check(blackbox, "/bin/blackbox_exporter", arguments, rendered, tmp_path / "files")
 
 
-def test_a_newer_nginx_routes_to_every_replica(tmp_path: Path) -> None:
+def test_a_newer_nginx_routes_to_the_app(tmp_path: Path) -> None:
     site = Site(tmp_path, newer_image("proxy"))
     try:
         assert version(site.proxy_image, "nginx", "-v") >= (1, 30)

@@ -207,7 +207,7 @@ class Live:
         return json.loads(subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=True).stdout)
 
     def launch(self, playbook: str, *arguments: str) -> Running:
-        """Start a playbook. What it says is in its file at once: Ansible leaves it to Python when that is written."""
+        """Start a playbook. Its output is not buffered, since Ansible does not flush it and tests read it meanwhile."""
         times = timeline.Playbook(playbook.rpartition("/")[2])
         output = (self.folder / f"{uuid.uuid4().hex[:6]}.log").open("w+")
         began = time.monotonic()

@@ -25,7 +25,7 @@ def trouble(pulled: str, lines: list[dict[str, Any]], today: date) -> str:
         return f"{pulled}: roles/images/files/support.yml says nothing of its line"
     until, looked = known[0]["until"], known[0]["looked"]
     if until and until < today:
-        return f"{pulled}: its line is not supported since {until}, says {known[0]['source']}"
+        return f"{pulled}: its line is not supported since {until}; see {known[0]['source']}"
     if not until and looked + LOOK_AGAIN < today:
         return f"{pulled}: nobody has looked since {looked} whether its line is supported: {known[0]['source']}"
     return ""

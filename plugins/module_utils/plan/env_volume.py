@@ -21,8 +21,8 @@ class Observed:
 
     ``volumes``: of each node of this call, by version. ``labels``: the versions that each node is said to hold
     completely, also of nodes that this call can't reach. ``referenced``: versions that a service refers to. ``in_use``:
-    versions that a container of a node refers to. ``helpers``: ids of containers that a killed run, or an engine,
-    left on a node.
+    versions that a container of a node refers to. ``helpers``: ids of containers to be removed first: a killed run
+    left them on a node, or their engine gave up removing them.
     ``elsewhere``: version to the node that it was read from, of what another docker host gives to this call's nodes.
     """
 
