@@ -113,6 +113,8 @@ def test_alerts_go_to_slack() -> None:
 INTERVALS = [
     ("proxy", {}, "proxy", "5s"),
     ("monitoring", {}, "prometheus", "10s"),
+    ("proxy", {"proxy_start_interval_enabled": True}, "proxy", "30s"),
+    ("monitoring", {"monitoring_start_interval_enabled": True}, "prometheus", "30s"),
     ("proxy", {"proxy_health_interval_seconds": 20}, "proxy", "20s"),
     ("monitoring", {"monitoring_health_interval_seconds": 30}, "prometheus", "30s"),
 ]
