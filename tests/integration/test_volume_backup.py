@@ -51,7 +51,9 @@ class Home:
             entry.size = len(text)
             tar.addfile(entry, io.BytesIO(text))
         context.seek(0)
-        return str(self.client.images.build(fileobj=context, custom_context=True, tag=f"{self.name}:{version}")[0].id)
+        tag = f"{self.name}:{version}"
+        built, _ = self.client.images.build(fileobj=context, custom_context=True, rm=True, tag=tag)
+        return str(built.id)
 
     def start(self, version: str = "1.0") -> None:
         for old in self.client.containers.list(all=True, ignore_removed=True, filters={"name": f"^{self.name}$"}):

@@ -16,8 +16,9 @@ Kinds:
 
 What any client may do, this one does too, and counts it: a request that met the end of an idle connection, so that the
 server can't have begun with it, is sent again (`met_close`), a POST only where HTTP/2 says that it was not processed; a
-GET that was being answered when its connection broke is sent again once, and what broke while it connected for a second
-long (`cut`). A run in which nothing breaks has `cut` 0.
+GET that was being answered when its connection broke is sent again once, what broke while it connected for a second
+long, and a message is said once more over a new socket when the old one stays open without an echo (`cut`): of what died
+a client need not hear. A run in which nothing breaks has `cut` 0.
 
 By SIGINT or after --seconds it sends no more slow requests, and the others until those are answered; then it prints a
 table to stderr and a line of JSON to stdout. The line before, {"ready": true}, is printed once every kind but the slow
@@ -508,25 +509,31 @@ class Load:
             if await self._happens(self.stopping, pause if count else pause * number / SOCKETS):
                 break
             tally.sent += 1
-            began, text, reason = time.monotonic(), f"{self.run_id}-{number}-{count}", "no socket"
+            began = since = time.monotonic()
+            text, reason, cut = f"{self.run_id}-{number}-{count}", "no socket", False
             while True:
                 try:
                     if socket is None:
                         reason = "no socket"
-                        socket = await self._reconnect(context, count, began)
+                        socket = await self._reconnect(context, count, since)
                     reason = "a message without an echo over an open socket"
                     await asyncio.wait_for(self._say(socket, text), RECONNECT_SECONDS)
                     reason = ""
                 except websockets.ConnectionClosed:
                     socket = None
-                    if time.monotonic() - began < ANSWER_SECONDS:
+                    if time.monotonic() - since < ANSWER_SECONDS:
                         continue
                     reason = "said again and again"
                 except (OSError, TimeoutError, websockets.WebSocketException) as error:
                     reason += f" ({type(error).__name__})"
                     if socket:
                         await socket.close()
-                    socket = None
+                        socket = None
+                        if not cut:
+                            cut, since = True, time.monotonic()
+                            tally.cut += 1
+                            self._note(f"websocket again: {reason}")
+                            continue
                 break
             self._count("websocket", tally, reason, time.monotonic() - began)
         if socket:
