@@ -6,7 +6,7 @@ import json
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,13 @@ DAEMON = {
 
 
 class NodeUnderTest:
-    """One container with node-init as its entrypoint."""
+    """One container with node-init as its entrypoint. ``daemon``: settings of its engine in addition."""
 
-    def __init__(self, image: str, folder: Path) -> None:
+    def __init__(self, image: str, folder: Path, daemon: Mapping[str, Any] | None = None) -> None:
         self.name = f"im-{uuid.uuid4().hex[:6]}"
         self.outer = docker.from_env()
         self.socket_dir = folder / "run"
-        (folder / "daemon.json").write_text(json.dumps(DAEMON))
+        (folder / "daemon.json").write_text(json.dumps({**DAEMON, **(daemon or {})}))
         api = self.outer.api
         config = api.create_host_config(
             binds=[
@@ -69,10 +69,11 @@ class NodeUnderTest:
 
 
 @pytest.fixture
-def node(run_module: Callable[..., dict[str, Any]]) -> Iterator[NodeUnderTest]:
+def node(run_module: Callable[..., dict[str, Any]], request: pytest.FixtureRequest) -> Iterator[NodeUnderTest]:
+    """A parameter is settings of its engine."""
     built = run_module("image_catalog", {"catalog": real_catalog(), "names": ["node"]})
     with tempfile.TemporaryDirectory(prefix="im-", dir="/run") as folder:
-        under_test = NodeUnderTest(built["images"]["node"]["id"], Path(folder))
+        under_test = NodeUnderTest(built["images"]["node"]["id"], Path(folder), getattr(request, "param", None))
         yield under_test
         under_test.close()
 
@@ -81,6 +82,7 @@ def test_a_node_survives_its_ends(node: NodeUnderTest) -> None:
     engine = node.start()
     info = engine.info()
     assert info["Driver"] == "overlay2"
+    assert info["DefaultRuntime"] == "crun"
     assert node.socket_dir.stat().st_mode & 0o777 == 0o700
     assert int(node.run("cat /proc/sys/fs/inotify/max_user_instances")) >= 8192
 
@@ -106,6 +108,11 @@ def test_a_node_survives_its_ends(node: NodeUnderTest) -> None:
     assert time.monotonic() - begin < 40 * patience(), "the engine heard the signal"
     node.container.reload()
     assert node.container.attrs["State"]["ExitCode"] == 0
+
+
+@pytest.mark.parametrize("node", [{"default-runtime": "runc"}], indirect=True)
+def test_a_runtime_that_the_operator_names_stays(node: NodeUnderTest) -> None:
+    assert node.start().info()["DefaultRuntime"] == "runc"
 
 
 def _running(engine: docker.APIClient) -> list[str]:
