@@ -17,8 +17,8 @@ Kinds:
 What any client may do, this one does too, and counts it: a request that met the end of an idle connection, so that the
 server can't have begun with it, is sent again (`met_close`), a POST only where HTTP/2 says that it was not processed; a
 GET that was being answered when its connection broke is sent again once, what broke while it connected for a second
-long, and a message is said once more over a new socket when the old one stays open without an echo (`cut`): of what died
-a client need not hear. A run in which nothing breaks has `cut` 0.
+long, and a message is said once more over a new socket when the old one stays open without an echo (`cut`): who died need
+not have said goodbye. A run in which nothing breaks has `cut` 0.
 
 By SIGINT or after --seconds it sends no more slow requests, and the others until those are answered; then it prints a
 table to stderr and a line of JSON to stdout. The line before, {"ready": true}, is printed once every kind but the slow
@@ -142,8 +142,11 @@ class Http1Connection:
         reader, writer = await asyncio.open_connection(*target.address, ssl=context, server_hostname=target.host)
         return cls(target, reader, writer)
 
-    @property
-    def is_open(self) -> bool:
+    async def is_open(self) -> bool:
+        """Whether the server has not closed it."""
+        # A busy loop first hears what has come meanwhile, in two rounds: the socket's and TLS'.
+        for _ in range(2):
+            await asyncio.sleep(0)
         return not (self.reader.at_eof() or self.writer.is_closing())
 
     async def ask(self, method: str, path: str, body: bytes, *, close: bool) -> Answer:
@@ -202,7 +205,7 @@ class KeptConnections:
         self.free: list[Http1Connection] = []
 
     async def ask(self, method: str, path: str, body: bytes = b"") -> Answer:
-        connection = self._free() or await Http1Connection.open(self.target, self.context)
+        connection = await self._free() or await Http1Connection.open(self.target, self.context)
         try:
             answer = await connection.ask(method, path, body, close=False)
         except BaseException:
@@ -214,10 +217,10 @@ class KeptConnections:
             connection.close()
         return answer
 
-    def _free(self) -> Http1Connection | None:
+    async def _free(self) -> Http1Connection | None:
         while self.free:
             connection = self.free.pop(0)
-            if connection.is_open:
+            if await connection.is_open():
                 return connection
             connection.close()
         return None
