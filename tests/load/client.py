@@ -17,8 +17,8 @@ Kinds:
 What any client may do, this one does too, and counts it: a request that met the end of an idle connection, so that the
 server can't have begun with it, is sent again (`met_close`), a POST only where HTTP/2 says that it was not processed; a
 GET that was being answered when its connection broke is sent again once, what broke while it connected for a second
-long, and a message is said once more over a new socket when the old one stays open without an echo (`cut`): who died need
-not have said goodbye. A run in which nothing breaks has `cut` 0.
+long, and a message is said once more over a new socket when the old one stays open without an echo (`cut`). A run in
+which nothing breaks has `cut` 0.
 
 By SIGINT or after --seconds it sends no more slow requests, and the others until those are answered; then it prints a
 table to stderr and a line of JSON to stdout. The line before, {"ready": true}, is printed once every kind but the slow

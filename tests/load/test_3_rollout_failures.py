@@ -21,8 +21,8 @@ from ..steps import tell
 from ..waiting import patience, wait_for
 
 LIGHT: dict[str, Any] = {"factor": 0.25, "kinds": "keepalive,http2,new,post,websocket"}
-# An app that is judged quickly: all replicas at once, each watched for a moment. Asked each second until it is well, and
-# seldom from then on: a question costs 0.1 s of CPU.
+# An app that is judged quickly: all replicas at once, each watched for a moment. It is asked each second until it is well,
+# and seldom from then on: a question costs CPU.
 QUICK: dict[str, Any] = {
     "health": {"interval_seconds": 10, "timeout_seconds": 2, "retries": 2, "start_period_seconds": 5},
     "update": {"parallelism": 0},
