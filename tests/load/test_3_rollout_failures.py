@@ -21,8 +21,8 @@ from ..steps import tell
 from ..waiting import patience, wait_for
 
 LIGHT: dict[str, Any] = {"factor": 0.25, "kinds": "keepalive,http2,new,post,websocket"}
-# An app that is judged quickly: all replicas at once, each watched for a moment. It is asked each second until it is well,
-# and seldom from then on: a question costs CPU.
+# An app that is judged quickly: all replicas at once, each watched for a moment. It is asked each second until it is
+# well, and seldom from then on: a question costs CPU.
 QUICK: dict[str, Any] = {
     "health": {"interval_seconds": 10, "timeout_seconds": 2, "retries": 2, "start_period_seconds": 5},
     "update": {"parallelism": 0},
@@ -176,6 +176,7 @@ def test_a_node_whose_disk_is_full(live: Live, fails: Fails) -> None:
         fails("a node whose disk is full", *causes, is_logged=False, image=image)
     finally:
         node.exec_run(["rm", "/var/lib/docker/filler"])
+    renew_replicas(live, live.workers[-1])
 
 
 def test_an_env_file_that_the_app_rejects(live: Live, fails: Fails) -> None:
@@ -247,6 +248,16 @@ def test_a_run_that_is_killed_with_its_job(live: Live, other: str) -> None:
         running.wait()
         live.play("site.yml", "--tags", "app")
         wait_for("three old replicas", lambda: runs(live, before))
+
+
+def renew_replicas(live: Live, node: str) -> None:
+    """New replicas on a node whose disk was full: the engine reads a log no further than the line that was cut off."""
+    member, engine = live.members()[node]["ID"], live.engine(node)
+    there = [task for task in live.running() if task["NodeID"] == member]
+    for task in there:
+        engine.kill(task["Status"]["ContainerStatus"]["ContainerID"])
+    old = {task["ID"] for task in there}
+    wait_for("new replicas", lambda: len(new := live.running()) == 3 and not old & {task["ID"] for task in new})
 
 
 def has_begun(live: Live, before: str) -> bool:
