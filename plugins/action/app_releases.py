@@ -52,10 +52,12 @@ class ActionModule(ActionBase):
             if not app:  # a deploy takes nothing of the inventory
                 self._refuse_older_copies(args, result["apps"], seen["stacks"])
             entries = {name: one["release"]["app"] for name, one in result["apps"].items()}
-            releases.refuse_shared_hosts(entries, args.get("other_hosts") or {})
+            absent = [] if app else check_type_list(args.get("absent") or [])
+            others = releases.strangers(self.apps, seen["stacks"], absent)
+            releases.refuse_shared_hosts({**others, **entries}, args.get("other_hosts") or {}, others)
         except PlatformError as error:
             raise AnsibleActionFail(error.message) from error
-        result["settings"] = {name: one["release"]["app"] for name, one in result["apps"].items()}
+        result["settings"] = {**others, **entries}
         result["stacks"] = {
             name: {**stack, "revisions": [row for row in stack["revisions"] if row["number"] == stack["in_force"]]}
             for name, stack in seen["stacks"].items()

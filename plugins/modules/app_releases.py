@@ -78,6 +78,11 @@ options:
     description: Host names that the platform itself has, each with the variable that says so. No app ever gets one.
     type: dict
     default: {}
+  absent:
+    description: Apps that are taken away in this run, where it is one of all apps. They lose their routes.
+    type: list
+    elements: str
+    default: []
   older_confirmed:
     description: Apps that are to be what an older copy of the inventory says.
     type: list
@@ -126,7 +131,9 @@ apps:
       description: The revision in force that this was worked out from, V(0) for none.
       type: int
 settings:
-  description: The entries of RV(apps) in force, by name, such as P(fungap.swarm.app_routes#filter) takes them.
+  description:
+    - The entries of RV(apps) in force, by name, such as P(fungap.swarm.app_routes#filter) takes them. Those of apps,
+      too, that run and are not in O(apps), until they are O(absent).
   returned: success
   type: dict
 stacks:

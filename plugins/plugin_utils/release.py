@@ -242,23 +242,44 @@ def change(
     return {**found, "app": changed, "image": image or release["image"], **_if_any(kept), "env": env}
 
 
-def refuse_shared_hosts(apps: Mapping[str, Json], others: Mapping[str, str]) -> None:
+def strangers(apps: Collection[str], stacks: Mapping[str, Json], absent: Collection[str]) -> dict[str, Json]:
+    """The entries in force of apps that run and that this copy of the inventory does not know: they keep their routes.
+
+    ``apps``: those it knows. ``stacks``: of platform_info. ``absent``: apps that are taken away in this run.
+    """
+    found: dict[str, Json] = {}
+    for name, stack in stacks.items():
+        row = next((row for row in stack["revisions"] if row["number"] == stack["in_force"]), None)
+        if name not in {*apps, *absent} and stack["services"] and row and row["release"].get("app"):
+            found[name] = row["release"]["app"]
+    return found
+
+
+def refuse_shared_hosts(apps: Mapping[str, Json], others: Mapping[str, str], unknown: Collection[str] = ()) -> None:
     """Nobody else ever has an app's host name: each would take the other's visitors.
 
     ``apps``: name -> entry in force. ``others``: host name -> the variable by which the platform itself has it.
+    ``unknown``: those of the apps that this copy of the inventory does not have.
     """
     owners: dict[str, str] = {}
-    for name, app in sorted(apps.items()):
+    for name, app in sorted(apps.items(), key=lambda item: (item[0] in unknown, item[0])):
         for host in app["hosts"]:
             if variable := others.get(host):
                 raise PlatformError(
                     f"{host} would be a host name of the app {name} and of {variable}: take it from one of them first"
                 )
-            if (owner := owners.setdefault(host, name)) != name:
+            if (owner := owners.setdefault(host, name)) == name:
+                continue
+            if name in unknown:
                 raise PlatformError(
-                    f"{host} would be a host name of two apps, {owner} and {name}: take it from one of them first "
-                    f"""(-e '{{"app": "{owner}", "settings": {{"hosts": [...]}}}}')"""
+                    f"{host} would be a host name of the app {owner}, and is one of the app {name}, which runs and is "
+                    f"not in this copy of the inventory: take it from {name} with a copy that has it, or take {name} "
+                    f"""away (site.yml -e '{{"apps_absent": ["{name}"]}}')"""
                 )
+            raise PlatformError(
+                f"{host} would be a host name of two apps, {owner} and {name}: take it from one of them first "
+                f"""(-e '{{"app": "{owner}", "settings": {{"hosts": [...]}}}}')"""
+            )
 
 
 def rollback(name: str, stack: Json | None, inventory: Json, to: int | None = None) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def strangers(platform: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]
         if name in known or not stack["services"]:
             continue
         way = "site.yml" if name == "monitoring" else f"""site.yml -e '{{"apps_absent": ["{name}"]}}'"""
-        lines.append(f"stack {name} runs and is not in the inventory: ansible-playbook {way} takes it away")
+        routed = f", and its route ({', '.join(hosts)})" if (hosts := _hosts_in_force(stack)) else ""
+        lines.append(f"stack {name} runs and is not in the inventory: ansible-playbook {way} takes it away{routed}")
     ours = {f"{name}_{service}" for name, stack in seen["stacks"].items() for service in stack["services"]}
     lines += [
         f"service {service['name']} was made by hand: docker service rm {service['name']} takes it away"

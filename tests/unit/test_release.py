@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.action.app_releases import ActionModule
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
@@ -29,6 +32,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (
     taken_images,
     with_defaults,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import read_specs
 
 OPTIONS = read_specs(str(Path(__file__).resolve().parents[2] / "roles")).app
@@ -49,6 +53,22 @@ def release(image: str = R1, env: str = "e1", then: dict[str, Any] | None = None
         "env": {"digest": env, "version": f"v-{env}"},
         "inventory": then,
     }
+
+
+def row(number: int, verdict: str = "converged", image: str = R1, **more: Any) -> dict[str, Any]:
+    recorded = release(image=image, **more)
+    return {
+        "number": number,
+        "verdict": verdict,
+        "release": recorded,
+        "who": "me@here",
+        "kind": "deploy",
+        "when": "2026-11-01",
+    }
+
+
+def stack(*rows: dict[str, Any], in_force: int) -> dict[str, Any]:
+    return {"in_force": in_force, "revisions": sorted(rows, key=lambda one: -one["number"])}
 
 
 DEPLOYED = release(image=R2, env="e2", replicas=6)  # while the inventory said R1, e1 and 3
@@ -190,6 +210,62 @@ def test_text_in_the_place_of_a_list_is_a_list_of_one() -> None:
     assert change("web", given, {"hosts": "www"}, OPTIONS)["app"]["hosts"] == ["www"]
 
 
+WEB, SHOP = ({"image": "express-app", "port": 3000, "hosts": [f"{name}.example.com"]} for name in ("web", "shop"))
+
+
+def running(**entries: dict[str, Any]) -> dict[str, Any]:
+    """``stacks`` of platform_info, where these apps run with these entries."""
+    words = {name: of_inventory(resolve_app(name, entry), R1, "") for name, entry in entries.items()}
+    apps = {
+        name: {**stack(row(1, then=word, env=""), in_force=1), "services": {"web": {}}} for name, word in words.items()
+    }
+    others = ("proxy", "monitoring")
+    plain = {"number": 1, "verdict": "converged", "release": {}}
+    return {**apps, **{name: {**stack(plain, in_force=1), "services": {name: {}}} for name in others}}
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, stacks: dict[str, Any], apps: dict[str, Any] | None = None, **args: Any
+) -> dict[str, Any]:
+    """What the action returns to an operator whose copy of the inventory has ``apps``."""
+    monkeypatch.setattr(ActionBase, "run", lambda *_, **__: {})
+    action = object.__new__(ActionModule)
+    given = {"apps": apps or {"web": WEB}, "env_dir": "/nowhere", "images": {"express-app": {"ref": R1}}, **args}
+    action._task = SimpleNamespace(args=given, check_mode=False)
+    action._execute_module = lambda *_, **__: {"stacks": stacks, "services": [], "nodes": []}
+    return action.run(task_vars={})
+
+
+OLDER = running(web=WEB, shop=SHOP)
+
+
+@pytest.mark.parametrize(
+    ("stacks", "args", "routed"),
+    [
+        pytest.param(OLDER, {"app": "web", "settings": {"replicas": 2}}, ["shop", "web"], id="a release"),
+        pytest.param(OLDER, {"app": "web", "absent": ["shop"]}, ["shop", "web"], id="takes nothing away"),
+        pytest.param(OLDER, {}, ["shop", "web"], id="site.yml"),
+        pytest.param(OLDER, {"absent": ["shop"]}, ["web"], id="taken away"),
+        pytest.param({**OLDER, "shop": {**OLDER["shop"], "services": {}}}, {}, ["web"], id="was removed by hand"),
+        pytest.param({**OLDER, "shop": {**OLDER["shop"], "in_force": 0}}, {}, ["web"], id="never ran"),
+    ],
+)
+def test_what_runs_keeps_its_route_whatever_a_copy_of_the_inventory_knows(
+    monkeypatch: pytest.MonkeyPatch, stacks: dict[str, Any], args: dict[str, Any], routed: list[str]
+) -> None:
+    result = run(monkeypatch, stacks, **args)
+    assert [route["name"] for route in app_routes(result["settings"])] == routed
+    assert list(result["apps"]) == ["web"]
+
+
+def test_what_runs_keeps_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = {"app": "web", "settings": {"hosts": ["shop.example.com"]}}
+    with pytest.raises(AnsibleActionFail, match=r"shop\.example\.com would be a host name of the app web, and is one"):
+        run(monkeypatch, OLDER, **taken)
+    moved = {"web": {**WEB, "hosts": ["shop.example.com"]}}
+    assert run(monkeypatch, OLDER, moved, absent=["shop"])["settings"]["web"]["hosts"] == ["shop.example.com"]
+
+
 def with_env(
     image: str = R1, env: str = "e1", target: str = "/env", delivery: str = "volume", **more: Any
 ) -> dict[str, Any]:
@@ -321,28 +397,14 @@ def test_every_older_app_is_named_and_the_cure_is_for_all() -> None:
         ({"one": ["a", "b"], "two": ["b"]}, "b would be a host name of two apps, one and two"),
         ({"one": ["a", "a"], "two": []}, ""),
         ({"one": ["a", "page"]}, "page would be a host name of the app one and of monitoring_hosts.grafana: take"),
+        ({"left": ["a"], "one": ["a"]}, "one, and is one of the app left, which runs and is not in this copy"),
+        ({"left": ["page"]}, "page would be a host name of the app left and of monitoring_hosts.grafana"),
     ],
 )
 def test_nobody_else_has_an_apps_host(hosts: dict[str, list[str]], said: str) -> None:
     apps = {name: {"hosts": names} for name, names in hosts.items()}
     with pytest.raises(PlatformError, match=said) if said else nullcontext():
-        refuse_shared_hosts(apps, {"page": "monitoring_hosts.grafana"})
-
-
-def row(number: int, verdict: str = "converged", image: str = R1, **more: Any) -> dict[str, Any]:
-    recorded = release(image=image, **more)
-    return {
-        "number": number,
-        "verdict": verdict,
-        "release": recorded,
-        "who": "me@here",
-        "kind": "deploy",
-        "when": "2026-11-01",
-    }
-
-
-def stack(*rows: dict[str, Any], in_force: int) -> dict[str, Any]:
-    return {"in_force": in_force, "revisions": sorted(rows, key=lambda one: -one["number"])}
+        refuse_shared_hosts(apps, {"page": "monitoring_hosts.grafana"}, ["left"])
 
 
 @pytest.mark.parametrize(

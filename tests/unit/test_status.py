@@ -373,6 +373,14 @@ STRANGERS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
             """ansible-playbook site.yml -e '{"apps_absent": ["old"]}' takes it away"""
         ],
     ),
+    (
+        {},
+        seen("old_web", old=a_stack("web", hosts=("a.localhost", "b.localhost"))),
+        [
+            "stack old runs and is not in the inventory: ansible-playbook site.yml -e "
+            """'{"apps_absent": ["old"]}' takes it away, and its route (a.localhost, b.localhost)"""
+        ],
+    ),
     ({}, seen(old=a_stack()), []),
     ({}, seen("monitoring_prometheus", monitoring=a_stack("prometheus")), []),
     (
