@@ -20,7 +20,9 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     refuse_wrong_services,
     resolve_app,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import in_operators_words
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import brought_in, check_entries
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import read_specs
 
 PAUSE_SECONDS = 2
@@ -55,6 +57,7 @@ class ActionModule(ActionBase):
             absent = [] if app else check_type_list(args.get("absent") or [])
             others = releases.strangers(self.apps, seen["stacks"], absent)
             releases.refuse_shared_hosts({**others, **entries}, args.get("other_hosts") or {}, others)
+            self._refuse_wrong_entries(args, {**others, **entries}, seen["stacks"])
         except PlatformError as error:
             raise AnsibleActionFail(error.message) from error
         result["settings"] = {**others, **entries}
@@ -74,6 +77,24 @@ class ActionModule(ActionBase):
         said = {name: one["release"]["inventory"] for name, one in apps.items()}
         confirmed = check_type_list(args.get("older_confirmed") or [])
         if problems := releases.older_copies(said, stacks, confirmed):
+            raise PlatformError("\n".join(["No app was changed.", *map(str, problems)]))
+
+    def _refuse_wrong_entries(
+        self, args: dict[str, Any], entries: Mapping[str, Any], stacks: Mapping[str, Any]
+    ) -> None:
+        """By the checks of the inventory. What is in force has been accepted once: it is in nobody's way."""
+        specs, asked = read_specs(ROLES), args.get("app") or ""
+        now = {
+            name: releases.with_defaults(row["release"]["app"], self.apps.get(name, {}))
+            for name, stack in stacks.items()
+            if name in entries and (row := releases.row_in_force(stack)) and row["release"].get("app")
+        }
+        if now == entries:
+            return
+        back = bool(args.get("rollback"))
+        before, after = (check_entries(one, specs, ran_before=back) for one in (now, entries))
+        words = (asked, {} if back else args.get("settings") or {})
+        if problems := [in_operators_words(one, *words) for one in brought_in(before, after)]:
             raise PlatformError("\n".join(["No app was changed.", *map(str, problems)]))
 
     def _look(self, args: dict[str, Any], app: str, task_vars: dict[str, Any] | None) -> dict[str, Any]:
@@ -99,7 +120,7 @@ class ActionModule(ActionBase):
         """None for another app than the one that is asked for, as long as it was never deployed."""
         app, asked = self.apps[name], args.get("app") or ""
         stack = stack or {"in_force": 0, "revisions": []}
-        row = next((row for row in stack["revisions"] if row["number"] == stack["in_force"] and row["release"]), None)
+        row = releases.row_in_force(stack)
         path = os.path.join(args["env_dir"], app["env_file"]) if app["env_file"] else ""
         if asked and row:
             release = releases.in_force(app, row["release"])

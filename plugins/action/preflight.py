@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -35,6 +35,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     brought_in,
     check,
     check_for_reset,
+    check_settings_together,
     judge,
     of_kind,
     parse_images,
@@ -83,7 +84,9 @@ class ActionModule(ActionBase):
         app = asked_for(changes)[0] if changes and not problems else ""
         blocking, others = judge(world, found, verb, app)
         if app and not blocking:
-            _changed, after = self._look(with_settings(raw, *asked_for(changes)), specs, looks, thresholds)
+            asked = with_settings(raw, *asked_for(changes))
+            # What is in force, and not this copy of the inventory, says what it comes to: app_releases judges that.
+            _changed, after = self._look(asked, specs, looks, thresholds, without=[check_settings_together])
             # Whatever it is about: it is what was asked for that brings it in.
             blocking = [in_operators_words(one, *asked_for(changes)) for one in brought_in(found, after)]
         problems = [*blocking, *problems]
@@ -94,7 +97,12 @@ class ActionModule(ActionBase):
         return {**result, **_told(problem.without(hidden) for problem in problems)}
 
     def _look(
-        self, raw: RawInventory, specs: Specs, looks: Mapping[str, Look], thresholds: Thresholds
+        self,
+        raw: RawInventory,
+        specs: Specs,
+        looks: Mapping[str, Look],
+        thresholds: Thresholds,
+        without: Collection[Callable[[World], Iterator[Problem]]] = (),
     ) -> tuple[World, list[Problem]]:
         inventory, problems = parse(raw, specs)
         world = World(
@@ -106,7 +114,7 @@ class ActionModule(ActionBase):
             now=utc_now(),
             thresholds=thresholds,
         )
-        return world, list(dict.fromkeys([*map(of_kind, problems), *check(world)]))
+        return world, list(dict.fromkeys([*map(of_kind, problems), *check(world, without)]))
 
     def _raw_inventory(self, specs: Specs, variables: Mapping[str, Any]) -> RawInventory:
         """Of every host, the variables that are ours or look like it, resolved."""

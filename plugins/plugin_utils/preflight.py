@@ -54,6 +54,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     address_of,
     network_of,
     parse,
+    secrets,
     where,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import HOST_NAME, port_of, why_no_mode, why_no_owner
@@ -119,6 +120,7 @@ PLATFORM_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?")
 APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 PUBLISHED = re.compile(r"(?:([0-9]+):)?([0-9]+)(?:/(tcp|udp|sctp))?")
+PORT_CURE = "publish each port once"
 PORT_KEYS = {"target", "published", "protocol", "mode"}
 ENDPOINT_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -759,28 +761,39 @@ def check_published_ports(world: World) -> Iterator[Problem]:
     """The ports that apps publish beside the proxy's routes."""
     owners = {(world.variable(name), "tcp"): name for name in ("proxy_http_port", "proxy_https_port")}
     owners.update(_own_ports(world))
+    for variable, port, published in _published(world):
+        if published is None:
+            cure = "as 8025:25/tcp, or {target: 25, published: 8025}"
+            yield Problem(ALL_HOSTS, variable, show(port), "is not a port to publish", cure)
+            continue
+        if owner := owners.get(published):
+            yield Problem(ALL_HOSTS, variable, show(port), f"publishes a port of {owner} too", PORT_CURE)
+        if world.inventory.is_nested or published[1] != "tcp":
+            continue
+        for host, facts in world.facts():
+            holder = _holder(world.inventory, facts, published[0], "0.0.0.0")
+            if holder:
+                cure = "stop it, or publish another"
+                yield Problem(host, variable, show(port), f"the port is held by {holder}", cure, MACHINE)
+
+
+def check_shared_ports(world: World) -> Iterator[Problem]:
+    """That no port is published twice."""
+    seen = [(variable, port, published) for variable, port, published in _published(world) if published]
+    owners: dict[tuple[int, str], str] = {}
+    for variable, port, published in seen:
+        name = variable.split(".")[1]
+        owner = owners.setdefault(published, name)
+        own = [one for other, _port, one in seen if other.split(".")[1] == name]
+        if owner != name or own.count(published) > 1:
+            yield Problem(ALL_HOSTS, variable, show(port), f"publishes a port of the app {owner} too", PORT_CURE)
+
+
+def _published(world: World) -> Iterator[tuple[str, Any, tuple[int, str] | None]]:
+    """Where an app says that it publishes a port, what it says, and which port and protocol that is; None for none."""
     for name, app in world.inventory.apps.items():
-        ports = list(_ports_of({**app, "name": name}))
-        for place, port in ports:
-            variable = f"apps.{name}.{place}"
-            published = published_port(port)
-            if published is None:
-                cure = "as 8025:25/tcp, or {target: 25, published: 8025}"
-                yield Problem(ALL_HOSTS, variable, show(port), "is not a port to publish", cure)
-                continue
-            taken = [published_port(one) for _place, one in ports]
-            if owners.setdefault(published, name) != name or taken.count(published) > 1:
-                owner = owners[published]
-                whose = f"the app {owner}" if owner in world.inventory.apps else owner
-                cure = "publish each port once"
-                yield Problem(ALL_HOSTS, variable, show(port), f"publishes a port of {whose} too", cure)
-            if world.inventory.is_nested or published[1] != "tcp":
-                continue
-            for host, facts in world.facts():
-                holder = _holder(world.inventory, facts, published[0], "0.0.0.0")
-                if holder:
-                    cure = "stop it, or publish another"
-                    yield Problem(host, variable, show(port), f"the port is held by {holder}", cure, MACHINE)
+        for place, port in _ports_of({**app, "name": name}):
+            yield f"apps.{name}.{place}", port, published_port(port)
 
 
 def _ports_of(app: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -1016,7 +1029,7 @@ def _check_archive(world: World, image: str) -> Iterator[Problem]:
 
 
 def check_apps(world: World) -> Iterator[Problem]:
-    owners: dict[str, str] = {}
+    """Each app's settings in themselves."""
     for name in world.inventory.app_names:
         if not APP_NAME.fullmatch(name):
             cure = "lower case letters, digits and hyphens, beginning with a letter, at most 31"
@@ -1040,9 +1053,6 @@ def check_apps(world: World) -> Iterator[Problem]:
             if not HOST_NAME.fullmatch(host):
                 cure = "lower case letters, digits, hyphens and dots, as web.example.com; no scheme, port or path"
                 yield Problem(ALL_HOSTS, f"{at}.hosts", host, "is not a host name", cure)
-            elif owners.setdefault(host, name) != name:
-                problem = f"is a host name of the app {owners[host]} too"
-                yield Problem(ALL_HOSTS, f"{at}.hosts", host, problem, "leave it with one of them")
         for duplicate in sorted({host for host in app["hosts"] if app["hosts"].count(host) > 1}):
             yield Problem(ALL_HOSTS, f"{at}.hosts", duplicate, "is there twice", "once")
         for key, value in app["environment"].items():
@@ -1051,18 +1061,13 @@ def check_apps(world: World) -> Iterator[Problem]:
             elif isinstance(value, (list, dict)):
                 yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, "must be text", "quote it")
         ipvs = all(facts["kernel"]["ipvs"] for _host, facts in world.facts())
-        wrongs = wrong_services({**app, "name": name}, ipvs=ipvs)
-        for wrong in wrongs:
+        for wrong in wrong_services({**app, "name": name}, ipvs=ipvs):
             # A value of a service may be anything, a password too.
             yield Problem(ALL_HOSTS, f"{at}.{wrong.place}", "", wrong.problem, wrong.cure)
         metrics = app["metrics"]
         if not 0 <= metrics["port"] <= 65535:
             problem = "is not a port"
             yield Problem(ALL_HOSTS, f"{at}.metrics.port", str(metrics["port"]), problem, "1 to 65535, 0 for the app's")
-        if metrics["port"] and not metrics["path"]:
-            problem = "is set without metrics.path"
-            yield Problem(ALL_HOSTS, f"{at}.metrics.port", str(metrics["port"]), problem, "name the path, as /metrics")
-        yield from _check_health(at, app)
         yield from _check_resources(at, app)
         route = app["route"]
         same_site = [flag for flag in route["cookie_flags"] if flag.startswith("samesite=")]
@@ -1071,11 +1076,38 @@ def check_apps(world: World) -> Iterator[Problem]:
         elif same_site == ["samesite=none"] and "secure" not in route["cookie_flags"]:
             problem = "browsers refuse it without secure"
             yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", same_site[0], problem, "add secure")
+
+
+def check_constraints(world: World) -> Iterator[Problem]:
+    """That there is a node for each service."""
+    ipvs = all(facts["kernel"]["ipvs"] for _host, facts in world.facts())
+    for name, app in world.inventory.apps.items():
+        at = f"apps.{name}"
         yield from _check_constraints(world, at, app["constraints"])
         services = {"service": app["service"], **{f"services.{key}": one for key, one in app["services"].items()}}
-        for place, service in ({} if wrongs else services).items():
+        for place, service in ({} if wrong_services({**app, "name": name}, ipvs=ipvs) else services).items():
             placement = (service.get("deploy") or {}).get("placement") or {}
             yield from _check_constraints(world, f"{at}.{place}.deploy.placement", placement.get("constraints") or [])
+
+
+def check_settings_together(world: World) -> Iterator[Problem]:
+    """What an app's settings come to together, and beside the other apps'.
+
+    Of what an operator asks for, that depends on what is in force: app_releases judges it.
+    """
+    owners: dict[str, str] = {}
+    for name, app in world.inventory.apps.items():
+        at, metrics = f"apps.{name}", app["metrics"]
+        for host in app["hosts"]:
+            if HOST_NAME.fullmatch(host) and owners.setdefault(host, name) != name:
+                problem = f"is a host name of the app {owners[host]} too"
+                yield Problem(ALL_HOSTS, f"{at}.hosts", host, problem, "leave it with one of them")
+        if metrics["port"] and not metrics["path"]:
+            problem = "is set without metrics.path"
+            yield Problem(ALL_HOSTS, f"{at}.metrics.port", str(metrics["port"]), problem, "name the path, as /metrics")
+        yield from _check_health(at, app)
+        yield from _check_reservations(at, app)
+        yield from _check_env_access(at, app)
 
 
 def check_names_of_services(world: World) -> Iterator[Problem]:
@@ -1265,7 +1297,12 @@ def _check_resources(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
     if "limits" in sizes and sizes["limits"] < 6 * 1024**2:
         problem = "is less than the 6M that Docker asks for"
         yield Problem(ALL_HOSTS, f"{at}.limits.memory", limits["memory"], problem, "as 128M")
-    if len(sizes) == 2 and sizes["limits"] < sizes["reservations"]:
+
+
+def _check_reservations(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
+    limits, reservations = app["limits"], app["reservations"]
+    limit, reserved = (bytes_of(settings["memory"]) for settings in (limits, reservations))
+    if limit is not None and reserved is not None and limit < reserved:
         problem = f"is less than reservations.memory {reservations['memory']}"
         yield Problem(ALL_HOSTS, f"{at}.limits.memory", limits["memory"], problem, "a limit of at least that")
     if 0 < limits["cpus"] < reservations["cpus"]:
@@ -1306,10 +1343,6 @@ def check_env_files(world: World) -> Iterator[Problem]:
                 )
             else:
                 yield from _check_env_content(at, app, file.content)
-        elif target:
-            cure = "name the env_file, or take env_target away"
-            yield Problem(ALL_HOSTS, f"{at}.env_target", target, "is set without env_file", cure)
-        yield from _check_env_access(at, app)
         if target:
             problem = _why_no_target(target)
             if problem:
@@ -1320,17 +1353,18 @@ def check_env_files(world: World) -> Iterator[Problem]:
 def _check_env_access(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
     """What is known before the start; of an image that drops root by itself, the health check tells."""
     owner, mode, user = str(app["env_owner"]), str(app["env_mode"]), str(app["service"].get("user") or "")
-    for name, value in (("env_owner", owner), ("env_mode", mode)):
+    for name, value in (("env_target", app["env_target"]), ("env_owner", owner), ("env_mode", mode)):
         if value and not app["env_file"]:
             cure = f"name the env_file, or take {name} away"
-            yield Problem(ALL_HOSTS, f"{at}.{name}", value, "is set without env_file", cure)
+            yield Problem(ALL_HOSTS, f"{at}.{name}", value, "is set without env_file", cure, ENV)
     runs_as = user.partition(":")[0]
     if not owner or not runs_as.isdigit() or int(runs_as) == 0 or why_no_owner(owner) or (mode and why_no_mode(mode)):
         return
     readers = EnvFile("", owner, mode or MODE).readers()
     if readers and int(runs_as) != int(readers[0] or -1) and not readers[1]:
         problem = f"nobody but it may read the file, and service.user is {user}"
-        yield Problem(ALL_HOSTS, f"{at}.env_owner", owner, problem, f"'{runs_as}', or an env_mode that lets it read")
+        cure = f"'{runs_as}', or an env_mode that lets it read"
+        yield Problem(ALL_HOSTS, f"{at}.env_owner", owner, problem, cure, ENV)
 
 
 def _check_env_content(at: str, app: Mapping[str, Any], content: bytes) -> Iterator[Problem]:
@@ -1439,11 +1473,14 @@ CHECKS: tuple[tuple[Callable[[World], Iterator[Problem]], str], ...] = (
     (check_routes, MACHINE),
     (check_ports, ""),
     (check_published_ports, ""),
+    (check_shared_ports, ""),
     (check_registry, ""),
     (check_shared_registry, MACHINE),
     (check_shared_names, MACHINE),
     (check_images, IMAGES),
     (check_apps, ""),
+    (check_constraints, ""),
+    (check_settings_together, ""),
     (check_names_of_services, ""),
     (check_monitoring, ""),
     (check_load_test, ""),
@@ -1477,9 +1514,24 @@ def check_for_reset(raw: RawInventory, specs: Specs) -> list[Problem]:
     ]
 
 
-def check(world: World) -> list[Problem]:
-    """Every problem, in the order of CHECKS, none twice."""
-    return list(dict.fromkeys(of_kind(problem, kind) for one, kind in CHECKS for problem in one(world)))
+def check(world: World, without: Collection[Callable[[World], Iterator[Problem]]] = ()) -> list[Problem]:
+    """Every problem, in the order of CHECKS, none twice. ``without``: checks that are left out."""
+    checks = [(one, kind) for one, kind in CHECKS if one not in without]
+    return list(dict.fromkeys(of_kind(problem, kind) for one, kind in checks for problem in one(world)))
+
+
+def check_entries(apps: Mapping[str, Any], specs: Specs, *, ran_before: bool = False) -> list[Problem]:
+    """What is wrong with the entries of apps that come into force, as with those of an inventory that says the same.
+
+    ``ran_before``: they have been in force, so nothing counts but what they would be beside each other.
+    """
+    raw = RawInventory(hosts={ALL_HOSTS: {"apps": apps}}, groups={}, inventory_dir="")
+    inventory, problems = parse(raw, specs)
+    world = World(raw, inventory, looks={}, images={}, files={}, now=utc_now())
+    beside = (check_shared_ports, check_names_of_services)
+    checks = beside if ran_before else (check_kinds, check_apps, check_settings_together, *beside)
+    found = [*([] if ran_before else problems), *(problem for one in checks for problem in one(world))]
+    return [problem.without(secrets(raw, specs)) for problem in dict.fromkeys(found)]
 
 
 def of_kind(problem: Problem, kind: str = "") -> Problem:

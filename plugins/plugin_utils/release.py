@@ -242,6 +242,12 @@ def change(
     return {**found, "app": changed, "image": image or release["image"], **_if_any(kept), "env": env}
 
 
+def row_in_force(stack: Json) -> Json | None:
+    """The row of the revision in force, where it records a release. ``stack``: of platform_info."""
+    rows: Sequence[Json] = stack["revisions"]
+    return next((row for row in rows if row["number"] == stack["in_force"] and row["release"]), None)
+
+
 def strangers(apps: Collection[str], stacks: Mapping[str, Json], absent: Collection[str]) -> dict[str, Json]:
     """The entries in force of apps that run and that this copy of the inventory does not know: they keep their routes.
 
@@ -249,7 +255,7 @@ def strangers(apps: Collection[str], stacks: Mapping[str, Json], absent: Collect
     """
     found: dict[str, Json] = {}
     for name, stack in stacks.items():
-        row = next((row for row in stack["revisions"] if row["number"] == stack["in_force"]), None)
+        row = row_in_force(stack)
         if name not in {*apps, *absent} and stack["services"] and row and row["release"].get("app"):
             found[name] = row["release"]["app"]
     return found

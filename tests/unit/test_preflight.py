@@ -37,6 +37,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     brought_in,
     check,
     check_for_reset,
+    check_settings_together,
     judge,
     of_kind,
     parse_images,
@@ -175,7 +176,7 @@ class Scenario:
 
     def problems(self) -> list[Problem]:
         world, problems = self.world()
-        return problems + check(world)
+        return problems + check(world, [check_settings_together] if self.changes else [])
 
 
 def certificate(
@@ -1122,7 +1123,6 @@ SECOND = {"image": "express-app", "port": 3000, "hosts": ["second.localhost"]}
     ("settings", "variable", "problem"),
     [
         ({"update": {"monitor_second": 120}}, "settings.update.monitor_second", "is not a known setting"),
-        ({"hosts": ["second.localhost"]}, "", "is a host name of the app web too"),
         ({"hosts": ["prometheus.localhost"]}, "", "prometheus.localhost"),
         ({"hosts": "no host"}, "settings.hosts", "is not a host name"),
         ({"replicas": "many"}, "replicas", "must be a whole number"),
@@ -1157,10 +1157,16 @@ def test_what_an_operator_asks_for_is_judged_like_the_inventory(
         {"replicas": "6"},
         {"update": {"monitor_seconds": 60}},
         {"limits": {"memory": "256M"}},
+        # What is in force may be another limit, interval, env file, or owner of a host name than this copy's.
+        {"reservations": {"memory": "512M"}},
+        {"update": {"monitor_seconds": 10}},
+        {"env_file": "", "env_target": "/srv/env"},
+        {"hosts": ["second.localhost"]},
     ],
 )
 def test_what_an_operator_may_ask_for(settings: dict[str, Any]) -> None:
     scenario = Scenario()
+    scenario.all["apps"]["second"] = SECOND
     scenario.changes = {"web": settings}
     assert scenario.problems() == []
 
@@ -1326,5 +1332,5 @@ def test_what_is_asked_for_answers_for_what_it_brings_in_alone() -> None:
     assert before
     scenario.changes = {"web": {"replicas": 2}}
     assert brought_in(before, scenario.problems()) == []
-    scenario.changes = {"web": {"hosts": ["second.localhost"]}}
-    assert [one.problem for one in brought_in(before, scenario.problems())] == ["is a host name of the app web too"]
+    scenario.changes = {"web": {"hosts": ["no host"]}}
+    assert [one.problem for one in brought_in(before, scenario.problems())] == ["is not a host name"]

@@ -266,6 +266,79 @@ def test_what_runs_keeps_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, OLDER, moved, absent=["shop"])["settings"]["web"]["hosts"] == ["shop.example.com"]
 
 
+STRONG = {
+    **WEB,
+    "health": {"interval_seconds": 20},
+    "update": {"monitor_seconds": 60},
+    "limits": {"memory": "1G"},
+    "reservations": {"memory": "512M"},
+    "route": {"sticky": True},
+    "ports": [8025],
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"update": {"monitor_seconds": 30}}, "-e: settings.update.monitor_seconds = 30\n.*is over before.*60 s"),
+        ({"limits": {"memory": "256M"}}, "-e: settings.limits.memory = 256M\n.*less than reservations.memory 512M"),
+        ({"replicas": 20000}, "-e: replicas = 20000\n"),
+        ({"metrics": {"port": 9100}}, "settings.metrics.port = 9100\n.*without metrics.path"),
+        ({"env_target": "/srv/env"}, "settings.env_target = /srv/env\n.*without env_file"),
+        ({"hosts": ["no host"]}, "settings.hosts = no host\n.*is not a host name"),
+        ({"ports": [9000]}, r"settings.ports = 9000\n.*a port of the app shop too"),
+        ({"update": {"monitor_seconds": 90}}, ""),
+        ({"limits": {"memory": "768M"}}, ""),
+        ({"reservations": {"memory": "768M"}}, ""),
+        ({"replicas": 20}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_is_asked_for_is_judged_with_what_is_in_force(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], said: str
+) -> None:
+    """And not with what a copy of the inventory says in its place."""
+    stacks = running(web=STRONG, shop={**SHOP, "ports": [9000]})
+    with pytest.raises(AnsibleActionFail, match=said) if said else nullcontext():
+        run(monkeypatch, stacks, app="web", settings=settings)
+
+
+def test_what_is_in_force_already_is_no_reason_to_refuse_another_thing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an older version accepted it."""
+    stacks = running(web={**STRONG, "update": {"monitor_seconds": 10}, "limits": {"memory": "64M"}})
+    result = run(monkeypatch, stacks, app="web", settings={"replicas": 2})
+    assert result["settings"]["web"]["replicas"] == 2
+
+
+def test_the_inventory_is_judged_with_what_is_in_force_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    stacks = running(web=WEB)
+    stacks["web"]["revisions"][0]["release"]["app"]["limits"] = {"cpus": 0.5, "memory": "96M"}
+    now = {"web": {**WEB, "limits": {"memory": "128M"}, "reservations": {"memory": "112M"}}}
+    with pytest.raises(AnsibleActionFail, match=r"No app was changed\.\n.*apps\.web\.limits\.memory = 96M\n"):
+        run(monkeypatch, stacks, now)
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        ({"update": {"monitor_seconds": 1}, "limits": {"memory": "64M"}, "reservations": {"memory": "1G"}}, ""),
+        ({"hosts": ["shop.example.com"]}, "shop.example.com would be a host name of"),
+        ({"ports": [9000]}, "apps.web.ports = 9000\n.*a port of the app shop too"),
+        ({"service": {"user": "${UID}"}}, "has a lone"),
+    ],
+)
+def test_a_rollback_is_refused_for_what_others_have_by_now(
+    monkeypatch: pytest.MonkeyPatch, then: dict[str, Any], said: str
+) -> None:
+    """And for what can't run, not for what would be refused in an inventory: it ran."""
+    stacks = running(web=WEB, shop={**SHOP, "ports": [9000]})
+    before = of_inventory(resolve_app("web", {**WEB, **then}), R1, "")
+    now = {**stacks["web"]["revisions"][0], "number": 2}
+    stacks["web"].update(stack(row(1, then=before, env=""), now, in_force=2))
+    with pytest.raises(AnsibleActionFail, match=said) if said else nullcontext():
+        run(monkeypatch, stacks, app="web", rollback=True)
+
+
 def with_env(
     image: str = R1, env: str = "e1", target: str = "/env", delivery: str = "volume", **more: Any
 ) -> dict[str, Any]:
