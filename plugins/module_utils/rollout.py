@@ -82,6 +82,8 @@ def watch(
     reconciled: dict[str, tuple[str, ...]] = {}
     healthy: set[str] = set()
     dead_before: frozenset[str] | None = None
+    ran_first: dict[str, float] = {}
+    lives: dict[str, float] = {}
     while True:
         try:
             now = look()
@@ -95,6 +97,9 @@ def watch(
         if dead_before is None:
             # Of an earlier rollout, whose cause may be gone.
             dead_before = frozenset(task.id for task in now.tasks if task.desired != "running")
+        for task in now.tasks:
+            if task.state == "running":
+                lives[task.id] = clock() - ran_first.setdefault(task.id, clock())
         states = []
         is_over = False
         for name, service in sorted(now.services.items()):
@@ -128,7 +133,7 @@ def watch(
         # A service whose tasks die may wait for another one, as long as that one is still coming up.
         waiting = {state.service for state in states if state.outcome != DONE}
         own = [task for task in now.tasks if task.id not in dead_before]
-        if not waiting & healthy and all(is_hopeless(now.services[name], own) for name in waiting):
+        if not waiting & healthy and all(is_hopeless(now.services[name], own, lives) for name in waiting):
             return Outcome(STUCK, states, now, targets, seconds, frozenset(waiting))
         if seconds >= allowed or (is_over and not rolling_back):
             return Outcome(STUCK, states, now, targets, seconds)

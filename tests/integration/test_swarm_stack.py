@@ -471,9 +471,28 @@ def test_what_swarm_would_refuse_half_way_or_ignore(
     assert swarm.versions(good.name) == versions
 
 
-def test_a_first_deploy_that_fails_is_left_to_be_looked_at(swarm: Swarm, deploy: Run) -> None:
+# One of its replicas runs at almost every moment: no step is kept.
+OUT_OF_STEP = {
+    "environment": {"SLOT": "{{.Task.Slot}}"},
+    "deploy": {
+        "replicas": 2,
+        "endpoint_mode": "dnsrr",
+        "update_config": {"monitor": "30s"},
+        "restart_policy": {"delay": "100ms"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [("echo no luck; exit 4", {}), ("echo no luck; sleep $$((2 * SLOT)); exit 4", OUT_OF_STEP)],
+    ids=["at once", "out of step"],
+)
+def test_a_first_deploy_that_fails_is_left_to_be_looked_at(
+    swarm: Swarm, deploy: Run, command: str, more: dict[str, Any]
+) -> None:
     stack = "first"
-    broken = {"services": {"web": service("echo no luck; exit 4", healthcheck={"disable": True})}}
+    broken = {"services": {"web": service(command, healthcheck={"disable": True}, **more)}}
     failed = deploy(stack, broken, deadline_seconds=300)
     assert failed["failed"]
     assert failed["seconds"] < 60 * patience(), "it is told when it is known, not when the time is up"

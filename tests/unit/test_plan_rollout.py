@@ -500,7 +500,29 @@ THREE_EACH = [died(slot, number) for slot in (1, 2) for number in (1, 2, 3)]
     ],
 )
 def test_a_service_is_given_up_when_it_can_only_die(one: Service, tasks: list[Task], hopeless: bool) -> None:
-    assert is_hopeless(one, tasks) is hopeless
+    assert is_hopeless(one, tasks, {}) is hopeless
+
+
+UNCHECKED = service(has_health_check=False, monitor_seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("one", "longest", "runs_for", "hopeless"),
+    [
+        pytest.param(UNCHECKED, 8, 7, True, id="as the dead ones did"),
+        pytest.param(UNCHECKED, 8, 8.6, True, id="no longer than may lie between two looks"),
+        pytest.param(UNCHECKED, 8, 10, False, id="longer than they did"),
+        pytest.param(UNCHECKED, 0, 0, True, id="they died before anybody looked"),
+        pytest.param(UNCHECKED, 0, 2, False, id="and this one has not"),
+        pytest.param(UNCHECKED, 50, 40, False, id="longer than it is watched for"),
+        pytest.param(replace(UNCHECKED, has_health_check=True), 8, 7, False, id="it may be healthy"),
+    ],
+)
+def test_what_runs_without_a_health_check_is_as_good_as_what_died_as_late(
+    one: Service, longest: float, runs_for: float, hopeless: bool
+) -> None:
+    lives = {died(1, 2).id: longest, "next": runs_for}
+    assert is_hopeless(one, [*THREE_EACH, task(2, id="next")], lives) is hopeless
 
 
 class Clock:
@@ -590,6 +612,24 @@ def test_watch(looks: list[Any], known: bool, verdict: str, seconds: float) -> N
     assert outcome.verdict == verdict
     assert outcome.seconds == pytest.approx(seconds, abs=0.6)
     assert reports
+
+
+def test_watch_gives_up_on_replicas_that_die_out_of_step() -> None:
+    """Each lives for some seconds and comes again after two; one of them runs at almost every look."""
+    clock = Clock()
+    one = service(3, has_health_check=False, monitor_seconds=30)
+
+    def look() -> Look:
+        tasks = []
+        for slot, (lives, begins) in enumerate(((3, 0), (5, 1), (8, 2)), 1):
+            number, age = divmod(max(clock.now - begins, 0), lives + 2)
+            tasks += [died(slot, done) for done in range(int(number) + (age >= lives))]
+            tasks += [task(slot, id=f"{slot}.{int(number)}")] if age < lives else []
+        return Look({"web": one}, tasks, NODES)
+
+    outcome = watch(look, {}, deadline_seconds=lambda _look: 130, reconcile=unwanted, clock=clock, sleep=clock.sleep)
+    assert (outcome.verdict, outcome.hopeless) == ("stuck", {"web"})
+    assert outcome.seconds == pytest.approx(2 + 3 * 8 + 2 * 2, abs=2)
 
 
 def test_watch_gives_up_on_an_engine_that_is_gone() -> None:

@@ -31,6 +31,8 @@ _ROLLING_BACK = ("rollback_started", "rollback_completed", "rollback_paused")
 _STOPPED = ("shutdown", "remove")
 # So many times each task of a new service has to have died before it is said that it always will.
 _DEATHS = 3
+# What lies between two looks, and so how much longer a task may have run than was seen.
+_UNSEEN_SECONDS = 1.0
 # Exit codes of a container that swarm stops: of its own, or by the stop signal (SIGTERM).
 _ENDS_OF_A_STOP = (0, 143)
 
@@ -98,17 +100,18 @@ def assess(service: Service, tasks: Iterable[Task], nodes: Sequence[Node], *, st
     return ServiceState(service.name, WAITING, count, wanted, detail, key, is_doubled)
 
 
-def is_hopeless(service: Service, tasks: Iterable[Task]) -> bool:
-    """Whether every task of a service died several times, always of the same, and none runs.
+def is_hopeless(service: Service, tasks: Iterable[Task], lives: Mapping[str, float]) -> bool:
+    """Whether every task of a service died several times, always of the same, and none runs that may be any better.
 
     Only of a service that is not being updated: what an update comes to is swarm's to say. Fewer deaths are enough
-    where the restart policy allows no more. Whether a task was ever healthy is not seen in one look.
+    where the restart policy allows no more. Whether a task was ever healthy is not seen in one look. Without a health
+    check, a task that has run no longer than those that died, nor for the monitoring period, will die as they did.
+
+    ``lives``: for how many seconds each task was seen to run, by its id.
     """
     if service.update_state not in ("", "completed") or service.mode.endswith("-job"):
         return False
     own = [task for task in tasks if task.service_id == service.id and task.template == service.template]
-    if any(task.state == "running" for task in own):
-        return False
     done = done_places(service.template, own)
     own = [task for task in own if task.place not in done]
     deaths: dict[tuple[int, str], list[Task]] = {}
@@ -116,6 +119,10 @@ def is_hopeless(service: Service, tasks: Iterable[Task]) -> bool:
         if task.state in ENDED and task.state not in _STOPPED:
             deaths.setdefault(task.place, []).append(task)
     ended = [task for died in deaths.values() for task in died]
+    longest = max((lives.get(task.id, 0) for task in ended), default=0) + _UNSEEN_SECONDS
+    enough = -1 if service.has_health_check else min(longest, service.monitor_seconds)
+    if any(task.state == "running" and lives.get(task.id, 0) > enough for task in own):
+        return False
     wanted = len({task.node_id for task in own}) if service.replicas is None else service.replicas - len(done)
     return (
         0 < wanted <= len(deaths)
