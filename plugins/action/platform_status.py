@@ -41,8 +41,11 @@ class ActionModule(ActionBase):
         if args.get("history_of"):
             lines = [args["title"], "", *history_lines(seen["stacks"].get(str(args["history_of"])))]
         else:
-            platform = args["platform"]
-            wanting = [*strangers(platform, seen), *certificate_problems(platform, args.get("secrets") or {})]
+            platform, containers = args["platform"], args.get("containers") or {}
+            wanting = [
+                *strangers(platform, seen, containers),
+                *certificate_problems(platform, args.get("secrets") or {}),
+            ]
             tables = status_lines(seen["nodes"], seen["services"], seen["stacks"], wanting)
             below = platform_notes(
                 platform,
@@ -51,6 +54,7 @@ class ActionModule(ActionBase):
                 args.get("disks"),
                 args.get("left_out") or {},
                 args.get("sources") or {},
+                containers,
             )
             lines = [args["title"], "", *tables, "", *args.get("notes", []), *below]
         self._display.display("\n" + "\n".join(f"  {line}".rstrip() for line in lines) + "\n")

@@ -45,6 +45,12 @@ options:
     description: Docker host -> C(disk) of its fact C(docker_host).
     type: dict
     default: {}
+  containers:
+    description:
+      - Docker host -> C(docker.containers) of its fact C(docker_host). With it, a Jenkins that runs and is not in the
+        inventory is named.
+    type: dict
+    default: {}
   left_out:
     description: Images that could not be had, and why, by name.
     type: dict

@@ -36,10 +36,12 @@ def problems(nodes: Sequence[Row], services: Sequence[Row], stacks: Mapping[str,
     return [*unwell(nodes, services), *notable]
 
 
-def strangers(platform: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
+def strangers(
+    platform: Mapping[str, Any], seen: Mapping[str, Any], containers: Mapping[str, Sequence[Row]] | None = None
+) -> list[str]:
     """What the inventory has and the swarm lacks, and what runs and nobody wants, with the command that cures it.
 
-    ``platform``: the fact. ``seen``: of platform_info.
+    ``platform``: the fact. ``seen``: of platform_info. ``containers``: docker host -> as in its fact ``docker_host``.
     """
     members = {node["name"] for node in seen["nodes"]}
     # A machine that is silent doesn't say its host name, by which the swarm knows it: its address does.
@@ -69,7 +71,23 @@ def strangers(platform: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]
         for service in seen["services"]
         if service["name"] not in ours
     ]
+    for host in sorted(containers or {}):
+        if host == (platform.get("jenkins") or {}).get("host"):
+            continue
+        if names := " ".join(sorted(_running_jenkins(platform, containers, host))):
+            lines.append(
+                f"Jenkins runs on {host} and is not in the inventory: docker rm --force {names} there takes it away; "
+                "its volumes stay"
+            )
     return lines
+
+
+def _running_jenkins(
+    platform: Mapping[str, Any], containers: Mapping[str, Sequence[Row]] | None, host: str
+) -> list[str]:
+    """The names of Jenkins' containers that a look at a docker host has found running."""
+    own = [one for one in (containers or {}).get(host, ()) if one["platform"] == f"{platform['name']}-jenkins"]
+    return [str(one["name"]) for one in own if one["state"] == "running"]
 
 
 RENEWED_BY = "the next deploy, rollback, scaling, prune or site.yml"
@@ -196,12 +214,14 @@ def platform_notes(
     disks: Mapping[str, Mapping[str, Any]] | None = None,
     left_out: Mapping[str, str] | None = None,
     sources: Mapping[str, str] | None = None,
+    containers: Mapping[str, Sequence[Row]] | None = None,
 ) -> list[str]:
     """Where the platform is reached, how to trust it, what to try next. Of apps and pages only those that are there.
 
     ``secrets``: the fact, {} where unknown. ``seen``: of platform_info. ``disks``: docker host -> as in its fact
     ``docker_host``. ``left_out``: name -> why, of images that could not be had. ``sources``: name -> how,
-    of the others, where that was decided image by image.
+    of the others, where that was decided image by image. ``containers``: docker host -> as in its fact, of the look
+    at the beginning of the run.
     """
     port = platform["proxy"]["https_port"]
     suffix = "" if port == 443 else f":{port}"
@@ -210,7 +230,11 @@ def platform_notes(
     running = {service["name"] for service in seen["services"]}
     pages = {page: host for page, host in platform["monitoring"]["hosts"].items() if f"monitoring_{page}" in running}
     lines += _monitoring_notes(pages, secrets, suffix)
-    lines += _jenkins_notes(platform.get("jenkins") or {}, secrets)
+    jenkins = platform.get("jenkins") or {}
+    # Without its image it is not made; one that ran runs on.
+    runs = _running_jenkins(platform, containers, jenkins.get("host", ""))
+    if "jenkins" not in (left_out or {}) or jenkins.get("platform") in runs:
+        lines += _jenkins_notes(jenkins, secrets)
     for host, disk in (disks or {}).items():
         free, total = (disk[key] / 1e9 for key in ("free_bytes", "total_bytes"))
         where = f"{disk['path']} on {host}" if len(disks or {}) > 1 else disk["path"]

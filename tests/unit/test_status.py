@@ -292,6 +292,7 @@ def test_what_inventories_said() -> None:
 
 
 PLATFORM: dict[str, Any] = {
+    "name": "fungap",
     "apps": {"web": {"hosts": ["web.localhost"]}, "later": {"hosts": ["later.localhost"]}},
     "monitoring": {
         "enabled": True,
@@ -417,6 +418,52 @@ STRANGERS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("inventory", "there", "said"), STRANGERS)
 def test_what_runs_and_is_not_wanted_is_said(inventory: dict[str, Any], there: dict[str, Any], said: list[str]) -> None:
     assert strangers({**PLATFORM, **inventory}, there) == said
+
+
+def containers(*names: str, platform: str = "fungap-jenkins", state: str = "running") -> list[dict[str, str]]:
+    return [{"name": name, "platform": platform, "state": state} for name in names]
+
+
+JENKINS = ("fungap-jenkins", "fungap-jenkins-proxy")
+
+
+@pytest.mark.parametrize(
+    ("host", "found", "named"),
+    [
+        pytest.param("", {"vm1": containers(*JENKINS), "vm2": []}, "vm1", id="taken out of the group"),
+        pytest.param("vm2", {"vm1": containers(*JENKINS), "vm2": containers(*JENKINS)}, "vm1", id="moved"),
+        pytest.param("vm1", {"vm1": containers(*JENKINS)}, "", id="where it is to be"),
+        pytest.param("", {"vm1": containers(*JENKINS, state="exited")}, "", id="stopped"),
+        pytest.param("", {"vm1": containers("other-jenkins", platform="other-jenkins")}, "", id="of another platform"),
+        pytest.param("", {"vm1": containers("fungap-manager1", platform="fungap")}, "", id="of the platform itself"),
+    ],
+)
+def test_a_jenkins_that_nobody_wants_is_named(host: str, found: dict[str, Any], named: str) -> None:
+    said = strangers({**PLATFORM, "jenkins": {"host": host}}, seen(), found)
+    way = f"docker rm --force {' '.join(JENKINS)} there takes it away; its volumes stay"
+    assert said == ([f"Jenkins runs on {named} and is not in the inventory: {way}"] if named else [])
+
+
+@pytest.mark.parametrize(
+    ("left_out", "found", "shown"),
+    [
+        pytest.param({}, [], True, id="made in this run"),
+        pytest.param({"jenkins": "registry does not answer"}, [], False, id="its image could not be had"),
+        pytest.param({"jenkins": "x"}, containers("fungap-jenkins-proxy"), False, id="its proxy alone"),
+        pytest.param({"jenkins": "x"}, containers("fungap-jenkins", state="exited"), False, id="it is stopped"),
+        pytest.param({"jenkins": "x"}, containers("fungap-jenkins"), True, id="it runs on"),
+        pytest.param({"jenkins-agent": "x"}, [], True, id="its agent's image could not be had"),
+    ],
+)
+def test_where_jenkins_is_is_told_where_it_runs(
+    left_out: dict[str, str], found: list[dict[str, str]], shown: bool
+) -> None:
+    jenkins = {"host": "vm1", "platform": "fungap-jenkins", "name": "jenkins.localhost", "https_port": 443}
+    secrets = {"passwords": {"jenkins": {"file": "/s/j"}, "jenkins-webhook": {"file": "/s/w"}}}
+    lines = platform_notes(
+        {**PLATFORM, "jenkins": jenkins}, secrets, seen(), left_out=left_out, containers={"vm1": found}
+    )
+    assert [line.split()[0] for line in lines] == ["Jenkins", "admin,", "Webhook"] * shown + ["Left"] * len(left_out)
 
 
 @pytest.mark.parametrize(
