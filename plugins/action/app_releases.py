@@ -56,8 +56,10 @@ class ActionModule(ActionBase):
             entries = {name: one["release"]["app"] for name, one in result["apps"].items()}
             absent = [] if app else check_type_list(args.get("absent") or [])
             others = releases.strangers(self.apps, seen["stacks"], absent)
-            releases.refuse_shared_hosts({**others, **entries}, args.get("other_hosts") or {}, others)
-            self._refuse_wrong_entries(args, {**others, **entries}, seen["stacks"])
+            # A release leaves the pages as they are, whatever this copy of the inventory says of them.
+            pages = releases.pages_in_force(seen["stacks"]) if app else {}
+            releases.refuse_shared_hosts({**others, **entries}, {**(args.get("other_hosts") or {}), **pages}, others)
+            self._refuse_wrong_entries(args, {**others, **entries}, result["apps"], seen["stacks"])
         except PlatformError as error:
             raise AnsibleActionFail(error.message) from error
         result["settings"] = {**others, **entries}
@@ -80,19 +82,21 @@ class ActionModule(ActionBase):
             raise PlatformError("\n".join(["No app was changed.", *map(str, problems)]))
 
     def _refuse_wrong_entries(
-        self, args: dict[str, Any], entries: Mapping[str, Any], stacks: Mapping[str, Any]
+        self, args: dict[str, Any], entries: Mapping[str, Any], found: Mapping[str, Any], stacks: Mapping[str, Any]
     ) -> None:
-        """By the checks of the inventory. What is in force has been accepted once: it is in nobody's way."""
-        specs, asked = read_specs(ROLES), args.get("app") or ""
+        """By the checks of the inventory. What is in force was accepted once, and what the inventory says already."""
+        specs, asked, back = read_specs(ROLES), args.get("app") or "", bool(args.get("rollback"))
         now = {
             name: releases.with_defaults(row["release"]["app"], self.apps.get(name, {}))
             for name, stack in stacks.items()
             if name in entries and (row := releases.row_in_force(stack)) and row["release"].get("app")
         }
-        if now == entries:
+        said = {name: one["release"]["inventory"]["app"] for name, one in found.items()}
+        accepted = [now] if asked else [now, {**entries, **said}]
+        if entries in accepted:
             return
-        back = bool(args.get("rollback"))
-        before, after = (check_entries(one, specs, ran_before=back) for one in (now, entries))
+        before = [problem for one in accepted for problem in check_entries(one, specs, ran_before=back)]
+        after = check_entries(entries, specs, ran_before=back)
         words = (asked, {} if back else args.get("settings") or {})
         if problems := [in_operators_words(one, *words) for one in brought_in(before, after)]:
             raise PlatformError("\n".join(["No app was changed.", *map(str, problems)]))
@@ -159,6 +163,7 @@ class ActionModule(ActionBase):
             "env_versions": sorted({v for row in stack["revisions"] if (v := _env_version(row["release"]))}),
             "new_target": releases.has_new_target(release, row["release"] if row else None),
             "base_revision": stack["in_force"],
+            "changes": row is None or release != row["release"],
             "notes": releases.notes(name, release, row),
         }
 

@@ -130,6 +130,9 @@ apps:
     base_revision:
       description: The revision in force that this was worked out from, V(0) for none.
       type: int
+    changes:
+      description: Whether C(release) is another one than that revision's.
+      type: bool
 settings:
   description:
     - The entries of RV(apps) in force, by name, such as P(fungap.swarm.app_routes#filter) takes them. Those of apps,

@@ -261,6 +261,13 @@ def strangers(apps: Collection[str], stacks: Mapping[str, Json], absent: Collect
     return found
 
 
+def pages_in_force(stacks: Mapping[str, Json]) -> dict[str, str]:
+    """The host names of the platform's pages that the proxy has recorded, each with the variable that says so."""
+    row = row_in_force(stacks["proxy"]) if "proxy" in stacks else None
+    pages = row["release"].get("pages", ()) if row else ()
+    return {host: page["source"] for page in pages for host in page["hosts"]}
+
+
 def refuse_shared_hosts(apps: Mapping[str, Json], others: Mapping[str, str], unknown: Collection[str] = ()) -> None:
     """Nobody else ever has an app's host name: each would take the other's visitors.
 

@@ -192,7 +192,7 @@ def log_lines(lines: Sequence[Row]) -> list[str]:
 
 def _revision(row: Row) -> tuple[Any, ...]:
     release = row["release"]
-    asked = str(release["app"]["image"]).partition("@")[0] if release else ""
+    asked = str(release["app"]["image"]).partition("@")[0] if "app" in release else ""
     images = list(dict.fromkeys(_short(image).rpartition("/")[2] for image in row["images"].values()))
     shown = " ".join(images) if len(images) < 3 else f"{len(images)} images"
     image = f"{asked} {release['image'].rpartition('sha256:')[2][:12]}" if asked else shown
@@ -284,7 +284,7 @@ def _jenkins_notes(jenkins: Mapping[str, Any], secrets: Mapping[str, Any]) -> li
 
 def _hosts_in_force(stack: Row) -> list[str]:
     """The host names that an app really has, which a deploy may have made others than the inventory's."""
-    rows = [row for row in stack.get("revisions", ()) if row["number"] == stack["in_force"] and row["release"]]
+    rows = [row for row in stack.get("revisions", ()) if row["number"] == stack["in_force"] and "app" in row["release"]]
     return [str(host) for row in rows for host in row["release"]["app"]["hosts"]]
 
 

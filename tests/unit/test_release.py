@@ -258,12 +258,38 @@ def test_what_runs_keeps_its_route_whatever_a_copy_of_the_inventory_knows(
     assert list(result["apps"]) == ["web"]
 
 
+def test_a_page_keeps_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a copy of the inventory says of it; site.yml goes by what it says."""
+    stacks = running(web=WEB)
+    page = {"hosts": ["grafana.example.com"], "source": "monitoring_hosts.grafana"}
+    stacks["proxy"]["revisions"][0]["release"] = {"settings": {}, "pages": [page]}
+    with pytest.raises(AnsibleActionFail, match=r"of the app web and of monitoring_hosts\.grafana"):
+        run(monkeypatch, stacks, app="web", settings={"hosts": ["grafana.example.com"]})
+    run(monkeypatch, stacks, {"web": {**WEB, "hosts": ["grafana.example.com"]}})
+
+
 def test_what_runs_keeps_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = {"app": "web", "settings": {"hosts": ["shop.example.com"]}}
     with pytest.raises(AnsibleActionFail, match=r"shop\.example\.com would be a host name of the app web, and is one"):
         run(monkeypatch, OLDER, **taken)
     moved = {"web": {**WEB, "hosts": ["shop.example.com"]}}
     assert run(monkeypatch, OLDER, moved, absent=["shop"])["settings"]["web"]["hosts"] == ["shop.example.com"]
+
+
+@pytest.mark.parametrize(
+    ("apps", "args", "changing"),
+    [
+        ({"web": WEB}, {}, []),
+        ({"web": WEB}, {"app": "web", "settings": {"replicas": 1}}, []),
+        ({"web": WEB}, {"app": "web", "settings": {"replicas": 2}}, ["web"]),
+        ({"web": {**WEB, "replicas": 2}, "new": {"image": "express-app", "port": 3000}}, {}, ["web", "new"]),
+    ],
+)
+def test_docker_judges_what_changes(
+    monkeypatch: pytest.MonkeyPatch, apps: dict[str, Any], args: dict[str, Any], changing: list[str]
+) -> None:
+    found = run(monkeypatch, running(web=WEB), apps, **args)["apps"]
+    assert [name for name, one in found.items() if one["changes"]] == changing
 
 
 STRONG = {
@@ -316,6 +342,9 @@ def test_the_inventory_is_judged_with_what_is_in_force_too(monkeypatch: pytest.M
     now = {"web": {**WEB, "limits": {"memory": "128M"}, "reservations": {"memory": "112M"}}}
     with pytest.raises(AnsibleActionFail, match=r"No app was changed\.\n.*apps\.web\.limits\.memory = 96M\n"):
         run(monkeypatch, stacks, now)
+    # Alone, it is the preflight's to judge.
+    wrong = {"web": {**WEB, "limits": {"memory": "32M"}}}
+    assert run(monkeypatch, running(), wrong)["settings"]["web"]["limits"]["memory"] == "32M"
 
 
 @pytest.mark.parametrize(
