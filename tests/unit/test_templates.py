@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+
+from ..warm_ansible import ansible_playbook
 
 try:
     from ansible.template import trust_as_template
@@ -75,6 +79,77 @@ def test_a_proxy_is_on_every_node() -> None:
     proxy = render("proxy", "compose.yml.j2", proxy_image="proxy")["services"]["proxy"]
     assert proxy["deploy"]["mode"] == "global"
     assert [(port["published"], port["mode"]) for port in proxy["ports"]] == [(80, "host"), (443, "host")]
+
+
+ROUTE = {"name": "web", "hosts": ["web.example.com"], "upstream": "tasks.web_web", "port": 3000}
+PAGE = {**ROUTE, "name": "monitoring-grafana", "hosts": ["grafana.example.com"], "auth": True}
+
+
+def proxy_stacks(folder: Path, *given: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the role proxy deploys with these variables: compose file, configs and what is recorded with them."""
+    (task,) = yaml.safe_load((ROLES / "proxy" / "tasks" / "stack.yml").read_text())
+    args = {key: task["fungap.swarm.swarm_stack"][key] for key in ("compose", "configs", "release")}
+    text = json.dumps(args).replace(
+        "ansible.builtin.template', '", f"ansible.builtin.template', '{ROLES}/proxy/templates/"
+    )
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars_files": [f"{ROLES}/proxy/{part}/main.yml" for part in ("defaults", "vars")],
+        "vars": {"ansible_python_interpreter": sys.executable, "deployed": json.loads(text)},
+        "tasks": [
+            {
+                "ansible.builtin.copy": {"content": "{{ deployed | to_json }}", "dest": f"{folder}/{number}"},
+                "vars": {"proxy_image": "proxy", **variables},
+            }
+            for number, variables in enumerate(given)
+        ],
+    }
+    (folder / "play.yml").write_text(json.dumps([play]))
+    done = ansible_playbook().run("-i", "localhost,", "-c", "local", f"{folder}/play.yml")
+    assert done.code == 0, done.output
+    return [json.loads((folder / str(number)).read_text()) for number in range(len(given))]
+
+
+def test_a_release_changes_the_proxys_routes_and_nothing_else_of_it(tmp_path: Path) -> None:
+    """Whatever its copy of the inventory says of the proxy, the nodes, the edge and the pages."""
+    nodes = [{"name": name, "address": f"192.0.2.{number}"} for number, name in enumerate(("a", "b"), 1)]
+    site = {
+        "proxy_memory": "200M",
+        "proxy_cpus": 0.5,
+        "proxy_client_connections": 1000,
+        "proxy_header_kilobytes": 64,
+        "proxy_unlimited_addresses": ["198.51.100.7"],
+        "proxy_acme_upstream": "192.0.2.9:80",
+        "proxy_trusted_addresses": ["172.30.0.3"],
+        "proxy_host_addresses": ["172.30.0.1"],
+        "proxy_monitoring_network": "monitoring",
+        "proxy_network_mtu": 1400,
+        "proxy_https_port": 8443,
+        "proxy_access_log_enabled": False,
+        "proxy_stop_grace_seconds": 40,
+        "proxy_health_interval_seconds": 7,
+        "proxy_start_interval_enabled": True,
+        "proxy_update_monitor_seconds": 20,
+        "proxy_network": "shared",
+        "proxy_nodes": nodes,
+    }
+    other = {**ROUTE, "hosts": ["other.example.com"]}
+    made, same, changed = proxy_stacks(
+        tmp_path,
+        {**site, "proxy_routes": [ROUTE, PAGE]},
+        {"proxy_in_force": site, "proxy_routes": [ROUTE, PAGE], "proxy_nodes": []},
+        {"proxy_in_force": site, "proxy_routes": [other, PAGE], "proxy_memory": "64M"},
+    )
+    assert made["release"] == {"settings": site, "pages": [PAGE]}
+    assert same == made
+    assert {**changed, "configs": None} == {**made, "configs": None}
+    assert changed["configs"] == {
+        "nginx": made["configs"]["nginx"],
+        "routes": made["configs"]["routes"]
+        .replace("web.example", "other.example")
+        .replace("web\\.example", "other\\.example"),
+    }
 
 
 def test_what_a_proxy_writes_can_not_take_its_memory() -> None:
