@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.files import sync_directory, write_marker
 
 
 class HashingFile:
@@ -91,31 +92,39 @@ def digest(path: str) -> str:
 def check_archive(path: str) -> int:
     """The number of entries of an archive of ours; raises on what is none, or would write outside of its folder.
 
-    Nothing may come twice, nor lie below a link: what is unpacked later would be written where the link leads.
+    Nothing may come twice, nor lie below a link: what is unpacked later would be written where the link leads. Names
+    are unpacked as they stand in the archive, so none may have a ``..``: below a link that leads elsewhere, too.
     """
     names: set[str] = set()
+    files: set[str] = set()
     links: set[str] = set()
     with _told(f"read {path}"), tarfile.open(path, "r:") as tar:
         for entry in tar:
             name = os.path.normpath(entry.name)
-            why = _why_not_ours(entry, name) or ("it is there twice" if name in names else "")
             hard = os.path.normpath(entry.linkname) if entry.islnk() else ""
+            why = _why_not_ours(entry, name) or ("it is there twice" if name in names else "")
             if not why and (hard in links or any(above in links for one in (name, hard) for above in _above(one))):
                 why = "it leads through a link"
+            if not why and hard and hard not in files:
+                why = "it is a link to what is no file before it"
             if why:
                 raise PlatformError(f"{path} is not an archive of ours: {entry.name!r}: {why}")
             names.add(name)
             if entry.issym():
                 links.add(name)
+            elif entry.isreg() or entry.islnk():
+                files.add(name)
     return len(names)
 
 
 def _why_not_ours(entry: tarfile.TarInfo, name: str) -> str:
     if not (entry.isreg() or entry.isdir() or entry.issym() or entry.islnk() or entry.isfifo()):
         return "it is a device"
-    hard = os.path.normpath(entry.linkname) if entry.islnk() else ""
-    if any(one.startswith(("/", "../")) or one == ".." for one in (name, hard)):
-        return "it leads out of its folder"
+    if name == "." and not entry.isdir():
+        return "it is in the place of the folder itself"
+    for one in (entry.name, entry.linkname if entry.islnk() else ""):
+        if one.startswith("/") or ".." in one.split("/"):
+            return "it leads out of its folder"
     link = os.path.normpath(os.path.join(os.path.dirname(name), entry.linkname)) if entry.issym() else ""
     return "it leads out of its folder" if link == ".." or link.startswith("../") else ""
 
@@ -170,8 +179,14 @@ def move(source: str, target: str) -> None:
 
 def mark(root: str) -> None:
     """Write beside a volume's files that all that belongs into it is there; it goes with the volume."""
-    with _told(f"mark {root}"), open(_mark_of(root), "w", encoding="utf-8") as file:
-        os.fsync(file.fileno())
+    with _told(f"mark {root}"):
+        write_marker(_mark_of(root))
+
+
+def unmark(root: str) -> None:
+    with _told(f"unmark {root}"):
+        os.unlink(_mark_of(root))
+        sync_directory(os.path.dirname(root))
 
 
 def is_marked(root: str) -> bool:
@@ -203,5 +218,5 @@ def fresh_volume(engine: Engine, name: str, labels: Mapping[str, str]) -> str:
 def _told(doing: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, shutil.Error, tarfile.TarError) as error:
+    except (OSError, ValueError, shutil.Error, tarfile.TarError) as error:
         raise PlatformError(f"cannot {doing}: {error}") from error

@@ -157,17 +157,17 @@ class VolumeRestore:
         self._stop()
         self.engine.create_volume(self.params["volume"], labels)
         root = volumes.path_of(self.engine, self.params["volume"])
-        if plan.result["aside"]:
-            aside = volumes.fresh_volume(self.engine, self.aside, labels)
-            try:
-                volumes.move(root, aside)
-                volumes.mark(aside)
-                volumes.move(staged, root)
-            except PlatformError:
-                self._undo()
-                raise
-        else:
+        # Also where there was nothing: it tells the next run that this one was killed with half a home in its place.
+        aside = volumes.fresh_volume(self.engine, self.aside, labels)
+        try:
+            volumes.move(root, aside)
+            volumes.mark(aside)
             volumes.move(staged, root)
+        except PlatformError:
+            self._undo()
+            raise
+        if not plan.result["aside"]:
+            self.engine.remove_named_volume(self.aside)
         self.engine.remove_named_volume(self.staged)
         return {}
 
@@ -180,6 +180,8 @@ class VolumeRestore:
         root, aside = (volumes.path_of(self.engine, name) for name in (self.params["volume"], self.aside))
         if volumes.is_marked(aside):
             volumes.empty(root)
+            # From here on the old home is in both places: who is killed meanwhile mustn't empty one of them.
+            volumes.unmark(aside)
         volumes.move(aside, root)
         self.engine.remove_named_volume(self.aside)
         self.engine.remove_named_volume(self.staged)

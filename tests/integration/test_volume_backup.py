@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -21,7 +22,8 @@ from typing import Any
 import docker
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.volumes import digest, mark
+from ansible_collections.fungap.swarm.plugins.module_utils.volumes import digest
+from ansible_collections.fungap.swarm.plugins.modules.volume_restore import VolumeRestore
 from tests.images import image
 from tests.waiting import patience, wait_for
 
@@ -247,28 +249,75 @@ def test_a_restore_brings_back_what_was_and_sets_aside_what_is(
     home.start()
 
 
-@pytest.mark.parametrize("phase", ["the old home was going", "the new home was coming"])
-def test_a_restore_that_was_killed_is_undone(home: Home, run_module: RunModule, phase: str) -> None:
-    """By the next run of site.yml: as it is found in the middle of what takes a moment."""
-    home.container.stop(timeout=1)
-    before = {path.name: path.read_bytes() for path in home.path().iterdir()}
-    for suffix in ("aside", "restored"):
-        home.client.volumes.create(f"{home.volume}-{suffix}")
-    aside, staged = (home.path(f"{home.volume}-{suffix}") for suffix in ("aside", "restored"))
-    (staged / "second").write_text("of the archive")
-    moved = ["first"] if phase == "the old home was going" else list(before)
-    for name in moved:
-        (home.path() / name).rename(aside / name)
-    if moved != ["first"]:
-        mark(str(aside))
-        (staged / "second").rename(home.path() / "second")
-    args = {"volume": home.volume, "container": home.name}
+class Killed(BaseException):
+    """Nothing that is caught, as SIGKILL."""
+
+
+def restore_until(monkeypatch: pytest.MonkeyPatch, args: dict[str, Any], backup: dict[str, Any], renames: int) -> None:
+    """A restore, or (``backup`` empty) its undoing, that is killed at so many renames."""
+    there = {"temporary": backup["archive"], "sha256": backup["sha256"]} if backup else {"archive": ""}
+    defaults = {
+        "docker_socket": "/var/run/docker.sock",
+        "labels": {},
+        "stop_seconds": 1,
+        "archive": "of the controller",
+    }
+    restore = VolumeRestore({**defaults, **args, **there})
+    plan = restore.plan()
+    done: list[str] = []
+
+    def rename(source: str, target: str) -> None:
+        done.append(source)
+        if len(done) == renames:
+            raise Killed
+        os.replace(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", rename)
+        with pytest.raises(Killed):
+            restore.apply(plan)
+
+
+@pytest.mark.parametrize(
+    "phase", ["the old home was going", "the new home was coming", "it was being undone", "there was no home"]
+)
+def test_a_restore_that_was_killed_is_undone(
+    home: Home, backup: dict[str, Any], run_module: RunModule, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    """By the next run of site.yml: three files of the old home go, then three of the archive come."""
+    volume = home.volume
+    before = {}
+    if phase == "there was no home":
+        volume = f"{home.name}-blank"
+    else:
+        home.container.stop(timeout=1)
+        before = {path.name: path.read_bytes() for path in home.path().iterdir()}
+        assert len(before) == 3
+    args = {"volume": volume, "container": home.name if before else "none"}
+    restore_until(monkeypatch, args, backup, 2 if phase == "the old home was going" else len(before) + 3)
+    if phase == "it was being undone":
+        restore_until(monkeypatch, args, {}, 2)
     assert run_module("volume_restore", args, check=True)["changed"]
-    assert run_module("volume_restore", args)["actions"] == [f"undo the restore of {home.volume} that was killed"]
-    assert {path.name: path.read_bytes() for path in home.path().iterdir()} == before
-    assert home.volumes() == {home.volume}
+    assert run_module("volume_restore", args)["actions"] == [f"undo the restore of {volume} that was killed"]
+    assert {path.name: path.read_bytes() for path in home.path(volume).iterdir()} == before
+    assert home.volumes() == {home.volume, volume}
     assert not run_module("volume_restore", args)["changed"]
-    home.start()
+    if before:
+        home.start()
+    else:
+        home.client.volumes.get(volume).remove()
+
+
+def test_a_restore_onto_a_blank_machine_leaves_nothing_beside_it(
+    home: Home, backup: dict[str, Any], key: Path, run_module: RunModule
+) -> None:
+    blank = f"{home.name}-blank"
+    args = {"volume": blank, "container": "none", "archive": backup["archive"], "key_file": str(key)}
+    done = run_module("volume_restore", args)
+    assert (done["aside"], done["actions"]) == ("", [f"put {backup['files']} files into volume {blank}"])
+    assert (home.path(blank) / "secret.key").read_text() == "hunter2\n"
+    assert home.volumes() == {home.volume, blank}
+    home.client.volumes.get(blank).remove()
 
 
 def test_another_version_leaves_a_copy_of_the_old_home(home: Home, run_module: RunModule) -> None:

@@ -182,12 +182,28 @@ def test_an_archive_that_leads_out_is_refused(tmp_path: Path, name: str, link: s
         (["x -> /abs", "x"], "there twice"),
         (["x -> /abs", "y = x"], "through a link"),
         (["x -> /abs", "y = x/file"], "through a link"),
+        (["x -> /abs/sub", "x/../file"], "out of its folder"),
+        (["x -> /abs/sub", "a/", "a/../x/../file"], "out of its folder"),
+        (["x -> /abs/sub", "./../x/file"], "out of its folder"),
+        (["x -> /abs/sub", "file", "y = x/../file"], "out of its folder"),
+        (["file", "y = ./../file"], "out of its folder"),
+        (["x -> /abs/sub", ".//x/./file"], "through a link"),
+        (["x -> /abs/sub", f"x/../{'long/' * 40}file"], "out of its folder"),
+        (["x -> /abs/sub", f"{'long/' * 40}../x/file"], "out of its folder"),
+        ([" -> /abs", "file"], "place of the folder"),
+        (["./ -> /abs", "file"], "place of the folder"),
+        (["y = file", "file"], "no file before it"),
+        (["a/", "y = a"], "no file before it"),
         (["file", "./file"], "there twice"),
         (["..file", "a/", "a/..x -> ..y", "z -> /abs", "b = ..file"], ""),
+        (["./", "a/", f"a/{'long/' * 40}file", "a/./file", "y = a//file"], ""),
     ],
 )
-def test_an_archive_cannot_write_through_a_link_that_it_brings(tmp_path: Path, entries: list[str], words: str) -> None:
-    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_an_archive_cannot_write_through_a_link_that_it_brings(
+    tmp_path: Path, entries: list[str], words: str, form: int
+) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w", format=form) as tar:
         for text in entries:
             name, kind, target = text.partition(" -> ") if " -> " in text else text.partition(" = ")
             entry = tarfile.TarInfo(name.rstrip("/"))
