@@ -91,6 +91,12 @@ options:
     description: The nodes of that swarm, as RV(fungap.swarm.swarm_join_token_info#module:nodes).
     type: list
     elements: dict
+  cluster_id:
+    description:
+      - The ID of that swarm, as RV(fungap.swarm.swarm_join_token_info#module:cluster_id).
+      - An engine that has a manager's data of it may leave, as another manager has that.
+    type: str
+    default: ""
   settings:
     description: Settings of the swarm.
     type: dict
@@ -130,7 +136,9 @@ options:
     type: bool
     default: true
   dissolve:
-    description: Whether the last manager may leave too. The swarm ends with it.
+    description:
+      - Whether the last manager may leave too. The swarm ends with it. So it does where an engine leaves that can't
+        make use of its swarm's data, which no other manager is known to have.
     type: bool
     default: false
   recover_quorum:
@@ -440,8 +448,8 @@ class Members:
             }
             if self.settings.can_differ():
                 seen.settings = seen.controllers[chosen].swarm()
-        elif self.given_rows or self.tokens:
-            seen.swarm = Swarm(self.given_rows, exists=True, manageable=False)
+        elif self.given_rows or self.tokens or self.params["cluster_id"]:
+            seen.swarm = Swarm(self.given_rows, exists=True, manageable=False, cluster_id=self.params["cluster_id"])
         self.addresses = {
             name: answer.address for name, answer in answers.items() if answer and name in seen.controllers
         }
@@ -779,6 +787,7 @@ def main() -> None:
             },
             "remote_addrs": {"type": "list", "elements": "str", "default": []},
             "swarm_nodes": {"type": "list", "elements": "dict"},
+            "cluster_id": {"type": "str", "default": ""},
             "settings": {
                 "type": "dict",
                 "default": {},

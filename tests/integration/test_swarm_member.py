@@ -400,6 +400,13 @@ def test_an_engine_that_cannot_read_its_swarm_is_left_as_it_is(engines: Lab, run
         assert refused["failed"]
         assert "manager1 can't read the swarm that its disk holds" in refused["msg"]
         assert "To get it back: put back the folder" in refused["msg"]
+    # Nor does it leave where it is to go: no other manager has what it holds.
+    gone = {**platform(engines), "deadline_seconds": 3}
+    gone["nodes"] = [{**node, "state": "absent", "bootstrap": False} for node in gone["nodes"]]
+    for check in (True, False):
+        refused = run_module("swarm_member", gone, check=check)
+        assert f"manager1 holds the data of swarm {cluster}, which no other manager is known to have" in refused["msg"]
+    assert manager.api.info()["Swarm"]["LocalNodeState"] == "error"
     engines.stop("manager1")
     shutil.rmtree(logs)
     (raft / "aside").rename(logs)
@@ -506,6 +513,14 @@ def test_role_on_several_docker_hosts_and_on_one(lab: Lab, tmp_path: Path) -> No
     assert versions(manager) == before
     assert "SWMTKN" not in output + again
 
+    # The manager is to go, and the other docker host gets a new one: no swarm is started beside its own.
+    lab.nodes["worker1"].api.leave_swarm(force=True)
+    gone = {"swarm_member_absent": [on("manager1", "a")]}
+    refused, changed = play_role(tmp_path, [on("worker2", "a"), on("worker1", "b", "manager")], fails=True, **gone)
+    assert "a has a node that is to leave" in refused
+    assert changed == {"a": 0, "b": 0}
+    assert lab.nodes["worker1"].api.info()["Swarm"]["LocalNodeState"] == "inactive"
+
     # A manager on the other host, re-created: its ghost goes, it is a manager again.
     managers = [on("manager1", "a", "manager"), on("worker1", "b", "manager"), on("worker2", "a", "manager")]
     play_role(tmp_path, managers)
@@ -516,6 +531,12 @@ def test_role_on_several_docker_hosts_and_on_one(lab: Lab, tmp_path: Path) -> No
     managers[1] = on("worker1", "b", "manager")
     play_role(tmp_path, managers)
     assert set(roles(manager).values()) == {("manager", "ready")}
+
+    # A manager of another docker host goes, and what it held is with the others.
+    gone = {"swarm_member_absent": [on("worker1", "b")]}
+    play_role(tmp_path, [managers[0], on("worker2", "b")], **gone)
+    assert lab.nodes["worker1"].api.info()["Swarm"]["LocalNodeState"] == "inactive"
+    assert set(roles(manager)) == {"manager1", "worker2"}
 
     # All on one docker host: one module start; who is no longer in the inventory goes.
     play_role(tmp_path, [on("manager1", "a", "manager"), on("worker1", "a"), on("worker2", "a")])

@@ -244,6 +244,9 @@ def plan_members(
     warnings = []
     bootstrap = None
     if not swarm.exists and any(node.state != "absent" for node in wanted):
+        for node in wanted:
+            if node.name in engines and not (node.state == "absent" and circumstances.dissolve):
+                _check_loss_of_data(node, engines[node.name], swarm)
         bootstrap = _choose_bootstrap(wanted, engines)
         swarm = Swarm(exists=True, manageable=True)
 
@@ -483,7 +486,7 @@ def repair(error: str) -> str:
 
 
 def _check_loss_of_data(node: WantedNode, engine: EngineMembership, swarm: Swarm) -> None:
-    """Raise for an engine that isn't in this swarm and holds a manager's data, which it would lose by what is next.
+    """Raise for an engine that isn't in this swarm and holds a manager's data, which would be lost by what is next.
 
     Only a manager of the same swarm proves that its data is not the last.
     """
@@ -602,6 +605,8 @@ def _plan_absent(
     node: WantedNode, engine: EngineMembership | None, swarm: Swarm, quorum: Quorum, circumstances: Circumstances
 ) -> list[Action]:
     is_member = engine is not None and engine.state != "inactive"
+    if is_member and engine and not swarm.by_id(engine.node_id) and not circumstances.dissolve:
+        _check_loss_of_data(node, engine, swarm)
     rows = swarm.by_hostname(node.swarm_name)
     if engine is not None and (own := swarm.by_id(engine.node_id)) and own not in rows:
         rows = [own, *rows]
