@@ -84,4 +84,6 @@ def _remember(path: str, memories: Sequence[Memory]) -> None:
         return
     with open(f"{path}.new", "w", encoding="utf-8") as file:
         file.writelines(memory.dump() for memory in memories)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(file.name, path)

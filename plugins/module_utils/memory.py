@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import FILE, Memory
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import FILE, Memory, broken
 
 
 def memory_path(folder: str, stack: str) -> str:
@@ -23,11 +24,15 @@ def recall(folder: str) -> list[Memory]:
 
 
 def recall_stack(folder: str, stack: str) -> Memory | None:
+    """Raises ``PlatformError`` for a file that is broken: what it said is not to be taken for nothing."""
+    path = memory_path(folder, stack)
     try:
-        with open(memory_path(folder, stack), encoding="utf-8") as file:
+        with open(path, encoding="utf-8") as file:
             return Memory.parse(file.read())
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, ValueError) as error:
+        raise PlatformError(broken(path, error)) from error
 
 
 def forget(folder: str) -> None:

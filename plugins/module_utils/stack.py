@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -599,6 +600,21 @@ class StackOperation:
         return ""
 
 
+class StackFolder:
+    """What a docker host keeps of a stack, without the swarm: where another docker host's manager was asked."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.path = compose_path(params["path"], params["name"])
+
+    def plan(self) -> Plan:
+        folder = os.path.dirname(self.path)
+        return Plan(actions=[RemoveFile(self.path)] if os.path.isdir(folder) and _names_and_ours(folder)[1] else [])
+
+    def apply(self, plan: Plan) -> Mapping[str, Any]:  # noqa: ARG002  there is one thing to do
+        _remove_stack_folder(os.path.dirname(self.path))
+        return {}
+
+
 def lock_path(folder: str, stack: str) -> str:
     """The file whose lock a run holds while it changes a stack."""
     return os.path.join(folder, f".{stack}.lock")
@@ -663,20 +679,28 @@ def read_private(path: str) -> str | None:
 
 def check_stack_folder(folder: str) -> None:
     """Refuse a folder in which others keep their things: a stack's has files of ours that root alone may read."""
-    try:
-        if os.path.islink(folder):
-            raise PlatformError(f"{folder} is a symbolic link: the stack's files need a folder of their own there")
-        names = sorted(os.listdir(folder))
-        ours = [name for name in filter(_is_stack_file, names) if not os.lstat(f"{folder}/{name}").st_mode & 0o077]
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise PlatformError(f"cannot read {folder}: {error.strerror or error}") from error
+    if os.path.islink(folder):
+        raise PlatformError(f"{folder} is a symbolic link: the stack's files need a folder of their own there")
+    names, ours = _names_and_ours(folder)
     if names and not ours:
         raise PlatformError(
             f"{folder} has {', '.join(names[:3])}, and no {COMPOSE_FILE} that root alone may read: nothing shows that "
             "it is the stack's. Name another folder for the stacks (app_stacks_dir), or move this one away"
         )
+
+
+def _names_and_ours(folder: str) -> tuple[list[str], list[str]]:
+    """What lies in a stack's folder, and those files of it that show that it is a stack's; nothing in a link's."""
+    if os.path.islink(folder):
+        return [], []
+    try:
+        names = sorted(os.listdir(folder))
+        modes = {name: os.lstat(f"{folder}/{name}").st_mode for name in names if _is_stack_file(name)}
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        raise PlatformError(f"cannot read {folder}: {error.strerror or error}") from error
+    return names, [name for name, mode in modes.items() if stat.S_ISREG(mode) and not mode & 0o077]
 
 
 def _is_stack_file(name: str) -> bool:
@@ -702,6 +726,8 @@ def _write_private(path: str, text: str) -> None:
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:
             os.unlink(temporary)

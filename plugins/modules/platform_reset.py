@@ -66,6 +66,16 @@ options:
         first, and the engine leaves when none of their tasks is left on it, after 60 s at the latest.
     type: bool
     default: false
+  memory_file:
+    description:
+      - A file on the controller in which it is remembered what is in force. It goes, too. Anything else at that path
+        stays, and RV(listing) says so.
+    type: path
+    default: ""
+  memory_left:
+    description: Why that file stays. Filled in by the action plugin; not meant to be given.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -141,6 +151,9 @@ class Reset:
             networks=[name for label in labels for name in self.engine.network_names(label)],
             volumes=[name for label in labels for name in self.engine.volume_names(label)] + env_volumes,
             images=self.engine.catalog_images(platform),
+            memories=[self.params["memory_file"]]
+            if self.params["memory_file"] and not self.params["memory_left"]
+            else [],
             **self._folders(),
         )
         actions = plan_reset(
@@ -180,6 +193,8 @@ class Reset:
                 paths.append(certificates)
             elif found[certificates].is_refused:
                 left[certificates] = f"it {found[certificates].why}"
+        if self.params["memory_left"]:
+            left[f"{self.params['memory_file']} on the controller"] = self.params["memory_left"]
         self.unmarked = [path for path, one in found.items() if one.state == "proved"]
         # Where the address is another platform's registry, the names are that platform's, too.
         names = self.engine.registry_images(registry) if registry and certificates not in left else []
@@ -200,7 +215,7 @@ class Reset:
                 self._leave_swarm()
             elif removal.kind == "path":
                 folders.remove(removal.name)
-            elif removal.kind != "container":
+            elif removal.kind not in ("container", "memory"):  # the latter is the action plugin's
                 self.engine.remove(removal.kind, removal.name)
         return {}
 
@@ -248,6 +263,8 @@ def main() -> None:
             "registry": {"type": "str", "default": ""},
             "images": {"type": "bool", "default": False},
             "leave_swarm": {"type": "bool", "default": False},
+            "memory_file": {"type": "path", "default": ""},
+            "memory_left": {"type": "str", "default": ""},
         },
     )
 

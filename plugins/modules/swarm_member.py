@@ -155,7 +155,7 @@ options:
   remembered:
     description:
       - What the controller remembers to be in force, as RV(fungap.swarm.preflight#module:ansible_facts) has it. It
-        counts where the docker host remembers nothing and the swarm has no record, so both are blank.
+        counts where the docker host remembers nothing.
     type: list
     elements: dict
     default: []
@@ -384,7 +384,7 @@ class Members:
         if not starts:
             configs = next(iter(self.seen.controllers.values())).swarm_items("config", REVISION_LABEL)
         revisions = highest_revisions(configs)
-        memories = to_be_held(here, elsewhere, revisions)
+        memories = to_be_held(here, elsewhere)
         if lacks := missing(memories, revisions):
             raise PlatformError(refusal(lacks, memories))
 

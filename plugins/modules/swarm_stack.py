@@ -104,9 +104,10 @@ options:
     type: str
   socket:
     description:
-      - Path of the unix socket of a manager's engine, on the docker host.
+      - Path of the unix socket of a manager's engine, on the docker host. Required but when O(state=absent).
+      - Without it, only what the docker host itself keeps of the stack is removed, and the swarm isn't asked. That is
+        for the docker hosts of its other managers. Files of others in that folder stay.
     type: path
-    required: true
   registry_config:
     description:
       - A folder with a C(config.json) of the docker CLI that holds the registry's credentials. They are handed to the
@@ -325,13 +326,13 @@ actions:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import run
-from ansible_collections.fungap.swarm.plugins.module_utils.stack import StackOperation
+from ansible_collections.fungap.swarm.plugins.module_utils.stack import StackFolder, StackOperation
 
 
 def main() -> None:
     """Run the module."""
     run(
-        StackOperation,
+        lambda params: StackOperation(params) if params["socket"] else StackFolder(params),
         {
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent", "validated"], "default": "present"},
@@ -349,7 +350,7 @@ def main() -> None:
                 },
             },
             "validated": {"type": "str"},
-            "socket": {"type": "path", "required": True},
+            "socket": {"type": "path"},
             "registry_config": {"type": "path"},
             "resolve_image": {"type": "str", "choices": ["always", "changed", "never"], "default": "changed"},
             "path": {"type": "path", "default": "/etc/fungap/stacks"},
@@ -370,7 +371,7 @@ def main() -> None:
             "progress": {"type": "path"},
             "text": {"type": "str"},
         },
-        required_if=[("state", "present", ["compose"]), ("state", "validated", ["compose"])],
+        required_if=[("state", "present", ["compose", "socket"]), ("state", "validated", ["compose", "socket"])],
     )
 
 

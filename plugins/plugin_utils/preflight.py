@@ -7,8 +7,10 @@ Each check is a pure function of a ``World`` that yields problems. Nothing here 
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import itertools
+import os
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +28,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     why_not_own_folder,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import full_reference
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import controllers_file, parse_all
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, controllers_file, parse_all
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file import Line, clashes
 from ansible_collections.fungap.swarm.plugins.plugin_utils import alerts, jenkins, kinds, pki, renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
@@ -82,6 +84,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import (
     LOAD,
     MACHINE,
     MANAGER,
+    MEMORY,
     SETTINGS,
     SILENT,
     VALIDITY,
@@ -142,6 +145,10 @@ class Look:
 
 
 NEVER = Look(error="it was not looked at")
+
+
+# What is said of a file that is not there.
+MISSING = os.strerror(errno.ENOENT)
 
 
 @dataclass(frozen=True)
@@ -1421,6 +1428,27 @@ def check_older_copies(world: World) -> Iterator[Problem]:
     yield from older_copies(said, stacks, world.variable("apps_older_confirmed"))
 
 
+def check_memory(world: World) -> Iterator[Problem]:
+    """A file that is broken is not to be taken for one that remembers nothing."""
+    path, error = _controllers_memory(world)[::2]
+    if error:
+        cure = "put it back from a copy; or, where the swarm has what it should have (make status), remove it"
+        problem = f"has {posixpath.basename(path)}, which tells what the swarm was known to hold and is broken: {error}"
+        yield Problem(ALL_HOSTS, "platform_secrets_dir", posixpath.dirname(path), problem, cure)
+
+
+def _controllers_memory(world: World) -> tuple[str, list[Memory], str]:
+    """(path, what it remembers, why that can't be told)."""
+    path = file_path(world.inventory.inventory_dir, _memory_file(world.inventory))
+    file = world.files.get(path, FileContent(error=MISSING))
+    if file.error:
+        return path, [], "" if file.error == MISSING else file.error
+    try:
+        return path, parse_all(file.content.decode()), ""
+    except ValueError as error:
+        return path, [], str(error)
+
+
 def check_certificates(world: World) -> Iterator[Problem]:
     inventory = world.inventory
     hosts = {host for app in inventory.apps.values() for host in app["hosts"]}
@@ -1488,6 +1516,7 @@ CHECKS: tuple[tuple[Callable[[World], Iterator[Problem]], str], ...] = (
     (check_capacity, MACHINE),
     (check_env_files, ENV),
     (check_older_copies, ""),
+    (check_memory, MEMORY),
     (check_certificates, CERTIFICATE),
 )
 
@@ -1627,8 +1656,7 @@ def resolve(world: World) -> dict[str, Any]:
     edge_host = next((node.host for node in inventory.nodes if node.driver == "dind"), "")
     manager = _manager(world, nodes)
     shared_images = jenkins.shared_images(inventory, world.images)
-    memory_file = file_path(inventory.inventory_dir, _memory_file(inventory))
-    remembered = world.files.get(memory_file, FileContent()).content
+    memory_file, remembered, _broken = _controllers_memory(world)
     return {
         "name": inventory.name,
         **{key: world.variable(f"platform_{key}") for key in ("subnet", "overlay_pool", "node_pool", "node_bridge")},
@@ -1637,7 +1665,7 @@ def resolve(world: World) -> dict[str, Any]:
             for key in ("config_dir", "run_dir", "secrets_dir")
         },
         "memory_file": memory_file,
-        "remembered": [asdict(memory) for memory in parse_all(remembered.decode(errors="replace"))],
+        "remembered": [asdict(memory) for memory in remembered],
         "gateway": inventory.offset(GATEWAY_OFFSET),
         "mtu": min((fact["mtu"] for fact in facts.values()), default=1500),
         "ipvs": bool(facts) and all(fact["kernel"]["ipvs"] for fact in facts.values()),

@@ -20,8 +20,9 @@ VALIDITY = "validity"  # one's own, which is expired or lacks a name
 JENKINS = "jenkins"
 MACHINE = "machine"  # what a docker host is or has
 DISK = "disk"  # too little of it
+MEMORY = "memory"  # what the controller remembers
 SILENT = "silent"  # a docker host can't be asked
-KINDS = (PLATFORM, SETTINGS, APP, ENV, IMAGES, CERTIFICATE, VALIDITY, JENKINS, MACHINE, DISK, SILENT)
+KINDS = (PLATFORM, SETTINGS, APP, ENV, IMAGES, CERTIFICATE, VALIDITY, JENKINS, MACHINE, DISK, MEMORY, SILENT)
 
 # Machines, by what they carry.
 EVERY = "every docker host"

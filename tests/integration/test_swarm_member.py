@@ -469,7 +469,16 @@ def test_a_swarm_that_lost_its_memory_is_not_filled_anew_without_a_word(
     assert f"begin_anew={cluster}" in run_module("swarm_member", blank)["msg"]
     assert not ok(run_module("swarm_member", {**blank, "begin_anew": cluster}))["changed"]
     manager.api.create_config("fungap.web.1", b"a record", {"io.fungap.stack": "web", "io.fungap.revision": "1"})
+    assert "revision 1 is the highest, and 3 was in force" in run_module("swarm_member", blank)["msg"]
+    assert not ok(run_module("swarm_member", {**blank, "begin_anew": cluster}))["changed"]
+    # What the docker host remembers of the new one counts.
+    remembered.write_text(Memory("web", 1, cluster, "2026-11-29T10:00:00Z", ("manager1",)).dump())
     assert not ok(run_module("swarm_member", blank))["changed"]
+    remembered.write_text(remembered.read_text()[:20])
+    assert (
+        f"{remembered} is to tell what the swarm was known to hold, and is broken"
+        in run_module("swarm_member", blank)["msg"]
+    )
 
 
 def play_role(

@@ -334,6 +334,42 @@ def test_a_stacks_folder(tmp_path: Path) -> None:
     assert tree(tmp_path) == ["web", "web/notes"]
 
 
+@pytest.mark.parametrize(
+    ("there", "done", "left"),
+    [
+        pytest.param({}, [], [], id="nothing"),
+        pytest.param({"compose.yml": 0o600, "in-force.json": 0o600}, ["remove {}/web/compose.yml"], [], id="ours"),
+        pytest.param({"in-force.json": 0o600}, ["remove {}/web/compose.yml"], [], id="what is in force alone"),
+        pytest.param(
+            {"compose.yml": 0o600, "notes": 0o600, "data/db": 0o600},
+            ["remove {}/web/compose.yml"],
+            ["web", "web/data", "web/data/db", "web/notes"],
+            id="ours, and an operator's",
+        ),
+        pytest.param({"compose.yml": 0o644}, [], ["web", "web/compose.yml"], id="somebody else's"),
+    ],
+)
+def test_a_stack_is_forgotten_where_its_swarm_is_not_asked(
+    tmp_path: Path, there: dict[str, int], done: list[str], left: list[str]
+) -> None:
+    for name, mode in there.items():
+        path = tmp_path / "web" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode)
+    forgetting = stack.StackFolder({"path": str(tmp_path), "name": "web"})
+    assert run(forgetting) == [one.format(tmp_path) for one in done]
+    assert tree(tmp_path) == left
+    assert run(forgetting) == []
+
+
+def test_a_link_in_the_place_of_a_stacks_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "compose.yml").touch(0o600)
+    (tmp_path / "web").symlink_to("mine")
+    assert run(stack.StackFolder({"path": str(tmp_path), "name": "web"})) == []
+    assert tree(tmp_path) == ["mine", "mine/compose.yml", "web"]
+
+
 def test_a_stacks_folder_of_others(tmp_path: Path) -> None:
     (tmp_path / "ssh").mkdir()
     (tmp_path / "ssh" / "compose.yml").write_text("mine")
@@ -376,8 +412,13 @@ class NoEngine:
 def reset(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(platform_reset, "Engine", NoEngine)
 
-    def make(*paths: Path, registry: str = "") -> Reset:
-        params = {"platform": "p", "paths": list(map(str, paths)), "registry": registry, "docker_socket": "/nowhere"}
+    def make(*paths: Path, registry: str = "", **more: str) -> Reset:
+        params = {"memory_file": "", "memory_left": "", **more} | {
+            "platform": "p",
+            "paths": list(map(str, paths)),
+            "registry": registry,
+            "docker_socket": "/nowhere",
+        }
         return Reset({**params, "volumes": True, "images": False, "leave_swarm": False})
 
     return make
@@ -394,6 +435,13 @@ def test_reset_removes_what_is_marked(reset: Any, tmp_path: Path) -> None:
     run(reset(*paths))
     assert tree(tmp_path) == ["empty"]
     assert run(reset(*paths)) == []
+
+
+def test_reset_names_what_the_controller_remembers_and_leaves_what_is_none(reset: Any) -> None:
+    assert run(reset(memory_file="/m")) == ["remove memory /m"]
+    look = reset(memory_file="/m", memory_left="it is no regular file").plan()
+    assert look.actions == []
+    assert look.result["listing"][-1] == "keep /m on the controller: it is no regular file"
 
 
 def test_reset_removes_nothing_where_one_folder_is_not_the_platforms(reset: Any, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.action.platform_reset import why_no_memory
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.memory import forget, memory_path, recall
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import (
     Memory,
@@ -65,8 +67,9 @@ OLD = Memory("web", 9, "c0", "2026-11-01T10:00:00Z", ("manager1",))
     [
         pytest.param([], [], {}, [], id="a new platform"),
         pytest.param([], [WEB, PROXY], {}, ["proxy", "web"], id="a blank disk"),
-        pytest.param([], [WEB], {"web": 1}, [], id="another controller began anew"),
-        pytest.param([], [WEB], {"proxy": 1}, [], id="another controller has just begun anew"),
+        pytest.param([], [WEB, PROXY], {"web": 5, "proxy": 2}, ["web"], id="an older copy of the data"),
+        pytest.param([], [WEB], {"proxy": 1}, ["web"], id="a part of it, or another controller has just begun anew"),
+        pytest.param([PROXY], [WEB], {"proxy": 2}, [], id="another controller took a stack away"),
         pytest.param([], [WEB], {"web": 7}, [], id="the folder alone was lost"),
         pytest.param([WEB], [OLD], {"web": 7}, [], id="the docker host knows better"),
         pytest.param([WEB], [OLD], {}, ["web"], id="the docker host knows it, too"),
@@ -75,7 +78,7 @@ OLD = Memory("web", 9, "c0", "2026-11-01T10:00:00Z", ("manager1",))
 def test_whose_memory_counts(
     here: list[Memory], elsewhere: list[Memory], revisions: dict[str, int], lacking: list[str]
 ) -> None:
-    lacks = missing(to_be_held(here, elsewhere, revisions), revisions)
+    lacks = missing(to_be_held(here, elsewhere), revisions)
     assert [one.split(",")[0] for one in lacks] == [f"of stack {stack}" for stack in lacking]
 
 
@@ -87,8 +90,22 @@ def test_a_controller_remembers_what_is_in_force() -> None:
         "stacks": {"web": {"in_force": 7, "revisions": rows}, "broken": {"in_force": 0, "revisions": rows}},
     }
     assert of_platform(seen) == [WEB]
-    assert parse_all(WEB.dump() + "no memory\n" + PROXY.dump()) == [WEB, PROXY]
-    assert parse_all("") == []
+    assert parse_all(WEB.dump() + PROXY.dump()) == [WEB, PROXY]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", WEB.dump()[:-20], WEB.dump() + PROXY.dump()[:9], "no memory\n", "[]", "null", "7", '"x"', '{"stack": "web"}'],
+)
+def test_what_is_broken_remembers_nothing_but_is_not_taken_for_that(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no whole memory|empty"):
+        parse_all(text)
+    path = Path(memory_path(str(tmp_path), "web"))
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(PlatformError, match=f"{path} is to tell .* is broken: .* from a copy; or, .* remove it"):
+        recall(str(tmp_path))
+    assert why_no_memory(str(path)).startswith("it is not what a controller remembers")
 
 
 def test_it_is_kept_beside_the_compose_file_and_forgotten_on_demand(tmp_path: Path) -> None:
@@ -98,8 +115,13 @@ def test_it_is_kept_beside_the_compose_file_and_forgotten_on_demand(tmp_path: Pa
         path.parent.mkdir()
         path.write_text(memory.dump())
     (tmp_path / "killed").mkdir()
-    (tmp_path / "odd").mkdir()
-    Path(memory_path(str(tmp_path), "odd")).write_text("[]")
     assert recall(str(tmp_path)) == [PROXY, WEB]
     forget(str(tmp_path))
     assert recall(str(tmp_path)) == []
+
+
+def test_a_controllers_file_is_known_by_what_it_says(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text(WEB.dump() + PROXY.dump())
+    (tmp_path / "link").symlink_to("file")
+    assert why_no_memory(str(tmp_path / "file")) == ""
+    assert why_no_memory(str(tmp_path / "link")) == why_no_memory(str(tmp_path)) == "it is no regular file"

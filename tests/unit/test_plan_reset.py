@@ -50,7 +50,8 @@ def test_plan(seen: SeenPlatform, volumes: bool, images: bool, leave: bool, expe
 
 
 def test_listing() -> None:
-    seen = replace(SEEN, left={"/etc/docker/certs.d/r:1": "it belongs to platform other"})
+    left = {"/etc/docker/certs.d/r:1": "it belongs to platform other", "/x on the controller": "it is no regular file"}
+    seen = replace(SEEN, left=left)
     kept = listing("fungap", seen, plan_reset(seen, volumes=False, images=False, leave_swarm=True))
     assert kept == [
         "remove containers: fungap-manager1, fungap-worker1",
@@ -59,7 +60,12 @@ def test_listing() -> None:
         "leave the swarm: the docker host's own engine",
         "keep volumes: fungap-manager1 (-e reset_volumes=true removes them)",
         "keep /etc/docker/certs.d/r:1: it belongs to platform other",
+        "keep /x on the controller: it is no regular file",
     ]
-    removed = listing("fungap", SEEN, plan_reset(SEEN, volumes=True, images=False, leave_swarm=False))
+    seen = replace(SEEN, memories=["/inventory/.secrets/in-force-fungap.json"])
+    removed = listing("fungap", seen, plan_reset(seen, volumes=True, images=False, leave_swarm=False))
     assert "remove volumes, with the data on them: fungap-manager1" in removed
+    assert (
+        removed[-1] == "remove what the controller remembers to be in force: /inventory/.secrets/in-force-fungap.json"
+    )
     assert listing("fungap", NOTHING, []) == ["nothing to remove: there is nothing of platform fungap here"]

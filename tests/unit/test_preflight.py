@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import PathState, digested
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, resolve_app
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
@@ -310,6 +311,13 @@ def newer_in_force(env: str = "", **settings: Any) -> Change:
 
 def foreign_key(s: Scenario) -> None:
     with_certificate(s, certificate("web.localhost")[0], certificate("web.localhost")[1])
+
+
+IN_FORCE = Memory("web", 7, "c1", "2026-11-28T10:00:00Z", ("manager1", "worker1")).dump().encode()
+
+
+def remembers(content: bytes = b"", error: str = "") -> Change:
+    return lambda s: s.files.update({"/inventory/.secrets/in-force-fungap.json": FileContent(content, error)})
 
 
 GITHUB = "https://github.com/team/web.git"
@@ -708,6 +716,12 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (tls("web.localhost", start=-90, days=-1), "all hosts", "proxy_certificate_file", "files/tls.pem", "expired on 2026-11-21", "renew it"),
     (tls("web.localhost", start=2), "all hosts", "proxy_certificate_file", "files/tls.pem", "not valid before 2026-11-24", "clock"),
     (tls("*.example.com"), "all hosts", "proxy_certificate_file", "files/tls.pem", "does not cover web.localhost", "with these names"),
+    # what the controller remembers
+    (remembers(b""), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "in-force-fungap.json, which tells what the swarm was known to hold and is broken: it is empty", "from a copy; or, where the swarm has what it should have (make status), remove it"),
+    (remembers(IN_FORCE[:-20]), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "no whole memory of a stack", "from a copy"),
+    (remembers(IN_FORCE + IN_FORCE[:30]), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "no whole memory of a stack", "from a copy"),
+    (remembers(b"\xff"), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "can't decode", "from a copy"),
+    (remembers(error="Permission denied"), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "broken: Permission denied", "from a copy"),
     (foreign_key, "all hosts", "proxy_certificate_key_file", "files/tls.key", "is not the key of", "made for"),
 ]  # fmt: skip
 
@@ -844,6 +858,8 @@ def mesh(s: Scenario) -> None:
         own_folder(CERTIFICATES, names=[".fungap-platform", "ca.crt"], marker="platform: fungap\n"),
         both(own_folder(CERTIFICATES, names=["ca.crt"]), same_ca()),
         own_folder(CERTIFICATES),
+        remembers(IN_FORCE + IN_FORCE.replace(b"web", b"proxy")),
+        remembers(error="No such file or directory"),
         in_cluster(hosts_line("192.0.2.11", "registry", host="vm2")),
         with_jenkins(containers(("fungap-jenkins", "fungap-jenkins"))),
         # What the machine of Jenkins has on its networks is no clash with the nodes'.

@@ -34,6 +34,7 @@ BLOCKED = [
     (verbs.JENKINS, "restore"),
     (verbs.MACHINE, ""),
     (verbs.DISK, "deploy_image"),
+    (verbs.MEMORY, ""),
 ]  # fmt: skip
 
 

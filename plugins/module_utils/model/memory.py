@@ -31,12 +31,12 @@ class Memory:
     nodes: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, text: str) -> Memory | None:
-        """None where it is no such file."""
+    def parse(cls, text: str) -> Memory:
+        """Raises ``ValueError`` where it is no such file, or a part of one."""
         try:
             return cls.of(json.loads(text))
-        except (ValueError, TypeError, LookupError):
-            return None
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise ValueError(f"{text[:40]!r} is no whole memory of a stack") from error
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Memory:
@@ -52,8 +52,19 @@ def controllers_file(platform: str) -> str:
 
 
 def parse_all(text: str) -> list[Memory]:
-    """Of a controller's file."""
-    return [memory for line in text.splitlines() if (memory := Memory.parse(line))]
+    """Of a controller's file, which has at least one. Raises ``ValueError`` where something of it is missing."""
+    lines = text.splitlines()
+    if not lines:
+        raise ValueError("it is empty")
+    return [Memory.parse(line) for line in lines]
+
+
+def broken(path: str, error: Exception) -> str:
+    """The text for an operator of a file that is no memory, or a part of one."""
+    return (
+        f"{path} is to tell what the swarm was known to hold, and is broken: {error}. Put it back from a copy; or, "
+        "where the swarm has the revisions that it should have (make status), remove it: the next run writes it anew"
+    )
 
 
 def of_platform(seen: Mapping[str, Any]) -> list[Memory]:
@@ -67,13 +78,13 @@ def of_platform(seen: Mapping[str, Any]) -> list[Memory]:
     return found
 
 
-def to_be_held(here: Sequence[Memory], elsewhere: Sequence[Memory], revisions: Mapping[str, int]) -> Sequence[Memory]:
+def to_be_held(here: Sequence[Memory], elsewhere: Sequence[Memory]) -> Sequence[Memory]:
     """What a swarm has to hold. ``here``: by the docker host, ``elsewhere``: by the controller.
 
-    The controller's word counts where nothing else knows of a swarm. It may be of before another controller reset the
-    platform, or began anew.
+    The controller's word counts where the docker host has none. It may be of before another controller reset the
+    platform, took a stack away, or began anew; that can't be told from a loss, so somebody has to say it.
     """
-    return here if here or revisions else elsewhere
+    return here or elsewhere
 
 
 def highest_revisions(configs: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -106,5 +117,6 @@ def refusal(lacks: Iterable[str], memories: Sequence[Memory]) -> str:
         f"the swarm holds less than swarm {', '.join(swarms)} (nodes {', '.join(nodes)}) was known to hold: "
         f"{'; '.join(lacks)}. Its manager has probably lost its data. The swarm was left as it is. To restore it, stop "
         "the manager's engine, put the folder `swarm` of its data back from a copy, and start it; to repair it, bring "
-        f"back a manager that still has it. To begin anew without what is lost, say so once: -e {OPTION}={swarms[0]}"
+        "back a manager that still has it. To begin anew without what is lost, or where another controller took it "
+        f"away, say so once: -e {OPTION}={swarms[0]}"
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Remove:
-    """Take away one thing. ``kind``: container, swarm, network, volume, image or path."""
+    """Take away one thing. ``kind``: container, swarm, network, volume, image, path, or memory (on the controller)."""
 
     kind: str
     name: str
@@ -24,6 +24,7 @@ class SeenPlatform:
     """Everything on a docker host that carries the platform's label, and the folders that are proved to be its own.
 
     ``pushed``: the names that images got for the platform's own registry. ``left``: folders that stay, and why.
+    ``memories``: files on the controller with what is in force.
     """
 
     containers: Sequence[str]
@@ -33,6 +34,7 @@ class SeenPlatform:
     pushed: Sequence[str]
     paths: Sequence[str]
     left: Mapping[str, str] = field(default_factory=dict)
+    memories: Sequence[str] = ()
 
 
 def plan_reset(seen: SeenPlatform, *, volumes: bool, images: bool, leave_swarm: bool) -> list[Remove]:
@@ -45,6 +47,7 @@ def plan_reset(seen: SeenPlatform, *, volumes: bool, images: bool, leave_swarm: 
         # With the registry's data its names of images go: they stand for nothing any more.
         "image": {*(seen.images if images else ()), *(seen.pushed if volumes else ())},
         "path": seen.paths,
+        "memory": seen.memories,
     }
     return [Remove(kind, name) for kind, names in kinds.items() for name in sorted(names)]
 
@@ -55,6 +58,7 @@ TITLES = {
     "volume": "volumes, with the data on them",
     "image": "images",
     "path": "folders, with what is in them",
+    "memory": "what the controller remembers to be in force",
 }
 
 
