@@ -113,9 +113,11 @@ def _so_far(told: str) -> str:
 
 def _lives(action: Action, job_id: str) -> bool:
     """Whether a process of the job is there; also where that can't be asked."""
-    # In brackets, so that the shell that asks isn't found itself.
+    # In brackets, so that the shell that asks isn't found itself. Not every machine has pgrep.
     pattern = quote(f"[a]sync_wrapper.py {job_id.partition('.')[0]} ")
-    answer = action._low_level_execute_command(f"pgrep -f {pattern}")
+    answer = action._low_level_execute_command(
+        f"cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q {pattern}"
+    )
     return bool(answer.get("rc") != 1)
 
 
@@ -124,6 +126,8 @@ def parse_job(output: str) -> tuple[dict[str, Any] | None, str]:
     try:
         data, end = json.JSONDecoder().raw_decode(output.lstrip())
     except ValueError:  # not written yet
+        return None, ""
+    if not isinstance(data, dict):  # not a result: damaged, or the progress alone, which may begin with a number
         return None, ""
     text = output.lstrip()[end:].strip()
     if data.get("started") and not data.get("finished"):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +28,10 @@ STARTED = json.dumps({"started": 1, "finished": 0, "ansible_job_id": "j1"})
             "service web: 3 of 3",
         ),
         ('{"failed": true, "msg": "it {died}"}', {"failed": True, "msg": "it {died}"}, ""),
+        ("null", None, ""),
+        ("[]", None, ""),
+        ('"x"', None, ""),
+        ("3 of 3", None, ""),
     ],
 )
 def test_parse_job(output: str, data: dict[str, Any] | None, text: str) -> None:
@@ -51,8 +59,7 @@ class Action:
         if command.startswith("rm"):
             self.removed = command
             return {"stdout": ""}
-        if command.startswith("pgrep"):
-            assert command == "pgrep -f '[a]sync_wrapper.py j1 '"
+        if "grep" in command:
             return {"stdout": "", "rc": int(self.lives.pop(0))}
         return {"stdout": self.looks.pop(0)}
 
@@ -70,12 +77,35 @@ def test_a_job_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert action._task.async_val == 0
 
 
+class Shell(Action):
+    """A machine on which there is little."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        for program in ("cat", "tr", "grep"):
+            (folder / program).symlink_to(shutil.which(program) or "")
+
+    def _low_level_execute_command(self, command: str) -> dict[str, Any]:
+        return {"rc": subprocess.run(["/bin/sh", "-c", command], env={"PATH": str(self.path)}, check=False).returncode}
+
+
+def test_whether_a_job_lives(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    words = [sys.executable, "-c", "import time; time.sleep(60)", "/x/async_wrapper.py", "j1", "86400"]
+    with subprocess.Popen(words) as job:
+        assert background._lives(shell, "j1.77")
+        assert not background._lives(shell, "j.77")
+        job.kill()
+    assert not background._lives(shell, "j1.77")
+
+
 @pytest.mark.parametrize(
     ("looks", "lives", "expected"),
     [
         # Killed: its result file says that it has begun, is empty, or is gone.
         ([STARTED + "1 of 3"] * 4, "11", "after it had told: 1 of 3"),
         ([""] * 4, "11", "swarm_stack was killed on the target. The next run"),
+        (["null"] * 4, "11", "swarm_stack was killed on the target. The next run"),
         # It ended while it was asked for; a process is seen again; nobody can say.
         ([STARTED, STARTED, '{"changed": true}'], "1", ""),
         ([STARTED] * 8 + ['{"changed": true}'], "1010", ""),
