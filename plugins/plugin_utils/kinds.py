@@ -30,6 +30,8 @@ UPLOAD_BYTES_MAX = 1024**4
 
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*\Z")
+PORT_DIGITS = re.compile(r"[1-9][0-9]{0,4}\Z")
+PREFIX = re.compile(r"(0|[1-9][0-9]{0,2})\Z")
 LABEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*\Z")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 URL_REST = re.compile(r"[A-Za-z0-9._~%/?&=:@!$+,-]*\Z")
@@ -55,19 +57,29 @@ def why_no_host_name(value: Any) -> str:
     return "" if HOST_NAME.match(str(value)) else "is not a host name"
 
 
+def address_of(value: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An IP address, or None. One with a zone is none: Python takes any text for a zone."""
+    try:
+        return None if "%" in str(value) else ipaddress.ip_address(str(value))
+    except ValueError:
+        return None
+
+
+def why_no_address(value: Any) -> str:
+    return "" if address_of(value) else "is not an IP address"
+
+
 def why_no_host(value: Any) -> str:
     """A host name or an IP address."""
-    try:
-        ipaddress.ip_address(str(value))
-    except ValueError:
-        return "" if HOST_NAME.match(str(value).lower()) else "is neither a host name nor an IP address"
-    return ""
+    if address_of(value) or HOST_NAME.match(str(value).lower()):
+        return ""
+    return "is neither a host name nor an IP address"
 
 
 def port_of(text: Any) -> int | None:
     """A port as it is written, or None. Digits of other scripts are no digits to Docker."""
     word = str(text)
-    return int(word) if word.isascii() and word.isdigit() and len(word) < 6 and 1 <= int(word) <= 65535 else None
+    return int(word) if PORT_DIGITS.match(word) and int(word) <= 65535 else None
 
 
 def why_no_port(value: Any) -> str:
@@ -83,7 +95,9 @@ def why_no_host_port(value: Any) -> str:
     host, colon, port = str(value).rpartition(":")
     if not colon or port_of(port) is None:
         return "has no port"
-    return why_no_host(host.removeprefix("[").removesuffix("]"))
+    if host.startswith("[") and host.endswith("]"):
+        return "" if ":" in host and address_of(host[1:-1]) else "has brackets around what is no IPv6 address"
+    return "has an IPv6 address without brackets" if ":" in host else why_no_host(host)
 
 
 def why_no_registry(value: Any) -> str:
@@ -210,11 +224,20 @@ def why_no_daemon(value: Any) -> str:
     """Keys of a daemon.json: none of them opens the engine to the network without certificates of its clients."""
     if not isinstance(value, Mapping):
         return ""
+    if why := why_has_nothing(value):
+        return why
     hosts = value.get("hosts") or []
-    open_hosts = [host for host in hosts if str(host).startswith("tcp:")] if isinstance(hosts, list) else [hosts]
-    if open_hosts and not value.get("tlsverify"):
-        return "lets everyone in who reaches the port, as root: it has a tcp host without tlsverify"
-    return why_has_nothing(value)
+    # What begins with nothing of the kind is a TCP port to dockerd.
+    others = [one for one in hosts if not _is_local(one)] if isinstance(hosts, list) else [hosts]
+    if any(not isinstance(one, str) or not one.startswith("tcp://") or why_no_line(one) for one in others):
+        return "has a host that is neither a unix socket nor written as tcp://address:port"
+    if others and not (value.get("tlsverify") is True and value.get("tlscacert")):
+        return "lets everyone in who reaches the port, as root: it has a tcp host without tlsverify and tlscacert"
+    return ""
+
+
+def _is_local(host: Any) -> bool:
+    return isinstance(host, str) and host.startswith(("unix://", "fd://")) and not why_no_line(host)
 
 
 def why_no_engine_daemon(value: Any) -> str:
@@ -260,9 +283,10 @@ def why_no_bases(value: Any) -> str:
 
 
 def why_no_address_or_network(value: Any) -> str:
-    try:
-        ipaddress.ip_network(str(value), strict=False)
-    except ValueError:
+    """An address, or a network by its prefix: Python takes masks and their opposites, too, and nginx does not."""
+    address, slash, prefix = str(value).partition("/")
+    found = address_of(address)
+    if not found or (slash and not (PREFIX.match(prefix) and int(prefix) <= found.max_prefixlen)):
         return "is neither an address nor a network"
     return ""
 

@@ -256,3 +256,15 @@ def test_the_key_that_signs_archives_is_with_the_agent_only_where_it_makes_archi
 def test_nginx_judges_a_certificate_with_its_key_alone(secrets: dict[str, Any], judged: bool) -> None:
     found = templar("proxy", proxy_secrets=secrets).template(trust_as_template("{{ __proxy_has_certificate }}"))
     assert found is judged
+
+
+@pytest.mark.parametrize(
+    ("host", "target"), [("db.example.com", "db.example.com:3307"), ("2001:db8::1", "[2001:db8::1]:3307")]
+)
+def test_where_prometheus_finds_a_mysql_server(host: str, target: str) -> None:
+    servers = [{"name": "main", "host": host, "port": 3307, "username": "u", "password": "p"}]
+    images = {"prometheus": {"ref": "x"}, "mysqld-exporter": {"ref": "x"}}
+    config = render("monitoring", "prometheus.yml.j2", monitoring_images=images, monitoring_mysql_endpoints=servers)
+    (job,) = [one for one in config["scrape_configs"] if one["job_name"] == "mysql"]
+    (found,) = job["static_configs"]
+    assert found == {"targets": [target], "labels": {"instance": "main", "__param_auth_module": "client.main"}}
