@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible.parsing.vault import AnsibleVaultError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
@@ -44,12 +45,13 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     wanted_files,
     warnings,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, summary
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, read_specs
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import VERBS
 
 # What the role registers of each docker host, before this judges it.
 LOOK = "preflight_host"
+UNDEFINED_NAME = re.compile(r"'[A-Za-z_]\w*'(?= is undefined)")
 ONLY_NAMES = re.compile(r"\s*\{\{[\w\s.|]*\}\}\s*")
 ROLES = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
 
@@ -173,6 +175,8 @@ class ActionModule(ActionBase):
                     self._loader.cleanup_tmp_file(real)
         except OSError as error:
             return FileContent(error=error.strerror or str(error))
+        except ValueError:
+            return FileContent(error="its path is none")
         except AnsibleError as error:
             return FileContent(error=" ".join(str(error.message).split()))
         return FileContent(content=content)
@@ -199,7 +203,15 @@ def _told(problems: Iterable[Problem]) -> dict[str, Any]:
 def _resolved(templar: Any, written: Any) -> Any:
     try:
         return plain(templar.template(written))
-    except AnsibleError as error:
-        # What else is in it may be a secret.
+    except Exception as error:  # whatever a filter or a lookup raises
+        # What else is in it may be a secret, and Ansible's words have pieces of it.
         template = written if isinstance(written, str) and ONLY_NAMES.fullmatch(written) else ""
-        return Undefined(template=show(plain(template)), reason=" ".join(str(error.message).split()))
+        return Undefined(template=" ".join(plain(template).split()), reason=_reason(error))
+
+
+def _reason(error: BaseException) -> str:
+    """Why a template can't be resolved, in words of ours."""
+    if isinstance(error, AnsibleUndefinedVariable):
+        name = UNDEFINED_NAME.search(str(error.message))
+        return f"{name[0] if name else 'something in it'} is undefined"
+    return "it can't be decrypted" if isinstance(error, AnsibleVaultError) else "its template fails"

@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
+
 DAY_SECONDS = 86400
 SEVERITIES = ("critical", "warning", "info")
 # As Prometheus writes a duration: the longest unit first.
@@ -247,12 +249,14 @@ def check_rule_files(paths: Iterable[str], contents: Mapping[str, bytes]) -> Ite
             cure = "at most 36 letters, digits, dots and hyphens, with .yml at the end"
             yield at, path, "is not the name of a rule file", cure
         if names.setdefault(name, path) != path:
-            yield at, path, f"is called as {names[name]}", "another name: they lie in one folder"
+            yield at, path, f"is called as {show(names[name])}", "another name: they lie in one folder"
         if path in contents:
             try:
                 content = yaml.safe_load(contents[path].decode())
             except (UnicodeDecodeError, yaml.YAMLError) as error:
-                yield at, path, f"is not YAML: {' '.join(str(error).split())}", "mend it"
+                # The parser's words have a piece of the file in them.
+                mark = getattr(error, "problem_mark", None)
+                yield at, path, f"is not YAML{f' (line {mark.line + 1})' if mark else ''}", "mend it"
                 continue
             if not isinstance(content, Mapping) or not isinstance(content.get("groups"), list):
                 yield at, path, "has no groups of rules", "as {groups: [{name: shop, rules: [...]}]}"

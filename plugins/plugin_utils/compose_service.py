@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import CONSTRAINT, port_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
@@ -307,7 +308,7 @@ def misshapen(value: Any, place: str = "", shape: Shape = SERVICE) -> Iterator[W
 
 
 def _below(place: str, key: Any) -> str:
-    return f"{place}.{key}" if place else str(key)
+    return f"{place}.{show(key)}" if place else show(key)
 
 
 def _unknown(place: str, key: str, shape: Shape) -> Wrong:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, listed, show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import (
     Specs,
     check_option,
@@ -21,6 +21,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import (
     nearest,
     secrets_in,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import kind_of
 
 DOCKER_HOSTS, REGISTRY, MANAGERS, WORKERS = "docker_hosts", "registry", "swarm_managers", "swarm_workers"
 JENKINS = "jenkins"
@@ -124,14 +125,14 @@ def address_of(text: Any) -> ipaddress.IPv4Address | None:
 def refused(changes: Any, apps: Mapping[str, Any]) -> list[Problem]:
     """Why what an operator asks for, ``{app: settings}``, is none of an app's settings, if so."""
     if not isinstance(changes, Mapping) or len(changes) != 1:
-        return [Problem("-e", "app", show(changes), "is not one app", "name it: -e app=NAME")]
+        return [Problem("-e", "app", changes, "is not one app", "name it: -e app=NAME")]
     app, settings = asked_for(changes)
     if app not in apps:
         there = ", ".join(sorted(apps)) or "none"
         return [Problem("-e", "app", app, "is not an app of the inventory", f"there are: {there}")]
     if not isinstance(settings, Mapping):
         cure = """as JSON: -e '{"app": "NAME", "settings": {"replicas": 3}}'"""
-        return [Problem("-e", "settings", show(settings), "must be a mapping", cure)]
+        return [Problem("-e", "settings", settings, "must be a mapping", cure)]
     return []
 
 
@@ -183,7 +184,9 @@ def parse(raw: RawInventory, specs: Specs) -> tuple[Inventory, list[Problem]]:
             apps[str(name)] = _app(specs, app)
         else:
             cure = "give it image, port and hosts"
-            problems.append(Problem("all hosts", f"apps.{name}", show(app), "must be a mapping", cure))
+            problems.append(Problem("all hosts", f"apps.{name}", HIDDEN, "must be a mapping", cure))
+            # It is there all the same: another one's deploy leaves its route alone.
+            apps[str(name)] = _app(specs, {})
     nodes = tuple(
         _node(raw, specs, name, role, variables)
         for group, role in ((MANAGERS, "manager"), (WORKERS, "worker"))
@@ -238,7 +241,7 @@ def _app(specs: Specs, given: Mapping[str, Any]) -> dict[str, Any]:
 def _unknown_groups(raw: RawInventory) -> list[Problem]:
     """Groups that look like ours and are not."""
     return [
-        Problem("inventory", f"group {name}", show(list(hosts)), "is not a group of ours", f"did you mean {near}?")
+        Problem("inventory", f"group {name}", listed(hosts), "is not a group of ours", f"did you mean {near}?")
         for name, hosts in sorted(raw.groups.items())
         if name not in (*GROUPS, "all", "ungrouped") and (near := nearest(name, GROUPS, cutoff=0.85))
     ]
@@ -252,7 +255,9 @@ def _unknown_names(raw: RawInventory, specs: Specs) -> list[Problem]:
     problems = []
     for (name, near), hosts in sorted(found.items()):
         cure = f"did you mean {near}?" if near else "take it away, or look the name up in the roles' documentation"
-        problems.append(Problem(where(raw, hosts), name, HIDDEN, "is not a variable of this collection", cure))
+        # It is in the way of what goes by the one that was meant.
+        kind, problem = kind_of(near or name), "is not a variable of this collection"
+        problems.append(Problem(where(raw, hosts), name, HIDDEN, problem, cure, kind))
     return problems
 
 
@@ -268,7 +273,7 @@ def _wrong_values(raw: RawInventory, specs: Specs) -> list[Problem]:
                 # A role's variable may well be made of what only a play knows.
                 if name in specs.inventory:
                     cure = "define what it is made of, for every host"
-                    problem = Problem("", name, value.template, f"can't be resolved: {value.reason}", cure)
+                    problem = Problem("", name, Harmless(value.template), f"can't be resolved: {value.reason}", cure)
                     found.setdefault(problem, []).append(host)
                 continue
             for problem in check_option("", name, known[name], value):
@@ -301,12 +306,12 @@ def _platform_variables(raw: RawInventory, specs: Specs, problems: list[Problem]
             for host, value in given.items()
             if value is not None and not isinstance(value, Undefined) and not check_option(host, name, spec, value)
         }
-        distinct = list({show(value): (host, value) for host, value in reversed(valid.items())}.values())
+        distinct = list({_text(value): (host, value) for host, value in reversed(valid.items())}.values())
         if len(distinct) > 1 or (given and set(given) != set(raw.hosts)):
             others = [host for host in raw.hosts if host not in given]
             told = " and ".join(f"{show(value)} on {host}" for host, value in reversed(distinct))
             problem = f"must be the same for all hosts: {told}" + (f", nothing on {others[0]}" if others else "")
-            first = show(next(iter(given.values())))
+            first = next(iter(given.values()))
             problems.append(Problem("inventory", name, first, problem, "set it once, in group_vars/all.yml"))
         if distinct:
             values[name] = distinct[-1][1]
@@ -327,6 +332,13 @@ def _default_of(spec: Mapping[str, Any], before: Mapping[str, Any], inventory_di
     return default
 
 
+def _text(value: Any) -> str:
+    """A value as YAML writes it."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _node(raw: RawInventory, specs: Specs, name: str, role: str, variables: Mapping[str, Any]) -> Node:
     options = {key: spec for key, spec in specs.inventory.items() if key.startswith(NODE_PREFIX)}
     given = {
@@ -345,7 +357,7 @@ def _node(raw: RawInventory, specs: Specs, name: str, role: str, variables: Mapp
         address=values["address"] or "",
         socket=f"{variables['platform_run_dir']}/{name}/docker.sock" if nested else ENGINE_SOCKET,
         container=f"{variables['platform_name']}-{name}" if nested else "",
-        labels={str(key): "" if value is None else show(value) for key, value in values["labels"].items()},
+        labels={str(key): _text(value) for key, value in values["labels"].items()},
         availability=values["availability"],
         cpus=values["cpus"],
         memory=values["memory"],

@@ -19,7 +19,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     address_of,
     network_of,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, listed, show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 
 # Of the image catalog.
@@ -148,7 +148,7 @@ def without_pipeline(app: Mapping[str, Any]) -> dict[str, Any]:
 def check_group(raw: RawInventory, inventory: Inventory) -> Iterator[Problem]:
     hosts = inventory.jenkins_hosts
     if len(hosts) > 1:
-        yield Problem("inventory", f"group {JENKINS}", show(list(hosts)), "has more than one host", "leave one")
+        yield Problem("inventory", f"group {JENKINS}", listed(hosts), "has more than one host", "leave one")
     carriers = _carriers(inventory)
     for host in hosts:
         if host not in inventory.docker_hosts:
@@ -208,7 +208,7 @@ def _check_routes(
         yield Problem(ALL_HOSTS, "jenkins_subnet", value, problem, "choose a network that nothing uses there")
     for one in facts["docker"]["networks"]:
         if one["name"] == ours and value not in one["subnets"]:
-            problem = f"is {show(one['subnets'])} on {jenkins_host(inventory)} already"
+            problem = f"is {listed(one['subnets'])} on {jenkins_host(inventory)} already"
             yield Problem(ALL_HOSTS, "jenkins_subnet", value, problem, "set it back, or reset the platform first")
 
 
@@ -274,7 +274,7 @@ def check_jobs(inventory: Inventory) -> Iterator[Problem]:
         elif over_ssh and git_host(repository) not in pinned:
             problem = f"the key of {git_host(repository)} is not known, so anybody could answer in its place"
             cure = f"add its line to jenkins_git_known_hosts: ssh-keyscan {git_host(repository)}, compared by eye"
-            yield Problem(ALL_HOSTS, f"{at}.repository", repository, problem, cure)
+            yield Problem(ALL_HOSTS, f"{at}.repository", _shown(repository), problem, cure)
         if not BRANCH.fullmatch(str(app["branch"])) or ".." in str(app["branch"]):
             yield Problem(ALL_HOSTS, f"{at}.branch", app["branch"], "is not a branch's name", "as main or release/2")
         wanted = str(app["repository_credentials"])
@@ -283,7 +283,7 @@ def check_jobs(inventory: Inventory) -> Iterator[Problem]:
             problem = "is not among jenkins_git_credentials"
             yield Problem(ALL_HOSTS, f"{at}.repository_credentials", wanted, problem, cure)
         elif wanted and over_ssh != bool(known[wanted].get("private_key")):
-            problem = f"is {'a password' if over_ssh else 'a private key'}, which {repository} does not take"
+            problem = f"is {'a password' if over_ssh else 'a private key'}, which {_shown(repository)} does not take"
             cure = "a private key for SSH, a password or token for https"
             yield Problem(ALL_HOSTS, f"{at}.repository_credentials", wanted, problem, cure)
     owners: dict[str, str] = {}
@@ -302,5 +302,6 @@ def git_host(repository: str) -> str:
 
 
 def _shown(repository: Any) -> str:
-    """An address as it may be shown: not where somebody wrote a login into it."""
-    return HIDDEN if re.search(r"://[^/]*@", str(repository)) else show(repository)
+    """An address as it may be shown: neither form has a place for a password or a query."""
+    text = str(repository)
+    return Harmless(text) if WEB_REPOSITORY.fullmatch(text) or SSH_REPOSITORY.fullmatch(text) else show(text)

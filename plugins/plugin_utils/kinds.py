@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import Owner, check_mode
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder, why_not_own_folder
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 
 MEBIBYTE = 1024**2
@@ -214,7 +215,7 @@ def why_no_labels(value: Any) -> str:
     """A node's labels: names that a constraint can name, with text."""
     for name, text in value.items() if isinstance(value, Mapping) else ():
         if not LABEL_NAME.match(str(name)):
-            return f"has the label {str(name)!r}, which no constraint can name"
+            return f"has the label {show(name)}, which no constraint can name"
         if text is None or isinstance(text, (list, Mapping)) or CONTROL.search(str(text)):
             return f"has no text for {name}"
     return ""
@@ -253,14 +254,14 @@ def why_has_nothing(value: Any) -> str:
         if one is None:
             return f"has nothing at {place}"
         if isinstance(one, float) and not math.isfinite(one):
-            return f"has no number at {place}"
+            return f"has no finite number at {place}"
     return ""
 
 
 def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, one in value.items():
-            yield from _leaves(one, f"{place}.{key}" if place else str(key))
+            yield from _leaves(one, f"{place}.{show(key)}" if place else show(key))
     elif isinstance(value, list):
         for index, one in enumerate(value):
             yield from _leaves(one, f"{place}[{index}]")
@@ -276,7 +277,7 @@ def why_no_bases(value: Any) -> str:
     """Images, and what of the catalog stands in for each."""
     for image, name in value.items() if isinstance(value, Mapping) else ():
         if not IMAGE.match(str(image)):
-            return f"has {str(image)!r}, which is not an image"
+            return f"has {show(image)}, which is not an image"
         if not isinstance(name, str) or not name:
             return f"has no name of the catalog for {image}"
     return ""
@@ -313,7 +314,7 @@ def number(least: float, most: float, cure: str) -> Kind:
         except (TypeError, ValueError):
             return ""
         if not math.isfinite(found):
-            return "is not a number"
+            return "is not a finite number"
         if found < least:
             return f"is below {least:g}"
         return f"is above {most:g}" if found > most else ""
@@ -339,12 +340,14 @@ def one_of(names: tuple[str, ...], what: str) -> Kind:
     """A mapping with these keys only."""
 
     def why(value: Any) -> str:
-        unknown = [str(key) for key in value if key not in names] if isinstance(value, Mapping) else []
+        unknown = [show(key) for key in value if key not in names] if isinstance(value, Mapping) else []
         return f"has {unknown[0]}, which is not {what}" if unknown else ""
 
     return Kind(why, f"any of: {', '.join(names)}")
 
 
+# A file on the controller.
+FILE = Kind(why_no_line, "a path in one line")
 OWN_FOLDER = Kind(why_not_own_folder, "a folder of its own, as /etc/fungap or /var/backups/fungap", may_be_empty=False)
 FOLDER = Kind(why_no_folder, "as /srv/images", may_be_empty=False)
 HOST = Kind(why_no_host, "as db.example.com or 192.0.2.10")
@@ -377,6 +380,14 @@ KINDS: Mapping[str, Kind] = {
         ("platform_config_dir", "platform_run_dir", "platform_secrets_dir", "jenkins_backup_dir"), OWN_FOLDER
     ),
     "backup_sha256": Kind(why_no_sha256, "the 64 hexadecimal digits that sha256sum says of the archive"),
+    **dict.fromkeys(
+        (
+            *(f"{what}_certificate_{part}" for what in ("proxy", "jenkins") for part in ("file", "key_file")),
+            *("apps{}.env_file", "monitoring_rule_files[]", "jenkins_vault_password_file", "load_test_ca_file"),
+            "backup_key_file",
+        ),
+        FILE,
+    ),
     "images_save_dir": FOLDER,
     "images_archive_dir": FOLDER,
     "platform_trusted_ca_files[]": Kind(why_no_folder, "as /usr/local/share/ca-certificates/company.crt"),
@@ -439,9 +450,9 @@ KINDS: Mapping[str, Kind] = {
     "swarm_node_daemon": Kind(why_no_daemon, "unix sockets"),
     "docker_engine_metrics_address": Kind(why_no_host_port, "as 127.0.0.1:9323"),
     "docker_engine_vendor_repository.uri": Kind(why_no_url, "as https://download.example.com/linux/debian"),
-    "images_extra{}": Kind(why_no_mapping, "as {build: {context: /srv/app, base: nodejs}}"),
+    "images_extra{}": Kind(why_no_mapping, "as {build: {context: /srv/app, base: nodejs}}", hidden=True),
     "images_bases": Kind(why_no_bases, "as {'node:14-alpine': nodejs}"),
-    "images_catalog{}": Kind(why_no_mapping, "as {build: {context: /srv/app, base: nodejs}}"),
+    "images_catalog{}": Kind(why_no_mapping, "as {build: {context: /srv/app, base: nodejs}}", hidden=True),
     "jenkins_deploy_from[]": Kind(why_no_from_pattern, "as 192.0.2.10 or 192.0.2.0/24"),
     "jenkins_deploy_known_hosts[]": KNOWN_HOSTS,
     "jenkins_git_known_hosts[]": KNOWN_HOSTS,
@@ -482,7 +493,7 @@ def parts(path: str, value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
             yield from parts(rest, one, f"{place}[{index}]")
     elif step == "{}":
         for key, one in value.items() if isinstance(value, Mapping) else ():
-            yield from parts(rest, one, f"{place}.{key}")
+            yield from parts(rest, one, f"{place}.{show(key)}")
     elif isinstance(value, Mapping) and step.lstrip(".") in value:
         name = step.lstrip(".")
         yield from parts(rest, value[name], f"{place}.{name}" if place else name)

@@ -69,7 +69,14 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
     wanted_hosts,
     wanted_images,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import (
+    HIDDEN,
+    SECRET,
+    Harmless,
+    Problem,
+    listed,
+    show,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, of_inventory, older_copies
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, nearest
@@ -87,6 +94,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import (
     MEMORY,
     SETTINGS,
     SILENT,
+    SITE,
     VALIDITY,
     blocks,
     kind_of,
@@ -262,7 +270,7 @@ def check_kinds(world: World) -> Iterator[Problem]:
         known = {name: value for name, value in variables.items() if not isinstance(value, Undefined)}
         for place, value, why, kind in kinds.check(known):
             hidden = kind.hidden or SECRET.search(place.rpartition(".")[2])
-            problem = Problem("", place, HIDDEN if hidden else show(value), why, kind.cure)
+            problem = Problem("", place, HIDDEN if hidden else value, why, kind.cure)
             found.setdefault(problem, []).append(host)
     for one, hosts in found.items():
         yield replace(one, where=where(world.raw, hosts))
@@ -422,7 +430,9 @@ def check_routes(world: World) -> Iterator[Problem]:
                 yield Problem(ALL_HOSTS, variable, str(network), problem, cure)
         for network in docker["networks"] if inventory.is_nested and inventory.subnet else ():
             if _is_ours(inventory, network) and str(inventory.subnet) not in network["subnets"]:
-                problem = f"is {show(network['subnets'])} on {host}: the nodes' addresses are part of the swarm's state"
+                problem = (
+                    f"is {listed(network['subnets'])} on {host}: the nodes' addresses are part of the swarm's state"
+                )
                 cure = "set it back, or reset the platform first"
                 yield Problem(ALL_HOSTS, "platform_subnet", str(inventory.subnet), problem, cure)
         wants_figures = host in inventory.registry_hosts and registry_metrics(inventory, [])
@@ -466,7 +476,7 @@ def check_quorum(world: World) -> Iterator[Problem]:
     elif len(managers) % 2 == 0:
         problem = f"{len(managers)} managers survive no more failures than {len(managers) - 1}"
         cure = f"{len(managers) - 1} or {len(managers) + 1}: an odd number"
-        yield Problem("inventory", f"group {MANAGERS}", show(list(managers)), problem, cure, SETTINGS)
+        yield Problem("inventory", f"group {MANAGERS}", listed(managers), problem, cure, SITE)
     for name in managers:
         if name in world.raw.group(WORKERS):
             cure = f"leave it in one of them (a manager takes tasks too, unless {NODE_PREFIX}availability is drain)"
@@ -481,7 +491,7 @@ def check_groups(world: World) -> Iterator[Problem]:
     if not hosts:
         yield Problem("inventory", f"group {REGISTRY}", "", "has no host", "put one docker host in it")
     elif len(hosts) > 1:
-        yield Problem("inventory", f"group {REGISTRY}", show(list(hosts)), "has more than one host", "leave one")
+        yield Problem("inventory", f"group {REGISTRY}", listed(hosts), "has more than one host", "leave one")
     for host in hosts:
         if inventory.docker_hosts and host not in inventory.docker_hosts:
             problem = f"is not in {DOCKER_HOSTS}"
@@ -492,7 +502,7 @@ def check_groups(world: World) -> Iterator[Problem]:
         own = sorted(name for name in variables if name.startswith(NODE_PREFIX) and name in ("swarm_node_host",))
         if own and host not in names:
             cure = f"put {host} in {MANAGERS} or {WORKERS}"
-            yield Problem(host, own[0], show(variables[own[0]]), "is set, but the host is not a node", cure)
+            yield Problem(host, own[0], variables[own[0]], "is set, but the host is not a node", cure)
 
 
 def check_nodes(world: World) -> Iterator[Problem]:
@@ -511,10 +521,10 @@ def check_nodes(world: World) -> Iterator[Problem]:
             given = world.raw.hosts.get(node.name, {}).get("swarm_node_host")
             if given and given != node.name:
                 problem = "is set, but the driver engine means the host itself"
-                yield Problem(node.name, f"{NODE_PREFIX}host", show(given), problem, "take one of the two away")
+                yield Problem(node.name, f"{NODE_PREFIX}host", given, problem, "take one of the two away")
             if bytes_of(node.memory) or node.cpus:
                 variable = f"{NODE_PREFIX}cpus" if node.cpus else f"{NODE_PREFIX}memory"
-                value = show(node.cpus or node.memory)
+                value = node.cpus or node.memory
                 yield Problem(node.name, variable, value, "limits only nodes that are containers", "take it away")
         for key in node.labels:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_./-]*", key):
@@ -524,7 +534,7 @@ def check_nodes(world: World) -> Iterator[Problem]:
                 problem = "is a label that the platform itself sets"
                 yield Problem(node.name, f"{NODE_PREFIX}labels", key, problem, "another name, as disk")
     if inventory.nodes and not any(node.availability == "active" for node in inventory.nodes):
-        names = show([node.name for node in inventory.nodes])
+        names = listed(node.name for node in inventory.nodes)
         yield Problem(
             "inventory", f"{NODE_PREFIX}availability", names, "no node takes tasks", "active for one at least"
         )
@@ -532,12 +542,12 @@ def check_nodes(world: World) -> Iterator[Problem]:
     if by_driver["dind"] and by_driver["engine"]:
         first = {driver: names[0] for driver, names in by_driver.items()}
         problem = f"is dind for {first['dind']} and engine for {first['engine']}: they can't reach each other"
-        yield Problem("inventory", f"{NODE_PREFIX}driver", "dind, engine", problem, "one driver for all nodes")
+        yield Problem("inventory", f"{NODE_PREFIX}driver", listed(by_driver), problem, "one driver for all nodes")
     places = sorted({node.host for node in inventory.nodes if node.driver == "dind" and node.host in hosts})
     if len(places) > 1:
         problem = "nodes that are containers can't reach those of another docker host"
         cure = "one docker host for all of them, or the driver engine"
-        yield Problem("inventory", f"{NODE_PREFIX}host", show(places), problem, cure)
+        yield Problem("inventory", f"{NODE_PREFIX}host", listed(places), problem, cure)
 
 
 def _check_nested_node(world: World, node: Node) -> Iterator[Problem]:
@@ -623,14 +633,14 @@ def check_reachable(world: World) -> Iterator[Problem]:
             continue
         if look.facts is None:
             variables = world.raw.hosts.get(host, {})
-            address = show(variables.get("ansible_host", host))
+            address = variables.get("ansible_host", host)
             cure = "check that it is up, and ansible_host, ansible_port, ansible_user, its SSH key and become"
             yield Problem(host, "ansible_host", address, f"can't be looked at: {look.error}", cure, SILENT)
             continue
         boot = f"{look.facts['boot_id']} {look.facts['hostname']}"
         if boot in boots and look.facts["boot_id"]:
             problem = f"is the same machine as {boots[boot]}"
-            address = show(world.raw.hosts.get(host, {}).get("ansible_host", host))
+            address = world.raw.hosts.get(host, {}).get("ansible_host", host)
             yield Problem(host, "ansible_host", address, problem, "name each machine once")
         elif host in engines and names.setdefault(look.facts["hostname"], host) != host:
             problem = f"is the name of {names[look.facts['hostname']]}'s machine too, and the swarm tells nodes by it"
@@ -641,7 +651,8 @@ def check_reachable(world: World) -> Iterator[Problem]:
     if len(architectures) > 1:
         told = " and ".join(f"{name} on {host}" for name, host in architectures.items())
         cure = "docker hosts of one architecture: images are made for one"
-        yield Problem("inventory", f"group {DOCKER_HOSTS}", ", ".join(architectures), f"mixes {told}", cure)
+        names_of_all = listed(architectures)
+        yield Problem("inventory", f"group {DOCKER_HOSTS}", names_of_all, f"mixes {told}", cure)
 
 
 def check_hosts(world: World) -> Iterator[Problem]:
@@ -649,7 +660,7 @@ def check_hosts(world: World) -> Iterator[Problem]:
     supported = ", ".join(f"{name} {' and '.join(versions)}" for name, versions in DISTRIBUTIONS.items())
     for host, facts in world.facts():
         distribution, docker = facts["distribution"], facts["docker"]
-        told = f"{distribution['id']} {distribution['version']}".strip()
+        told = Harmless(f"{distribution['id']} {distribution['version']}".strip())
         if world.raw.hosts.get(host, {}).get("docker_engine_source") == "present":
             if not docker["answering"]:
                 problem = f"no engine answers on {docker['socket']}"
@@ -674,7 +685,7 @@ def check_hosts(world: World) -> Iterator[Problem]:
             yield Problem(host, "memory", f"{memory:.1f} GB", problem, cure)
         version = tuple(int(part) for part in re.findall(r"\d+", docker["version"])[:2])
         if docker["answering"] and version < DOCKER_VERSION_MIN:
-            yield Problem(host, "Docker Engine", docker["version"], "is too old", "20.10 or newer")
+            yield Problem(host, "Docker Engine", Harmless(docker["version"]), "is too old", "20.10 or newer")
         if docker["answering"] and docker["storage_driver"] == "vfs":
             problem = "copies every layer in full"
             cure = "Docker's data on a filesystem that overlay2 can use (ext4, xfs)"
@@ -682,13 +693,13 @@ def check_hosts(world: World) -> Iterator[Problem]:
         for module in ("overlay", "vxlan"):
             if facts["kernel"]["modules"][module] == "missing" and not (module == "overlay" and docker["answering"]):
                 problem = f"has no {module}, which every {'image' if module == 'overlay' else 'overlay network'} needs"
-                yield Problem(host, "kernel", facts["kernel"]["release"], problem, "a kernel that has it")
+                yield Problem(host, "kernel", Harmless(facts["kernel"]["release"]), problem, "a kernel that has it")
         for node in inventory.nodes:
             if node.host != host:
                 continue
             if node.cpus > facts["cpus"]:
                 problem = f"is more than the {facts['cpus']} of {host}"
-                yield Problem(node.name, f"{NODE_PREFIX}cpus", show(node.cpus), problem, "0 for all, or less")
+                yield Problem(node.name, f"{NODE_PREFIX}cpus", node.cpus, problem, "0 for all, or less")
             if (bytes_of(node.memory) or 0) > facts["memory"]["total_bytes"]:
                 problem = f"is more than the {memory:.1f} GB of {host}"
                 yield Problem(node.name, f"{NODE_PREFIX}memory", node.memory, problem, "0 for all, or less")
@@ -739,7 +750,7 @@ def check_ports(world: World) -> Iterator[Problem]:
                 cure = "stop it"
                 if variable != "swarm port":
                     free = _free_port(world, facts, port)
-                    name = f"{_registry_name(world)}:" if variable == "registry_address" else ""
+                    name = f"{show(_registry_name(world))}:" if variable == "registry_address" else ""
                     cure += f", or another {variable}{_such_as(free and f'{name}{free}')}"
                 yield Problem(host, variable, str(port), f"the port is held by {holder}", cure, MACHINE)
 
@@ -771,17 +782,17 @@ def check_published_ports(world: World) -> Iterator[Problem]:
     for variable, port, published in _published(world):
         if published is None:
             cure = "as 8025:25/tcp, or {target: 25, published: 8025}"
-            yield Problem(ALL_HOSTS, variable, show(port), "is not a port to publish", cure)
+            yield Problem(ALL_HOSTS, variable, port, "is not a port to publish", cure)
             continue
         if owner := owners.get(published):
-            yield Problem(ALL_HOSTS, variable, show(port), f"publishes a port of {owner} too", PORT_CURE)
+            yield Problem(ALL_HOSTS, variable, port, f"publishes a port of {owner} too", PORT_CURE)
         if world.inventory.is_nested or published[1] != "tcp":
             continue
         for host, facts in world.facts():
             holder = _holder(world.inventory, facts, published[0], "0.0.0.0")
             if holder:
                 cure = "stop it, or publish another"
-                yield Problem(host, variable, show(port), f"the port is held by {holder}", cure, MACHINE)
+                yield Problem(host, variable, port, f"the port is held by {holder}", cure, MACHINE)
 
 
 def check_shared_ports(world: World) -> Iterator[Problem]:
@@ -793,7 +804,7 @@ def check_shared_ports(world: World) -> Iterator[Problem]:
         owner = owners.setdefault(published, name)
         own = [one for other, _port, one in seen if other.split(".")[1] == name]
         if owner != name or own.count(published) > 1:
-            yield Problem(ALL_HOSTS, variable, show(port), f"publishes a port of the app {owner} too", PORT_CURE)
+            yield Problem(ALL_HOSTS, variable, port, f"publishes a port of the app {owner} too", PORT_CURE)
 
 
 def _published(world: World) -> Iterator[tuple[str, Any, tuple[int, str] | None]]:
@@ -1006,10 +1017,10 @@ def _check_bases(world: World) -> Iterator[Problem]:
             near = nearest(name, world.images)
             offered = ", ".join(sorted(world.images))
             cure = f"did you mean {near}?" if near else f"one of: {offered}; or add it to images_extra"
-            yield Problem(ALL_HOSTS, variable, show(name), "is not in the image catalog", cure)
+            yield Problem(ALL_HOSTS, variable, name, "is not in the image catalog", cure)
         elif meant.setdefault(full_reference(str(image)), name) != name:
             problem = f"is the same image as another one, for which {meant[full_reference(str(image))]} stands in"
-            yield Problem(ALL_HOSTS, variable, show(name), problem, "one of them")
+            yield Problem(ALL_HOSTS, variable, name, problem, "one of them")
 
 
 def _may_lack(world: World, image: str) -> bool:
@@ -1062,9 +1073,10 @@ def check_apps(world: World) -> Iterator[Problem]:
                 yield Problem(ALL_HOSTS, f"{at}.hosts", host, "is not a host name", cure)
         for duplicate in sorted({host for host in app["hosts"] if app["hosts"].count(host) > 1}):
             yield Problem(ALL_HOSTS, f"{at}.hosts", duplicate, "is there twice", "once")
-        for key, value in app["environment"].items():
+        for number, (key, value) in enumerate(app["environment"].items(), start=1):
             if not VARIABLE_NAME.fullmatch(str(key)):
-                yield Problem(ALL_HOSTS, f"{at}.environment", str(key), "is not a variable's name", "as LOG_LEVEL")
+                problem = f"is not a variable's name, as number {number} of them"
+                yield Problem(ALL_HOSTS, f"{at}.environment", key, problem, "as LOG_LEVEL")
             elif isinstance(value, (list, dict)):
                 yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, "must be text", "quote it")
         ipvs = all(facts["kernel"]["ipvs"] for _host, facts in world.facts())
@@ -1079,10 +1091,11 @@ def check_apps(world: World) -> Iterator[Problem]:
         route = app["route"]
         same_site = [flag for flag in route["cookie_flags"] if flag.startswith("samesite=")]
         if len(same_site) > 1:
-            yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", show(same_site), "contradict each other", "leave one")
+            flags = listed(same_site)
+            yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", flags, "contradict each other", "leave one")
         elif same_site == ["samesite=none"] and "secure" not in route["cookie_flags"]:
             problem = "browsers refuse it without secure"
-            yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", same_site[0], problem, "add secure")
+            yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", Harmless(same_site[0]), problem, "add secure")
 
 
 def check_constraints(world: World) -> Iterator[Problem]:
@@ -1138,7 +1151,9 @@ def check_names_of_services(world: World) -> Iterator[Problem]:
             owner = "every app's own service" if alias in short else owners.get(alias) or _of_replica(alias, apps)
             if owner and owner != f"the app {name}":
                 problem = f"is a name of {owner} on the network that all apps share"
-                yield Problem(ALL_HOSTS, f"{at}.{place}", given, problem, f"a name of its own, as {name}-{alias}")
+                yield Problem(
+                    ALL_HOSTS, f"{at}.{place}", Harmless(given), problem, f"a name of its own, as {name}-{alias}"
+                )
             owners.setdefault(alias, f"the app {name}")
 
 
@@ -1218,7 +1233,7 @@ def _check_alerts(world: World) -> Iterator[Problem]:
             *(world.variable(f"monitoring_alert_{what}") for what in ("routes", "receivers", "secrets"))
         ),
     ):
-        yield Problem(ALL_HOSTS, at, HIDDEN if value is None else show(value), problem, cure)
+        yield Problem(ALL_HOSTS, at, HIDDEN if value is None else value, problem, cure)
 
 
 def check_jenkins(world: World) -> Iterator[Problem]:
@@ -1275,10 +1290,12 @@ def _check_constraints(world: World, at: str, constraints: Sequence[str]) -> Ite
         if equal and known and wanted.strip() not in known:
             near = names.get(wanted.strip()) or nearest(wanted.strip(), known)
             cure = f"did you mean {near}?" if near else f"one of: {', '.join(known)}"
-            yield Problem(ALL_HOSTS, f"{at}.constraints[{index}]", constraint, "no node can run it", cure)
+            value = Harmless(f"{key.strip()} == {show(wanted.strip())}")
+            yield Problem(ALL_HOSTS, f"{at}.constraints[{index}]", value, "no node can run it", cure)
         elif equal and key.strip() == "node.role" and all(node.role != wanted.strip() for node in nodes):
             problem = f"no node can run it: there is no {wanted.strip()}"
-            yield Problem(ALL_HOSTS, f"{at}.constraints[{index}]", constraint, problem, "take it away, or add one")
+            value = Harmless(f"{key.strip()} == {wanted.strip()}")
+            yield Problem(ALL_HOSTS, f"{at}.constraints[{index}]", value, problem, "take it away, or add one")
 
 
 def _check_health(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
@@ -1300,7 +1317,7 @@ def _check_resources(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
         else:
             sizes[key] = size
         if key == "limits" and settings["cpus"] == 0:
-            yield Problem(ALL_HOSTS, f"{at}.{key}.cpus", show(settings["cpus"]), "is too small", "as 0.5")
+            yield Problem(ALL_HOSTS, f"{at}.{key}.cpus", settings["cpus"], "is too small", "as 0.5")
     if "limits" in sizes and sizes["limits"] < 6 * 1024**2:
         problem = "is less than the 6M that Docker asks for"
         yield Problem(ALL_HOSTS, f"{at}.limits.memory", limits["memory"], problem, "as 128M")
@@ -1314,7 +1331,7 @@ def _check_reservations(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(ALL_HOSTS, f"{at}.limits.memory", limits["memory"], problem, "a limit of at least that")
     if 0 < limits["cpus"] < reservations["cpus"]:
         problem = f"is less than reservations.cpus {show(reservations['cpus'])}"
-        yield Problem(ALL_HOSTS, f"{at}.limits.cpus", show(limits["cpus"]), problem, "a limit of at least that")
+        yield Problem(ALL_HOSTS, f"{at}.limits.cpus", limits["cpus"], problem, "a limit of at least that")
 
 
 def check_capacity(world: World) -> Iterator[Problem]:
@@ -1344,7 +1361,7 @@ def check_env_files(world: World) -> Iterator[Problem]:
             path = file_path(world.inventory.inventory_dir, app["env_file"])
             file = world.files.get(path, FileContent(error="it was not read"))
             if file.error:
-                problem = f"can't be read: {file.error} ({path})"
+                problem = f"can't be read: {file.error} ({show(path)})"
                 yield Problem(
                     ALL_HOSTS, f"{at}.env_file", app["env_file"], problem, "put it there, readable, or correct the path"
                 )
@@ -1369,7 +1386,7 @@ def _check_env_access(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
         return
     readers = EnvFile("", owner, mode or MODE).readers()
     if readers and int(runs_as) != int(readers[0] or -1) and not readers[1]:
-        problem = f"nobody but it may read the file, and service.user is {user}"
+        problem = f"nobody but it may read the file, and service.user is {show(user)}"
         cure = f"'{runs_as}', or an env_mode that lets it read"
         yield Problem(ALL_HOSTS, f"{at}.env_owner", owner, problem, cure, ENV)
 
@@ -1475,7 +1492,7 @@ def _check_own_certificate(world: World, prefix: str, hosts: set[str]) -> Iterat
         path = file_path(world.inventory.inventory_dir, name)
         file = world.files.get(path, FileContent(error="it was not read"))
         if file.error:
-            yield Problem(ALL_HOSTS, variable, name, f"can't be read: {file.error} ({path})", "correct the path")
+            yield Problem(ALL_HOSTS, variable, name, f"can't be read: {file.error} ({show(path)})", "correct the path")
         else:
             contents[variable] = file.content
     if certificate_variable in contents:

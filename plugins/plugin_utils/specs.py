@@ -163,7 +163,7 @@ def check_options(where: str, variable: str, options: Options, value: Mapping[st
         if key not in options:
             near = nearest(str(key), options)
             cure = f"did you mean {near}?" if near else f"it may have: {', '.join(sorted(options))}"
-            problems.append(Problem(where, f"{variable}.{key}", HIDDEN, "is not a known setting", cure))
+            problems.append(Problem(where, f"{variable}.{show(key)}", HIDDEN, "is not a known setting", cure))
     for key, spec in options.items():
         if key in value:
             problems += check_option(where, f"{variable}.{key}", spec, value[key])
@@ -174,15 +174,18 @@ def check_options(where: str, variable: str, options: Options, value: Mapping[st
 
 
 def secrets_in(name: str, spec: Mapping[str, Any], value: Any) -> Iterator[str]:
-    """The texts in a variable's value that its spec, or its name, calls secret."""
-    if spec.get("no_log") or SECRET.search(name):
-        yield from texts_of(value)
-        return
-    nested = spec.get("options") or {}
+    """The texts in a variable's value that its spec, or its name, calls secret.
+
+    Where the spec of a secret says what is in it, that says which parts are.
+    """
+    nested, is_secret = spec.get("options") or {}, bool(spec.get("no_log") or SECRET.search(name))
     for item in value if isinstance(value, list) else [value]:
-        if isinstance(item, dict):
+        if isinstance(item, dict) and (nested or not is_secret):
             for key, part in item.items():
-                yield from secrets_in(str(key), nested.get(key) or {}, part)
+                unknown = {"no_log": is_secret}
+                yield from secrets_in(str(key), nested.get(key) or unknown, part)
+        elif is_secret:
+            yield from texts_of(item)
 
 
 def complete(options: Options, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,19 +217,21 @@ def _wrong_type(where: str, variable: str, spec: Mapping[str, Any], value: Any, 
     wanted = KINDS.get(spec.get("type", "str"), spec.get("type", "str"))
     if spec.get("type") == "list" and isinstance(value, list):
         wanted = f"a list in which each element is {KINDS.get(spec.get('elements', 'str'), spec.get('elements'))}"
-    problem = f"must be {wanted}, not {_kind_of(value)}"
-    return Problem(
-        where, variable, HIDDEN if hidden else show(value), problem, f"write {wanted}: {_first_sentence(spec)}"
-    )
+    is_finite = not isinstance(value, float) or math.isfinite(value)
+    problem = f"must be {wanted}, not {_kind_of(value)}" if is_finite else "must be a finite number"
+    # What stands for a mapping may be anything that belongs into it.
+    hidden = hidden or "dict" in (spec.get("type"), spec.get("elements"))
+    return Problem(where, variable, HIDDEN if hidden else value, problem, f"write {wanted}: {_first_sentence(spec)}")
 
 
 def _wrong_choice(where: str, variable: str, spec: Mapping[str, Any], value: Any, hidden: bool) -> Problem:
     choices = [str(choice) for choice in spec["choices"]]
     values = value if isinstance(value, list) else [value]
-    wrong = [str(item) for item in values if str(item) not in choices]
-    near = nearest(wrong[0], choices) if wrong else ""
+    wrong = [item for item in values if str(item) not in choices]
+    near = nearest(str(wrong[0]), choices) if wrong else ""
     cure = (f"did you mean {near}? " if near else "") + f"one of: {', '.join(choices)}"
-    return Problem(where, variable, HIDDEN if hidden else show(value), "is not one of the choices", cure)
+    shown = wrong[0] if wrong and not hidden else HIDDEN
+    return Problem(where, variable, shown, "is not one of the choices", cure)
 
 
 def _kind_of(value: Any) -> str:

@@ -11,18 +11,23 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Proble
 
 # Kinds of problems, by what is wrong.
 PLATFORM = "platform"  # what the platform is called, its groups and its nodes: another one would be meant
-SETTINGS = "settings"  # of proxy, registry, images, monitoring
+SETTINGS = "settings"  # of the proxy and the registry, and whatever has no kind of its own
+SITE = "site"  # what site.yml alone goes by: engines, monitoring, how many managers there are, apps to take away
 APP = "app"  # of the app that is asked for
 ENV = "env"  # its env file on the controller
-IMAGES = "images"  # the catalog can't give one
+IMAGES = "images"  # how they are made, and that the catalog can give each
 CERTIFICATE = "certificate"  # one's own, which can't be used
 VALIDITY = "validity"  # one's own, which is expired or lacks a name
 JENKINS = "jenkins"
+LOAD_TEST = "load test"
 MACHINE = "machine"  # what a docker host is or has
 DISK = "disk"  # too little of it
 MEMORY = "memory"  # what the controller remembers
 SILENT = "silent"  # a docker host can't be asked
-KINDS = (PLATFORM, SETTINGS, APP, ENV, IMAGES, CERTIFICATE, VALIDITY, JENKINS, MACHINE, DISK, MEMORY, SILENT)
+KINDS = (
+    *(PLATFORM, SETTINGS, SITE, APP, ENV, IMAGES, CERTIFICATE, VALIDITY, JENKINS, LOAD_TEST),
+    *(MACHINE, DISK, MEMORY, SILENT),
+)
 
 # Machines, by what they carry.
 EVERY = "every docker host"
@@ -31,6 +36,18 @@ REGISTRY = "the registry"
 JENKINS_HOST = "jenkins"
 LOAD = "load_test_host"
 
+# The first that a variable begins with says what it is of.
+_PREFIXES = (
+    (("group ", "swarm_node_"), PLATFORM),
+    # An app's whole entry, too: what is none is taken for an empty one, and another's deploy leaves its route alone.
+    (("apps.",), APP),
+    # Which pages have a route goes by these, whoever writes the routes. Prune goes by the age.
+    (("monitoring_hosts", "monitoring_enabled", "images_prune_"), SETTINGS),
+    (("monitoring_", "docker_engine_", "apps_"), SITE),
+    (("images_",), IMAGES),
+    (("jenkins_", "backup_"), JENKINS),
+    (("load_test_",), LOAD_TEST),
+)
 _NAMED = ("platform_name", "platform_config_dir", "platform_run_dir", "platform_secrets_dir", "inventory host")
 
 
@@ -53,7 +70,7 @@ VERBS: Mapping[str, Needs] = {
     "logs": Needs((MANAGER,), (PLATFORM,)),
     "history": Needs((MANAGER,), (PLATFORM,)),
     "prune": Needs((MANAGER,), (PLATFORM, SETTINGS)),
-    "load_test": Needs((MANAGER, LOAD), (PLATFORM, SETTINGS, APP, CERTIFICATE)),
+    "load_test": Needs((MANAGER, LOAD), (PLATFORM, SETTINGS, APP, CERTIFICATE, LOAD_TEST)),
     "backup": Needs((JENKINS_HOST,), (PLATFORM,)),
     # Jenkins is only taken for restored when its agent gets through to each docker host.
     "restore": Needs((EVERY,), (PLATFORM, SETTINGS, JENKINS)),
@@ -62,11 +79,9 @@ VERBS: Mapping[str, Needs] = {
 
 def kind_of(variable: str) -> str:
     """The kind of a problem with what an inventory says."""
-    if variable.count(".") > 1 and variable.startswith("apps."):
-        return APP
-    if variable.startswith("jenkins_"):
-        return JENKINS
-    return PLATFORM if variable.startswith(("group ", "swarm_node_")) or variable in _NAMED else SETTINGS
+    if variable in _NAMED:
+        return PLATFORM
+    return next((kind for begins, kind in _PREFIXES if variable.startswith(begins)), SETTINGS)
 
 
 def blocks(

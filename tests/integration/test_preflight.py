@@ -281,11 +281,19 @@ def test_nothing_of_a_vault_is_shown(core: Path | None, inventory: Inventory, pr
         images_source="{{ vault_source }}",
         vault_source="plaintext-of-a-name",
         platform_overlay_pool="plaintext-{{ nowhere }}",
+        # What fails in a template, and is not Ansible's own error.
+        monitoring_webhook_url="{{ 'plaintext' ",
+        monitoring_deadman_url="{{ lookup('ansible.builtin.env', 'PF_NOT_SET') | from_json }}",
+        monitoring_retention_time="{{ 1 // 0 }}",
+        monitoring_retention_size="{{ 'plaintext' | no_such_filter }}",
     )
     with (inventory.folder / "group_vars" / "all.yml").open("a") as file:
         file.write(f"platform_slack_webhook_url: {vault('plaintext of a webhook')}")
         file.write(f"proxy_bind_address: {vault('plaintext-of-an-address')}")
         file.write(f"proxy_memory: {vault('128M')}")
+        # Longer than a line, and after a place that is wrong.
+        proxy = vault(f"plaintext-of-{'a-proxy' * 20}").replace("\n", "\n  ")
+        file.write(f"docker_engine_daemon:\n  hosts: ['tcp://0.0.0.0:2375']\n  http-proxy: {proxy}\n")
     arguments = ("-i", str(inventory.folder), str(preflight), "--vault-password-file", str(password))
     if core is None:
         output = ansible_playbook().run(*arguments).output
@@ -300,11 +308,16 @@ def test_nothing_of_a_vault_is_shown(core: Path | None, inventory: Inventory, pr
             check=False,
         )
         output = done.stdout
-    assert "The inventory has 5 problems; nothing was changed." in output, output
+    assert "The inventory has 10 problems; nothing was changed." in output, output
     for variable, problem in (
         ("platform_bind = (not shown)", "is not a variable of this collection"),
         ("images_source = (not shown)", "is not one of the choices"),
-        ("platform_overlay_pool", "can't be resolved: .*'nowhere' is undefined"),
+        ("platform_overlay_pool", "can't be resolved: 'nowhere' is undefined\n"),
+        ("docker_engine_daemon = (not shown)", "lets everyone in"),
+        *(
+            (f"monitoring_{name}", "can't be resolved: its template fails\n")
+            for name in ("webhook_url", "deadman_url", "retention_time", "retention_size")
+        ),
         ("platform_slack_webhook_url = (not shown)", "has a space or a line break in it"),
         ("proxy_bind_address = (not shown)", "is not an IPv4 address"),
     ):

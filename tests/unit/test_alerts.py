@@ -214,8 +214,8 @@ def test_alerts_are_refused(alerts: dict[str, Any], said: list[str]) -> None:
         (["rules"], {}, ["is not the name of a rule file"]),
         (["r" * 33 + ".yml"], {}, ["is not the name of a rule file"]),
         (["a/x.yml", "b/x.yml"], {}, ["is called as a/x.yml"]),
-        (["x.yml"], {"x.yml": b"groups: [\n"}, ["is not YAML: while parsing"]),
-        (["x.yml"], {"x.yml": b"\xff"}, ["is not YAML: 'utf-8'"]),
+        (["x.yml"], {"x.yml": b"groups: [\n"}, ["is not YAML (line 2)"]),
+        (["x.yml"], {"x.yml": b"\xff"}, ["is not YAML"]),
         (["x.yml"], {"x.yml": b"- alert: A\n"}, ["has no groups of rules"]),
     ],
 )

@@ -11,7 +11,14 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import RawInventory, secrets
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain, texts_from_vault
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, hide
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import (
+    HIDDEN,
+    SHOWN_MAX,
+    Harmless,
+    Problem,
+    hide,
+    show,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs
 
 
@@ -94,16 +101,24 @@ SPECS = Specs(
             "type": "list",
             "options": {"host": {"type": "str"}, "login": {"type": "str", "no_log": True}},
         },
+        "platform_logins": {
+            "type": "list",
+            "no_log": True,
+            "options": {"host": {"type": "str"}, "login": {"type": "str", "no_log": True}},
+        },
     },
     app={"image": {"type": "str"}, "login": {"type": "str", "no_log": True}},
     roles={},
 )
 SECRETS = [
     ({"platform_hook": "a"}, {"a"}),
-    ({"platform_hook": ["a", {"b": 1}]}, {"a", "b", "1"}),
+    ({"platform_hook": ["a", {"b": 1}]}, {"a", "1"}),
     ({"platform_port": 80}, set()),
     ({"platform_ends": [{"host": "h", "login": "l"}]}, {"l"}),
     ({"platform_ends": {"login": "l"}}, {"l"}),
+    # Of a secret, the parts that the spec calls so, and what it does not know.
+    ({"platform_logins": [{"host": "h", "login": "l", "lgoin": ["m"]}]}, {"l", "m"}),
+    ({"platform_logins": "l"}, {"l"}),
     ({"platform_passwd": "p"}, {"p"}),
     ({"apps": {"token": {"image": "i", "login": "l", "environment": {"API_TOKEN": "t", "LEVEL": "x"}}}}, {"l", "t"}),
     ({"apps": "nonsense"}, set()),
@@ -125,8 +140,7 @@ HIDE = [
     ("80", {"80"}, HIDDEN),
     ("80 is no port", {"80"}, "80 is no port"),
     ("two words", {"two\n  words"}, HIDDEN),
-    (f"{LONG[:117]}...", {LONG}, HIDDEN),
-    (f"is {LONG[:117]}... here", {LONG}, f"is {HIDDEN} here"),
+    (f"is {LONG} here", {LONG}, f"is {HIDDEN} here"),
     ("", {""}, ""),
     ("nothing", set(), "nothing"),
 ]
@@ -135,5 +149,32 @@ HIDE = [
 @pytest.mark.parametrize(("text", "hidden", "expected"), HIDE)
 def test_a_text_without_its_secrets(text: str, hidden: set[str], expected: str) -> None:
     assert hide(text, hidden) == expected
-    problem = Problem("all hosts", "platform_hook", text, text, text).without(hidden)
+    problem = Problem("all hosts", "platform_hook", Harmless(text), text, text).without(hidden)
     assert (problem.value, problem.problem, problem.cure) == (expected, expected, expected)
+
+
+SHOWN = [
+    *("web.example.com", "https://web.localhost/", "registry:5000", "8025:25/tcp", "2001:db8::/32", "172.30.0.0/33"),
+    *("/run/x/../y", "files/web.env", "~/web.env", "128 MegaBytes", "15 days", "5:26.1.5", "x" * SHOWN_MAX, "Web_2"),
+]
+NOT_SHOWN = [
+    *("u:hunter22", "u:hunter22@db", "mysql://u:hunter22@db", "https://x.example/a?token=hunter22", "SALT=hunter22"),
+    *("https://hooks.example.com/services/hunter22", "two words", "x; id", "$(id)", "x" * (SHOWN_MAX + 1), "a\x00b"),
+    *(["a"], {"a": 1}, {}, b"a", object()),
+]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        *((text, text) for text in SHOWN),
+        *((value, HIDDEN) for value in NOT_SHOWN),
+        *((value, text) for text, value in {"": None, "true": True, "80": 80, "0.5": 0.5, "nan": float("nan")}.items()),
+        (Harmless("debian 11, or so"), "debian 11, or so"),
+        (" a.example\n", "a.example"),
+    ],
+)
+def test_what_is_known_to_be_harmless_is_shown_whole_and_nothing_else(value: Any, shown: str) -> None:
+    assert show(value) == shown
+    assert show(show(value)) == shown
+    assert Problem("all hosts", "x", value, "is wrong", "mend it").value == shown

@@ -396,10 +396,10 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(image_source="pull"), "all hosts", "image_source", "(not shown)", "not a variable", "did you mean images_source?"),
     (platform(registry_adress="r:5000"), "all hosts", "registry_adress", "(not shown)", "not a variable", "did you mean registry_address?"),
     (platform(registry_passwort="geheim"), "all hosts", "registry_passwort", "(not shown)", "not a variable", ""),
-    (group("swarm_manager", "manager1"), "inventory", "group swarm_manager", "[manager1]", "not a group of ours", "did you mean swarm_managers?"),
+    (group("swarm_manager", "manager1"), "inventory", "group swarm_manager", "manager1", "not a group of ours", "did you mean swarm_managers?"),
     (app(replica=2), "all hosts", "apps.web.replica", "(not shown)", "not a known setting", "did you mean replicas?"),
     (app(health={"pth": "/"}), "all hosts", "apps.web.health.pth", "(not shown)", "not a known setting", "did you mean path?"),
-    (platform(platform_name="Fun Gap"), "all hosts", "platform_name", "Fun Gap", "can't be part of", "as fungap"),
+    (platform(platform_name="Fun Gap"), "all hosts", "platform_name", "(not shown)", "can't be part of", "as fungap"),
     (platform(platform_run_dir="/run"), "all hosts", "platform_run_dir", "/run", "not a folder", "as /etc/fungap"),
     (platform(platform_run_dir="/run/" + "x" * 100), "manager1", "platform_run_dir", "/run/xxx", "longer than 107", "shorter"),
     # whose a folder is that is there already
@@ -410,10 +410,10 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (both(with_jenkins(jenkins_backup_dir="/srv/b"), own_folder("/srv/b", names=["a"], host="vm9")), "vm9", "jenkins_backup_dir", "/srv/b", "is not empty (a)", "choose a folder"),
     (both(platform(platform_secrets_dir="/etc/fungap/secrets"), lambda s: s.hosts["vm1"].update(ansible_connection="local")), "all hosts", "platform_secrets_dir", "/etc/fungap/secrets", "lies in platform_config_dir /etc/fungap", "a folder apart"),
     # types
-    (platform(platform_subnet=["172.30.0.0/24"]), "all hosts", "platform_subnet", "[172.30.0.0/24]", "must be text, not a list", "write text"),
+    (platform(platform_subnet=["172.30.0.0/24"]), "all hosts", "platform_subnet", "(not shown)", "must be text, not a list", "write text"),
     (platform(proxy_http_port="eighty"), "all hosts", "proxy_http_port", "eighty", "must be a whole number, not text", "write a whole number"),
     (platform(proxy_http_port=True), "all hosts", "proxy_http_port", "true", "must be a whole number", "write a whole number"),
-    (platform(apps=["web"]), "all hosts", "apps", "[web]", "must be a mapping, not a list", "write a mapping"),
+    (platform(apps=["web"]), "all hosts", "apps", "(not shown)", "must be a mapping, not a list", "write a mapping"),
     (platform(platform_subnet=None), "all hosts", "platform_subnet", "", "is empty", "take the line away"),
     (platform(images_source="dockerhub"), "all hosts", "images_source", "dockerhub", "not one of the choices", "one of: auto, pull, build, archive"),
     (node("worker1", driver="dnid"), "worker1", "swarm_node_driver", "dnid", "not one of the choices", "did you mean dind?"),
@@ -421,8 +421,8 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(replicas="three"), "all hosts", "apps.web.replicas", "three", "must be a whole number", "how many containers"),
     (app(update={"order": "start_first"}), "all hosts", "apps.web.update.order", "start_first", "not one of the choices", "did you mean start-first?"),
     (app(route={"sticky": "perhaps"}), "all hosts", "apps.web.route.sticky", "perhaps", "must be true or false", ""),
-    (app(route={"cookie_flags": ["secur"]}), "all hosts", "apps.web.route.cookie_flags", "[secur]", "not one of the choices", "did you mean secure?"),
-    (platform(apps={"web": "express-app"}), "all hosts", "apps.web", "express-app", "must be a mapping", "image, port"),
+    (app(route={"cookie_flags": ["secur"]}), "all hosts", "apps.web.route.cookie_flags", "= secur\n", "not one of the choices", "did you mean secure?"),
+    (platform(apps={"web": "express-app"}), "all hosts", "apps.web", "(not shown)", "must be a mapping", "image, port"),
     (platform(monitoring_retention_time=Undefined("", "'x' is undefined"), platform_colour="red"), "all hosts", "platform_colour", "(not shown)", "not a variable", "take it away"),
     (with_jenkins(app(repository="https://ghp_geheim@x.example/a")), "all hosts", "apps.web.repository", "(not shown)", "not a repository's address", "without a password"),
     (platform(platform_subnet=Undefined("{{ nett }}", "'nett' is undefined")), "all hosts", "platform_subnet", "{{ nett }}", "can't be resolved: 'nett' is undefined", "define"),
@@ -442,7 +442,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(monitoring_alerts={"HostCpuHigh": {"above": 90}}), "all hosts", "monitoring_alerts.HostCpuHigh.above", "90", "is not a part of the whole", "less than 1"),
     (platform(monitoring_rule_files=["files/shop.yml"]), "all hosts", "monitoring_rule_files[0]", "files/shop.yml", "can't be read: it was not read", "correct the path"),
     (platform(monitoring_alert_routes=[{"receiver": "dba"}]), "all hosts", "monitoring_alert_routes[0].receiver", "dba", "is not a receiver", "one of: people, deadman"),
-    (mysql(name="a b"), "all hosts", "monitoring_mysql_endpoints[0].name", "a b", "is not a name", "letters"),
+    (mysql(name="a b"), "all hosts", "monitoring_mysql_endpoints[0].name", "(not shown)", "is not a name", "letters"),
     (mysql(port=0), "all hosts", "monitoring_mysql_endpoints[0].port", "0", "is not a port", "1 to 65535"),
     (platform(monitoring_mysql_endpoints=[MYSQL, MYSQL]), "all hosts", "monitoring_mysql_endpoints[1].name", "main", "is there twice", "its own"),
     (platform(monitoring_elasticsearch_urls=["user:geheim@search"]), "all hosts", "monitoring_elasticsearch_urls[0]", "(not shown)", "is not a URL", "as https://"),
@@ -452,11 +452,11 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(metrics={"port": 9000}), "all hosts", "apps.web.metrics.port", "9000", "without metrics.path", "name the path"),
     (monitoring_image({"pull": "prom/prometheus:v2"}), "all hosts", "images_source", "build", "how to build prometheus", "images_source: pull"),
     # jenkins
-    (both(with_jenkins(), second_docker_host, group("jenkins", "vm9", "vm2")), "inventory", "group jenkins", "[vm9, vm2]", "more than one", "leave one"),
+    (both(with_jenkins(), second_docker_host, group("jenkins", "vm9", "vm2")), "inventory", "group jenkins", "vm9, vm2", "more than one", "leave one"),
     (with_jenkins(group("docker_hosts", "vm1")), "vm9", "group jenkins", "vm9", "is not in docker_hosts", "put it in docker_hosts too"),
     (with_jenkins(group("jenkins", "vm1")), "vm1", "group jenkins", "vm1", "carries the registry too: Jenkins' memory use once took the app down", "jenkins_shares_host: true"),
     (in_cluster(with_jenkins(group("jenkins", "vm2"))), "vm2", "group jenkins", "vm2", "carries the node vm2 too", "a machine of its own"),
-    (group("jenkinss", "vm1"), "inventory", "group jenkinss", "[vm1]", "not a group of ours", "did you mean jenkins?"),
+    (group("jenkinss", "vm1"), "inventory", "group jenkinss", "vm1", "not a group of ours", "did you mean jenkins?"),
     (with_jenkins(jenkins_memry="2G"), "all hosts", "jenkins_memry", "(not shown)", "not a variable", "did you mean jenkins_memory?"),
     (with_jenkins(jenkins_host=""), "all hosts", "jenkins_host", "", "is missing", "as jenkins.example.com"),
     (with_jenkins(jenkins_host="https://j.example/"), "all hosts", "jenkins_host", "https://j.example/", "is not a host name", "no scheme"),
@@ -470,7 +470,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (with_jenkins(jenkins_subnet="172.31.240.0/30"), "all hosts", "jenkins_subnet", "172.31.240.0/30", "has no room", "as 172.31.240.0/24"),
     (with_jenkins(jenkins_subnet="172.30.0.0/16"), "all hosts", "jenkins_subnet", "172.30.0.0/16", "overlaps platform_subnet", "apart from it"),
     (with_jenkins(jenkins_network("lab", "172.31.0.0/16")), "all hosts", "jenkins_subnet", "172.31.240.0/24", "overlaps 172.31.0.0/16 on vm9 (docker network lab)", "nothing uses there"),
-    (with_jenkins(jenkins_network("fungap-jenkins", "172.31.9.0/24")), "all hosts", "jenkins_subnet", "172.31.240.0/24", "is [172.31.9.0/24] on vm9 already", "set it back"),
+    (with_jenkins(jenkins_network("fungap-jenkins", "172.31.9.0/24")), "all hosts", "jenkins_subnet", "172.31.240.0/24", "is 172.31.9.0/24 on vm9 already", "set it back"),
     (with_jenkins(jenkins_memory="lots"), "all hosts", "jenkins_memory", "lots", "not an amount of memory", "as 2G"),
     (with_jenkins(jenkins_memory="256M"), "all hosts", "jenkins_memory", "256M", "less than it starts with", "as 2G"),
     (with_jenkins(jenkins_build_memory="lots"), "all hosts", "jenkins_build_memory", "lots", "not an amount of memory", "as 2G"),
@@ -483,16 +483,16 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(platform_name="fungap-jenkins"), "all hosts", "platform_name", "fungap-jenkins", "Jenkins' own containers", "another name"),
     (app(repository=GITHUB), "all hosts", "apps.web.repository", GITHUB, "there is no Jenkins", "in the group jenkins"),
     (with_jenkins(app(repository="github.com/team/web")), "all hosts", "apps.web.repository", "github.com/team/web", "not a repository's address", "as https://github.com"),
-    (with_jenkins(app(repository="https://x.example/a'); evil('")), "all hosts", "apps.web.repository", "evil", "not a repository's address", "as https://github.com"),
-    (with_jenkins(app(repository="https://x.example/$(id)")), "all hosts", "apps.web.repository", "$(id)", "not a repository's address", "as https://github.com"),
+    (with_jenkins(app(repository="https://x.example/a'); evil('")), "all hosts", "apps.web.repository", "(not shown)", "not a repository's address", "as https://github.com"),
+    (with_jenkins(app(repository="https://x.example/$(id)")), "all hosts", "apps.web.repository", "(not shown)", "not a repository's address", "as https://github.com"),
     (with_jenkins(app(repository="https://me:hunter2@x.example/a")), "all hosts", "apps.web.repository", "(not shown)", "not a repository's address", "without a password"),
     (with_jenkins(app(repository="git@github.com:team/web.git")), "all hosts", "apps.web.repository", "git@github.com:team/web.git", "key of github.com is not known", "ssh-keyscan github.com"),
-    (with_jenkins(app(repository=GITHUB, branch="--upload-pack=x")), "all hosts", "apps.web.branch", "--upload-pack=x", "not a branch's name", "as main"),
+    (with_jenkins(app(repository=GITHUB, branch="--upload-pack=x")), "all hosts", "apps.web.branch", "(not shown)", "not a branch's name", "as main"),
     (with_jenkins(app(repository=GITHUB, branch="a/../b")), "all hosts", "apps.web.branch", "a/../b", "not a branch's name", "as main"),
     (with_jenkins(app(branch="dev")), "all hosts", "apps.web.branch", "dev", "without repository", "name that too"),
     (with_jenkins(app(repository=GITHUB, repository_credentials="hub")), "all hosts", "apps.web.repository_credentials", "hub", "not among jenkins_git_credentials", "Ansible Vault"),
     (with_jenkins(app(repository=GITHUB, repository_credentials="github"), jenkins_git_credentials=[SSH]), "all hosts", "apps.web.repository_credentials", "github", "is a private key, which", "for https"),
-    (with_jenkins(jenkins_git_credentials=[{"name": "Git Hub", "password": "geheim"}]), "all hosts", "jenkins_git_credentials[0].name", "Git Hub", "is not a name", "lower case"),
+    (with_jenkins(jenkins_git_credentials=[{"name": "Git Hub", "password": "geheim"}]), "all hosts", "jenkins_git_credentials[0].name", "(not shown)", "is not a name", "lower case"),
     (with_jenkins(jenkins_git_credentials=[GIT, GIT]), "all hosts", "jenkins_git_credentials[1].name", "github", "is there twice", "its own"),
     (with_jenkins(jenkins_git_credentials=[{**GIT, **SSH}]), "all hosts", "jenkins_git_credentials[0]", "github", "only one of them", "leave one"),
     (with_jenkins(lambda s: s.all["apps"].update({"load-test": {"image": "express-app", "port": 1, "repository": GITHUB}})), "all hosts", "apps.load-test", "load-test", "called load-test, as one of the platform", "another name"),
@@ -501,16 +501,16 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (with_jenkins(lambda s: s.catalog.update({"jenkins-agent": {"pull": "x/y:1"}})), "all hosts", "images_source", "build", "how to build jenkins-agent", "images_source: pull"),
     # groups and nodes
     (group("swarm_managers"), "inventory", "group swarm_managers", "", "has no host", "one node in it, or three"),
-    (lambda s: s.add_node("manager2", "swarm_managers", address="172.30.0.12"), "inventory", "group swarm_managers", "[manager1, manager2]", "2 managers survive no more", "1 or 3"),
+    (lambda s: s.add_node("manager2", "swarm_managers", address="172.30.0.12"), "inventory", "group swarm_managers", "manager1, manager2", "2 managers survive no more", "1 or 3"),
     (lambda s: s.groups["swarm_workers"].append("manager1"), "manager1", "group swarm_workers", "manager1", "is in swarm_managers too", "leave it in one"),
     (group("docker_hosts"), "inventory", "group docker_hosts", "", "has no host", "the machine"),
     (group("registry"), "inventory", "group registry", "", "has no host", "one docker host"),
-    (both(second_docker_host, group("registry", "vm1", "vm2")), "inventory", "group registry", "[vm1, vm2]", "more than one", "leave one"),
+    (both(second_docker_host, group("registry", "vm1", "vm2")), "inventory", "group registry", "vm1, vm2", "more than one", "leave one"),
     (group("registry", "manager1"), "manager1", "group registry", "manager1", "is not in docker_hosts", "one of: vm1"),
     (node("worker1", host="vm9"), "worker1", "swarm_node_host", "vm9", "is not in docker_hosts", "did you mean vm1?"),
     (lambda s: s.hosts.update(worker1={"swarm_node_driver": "dind", "swarm_node_address": "172.30.0.21"}), "worker1", "swarm_node_host", "", "is missing", "name its docker host: vm1"),
     (lambda s: s.hosts.update(worker1={}), "worker1", "swarm_node_host", "", "not in docker_hosts", "give it swarm_node_host"),
-    (both(second_docker_host, node("worker2", host="vm2")), "inventory", "swarm_node_host", "[vm1, vm2]", "can't reach", "the driver engine"),
+    (both(second_docker_host, node("worker2", host="vm2")), "inventory", "swarm_node_host", "vm1, vm2", "can't reach", "the driver engine"),
     (lambda s: s.groups["swarm_workers"].append("vm1"), "inventory", "swarm_node_driver", "dind, engine", "can't reach each other", "one driver"),
     (node("worker1", driver="engine"), "worker1", "swarm_node_host", "vm1", "driver engine means the host itself", "take one"),
     (lambda s: s.hosts["vm1"].update(swarm_node_host="vm1"), "vm1", "swarm_node_host", "vm1", "not a node", "put vm1 in"),
@@ -520,7 +520,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (in_cluster(node("vm2", memory="2G")), "vm2", "swarm_node_memory", "2G", "limits only nodes that are containers", "take it away"),
     (node("worker1", cpus=8), "worker1", "swarm_node_cpus", "8", "more than the 2 of vm1", "0 for all"),
     (node("worker1", memory="64G"), "worker1", "swarm_node_memory", "64G", "more than the 4.0 GB of vm1", "0 for all"),
-    (lambda s: [s.hosts[name].update(swarm_node_availability="drain") for name in ("manager1", "worker1", "worker2")], "inventory", "swarm_node_availability", "[manager1, worker1, worker2]", "no node takes tasks", "active for one"),
+    (lambda s: [s.hosts[name].update(swarm_node_availability="drain") for name in ("manager1", "worker1", "worker2")], "inventory", "swarm_node_availability", "manager1, worker1, worker2", "no node takes tasks", "active for one"),
     # addresses
     (node("worker1", address="172.30.0.11"), "worker1", "swarm_node_address", "172.30.0.11", "address of manager1 too", "its own"),
     (node("worker1", address="10.9.0.21"), "worker1", "swarm_node_address", "10.9.0.21", "outside platform_subnet", "172.30.0.0/24"),
@@ -541,7 +541,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(platform_node_bridge="10.199.0.1/40"), "all hosts", "platform_node_bridge", "10.199.0.1/40", "not an address with prefix", "10.199.0.1/24"),
     (lambda s: s.vm["routes"].append("172.30.0.0/20"), "all hosts", "platform_subnet", "172.30.0.0/24", "overlaps 172.30.0.0/20 on vm1 (a route", "no docker host uses"),
     (lambda s: s.vm["docker"]["networks"].append({**OUR_NETWORK, "name": "shop_default", "platform": ""}), "all hosts", "platform_subnet", "172.30.0.0/24", "docker network shop_default", "remove that one"),
-    (lambda s: s.vm["docker"]["networks"].append({**OUR_NETWORK, "subnets": ["172.28.0.0/24"]}), "all hosts", "platform_subnet", "172.30.0.0/24", "is [172.28.0.0/24] on vm1", "set it back"),
+    (lambda s: s.vm["docker"]["networks"].append({**OUR_NETWORK, "subnets": ["172.28.0.0/24"]}), "all hosts", "platform_subnet", "172.30.0.0/24", "is 172.28.0.0/24 on vm1", "set it back"),
     (lambda s: s.vm["routes"].append("10.100.4.0/24"), "all hosts", "platform_overlay_pool", "10.100.0.0/16", "overlaps 10.100.4.0/24", "choose a network"),
     (lambda s: s.vm["routes"].append("10.199.0.0/16"), "all hosts", "platform_node_bridge", "10.199.0.0/24", "overlaps 10.199.0.0/16", "choose a network"),
     # docker hosts
@@ -602,7 +602,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(images_bases={"node:14-alpine": "nodjs"}), "all hosts", "images_bases.node:14-alpine", "nodjs", "not in the image catalog", "did you mean nodejs?"),
     (platform(images_bases={"node:14-alpine": "zzz"}), "all hosts", "images_bases.node:14-alpine", "zzz", "not in the image catalog", "nodejs, nowhere, proxy"),
     (platform(images_bases={"node": "nodejs", "library/node:latest": "base"}), "all hosts", "images_bases.library/node:latest", "base", "for which nodejs stands in", "one of them"),
-    (platform(images_bases={"node 14": "nodejs"}), "all hosts", "images_bases", "node 14", "is not an image", "as {'node:14-alpine': nodejs}"),
+    (platform(images_bases={"node 14": "nodejs"}), "all hosts", "images_bases", "(not shown)", "is not an image", "as {'node:14-alpine': nodejs}"),
     (platform(images_bases={"node:14": None}), "all hosts", "images_bases", "node:14", "no name of the catalog", "as {'node:14-alpine': nodejs}"),
     # apps
     (lambda s: s.all["apps"].update(Web_2=s.web), "all hosts", "apps.Web_2", "Web_2", "not an app's name", "lower case"),
@@ -614,10 +614,10 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(hosts=["https://web.localhost/"]), "all hosts", "apps.web.hosts", "https://web.localhost/", "not a host name", "no scheme"),
     (app(hosts=["web.localhost", "web.localhost"]), "all hosts", "apps.web.hosts", "web.localhost", "there twice", "once"),
     (lambda s: s.all["apps"].update(shop=copy.deepcopy(s.web)), "all hosts", "apps.shop.hosts", "web.localhost", "of the app web too", "one of them"),
-    (app(environment={"LOG LEVEL": "info"}), "all hosts", "apps.web.environment", "LOG LEVEL", "not a variable's name", "LOG_LEVEL"),
+    (app(environment={"LOG LEVEL": "info"}), "all hosts", "apps.web.environment", "(not shown)", "is not a variable's name, as number 1", "LOG_LEVEL"),
     (app(environment={"PORTS": [1, 2]}), "all hosts", "apps.web.environment.PORTS", "(not shown)", "must be text", "quote it"),
     (app(health={"path": "healthz"}), "all hosts", "apps.web.health.path", "healthz", "does not begin with /", "as /healthz"),
-    (app(health={"test": ["curl", "-f"]}), "all hosts", "apps.web.health.test", "[curl, -f]", "CMD", "[CMD"),
+    (app(health={"test": ["curl", "-f"]}), "all hosts", "apps.web.health.test", "(not shown)", "CMD", "[CMD"),
     (app(health={"retries": 0}), "all hosts", "apps.web.health.retries", "0", "below 1", "1 or more"),
     (app(update={"monitor_seconds": 10}), "all hosts", "apps.web.update.monitor_seconds", "10", "15 s (interval x retries)", "at least 15"),
     (app(update={"parallelism": -1}), "all hosts", "apps.web.update.parallelism", "-1", "below 0", "0 or more"),
@@ -630,7 +630,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(replicas=30), "all hosts", "apps.*.reservations.cpus", "3", "more than the machines' 2 CPUs", "fewer replicas"),
     (app(route={"upload_size": "ten"}), "all hosts", "apps.web.route.upload_size", "ten", "not a size", "as 10m"),
     (app(route={"cookie_flags": ["samesite=none"]}), "all hosts", "apps.web.route.cookie_flags", "samesite=none", "browsers refuse", "add secure"),
-    (app(ports=["8025:25:tcp"]), "all hosts", "apps.web.ports", "8025:25:tcp", "not a port to publish", "as 8025:25/tcp"),
+    (app(ports=["8025:25:tcp"]), "all hosts", "apps.web.ports", "(not shown)", "not a port to publish", "as 8025:25/tcp"),
     (app(ports=["99999:25"]), "all hosts", "apps.web.ports", "99999:25", "not a port to publish", "published: 8025"),
     (app(ports=["443:3000"]), "all hosts", "apps.web.ports", "443:3000", "a port of proxy_https_port too", "once"),
     (both(app(ports=[25]), lambda s: s.all["apps"].update(mail={"image": "express-app", "port": 1, "ports": ["25:2525"]})), "all hosts", "apps.mail.ports", "25:2525", "a port of the app web too", "once"),
@@ -1099,8 +1099,7 @@ def test_bytes_of(text: str, size: int | None) -> None:
 def test_summary_and_values() -> None:
     problem = Problem("a", "b", "c", "d", "e")
     assert summary([problem]) == "The inventory has 1 problem; nothing was changed."
-    assert show({"a": True, "password": "x", "b": [1, None]}) == "{a: true, b: [1, ]}"
-    assert len(show("x" * 500)) == 120
+    assert problem.line == "a: b = c d; cure: e"
 
 
 HOSTILE: list[dict[str, Any]] = yaml.safe_load((ROOT / "tests" / "unit" / "hostile.yml").read_text())
@@ -1124,12 +1123,13 @@ def test_a_hostile_inventory(row: dict[str, Any]) -> None:
         scenario.add_node(row["add_node"], "swarm_workers", address="172.30.0.29")
     problems = scenario.problems()
     assert ("refused" if problems else "accepted") == row["becomes"], problems
-    variables = [*row.get("all", {}), *row.get("node", {}), *(f"apps.web.{key}" for key in row.get("app", {}))]
+    variables = [*row.get("all", {}), *row.get("node", {}), *(f"apps.web.{show(key)}" for key in row.get("app", {}))]
     names = variables or ["inventory host"]
     assert all(any(one.variable.startswith(name) for name in names) or "apps.*" in one.variable for one in problems), (
         problems
     )
     assert all(one.problem and one.cure for one in problems)
+    assert "hunter22" not in "\n".join(map(str, problems))
 
 
 SECOND = {"image": "express-app", "port": 3000, "hosts": ["second.localhost"]}
@@ -1233,6 +1233,13 @@ def full(*names: str) -> Change:
     return lambda s: [s.facts[name]["disk"].update(free_bytes=GIGABYTE // 2) for name in names]
 
 
+def two_managers(s: Scenario) -> None:
+    """The third is taken out of the inventory, as its machine is dead."""
+    for hosts in s.groups.values():
+        hosts[:] = [name for name in hosts if name != "vm3"]
+    del s.hosts["vm3"]
+
+
 # (what is wrong, the verb, whether it goes on, the manager that is asked)
 DEAD_MANAGER = both(mesh, dead("vm1"))
 ON_THE_WAY: list[tuple[Change, str, bool, str]] = [
@@ -1265,6 +1272,26 @@ ON_THE_WAY: list[tuple[Change, str, bool, str]] = [
     (listening(80, "apache2"), "deploy", True, "manager1"),
     (platform(monitoring_hosts={"grafana": "https://g.example/"}), "status", True, "manager1"),
     (platform(monitoring_hosts={"grafana": "https://g.example/"}), "deploy", False, ""),
+    (platform(monitoring_hsots={"grafana": "g.example"}), "deploy", False, ""),
+    *(
+        (change, verb, True, "manager1")
+        for verb in ("deploy", "rollback", "scale", "prune")
+        for change in (
+            platform(monitoring_retention_time="15 days"),
+            platform(monitoring_rule_files=["files/gone.yml"]),
+            platform(monitoring_retention_tme="15d"),
+            platform(load_test_host="nowhere"),
+            platform(images_debian_mirror="http://x/ y"),
+            lambda s: s.all["apps"].update(b="x"),
+            lambda s: s.all["apps"].update(B_={"image": "express-app", "port": 1}),
+        )
+    ),
+    *((both(mesh, two_managers), verb, True, "vm1") for verb in ("deploy", "rollback", "scale", "prune")),
+    (both(mesh, two_managers), "site", False, ""),
+    (platform(load_test_host="nowhere"), "load_test", False, ""),
+    (platform(images_debian_mirror="http://x/ y"), "deploy_image", False, ""),
+    (platform(images_prune_grace_seconds=-1), "prune", False, ""),
+    (lambda s: s.all["apps"].update(web="x"), "rollback", False, ""),
     (platform(platform_name="Fun Gap"), "status", False, ""),
 ]
 

@@ -26,12 +26,14 @@ RELEASES = "deploy deploy_image rollback scale"
 BLOCKED = [
     (verbs.PLATFORM, f"{RELEASES} status logs history prune load_test backup restore"),
     (verbs.SETTINGS, f"{RELEASES} prune load_test restore"),
+    (verbs.SITE, ""),
     (verbs.APP, f"{RELEASES} load_test"),
     (verbs.ENV, "deploy deploy_image"),
     (verbs.IMAGES, "deploy_image"),
     (verbs.CERTIFICATE, f"{RELEASES} load_test"),
     (verbs.VALIDITY, ""),
     (verbs.JENKINS, "restore"),
+    (verbs.LOAD_TEST, "load_test"),
     (verbs.MACHINE, ""),
     (verbs.DISK, "deploy_image"),
     (verbs.MEMORY, ""),
@@ -75,6 +77,7 @@ def test_a_machine_that_is_silent_blocks_what_needs_it(silent: str, where: str, 
 def test_another_apps_entry_is_in_no_apps_way() -> None:
     for kind in (verbs.APP, verbs.ENV):
         assert blocked(problem(kind, variable="apps.old.port")) == []
+        assert blocked(problem(kind, variable="apps.old")) == []
         assert "deploy" in blocked(problem(kind, variable="apps.old.port"), app="")
 
 
@@ -87,8 +90,16 @@ def test_another_apps_entry_is_in_no_apps_way() -> None:
         ("platfrom_name", verbs.SETTINGS),
         ("proxy_http_port", verbs.SETTINGS),
         ("monitoring_hosts.grafana", verbs.SETTINGS),
-        # No app at all: its route would go with the next deploy of another one.
-        ("apps.web", verbs.SETTINGS),
+        ("monitoring_enabled", verbs.SETTINGS),
+        ("monitoring_retention_time", verbs.SITE),
+        ("monitoring_rule_files[0]", verbs.SITE),
+        ("docker_engine_daemon", verbs.SITE),
+        ("apps_absent", verbs.SITE),
+        ("images_debian_mirror", verbs.IMAGES),
+        ("images_prune_grace_seconds", verbs.SETTINGS),
+        ("load_test_host", verbs.LOAD_TEST),
+        ("backup_sha256", verbs.JENKINS),
+        ("apps.web", verbs.APP),
         ("apps", verbs.SETTINGS),
         ("apps.web.health.path", verbs.APP),
         ("jenkins_memory", verbs.JENKINS),

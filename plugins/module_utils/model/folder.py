@@ -31,6 +31,8 @@ OUR_MOUNTS = (
 )
 
 FOLDER = re.compile(r"/[A-Za-z0-9._/@+-]*\Z")
+# What Linux's filesystems take: of a name, and of a whole path.
+PART_MAX, PATH_MAX = 255, 4095
 
 # Folders, with all below them, that the system alone writes into.
 SYSTEM_TREES = (
@@ -92,6 +94,10 @@ def why_no_folder(value: Any) -> str:
         return "has a .. in it"
     if not FOLDER.match(text):
         return "has other characters than letters, digits and . _ / @ + -"
+    if any(len(part) > PART_MAX for part in text.split("/")):
+        return f"has a part that is longer than {PART_MAX}"
+    if len(text) > PATH_MAX:
+        return f"is longer than {PATH_MAX}"
     return ""
 
 
