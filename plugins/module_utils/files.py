@@ -24,6 +24,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import ConfigFile, Ownership, PathState
 
 TEMPORARY_SUFFIX = ".fungap-new"
+# Of a file in a tree: images' archives may lie beside the configuration.
+TREE_BYTES_MAX = 1_000_000
 
 
 @contextmanager
@@ -34,8 +36,8 @@ def _errors(doing: str) -> Iterator[None]:
         raise PlatformError(f"cannot {doing}: {error.strerror or error}") from error
 
 
-def read_state(path: str) -> PathState:
-    """What is at ``path``; a symbolic link is not followed."""
+def read_state(path: str, bytes_max: int | None = None) -> PathState:
+    """What is at ``path``; a symbolic link is not followed. A file of more than ``bytes_max`` is not read."""
     with _errors(f"read {path}"):
         try:
             status = os.lstat(path)
@@ -47,8 +49,9 @@ def read_state(path: str) -> PathState:
             kind = "directory"
         elif stat.S_ISREG(status.st_mode):
             kind = "file"
-            with open(path, "rb") as file, contextlib.suppress(UnicodeDecodeError):
-                content = file.read().decode()
+            if bytes_max is None or status.st_size <= bytes_max:
+                with open(path, "rb") as file, contextlib.suppress(UnicodeDecodeError):
+                    content = file.read().decode()
         return PathState(
             kind,  # type: ignore[arg-type]
             content,
@@ -61,14 +64,17 @@ def read_state(path: str) -> PathState:
 
 
 def read_tree(root: str) -> dict[str, PathState]:
-    """The states of a file, or of a folder and all that lies in it, by path; nothing where there is nothing."""
-    found = {root: read_state(root)}
+    """The states of a file, or of a folder and all that lies in it, by path; nothing where there is nothing.
+
+    Of a file that is larger than any configuration of ours there is no content.
+    """
+    found = {root: read_state(root, TREE_BYTES_MAX)}
     if found[root].kind == "absent":
         return {}
     for folder, folders, names in os.walk(root):
         for name in (*folders, *names):
             path = os.path.join(folder, name)
-            found[path] = read_state(path)
+            found[path] = read_state(path, TREE_BYTES_MAX)
     return found
 
 

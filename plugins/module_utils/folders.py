@@ -24,11 +24,14 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     marker_text,
     mounts_of,
     whose,
+    why_not_claimed,
 )
 
 SOCKET = "/var/run/docker.sock"
 # Nobody reads more of them, and another's folder may hold many.
 NAMES_MAX = 10
+# What a file of ours in it may have: others' may be of any size.
+BYTES_MAX = 100_000
 
 
 def look(path: str) -> SeenFolder:
@@ -49,6 +52,8 @@ def whose_is(path: str, platform: str, *, registry: str = "", proof: str = "", s
     """Whether the folder at a path is the platform's; the machine's engine is asked where nothing else tells."""
     seen = look(path)
     found = whose(path, platform, seen, registry=registry, proof=proof)
+    if found.state not in ("ours", "refused") and (why := why_not_claimed(path)):
+        return Belonging("refused", why)
     if found.state in ("proved", "unknown"):
         mounts = mounts_of(all_containers(socket))
         return whose(path, platform, seen, mounts=mounts, registry=registry, proof=proof)
@@ -94,14 +99,14 @@ def remove(path: str) -> None:
 
 
 def _marker(path: str) -> str | None:
-    state = files.read_state(os.path.join(path, MARKER))
+    state = files.read_state(os.path.join(path, MARKER), BYTES_MAX)
     if state.kind == "absent":
         return None
     return (state.content or "") if state.kind == "file" else ""
 
 
 def _registry_logins(path: str) -> tuple[str, ...]:
-    state = files.read_state(os.path.join(path, "registry-client", "config.json"))
+    state = files.read_state(os.path.join(path, "registry-client", "config.json"), BYTES_MAX)
     try:
         return tuple(json.loads(state.content or "{}").get("auths") or {})
     except (ValueError, AttributeError, TypeError):

@@ -23,7 +23,8 @@ options:
   own_folders:
     description:
       - Folders that are to be O(platform)'s alone. Each gets a marker, the file C(.fungap-platform) with the platform's
-        name, before anything else is put into it. One of O(directories) that lies in none of them is one itself.
+        name, before anything else is put into it. One of O(directories), or the folder of one of
+        O(files), that lies in none of them is one itself.
       - A folder that is not empty and has no marker, or another platform's, is refused. One that was made before there
         were markers is taken over where a file in it is as this task writes it, or where a container of the platform
         mounts what the platform keeps there.

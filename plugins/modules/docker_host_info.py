@@ -44,7 +44,7 @@ options:
   trees:
     description:
       - Folders with configuration. The state of each file in them (keyed digest, mode, owner, the first certificate)
-        is returned, and is no fact.
+        is returned, and is no fact. One of O(own_folders) is left out where nothing shows that it is a platform's.
     type: list
     elements: path
     default: []
@@ -196,7 +196,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config import 
 from ansible_collections.fungap.swarm.plugins.module_utils.files import read_tree
 from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, look, wait_for_engine
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import digested
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import Mount, may_be_read, why_no_folder
 from ansible_collections.fungap.swarm.plugins.module_utils.model.status import what_inventories_said
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan, run
 
@@ -222,10 +222,13 @@ class DockerHostInfo:
         host = Host()
         facts = look(host, **self.params)
         facts["docker"]["config_digest"] = settled_digest(host, self.digest_key)
-        facts["own_folders"] = {path: asdict(folders.look(path)) for path in self.own_folders}
+        own_folders = {path: folders.look(path) for path in self.own_folders}
+        facts["own_folders"] = {path: asdict(seen) for path, seen in own_folders.items()}
+        mounts = [Mount(**mount) for mount in facts["docker"].get("mounts", ())]
         trees = {
             root: {path: digested(state, self.digest_key) for path, state in read_tree(root).items()}
             for root in self.trees
+            if root not in own_folders or may_be_read(root, own_folders[root], mounts)
         }
         stacks = what_inventories_said(host.records(self.manager_sockets))
         return Plan(result={"ansible_facts": {"docker_host": facts}, "trees": trees, "stacks": stacks})

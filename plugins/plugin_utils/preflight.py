@@ -309,7 +309,8 @@ def check_own_folders(world: World) -> Iterator[Problem]:
         is_silent = docker["present"] and not docker["answering"]
         for variable in OWN_FOLDERS:
             path = posixpath.normpath(str(world.variable(variable)))
-            if path not in seen:
+            # What its name alone rules out is a problem already, and no marker would make it right.
+            if path not in seen or why_not_own_folder(path):
                 continue
             folder = SeenFolder(**seen[path])
             found = whose(path, name, folder, mounts=mounts, registry=str(world.variable("registry_address")))

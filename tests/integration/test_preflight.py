@@ -415,6 +415,22 @@ def test_docker_host_info_looks_and_changes_nothing(run_module: Callable[..., di
     assert any(cidr in facts["routes"] for network in facts["docker"]["networks"] for cidr in network["subnets"])
 
 
+def test_docker_host_info_reads_no_tree_of_others(run_module: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    ours, theirs, fixed = (str(tmp_path / name) for name in ("ours", "theirs", "fixed"))
+    for folder in (ours, theirs, fixed):
+        os.makedirs(f"{folder}/a")
+        Path(folder, "a", "x.conf").write_text("x")
+        with Path(folder, "images.tar").open("wb") as file:
+            file.truncate(4 << 30)
+    Path(ours, ".fungap-platform").write_text("platform: p\n")
+    trees = [ours, theirs, fixed, "/var/lib", f"{tmp_path}/missing"]
+    looked = run_module("docker_host_info", {"trees": trees, "own_folders": [ours, theirs, "/var/lib", trees[4]]})
+    assert set(looked["trees"]) == {ours, fixed, trees[4]}
+    assert looked["trees"][trees[4]] == {}
+    assert looked["trees"][ours][f"{ours}/a/x.conf"]["digest"]
+    assert looked["trees"][ours][f"{ours}/images.tar"]["digest"] == ""
+
+
 def test_docker_host_info_needs_nothing_installed(tmp_path: Path) -> None:
     """No SDK, no engine: facts all the same, and quickly (processor time: other tests may run beside it)."""
     script = (

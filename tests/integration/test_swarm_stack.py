@@ -374,6 +374,18 @@ def test_a_validation_that_is_killed_leaves_no_container(swarm: Swarm, number: s
     wait_for("its end", lambda: not running(), 20)
 
 
+def test_a_stack_is_forgotten_where_another_docker_host_was_asked(run_module: Run, tmp_path: Path) -> None:
+    (tmp_path / "web").mkdir()
+    for name in ("compose.yml", "in-force.json", "notes"):
+        (tmp_path / "web" / name).touch(0o600)
+    args = {"name": "web", "state": "absent", "path": str(tmp_path)}
+    assert run_module("swarm_stack", args, check=True)["changed"]
+    assert run_module("swarm_stack", args)["actions"] == [f"remove {tmp_path}/web/compose.yml"]
+    assert [path.name for path in (tmp_path / "web").iterdir()] == ["notes"]
+    assert not run_module("swarm_stack", args)["changed"]
+    assert "socket" in run_module("swarm_stack", {**args, "state": "present", "compose": {"services": {}}})["msg"]
+
+
 def test_an_absent_stack_leaves_nothing(swarm: Swarm, deploy: Run, folder: Path, life: Life) -> None:
     ok(deploy(life.name, check=True), changed=True)
     assert swarm.versions("life").keys() == {"web"}

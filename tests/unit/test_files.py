@@ -79,3 +79,14 @@ def test_remove_takes_trees_links_and_nothing(tmp_path: Path) -> None:
 def test_an_unknown_user_is_named(tmp_path: Path) -> None:
     with pytest.raises(PlatformError, match="no user 'nobody-here'"):
         files.set_ownership(str(tmp_path), Ownership(0o755, owner="nobody-here"))
+
+
+def test_of_a_tree_large_files_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a.conf").write_text("a")
+    with (tmp_path / "archive.tar").open("wb") as file:
+        file.truncate(4 << 30)
+    found = files.read_tree(str(tmp_path))
+    assert {path: state.content for path, state in found.items() if state.kind == "file"} == {
+        str(tmp_path / "a.conf"): "a",
+        str(tmp_path / "archive.tar"): None,
+    }

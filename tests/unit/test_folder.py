@@ -18,6 +18,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     SeenFolder,
     marked_for,
     marker_text,
+    may_be_read,
     mounts_of,
     whose,
     why_not_own_folder,
@@ -54,6 +55,15 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import S
         ("/var/run", "others use it too"),
         ("/var/run/fungap", ""),
         ("/var/lib/docker/volumes", "something else"),
+        *((path, "others use it too") for path in ("/usr/local", "/usr/local/src", "/usr/local/games", "/etc/opt")),
+        *((path, "others use it too") for path in ("/var/games", "/var/db", "/srv/www", "/usr/local/share/fonts")),
+        *((path, "system's own") for path in ("/usr/games", "/usr/src/x", "/usr/share/fungap", "/snap/x/1")),
+        *((path, "something else") for path in ("/root/.ssh", "/root/.config/fungap", "/home/me/.local/x")),
+        *((path, "something else") for path in ("/etc/tmpfiles.d", "/etc/rc3.d/x", "/etc/cron.daily", "/run/x.d")),
+        *((path, "something else") for path in ("/etc/python3.11", "/etc/.java", "/tmp/.X11-unix", "/etc/polkit-1")),
+        *((path, "something else") for path in ("/var/lib/private", "/var/lib/private/x", "/var/log/private")),
+        *((path, "") for path in ("/usr/local/fungap", "/usr/local/etc/fungap", "/usr/local/src/fungap", "/etc/opt/x")),
+        *((path, "") for path in ("/root/fungap", "/var/lib/fungap", "/var/opt/fungap", "/srv/www/fungap", "/tmp/x")),
         ("/etc/x/../ssh", "has a .."),
         ("//etc/x", "two slashes"),
         ("etc/x", "not an absolute path"),
@@ -176,6 +186,26 @@ def test_whose(seen: SeenFolder, mounts: list[Mount], proof: str, state: str, wh
     found = whose("/etc/p/", "p", seen, mounts=mounts, registry="r:1", proof=proof)
     assert found.state == state
     assert why in found.why
+
+
+@pytest.mark.parametrize(
+    ("path", "seen", "mounts", "may"),
+    [
+        ("/etc/p", SeenFolder(), [], True),
+        ("/etc/p", holds(MARKER, marker=marker_text("p")), [], True),
+        ("/etc/p", holds("x", logins=("r:1",)), [], True),
+        ("/etc/p/", holds("certs.d"), [NODE], True),
+        ("/etc/p", holds("x"), [], False),
+        ("/etc/p", holds("x"), [Mount("n", "p", "/etc/p/data", "/data")], False),
+        ("/etc/p", holds(MARKER, marker="what?"), [], False),
+        ("/etc/p", SeenFolder("link"), [], False),
+        ("/etc/p", SeenFolder("other"), [], False),
+        # An operator did what a refusal once advised.
+        ("/var/lib", holds(MARKER, "dpkg", marker=marker_text("p")), [], False),
+    ],
+)
+def test_which_folder_may_be_read(path: str, seen: SeenFolder, mounts: list[Mount], may: bool) -> None:
+    assert may_be_read(path, seen, mounts) is may
 
 
 def test_a_marker_names_its_platform() -> None:
@@ -308,6 +338,27 @@ def test_what_an_operator_laid_into_it_stays(tmp_path: Path) -> None:
     folders.claim(str(folder), "p")
     folders.remove(str(folder))
     assert not folder.exists()
+
+
+def test_a_folder_that_its_name_rules_out_is_not_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "look", lambda _path: holds())
+    for path in ("/usr/local/src", "/etc/nginx"):
+        with pytest.raises(PlatformError, match=f"^{path} .*; choose a folder that is empty or not there$"):
+            folders.to_claim([path], "p")
+    assert folders.to_claim(["/etc/docker/certs.d/r:1", "/etc/p"], "p") == ["/etc/docker/certs.d/r:1", "/etc/p"]
+    # What is the platform's already has to be left by somebody.
+    monkeypatch.setattr(folders, "look", lambda _path: holds(MARKER, marker=marker_text("p")))
+    assert folders.to_claim(["/usr/local/src"], "p") == []
+
+
+def test_a_file_in_a_folder_of_others_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "nginx").mkdir()
+    (tmp_path / "nginx" / "nginx.conf").write_text("the machine's own")
+    wanted = {"path": str(tmp_path / "nginx" / "nginx.conf"), "content": "ours"}
+    for directories in ([], [{"path": str(tmp_path / "nginx")}]):
+        with pytest.raises(PlatformError, match=r"nginx is not empty \(nginx.conf\), and nothing shows"):
+            install(tmp_path / "p", directories=directories, files=[wanted]).plan()
+    assert run(install(tmp_path / "p", files=[{**wanted, "path": str(tmp_path / "p" / "edge" / "nginx.conf")}]))
 
 
 def test_a_removal_that_fails_leaves_the_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -406,6 +406,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (own_folder("/etc/fungap", names=["passwd"]), "vm1", "platform_config_dir", "/etc/fungap", "is not empty (passwd)", "echo 'platform: fungap' > /etc/fungap/.fungap-platform"),
     (both(own_folder("/etc/fungap", names=["passwd"]), docker(present=False, answering=False)), "vm1", "platform_config_dir", "/etc/fungap", "is not empty (passwd)", "choose a folder"),
     (own_folder("/etc/fungap", marker="platform: other\n"), "vm1", "platform_config_dir", "/etc/fungap", "belongs to platform other", "choose a folder"),
+    (both(platform(platform_config_dir="/var/lib"), own_folder("/var/lib", names=["dpkg"])), "all hosts", "platform_config_dir", "/var/lib", "others use it too", "as /etc/fungap"),
     (both(platform(platform_run_dir="/srv/x/"), own_folder("/srv/x", kind="link")), "vm1", "platform_run_dir", "/srv/x", "is a symbolic link", "choose a folder"),
     (both(with_jenkins(jenkins_backup_dir="/srv/b"), own_folder("/srv/b", names=["a"], host="vm9")), "vm9", "jenkins_backup_dir", "/srv/b", "is not empty (a)", "choose a folder"),
     (both(platform(platform_secrets_dir="/etc/fungap/secrets"), lambda s: s.hosts["vm1"].update(ansible_connection="local")), "all hosts", "platform_secrets_dir", "/etc/fungap/secrets", "lies in platform_config_dir /etc/fungap", "a folder apart"),

@@ -183,7 +183,8 @@ def parse_config_set(params: Mapping[str, Any]) -> ConfigSet:
         for item in params.get("directories") or ()
     )
     absent = tuple(_parse_removable(path) for path in params.get("absent") or ())
-    platform, own_folders = _parse_own_folders(params, directories)
+    parents = [os.path.dirname(file.path) for file in files]
+    platform, own_folders = _parse_own_folders(params, [*(directory.path for directory in directories), *parents])
     config_set = ConfigSet(files, directories, absent, _parse_after_change(params), platform, own_folders)
     _refuse_twice([*(file.path for file in files), *(directory.path for directory in directories), *absent])
     unknown = sorted(set(secret_contents) - {file.path for file in files if file.secret})
@@ -192,15 +193,13 @@ def parse_config_set(params: Mapping[str, Any]) -> ConfigSet:
     return config_set
 
 
-def _parse_own_folders(
-    params: Mapping[str, Any], directories: Sequence[ConfigDirectory]
-) -> tuple[str, tuple[str, ...]]:
+def _parse_own_folders(params: Mapping[str, Any], directories: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """The platform and its folders: those named, and the directories that lie in none of them."""
     platform = params.get("platform") or ""
     folders = [_parse_path(path) for path in params.get("own_folders") or ()]
     if folders and not platform:
         raise PlatformError(f"own_folders is {', '.join(folders)}: say in 'platform' whose they are")
-    for path in sorted(directory.path for directory in directories) if platform else ():
+    for path in sorted(directories) if platform else ():
         if not any(is_within(path, folder) for folder in folders):
             folders.append(path)
     return platform, tuple(dict.fromkeys(folders))

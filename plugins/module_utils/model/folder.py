@@ -34,53 +34,98 @@ FOLDER = re.compile(r"/[A-Za-z0-9._/@+-]*\Z")
 # What Linux's filesystems take: of a name, and of a whole path.
 PART_MAX, PATH_MAX = 255, 4095
 
-# Folders, with all below them, that the system alone writes into.
+# Folders, with all below them, that the system and its packages alone write into.
 SYSTEM_TREES = (
-    "/bin",
-    "/boot",
-    "/dev",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/proc",
-    "/sbin",
-    "/sys",
-    "/usr/bin",
-    "/usr/lib",
-    "/usr/sbin",
+    *(
+        "/bin",
+        "/boot",
+        "/dev",
+        "/efi",
+        "/lib",
+        "/lib32",
+        "/lib64",
+        "/libx32",
+        "/lost+found",
+        "/nix",
+        "/ostree",
+        "/proc",
+    ),
+    *("/sbin", "/snap", "/sys", "/sysroot", "/usr"),
 )
-# Folders that others keep their own things in; one below them may be ours.
+# Within those, what is a machine's own.
+LOCAL_TREE = "/usr/local"
+# Folders that others keep their own things in; one below them may be ours. Those of the Filesystem Hierarchy Standard.
 SHARED_FOLDERS = (
-    *("/etc", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/usr/local", "/var"),
-    *("/usr/share", "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib", "/usr/local/etc", "/usr/local/share"),
+    *("/etc/opt", "/run/lock", "/srv/ftp", "/srv/http", "/srv/tftp", "/srv/www", "/usr/local/share/ca-certificates"),
+    *(
+        f"/usr/local/{name}"
+        for name in (
+            *("bin", "etc", "games", "include", "lib", "lib64", "libexec", "man", "sbin", "share", "src"),
+            *("share/doc", "share/fonts", "share/info", "share/man"),
+        )
+    ),
     *(
         f"/var/{name}"
-        for name in ("backups", "cache", "lib", "local", "lock", "log", "mail", "opt", "run", "spool", "tmp", "www")
+        for name in (
+            *("account", "adm", "backups", "cache", "crash", "db", "empty", "games", "lib", "local", "lock", "log"),
+            *("mail", "opt", "preserve", "run", "snap", "spool", "tmp", "www", "www/html", "yp"),
+        )
     ),
 )
 # Every Debian has these links.
 ALIASES = {"/var/run": "/run", "/var/lock": "/run/lock"}
-# What belongs to something else that runs on such machines.
+# What belongs to something else that runs on such machines, as the packages of Debian, Ubuntu and Fedora bring it.
 OTHERS_FOLDERS = (
     *(f"/etc/{name}" for name in (
-        "alternatives", "ansible", "apparmor.d", "apt", "audit", "ca-certificates", "cloud", "containerd", "cron.d",
-        "cron.daily", "cron.hourly", "cron.monthly", "cron.weekly", "dbus-1", "default", "docker", "dpkg", "fail2ban",
-        "init.d", "iptables", "kernel", "kubernetes", "ld.so.conf.d", "letsencrypt", "logrotate.d", "modprobe.d",
-        "modules-load.d", "netplan", "network", "nftables", "nginx", "pam.d", "pki", "profile.d", "python3",
-        "rc.d", "rsyslog.d", "security", "selinux", "skel", "ssh", "ssl", "sudoers.d", "sysctl.d", "systemd",
-        "udev", "ufw", "update-motd.d", "X11", "xdg",
+        "NetworkManager", "PackageKit", "X11", "alsa", "alternatives", "ansible", "apache2", "apparmor", "apparmor.d",
+        "apt", "audit", "avahi", "bluetooth", "ca-certificates", "chrony", "cloud", "cni", "console-setup",
+        "containerd", "containers", "crypto-policies", "dbus-1", "dconf", "debuginfod", "default", "dhcp", "docker",
+        "dpkg", "emacs", "exim4", "fail2ban", "fonts", "gdb", "glvnd", "gnutls", "grafana", "groff", "grub.d", "gss",
+        "haproxy", "httpd", "initramfs-tools", "iproute2", "iptables", "iscsi", "kernel", "keyutils", "krb5.conf.d",
+        "kubernetes", "ldap", "letsencrypt", "libvirt", "lighttpd", "logcheck", "lvm", "lxc", "maven", "mysql",
+        "needrestart", "netplan", "network", "nftables", "nginx", "openldap", "openvpn", "perl", "php", "pki",
+        "plymouth", "podman", "polkit-1", "postfix", "postgresql", "postgresql-common", "ppp", "prometheus", "python",
+        "python3", "rabbitmq", "rancher", "redis", "rpm", "rsyslog", "samba", "security", "selinux", "sgml", "skel",
+        "snmp", "squid", "ssh", "ssl", "sssd", "sysconfig", "systemd", "terminfo", "tomcat", "tor", "tuned", "udev",
+        "udisks2", "ufw", "update-manager", "vim", "vmware-tools", "vulkan", "wireguard", "wpa_supplicant", "xdg",
+        "xml", "yum", "yum.repos.d", "dnf",
     )),
     *(f"/run/{name}" for name in (
-        "containerd", "credentials", "dbus", "docker", "fungap-locks", "lock", "log", "mount", "network", "runc",
-        "secrets", "shm", "sshd", "sudo", "systemd", "udev", "user",
+        "NetworkManager", "agetty.reload", "avahi-daemon", "blkid", "chrony", "cloud-init", "console-setup",
+        "containerd", "containers", "credentials", "crio", "cryptsetup", "dbus", "docker", "fungap-locks",
+        "initramfs", "libvirt", "lock", "log", "lvm", "mount", "mysqld", "netns", "network", "nginx", "php", "plymouth",
+        "podman", "postgresql", "redis", "resolvconf", "rpcbind", "runc", "samba", "screen", "secrets", "shm",
+        "snapd", "sshd", "sudo", "systemd", "tmux", "tuned", "udev", "udisks2", "user", "xtables",
     )),
     *(f"/var/lib/{name}" for name in (
-        "apt", "cloud", "containerd", "containers", "dbus", "docker", "dpkg", "kubelet", "misc", "mysql", "pam",
-        "postgresql", "python", "sudo", "systemd", "ucf",
+        "AccountsService", "NetworkManager", "PackageKit", "alternatives", "app-info", "apparmor", "apt", "aptitude",
+        "authselect", "avahi", "bluetooth", "boot-state", "buildkit", "ca-certificates-java", "chrony", "cloud", "cni",
+        "command-not-found", "containerd", "containers", "dbus", "dhcp", "dhcpcd", "dnf", "docker", "dpkg",
+        "elasticsearch", "etcd", "exim4", "fail2ban", "fwupd", "git", "gitlab", "grafana", "grub", "influxdb",
+        "initramfs-tools", "initscripts", "insserv", "iscsi", "jenkins", "kubelet", "letsencrypt", "libvirt",
+        "locales", "logrotate", "lxc", "lxcfs", "lxd", "machines", "man-db", "misc", "mongodb", "mysql", "nfs", "nginx",
+        "ntp", "ntpsec", "os-prober", "pam", "php", "plymouth", "polkit-1", "portables", "postfix", "postgresql",
+        "private", "prometheus", "python", "rabbitmq", "rancher", "redis", "rpm", "rsyslog", "samba", "selinux",
+        "sgml-base", "shim-signed", "shorewall", "snapd", "snmp", "squid", "ssl-cert", "sss", "sudo", "swcatalog",
+        "systemd", "tftpboot", "tor", "tpm2-tss", "tuned", "ubuntu-advantage", "ubuntu-release-upgrader", "ucf",
+        "udisks2", "unattended-upgrades", "update-manager", "update-notifier", "upower", "usb_modeswitch", "usbutils",
+        "vim", "vmware", "xfonts", "xkb", "xml-core",
     )),
-    *(f"/var/log/{name}" for name in ("apt", "journal", "nginx")),
-    *(f"/var/cache/{name}" for name in ("apt", "debconf", "ldconfig", "man")),
+    *(f"/var/{kind}/{name}" for kind in ("cache", "log", "spool") for name in (
+        "PackageKit", "adduser", "anacron", "apache2", "apparmor", "apt", "audit", "chrony", "cloud-init", "cron",
+        "debconf", "dnf", "exim4", "fontconfig", "fwupd", "httpd", "installer", "journal", "ldconfig", "libvirt", "lpd",
+        "man", "mail", "mysql", "nginx", "postfix", "postgresql", "private", "redis", "rsyslog", "samba", "squid",
+        "sssd", "swcatalog", "unattended-upgrades", "yum",
+    )),
+    *(f"/opt/{name}" for name in ("cni", "containerd", "google", "vmware-tools")),
 )  # fmt: skip
+# Drop-in folders of some service or other (also of init: rc0.d), what has a version in its name, and what is hidden in
+# a home, or where all may write.
+OTHERS_PATTERN = re.compile(
+    r"/(etc|run)/[^/]+\.d(/|\Z)|/etc/(\.|cron\.|gtk-|java-|php|python)|/(root|home/[^/]+|tmp|var/tmp)/\.|/(var/)?tmp/systemd-"
+)
+# The engines' own place for a registry's CA.
+_CERTIFICATES = re.compile(r"/etc/docker/certs\.d/[^/]+")
 
 
 def why_no_folder(value: Any) -> str:
@@ -101,6 +146,10 @@ def why_no_folder(value: Any) -> str:
     return ""
 
 
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
+
+
 def why_not_own_folder(value: Any) -> str:
     """A folder that nothing but the platform uses."""
     why = why_no_folder(value)
@@ -110,11 +159,11 @@ def why_not_own_folder(value: Any) -> str:
     for alias, folder in ALIASES.items():
         if path == alias or path.startswith(f"{alias}/"):
             path = folder + path.removeprefix(alias)
-    if path == "/" or path in SHARED_FOLDERS or path.count("/") < 2:
+    if path in (*SHARED_FOLDERS, LOCAL_TREE) or path.count("/") < 2:
         return "is not a folder that the platform can own and remove: others use it too"
-    if any(path == tree or path.startswith(f"{tree}/") for tree in SYSTEM_TREES):
+    if any(_is_below(path, tree) for tree in SYSTEM_TREES) and not _is_below(path, LOCAL_TREE):
         return "is the system's own"
-    if any(path == folder or path.startswith(f"{folder}/") for folder in OTHERS_FOLDERS):
+    if any(_is_below(path, folder) for folder in OTHERS_FOLDERS) or OTHERS_PATTERN.match(path):
         return "belongs to something else on the machine"
     if posixpath.dirname(path) == "/home":
         return "is somebody's home"
@@ -229,6 +278,23 @@ def whose(
         return Belonging("proved", proof)
     shown = ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])])
     return Belonging("unknown", f"is not empty ({shown}), and nothing shows that it is platform {platform}'s")
+
+
+def may_be_read(path: str, seen: SeenFolder, mounts: Iterable[Mount] = ()) -> bool:
+    """Whether a folder may be read with all that is in it: it is a platform's, whichever, or there is nothing."""
+    if seen.kind == "absent":
+        return True
+    if seen.kind != "directory" or why_not_own_folder(path):
+        return False
+    path = posixpath.normpath(path)
+    return bool(marked_for(seen.marker or "") or seen.registry_logins) or any(
+        _is_our_mount(path, mount) for mount in mounts
+    )
+
+
+def why_not_claimed(path: str) -> str:
+    """Why a folder may not become a platform's; its name alone says it."""
+    return "" if _CERTIFICATES.fullmatch(path) else why_not_own_folder(path)
 
 
 def _is_our_mount(path: str, mount: Mount) -> bool:
