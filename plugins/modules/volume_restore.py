@@ -98,6 +98,9 @@ from ansible_collections.fungap.swarm.plugins.module_utils import runner, volume
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 
+# Of the volume that an archive is unpacked into: whose place it is to take.
+RESTORE_LABEL = "io.fungap.restore"
+
 
 class VolumeRestore:
     """The docker host's part: a file there into the volume."""
@@ -111,7 +114,7 @@ class VolumeRestore:
         actions = []
         if self._was_killed():
             actions.append(f"undo the restore of {self.params['volume']} that was killed")
-        elif self.engine.volume_path(self.staged) is not None:
+        elif self._has_left():
             actions.append(f"remove volume {self.staged}, which a killed restore has left")
         if not self.params["archive"]:
             return runner.Plan(actions=actions, result={"aside": "", "files": 0})
@@ -127,6 +130,11 @@ class VolumeRestore:
                 f"volume {self.aside} is there: an earlier restore did not end well, and it holds what was there "
                 f"before. Look at it, and remove it when nobody needs it: docker volume rm {self.aside}"
             )
+        if not (self._was_killed() or self._has_left()) and self.engine.volume_path(self.staged) is not None:
+            raise PlatformError(
+                f"volume {self.staged} is there, and nothing shows that a restore has made it: the archive would be "
+                f"unpacked in its place. Look at it, and remove it when nobody needs it: docker volume rm {self.staged}"
+            )
         there = self.engine.volume_path(self.params["volume"]) is not None
         actions += [f"stop {self.params['container']}"] if self.engine.container(self.params["container"]) else []
         actions += [f"set volume {self.params['volume']} aside as {self.aside}"] if there else []
@@ -139,16 +147,21 @@ class VolumeRestore:
         """Whether a restore was killed while one home took the other's place."""
         return None not in (self.engine.volume_path(self.aside), self.engine.volume_path(self.staged))
 
+    def _has_left(self) -> bool:
+        """Whether a restore was killed before that, and has left what it unpacked."""
+        return self.staged in self.engine.volume_names({RESTORE_LABEL: self.params["volume"]})
+
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
         if self._was_killed():
             self._stop()
             self._undo()
         if not self.params["archive"]:
-            self.engine.remove_named_volume(self.staged)
+            if self._has_left():
+                self.engine.remove_named_volume(self.staged)
             return {}
         labels = self.params["labels"]
         # All of it lies there, whole, before anything is stopped.
-        staged = volumes.fresh_volume(self.engine, self.staged, labels)
+        staged = volumes.fresh_volume(self.engine, self.staged, {**labels, RESTORE_LABEL: self.params["volume"]})
         try:
             volumes.unpack(self.params["temporary"], staged)
         except PlatformError:

@@ -383,7 +383,10 @@ def test_a_stack_is_forgotten_where_another_docker_host_was_asked(run_module: Ru
     assert run_module("swarm_stack", args)["actions"] == [f"remove {tmp_path}/web/compose.yml"]
     assert [path.name for path in (tmp_path / "web").iterdir()] == ["notes"]
     assert not run_module("swarm_stack", args)["changed"]
-    assert "socket" in run_module("swarm_stack", {**args, "state": "present", "compose": {"services": {}}})["msg"]
+    assert (
+        "socket"
+        in run_module("swarm_stack", {**args, "state": "present", "compose": {"services": {"web": service()}}})["msg"]
+    )
 
 
 def test_an_absent_stack_leaves_nothing(swarm: Swarm, deploy: Run, folder: Path, life: Life) -> None:

@@ -308,6 +308,30 @@ def test_a_restore_that_was_killed_is_undone(
         home.client.volumes.get(volume).remove()
 
 
+def test_a_volume_that_no_restore_has_made_is_left_alone(
+    home: Home, backup: dict[str, Any], key: Path, run_module: RunModule
+) -> None:
+    other = home.client.volumes.create(f"{home.name}-blank-restored")
+    args = {"volume": f"{home.name}-blank", "container": "none"}
+    assert not run_module("volume_restore", args)["changed"]
+    refused = run_module("volume_restore", {**args, "archive": backup["archive"], "key_file": str(key)})
+    assert f"docker volume rm {other.name}" in refused["msg"]
+    assert home.volumes() == {home.volume, other.name}
+    other.remove()
+
+
+def test_what_a_killed_restore_has_unpacked_goes(
+    home: Home, backup: dict[str, Any], run_module: RunModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args = {"volume": f"{home.name}-blank", "container": "none"}
+    with monkeypatch.context() as patched:
+        patched.setattr(VolumeRestore, "_stop", lambda _self: (_ for _ in ()).throw(Killed))
+        restore_until(patched, args, backup, 99)
+    assert home.volumes() == {home.volume, f"{home.name}-blank-restored"}
+    assert run_module("volume_restore", args)["changed"]
+    assert home.volumes() == {home.volume}
+
+
 def test_a_restore_onto_a_blank_machine_leaves_nothing_beside_it(
     home: Home, backup: dict[str, Any], key: Path, run_module: RunModule
 ) -> None:
