@@ -80,7 +80,7 @@ class ActionModule(ActionBase):
         hidden = secrets(raw, specs)
         if verb == "reset":
             return {**result, **_told(problem.without(hidden) for problem in check_for_reset(raw, specs))}
-        looks, thresholds = self._looks(variables), Thresholds(**params)
+        looks, thresholds = self._looks(variables, raw), Thresholds(**params)
         world, found = self._look(raw, specs, looks, thresholds)
         problems = refused(changes, world.inventory.apps) if changes else []
         app = asked_for(changes)[0] if changes and not problems else ""
@@ -140,7 +140,7 @@ class ActionModule(ActionBase):
             from_vault=frozenset(from_vault),
         )
 
-    def _looks(self, variables: Mapping[str, Any]) -> dict[str, Look]:
+    def _looks(self, variables: Mapping[str, Any], raw: RawInventory) -> dict[str, Look]:
         """What the docker hosts' facts say, or what was said in their place."""
         looks = {}
         for host in variables["groups"].get(DOCKER_HOSTS, ()):
@@ -154,6 +154,9 @@ class ActionModule(ActionBase):
                 )
             elif answer.get("skipped") or host not in variables.get("ansible_play_hosts_all", ()):
                 looks[str(host)] = Look(skipped=True)
+            elif not answer.get("unreachable") and any(isinstance(one, Undefined) for one in raw.hosts[host].values()):
+                # Ansible's words have pieces of the template.
+                looks[str(host)] = Look(error="a variable that can't be resolved may be what it is looked at by")
             else:
                 looks[str(host)] = Look(error=" ".join(str(answer.get("msg") or "it was not looked at").split()))
         return looks

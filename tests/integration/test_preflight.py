@@ -282,10 +282,10 @@ def test_nothing_of_a_vault_is_shown(core: Path | None, inventory: Inventory, pr
         vault_source="plaintext-of-a-name",
         platform_overlay_pool="plaintext-{{ nowhere }}",
         # What fails in a template, and is not Ansible's own error.
-        monitoring_webhook_url="{{ 'plaintext' ",
-        monitoring_deadman_url="{{ lookup('ansible.builtin.env', 'PF_NOT_SET') | from_json }}",
-        monitoring_retention_time="{{ 1 // 0 }}",
-        monitoring_retention_size="{{ 'plaintext' | no_such_filter }}",
+        jenkins_host="{{ 'plaintext' ",
+        load_test_host="{{ lookup('ansible.builtin.env', 'PF_NOT_SET') | from_json }}",
+        platform_node_bridge="{{ 1 // 0 }}",
+        platform_source_registries="{{ 'plaintext' | no_such_filter }}",
     )
     with (inventory.folder / "group_vars" / "all.yml").open("a") as file:
         file.write(f"platform_slack_webhook_url: {vault('plaintext of a webhook')}")
@@ -315,8 +315,8 @@ def test_nothing_of_a_vault_is_shown(core: Path | None, inventory: Inventory, pr
         ("platform_overlay_pool", "can't be resolved: 'nowhere' is undefined\n"),
         ("docker_engine_daemon = (not shown)", "lets everyone in"),
         *(
-            (f"monitoring_{name}", "can't be resolved: its template fails\n")
-            for name in ("webhook_url", "deadman_url", "retention_time", "retention_size")
+            (name, "can't be resolved: its template fails\n")
+            for name in ("jenkins_host", "load_test_host", "platform_node_bridge", "platform_source_registries")
         ),
         ("platform_slack_webhook_url = (not shown)", "has a space or a line break in it"),
         ("proxy_bind_address = (not shown)", "is not an IPv4 address"),

@@ -69,6 +69,8 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import S
         ("etc/x", "not an absolute path"),
         ("", "not an absolute path"),
         ("/etc/a b", "other characters"),
+        ("/etc/" + "a" * 256, "has a part that is longer than 255"),
+        ("/etc" + "/aaaa" * 819, "is longer than 4095"),
         ("/etc/a\n", "other characters"),
     ],
 )

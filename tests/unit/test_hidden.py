@@ -155,7 +155,7 @@ def test_a_text_without_its_secrets(text: str, hidden: set[str], expected: str) 
 
 SHOWN = [
     *("web.example.com", "https://web.localhost/", "registry:5000", "8025:25/tcp", "2001:db8::/32", "172.30.0.0/33"),
-    *("/run/x/../y", "files/web.env", "~/web.env", "128 MegaBytes", "15 days", "5:26.1.5", "x" * SHOWN_MAX, "Web_2"),
+    *("/run/x/../y", "files/web.env", "~/web.env", "128 MegaBytes", "15 days", "x" * SHOWN_MAX, "Web_2"),
 ]
 NOT_SHOWN = [
     *("u:hunter22", "u:hunter22@db", "mysql://u:hunter22@db", "https://x.example/a?token=hunter22", "SALT=hunter22"),
