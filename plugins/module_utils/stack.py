@@ -132,7 +132,7 @@ class StackOperation:
             text=params["text"] or "",
             path=compose_path(params["path"], self.stack),
             items=frozenset(contents),
-            keep=max(params["keep"], 1),
+            keep=params["keep"],
             release=params["release"] or {},
         )
 

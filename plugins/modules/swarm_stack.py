@@ -141,8 +141,8 @@ options:
     type: float
   keep:
     description:
-      - How many revisions that ran are kept, with their configs and secrets, for rollbacks; failed ones in between are
-        kept as history.
+      - How many revisions that ran are kept, one at least, with their configs and secrets, for rollbacks; failed ones
+        in between are kept as history.
     type: int
     default: 5
   node_sockets:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import CONSTRAINT, port_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils import kinds
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import MOUNT_OPTIONS, Kind, port_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
-from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
 Json = dict[str, Any]
@@ -40,7 +40,8 @@ Ask = Callable[[Any], "tuple[str, str] | None"]
 @dataclass(frozen=True)
 class Shape:
     """``kinds``: what may stand there, in words. ``ask``: of text and numbers. ``elements``: of a list. ``keys``: of a
-    mapping, of which those in ``needed`` have to be there; ``values``: of a mapping of any keys.
+    mapping, of which those in ``needed`` have to be there; ``values``: of a mapping of any keys. ``whole``: asked of a
+    list or a mapping in which all is right by itself.
     """
 
     kinds: tuple[str, ...]
@@ -49,16 +50,11 @@ class Shape:
     values: Shape | None = None
     keys: Mapping[str, Shape] = field(default_factory=dict)
     needed: tuple[str, ...] = ()
+    whole: Ask | None = None
 
 
 TEXT_KIND, WHOLE_KIND, NUMBER_KIND, SWITCH_KIND = "text", "a whole number", "a number", "true or false"
 LIST_KIND, MAPPING_KIND, NOTHING_KIND = "a list", "a mapping", "nothing"
-
-DURATION = re.compile(r"(?=.)([0-9.]+h)?([0-9.]+m(?!s))?([0-9.]+s)?([0-9.]+ms)?([0-9.]+(us|µs))?([0-9.]+ns)?\Z")
-MOUNT_OPTIONS = (
-    *("ro", "rw", "nocopy", "shared", "slave", "private", "rshared", "rslave", "rprivate", "consistent", "cached"),
-    "delegated",
-)
 
 
 def _matching(is_right: Callable[[Any], object], problem: str, cure: str) -> Ask:
@@ -75,34 +71,70 @@ def _keyed(**keys: Shape) -> Shape:
     return Shape((MAPPING_KIND,), keys=keys)
 
 
-def _is_cpus(value: str) -> bool:
-    return bool(re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,9})?", value))
+def _of_kind(kind: Kind) -> Ask:
+    """The check that the inventory's own variables of that kind have."""
+
+    def ask(value: Any) -> tuple[str, str] | None:
+        why = kind.why(value)
+        return (why, kind.cure) if why else None
+
+    return ask
 
 
-def _is_size(value: str) -> bool:
-    return bytes_of(value) is not None
+def _all_of(*asks: Ask) -> Ask:
+    return lambda value: next((wrong for ask in asks if (wrong := ask(value))), None)
 
 
 def _why_no_pair(value: str) -> tuple[str, str] | None:
-    return None if "=" in value.lstrip("=") else ("has no value", "as NAME=value")
+    if "=" not in value.lstrip("="):
+        return "has no value", "as NAME=value"
+    return _of_kind(kinds.TEMPLATE_TEXT)(value.partition("=")[2])
 
 
 def _why_no_volume(value: str) -> tuple[str, str] | None:
     parts = value.split(":")
     if len(parts) > 3 or not all(parts) or not parts[min(len(parts), 2) - 1].startswith("/"):
         return "is not a volume", "as /srv/data:/data:ro"
+    if not parts[min(len(parts), 2) - 1].strip("/."):
+        return "would hide the whole image", "as /srv/data:/data:ro"
     unknown = [one for one in (parts[2].split(",") if len(parts) == 3 else ()) if one not in MOUNT_OPTIONS]
     return (f"has the option {unknown[0]}, which Docker ignores", "ro, rw or nocopy") if unknown else None
 
 
-# But for the digest, which is not typed by hand.
-IMAGE = re.compile(
-    r"([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@[a-z0-9]+:[0-9a-f]+)?"
-)
+def _why_no_mount(value: Json) -> tuple[str, str] | None:
+    """In the long form: the docker CLI refuses what belongs to another type."""
+    others = [one for one in ("bind", "tmpfs", "volume") if one in value and one != value["type"]]
+    if value["type"] == "tmpfs" and value.get("source"):
+        return "has a source, which a tmpfs has not", "take the source away, or another type"
+    if others:
+        return f"has {others[0]}, which is nothing for the type {value['type']}", "take it away"
+    return None
 
 
 def _is_image(value: str) -> bool:
-    return bool(IMAGE.fullmatch(value)) or "$" in value  # which is told apart
+    return not kinds.why_no_image(value) or "$" in value  # which is told apart
+
+
+def _why_no_health_test(value: list[Any]) -> tuple[str, str] | None:
+    if not value:
+        return "has no command", kinds.HEALTH_TEST.cure
+    return None if value == ["NONE"] else _of_kind(kinds.HEALTH_TEST)(value)
+
+
+def _why_no_limit(value: int) -> tuple[str, str] | None:
+    return None if value >= -1 else ("is below -1", "-1 for no limit, or more")
+
+
+def _why_no_ulimit(value: Json) -> tuple[str, str] | None:
+    soft, hard = value["soft"], value["hard"]
+    is_more = hard != -1 and (soft > hard or soft == -1)
+    return ("has a soft limit above the hard one", "a hard one of at least that") if is_more else None
+
+
+def _why_no_extra_host(value: str) -> tuple[str, str] | None:
+    name, _colon, address = value.partition(":") if "=" not in value else value.partition("=")
+    why = kinds.why_no_host_lines({name: address.removeprefix("[").removesuffix("]")})
+    return ("is not a host name with its address", "as db.example.com:192.0.2.10") if why else None
 
 
 PORT_CURE = "as 8025:25/tcp, or {target: 25, published: 8025}"
@@ -118,22 +150,41 @@ def _why_no_port(value: Any) -> tuple[str, str] | None:
 SHORT_PORT = re.compile(r"(?P<published>[0-9]+):(?P<target>[0-9]+)(?:/(?P<protocol>tcp|udp|sctp))?")
 
 TEXT = Shape((TEXT_KIND,))
-WHOLE = Shape((WHOLE_KIND,))
-COUNT = Shape((WHOLE_KIND,), lambda value: ("is below 0", "0 or more") if value < 0 else None)
+COUNT = Shape((WHOLE_KIND,), _of_kind(kinds.number(0, 2**63 - 1, "0 or more")))
+REPLICAS = Shape((WHOLE_KIND,), _of_kind(kinds.REPLICAS))
+LIMIT = Shape((WHOLE_KIND,), _why_no_limit)
 IMAGE_TEXT = Shape((TEXT_KIND,), _matching(_is_image, "is not an image's name", "as redis:7"))
-TARGET = Shape((TEXT_KIND,), _matching(lambda value: value.startswith("/"), "is not an absolute path", "as /data"))
+ABSOLUTE = _matching(lambda value: value.startswith("/"), "is not an absolute path", "as /data")
+TARGET = Shape(
+    (TEXT_KIND,),
+    _all_of(ABSOLUTE, _matching(lambda value: value.strip("/."), "would hide the whole image", "as /data")),
+)
 NUMBER = Shape((NUMBER_KIND,))
+RATIO = Shape((NUMBER_KIND,), _of_kind(kinds.RATIO))
 SWITCH = Shape((SWITCH_KIND,))
-DURATION_TEXT = Shape((TEXT_KIND,), _matching(DURATION.match, "is not a duration", "as 10s or 1m30s"))
-SIZE_TEXT = Shape((TEXT_KIND,), _matching(_is_size, "is not an amount of memory", "as 128M"))
-CPUS_TEXT = Shape((TEXT_KIND,), _matching(_is_cpus, "is not a number of CPUs", 'as "0.5"'))
+DURATION_TEXT = Shape((TEXT_KIND,), _of_kind(kinds.DURATION_TEXT))
+INTERVAL_TEXT = Shape((TEXT_KIND,), _of_kind(kinds.INTERVAL_TEXT))
+
+
+def _cpus(kind: Kind) -> Shape:
+    is_written = _matching(re.compile(r"[0-9]{1,4}(\.[0-9]{1,9})?\Z").match, "is not a number of CPUs", 'as "0.5"')
+    return Shape((TEXT_KIND,), _all_of(is_written, _of_kind(kind)))
+
+
 PORT_NUMBER = Shape((WHOLE_KIND,), _matching(port_of, "is not a port", "1 to 65535"))
 SCALAR = Shape((TEXT_KIND, NUMBER_KIND))
 TEXTS = Shape((LIST_KIND,), elements=TEXT)
 TEXT_OR_TEXTS = Shape((TEXT_KIND, LIST_KIND), elements=TEXT)
 PAIRS = Shape((LIST_KIND, MAPPING_KIND), elements=TEXT, values=SCALAR)
 # A variable without a value is taken from the environment of whoever deploys.
-ENVIRONMENT = Shape((LIST_KIND, MAPPING_KIND), elements=Shape((TEXT_KIND,), _why_no_pair), values=SCALAR)
+ENVIRONMENT = Shape(
+    (LIST_KIND, MAPPING_KIND),
+    elements=Shape((TEXT_KIND,), _why_no_pair),
+    values=Shape((TEXT_KIND, NUMBER_KIND), _of_kind(kinds.TEMPLATE_TEXT)),
+)
+ADDRESS_OR_ADDRESSES = Shape(
+    (TEXT_KIND, LIST_KIND), _of_kind(kinds.ADDRESS), elements=Shape((TEXT_KIND,), _of_kind(kinds.ADDRESS))
+)
 ITEMS = Shape(
     (LIST_KIND,),
     elements=Shape(
@@ -142,22 +193,16 @@ ITEMS = Shape(
         needed=("source",),
     ),
 )
-CONSTRAINTS = Shape(
-    (LIST_KIND,),
-    elements=Shape(
-        (TEXT_KIND,),
-        _matching(CONSTRAINT.match, "is not a constraint", "as node.role == worker, or node.labels.disk == fast"),
-    ),
-)
+CONSTRAINTS = Shape((LIST_KIND,), elements=Shape((TEXT_KIND,), _of_kind(kinds.KINDS["apps{}.constraints[]"])))
 
 
 def _update(*actions: str) -> Shape:
     return _keyed(
-        parallelism=COUNT,
+        parallelism=REPLICAS,
         delay=DURATION_TEXT,
         failure_action=_one_of(*actions),
         monitor=DURATION_TEXT,
-        max_failure_ratio=NUMBER,
+        max_failure_ratio=RATIO,
         order=_one_of("start-first", "stop-first"),
     )
 
@@ -165,15 +210,15 @@ def _update(*actions: str) -> Shape:
 DEPLOY = _keyed(
     mode=_one_of("replicated", "global", "replicated-job", "global-job"),
     endpoint_mode=_one_of("vip", "dnsrr"),
-    replicas=COUNT,
+    replicas=REPLICAS,
     labels=PAIRS,
     update_config=_update("continue", "pause", "rollback"),
     rollback_config=_update("continue", "pause"),
     resources=_keyed(
-        limits=_keyed(cpus=CPUS_TEXT, memory=SIZE_TEXT, pids=WHOLE),
+        limits=_keyed(cpus=_cpus(kinds.CPUS), memory=Shape((TEXT_KIND,), _of_kind(kinds.CONTAINER_MEMORY)), pids=LIMIT),
         reservations=_keyed(
-            cpus=CPUS_TEXT,
-            memory=SIZE_TEXT,
+            cpus=_cpus(kinds.RESERVED_CPUS),
+            memory=Shape((TEXT_KIND,), _of_kind(kinds.RESERVED_MEMORY)),
             generic_resources=Shape(
                 (LIST_KIND,), elements=_keyed(discrete_resource_spec=_keyed(kind=TEXT, value=NUMBER))
             ),
@@ -185,26 +230,48 @@ DEPLOY = _keyed(
     placement=_keyed(
         constraints=CONSTRAINTS,
         preferences=Shape((LIST_KIND,), elements=_keyed(spread=TEXT)),
-        max_replicas_per_node=COUNT,
+        max_replicas_per_node=REPLICAS,
     ),
 )
 SERVICE = _keyed(
     image=IMAGE_TEXT,
-    **dict.fromkeys(("hostname", "isolation", "stop_signal", "user", "working_dir"), TEXT),
+    **dict.fromkeys(("isolation", "user"), TEXT),
+    hostname=Shape((TEXT_KIND,), _of_kind(kinds.HOST_TEXT)),
+    stop_signal=Shape(
+        (TEXT_KIND,),
+        _matching(re.compile(r"([A-Z][A-Z0-9+-]*|[1-9][0-9]?)\Z").match, "is not a signal", "as SIGTERM"),
+    ),
+    working_dir=Shape((TEXT_KIND,), ABSOLUTE),
     **dict.fromkeys(("cap_add", "cap_drop", "depends_on"), TEXTS),
-    **dict.fromkeys(("command", "dns", "dns_search", "entrypoint", "tmpfs"), TEXT_OR_TEXTS),
+    **dict.fromkeys(("command", "entrypoint"), Shape((TEXT_KIND, LIST_KIND), _of_kind(kinds.COMMAND), elements=TEXT)),
+    dns=ADDRESS_OR_ADDRESSES,
+    dns_search=TEXT_OR_TEXTS,
+    tmpfs=Shape((TEXT_KIND, LIST_KIND), ABSOLUTE, elements=Shape((TEXT_KIND,), ABSOLUTE)),
     **dict.fromkeys(("init", "read_only", "stdin_open", "tty"), SWITCH),
-    **dict.fromkeys(("extra_hosts", "labels", "sysctls"), PAIRS),
+    **dict.fromkeys(("labels", "sysctls"), PAIRS),
+    extra_hosts=Shape(
+        (LIST_KIND, MAPPING_KIND),
+        elements=Shape((TEXT_KIND,), _why_no_extra_host),
+        values=TEXT,
+        # A mapping; of a list each element was asked.
+        whole=_of_kind(kinds.KINDS["swarm_node_extra_hosts"]),
+    ),
     environment=ENVIRONMENT,
     configs=ITEMS,
     secrets=ITEMS,
     credential_spec=_keyed(config=TEXT, file=TEXT, registry=TEXT),
     deploy=DEPLOY,
     healthcheck=_keyed(
-        **dict.fromkeys(("interval", "timeout", "start_period", "start_interval"), DURATION_TEXT),
+        **dict.fromkeys(("interval", "timeout", "start_interval"), INTERVAL_TEXT),
+        start_period=DURATION_TEXT,
         disable=SWITCH,
         retries=COUNT,
-        test=TEXT_OR_TEXTS,
+        test=Shape(
+            (TEXT_KIND, LIST_KIND),
+            _matching(str.strip, "has no command", kinds.HEALTH_TEST.cure),
+            elements=TEXT,
+            whole=_why_no_health_test,
+        ),
     ),
     logging=_keyed(driver=TEXT, options=Shape((MAPPING_KIND,), values=SCALAR)),
     networks=Shape(
@@ -227,7 +294,13 @@ SERVICE = _keyed(
     stop_grace_period=DURATION_TEXT,
     ulimits=Shape(
         (MAPPING_KIND,),
-        values=Shape((WHOLE_KIND, MAPPING_KIND), keys={"soft": WHOLE, "hard": WHOLE}, needed=("soft", "hard")),
+        values=Shape(
+            (WHOLE_KIND, MAPPING_KIND),
+            _why_no_limit,
+            keys={"soft": LIMIT, "hard": LIMIT},
+            needed=("soft", "hard"),
+            whole=_why_no_ulimit,
+        ),
     ),
     volumes=Shape(
         (LIST_KIND,),
@@ -236,15 +309,16 @@ SERVICE = _keyed(
             _why_no_volume,
             keys={
                 "type": _one_of("bind", "tmpfs", "volume"),
-                "source": TEXT,
+                "source": Shape((TEXT_KIND,), _of_kind(kinds.TEMPLATE_TEXT)),
                 "target": TARGET,
                 "read_only": SWITCH,
                 "consistency": TEXT,
-                "bind": _keyed(propagation=TEXT),
+                "bind": _keyed(propagation=_one_of("private", "rprivate", "shared", "rshared", "slave", "rslave")),
                 "volume": _keyed(nocopy=SWITCH),
                 "tmpfs": _keyed(size=COUNT),
             },
             needed=("type", "target"),
+            whole=_why_no_mount,
         ),
     ),
 )
@@ -289,22 +363,35 @@ def misshapen(value: Any, place: str = "", shape: Shape = SERVICE) -> Iterator[W
         else:
             quote = TEXT_KIND in shape.kinds and kind in (WHOLE_KIND, NUMBER_KIND, SWITCH_KIND)
             yield Wrong(place, f"must be {wanted}, not {kind}", "quote it" if quote else f"write {wanted}")
-    elif kind == MAPPING_KIND:
+        return
+    wrong = list(_below_it(value, place, shape))
+    yield from wrong
+    ask = shape.whole if kind in (LIST_KIND, MAPPING_KIND) else shape.ask
+    if wrong or kind in (NOTHING_KIND, SWITCH_KIND):
+        return
+    if kind not in (LIST_KIND, MAPPING_KIND) and (problem := kinds.why_no_argument(value)):
+        yield Wrong(place, problem, "another value")
+    elif ask and (why := ask(value)):
+        yield Wrong(place, *why)
+
+
+def _below_it(value: Any, place: str, shape: Shape) -> Iterator[Wrong]:
+    if isinstance(value, Mapping):
         for key, one in value.items():
             at = _below(place, key)
             known = shape.values or shape.keys.get(key)
-            if known:
+            if not isinstance(key, str):
+                yield Wrong(at, "has a name that is no text: YAML reads yes, no, on, off and numbers", "quote it")
+            elif known:
                 yield from misshapen(one, at, known)
-            elif not str(key).startswith("x-"):
-                yield _unknown(at, str(key), shape)
+            elif not key.startswith("x-"):
+                yield _unknown(at, key, shape)
         for key in shape.needed:
             if key not in value:
                 yield Wrong(_below(place, key), "is missing", "add it")
-    elif kind == LIST_KIND:
+    elif isinstance(value, list):
         for index, one in enumerate(value):
             yield from misshapen(one, f"{place}[{index}]", shape.elements or TEXT)
-    elif shape.ask and (why := shape.ask(value)):
-        yield Wrong(place, *why)
 
 
 def _below(place: str, key: Any) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import PREFIX, network_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, listed, show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import (
     Specs,
@@ -108,11 +109,13 @@ class Inventory:
         return str(self.subnet[number]) if self.subnet and self.subnet.num_addresses > number else ""
 
 
-def network_of(text: Any) -> ipaddress.IPv4Network | None:
-    try:
-        return ipaddress.IPv4Network(str(text))
-    except ValueError:
+def bridge_network(text: Any) -> ipaddress.IPv4Network | None:
+    """The network of a bridge, of whose address and prefix ``text`` is made."""
+    address, _slash, prefix = str(text).partition("/")
+    found = address_of(address)
+    if not found or not PREFIX.match(prefix) or int(prefix) > 32:
         return None
+    return ipaddress.IPv4Network((found, int(prefix)), strict=False)
 
 
 def address_of(text: Any) -> ipaddress.IPv4Address | None:
@@ -357,8 +360,13 @@ def _node(raw: RawInventory, specs: Specs, name: str, role: str, variables: Mapp
         address=values["address"] or "",
         socket=f"{variables['platform_run_dir']}/{name}/docker.sock" if nested else ENGINE_SOCKET,
         container=f"{variables['platform_name']}-{name}" if nested else "",
-        labels={str(key): _text(value) for key, value in values["labels"].items()},
+        labels={str(key): _label(value) for key, value in values["labels"].items()},
         availability=values["availability"],
         cpus=values["cpus"],
         memory=values["memory"],
     )
+
+
+def _label(value: Any) -> str:
+    """A label's value as it is written in the inventory."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -17,7 +17,13 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     Inventory,
     RawInventory,
     address_of,
+    bridge_network,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import (
+    HOST_NAME,
     network_of,
+    port_of,
+    why_no_site_network,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, listed, show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
@@ -32,14 +38,14 @@ PIPELINE_SETTINGS = ("repository", "branch", "repository_credentials")
 # Jobs that are there whatever the apps are called.
 PLATFORM_JOBS = ("backup", "load-test")
 ALL_HOSTS = "all hosts"
+PLATFORM_NETWORKS = ("platform_subnet", "platform_overlay_pool", "platform_node_pool")
 
 # These texts become part of Groovy and of a shell's words: what they may hold is said here, and nothing else gets in.
 _PATH = r"[A-Za-z0-9_][A-Za-z0-9._~-]*"
-_HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
-WEB_REPOSITORY = re.compile(rf"https?://{_HOST}(:\d{{1,5}})?(/{_PATH})+")
-SSH_REPOSITORY = re.compile(
-    rf"(ssh://([a-z][a-z0-9-]*@)?{_HOST}(:\d{{1,5}})?(/{_PATH})+|[a-z][a-z0-9-]*@{_HOST}:{_PATH}(/{_PATH})*)"
-)
+_PLACE = r"(?P<host>[A-Za-z0-9.-]+)(:(?P<port>[0-9]+))?"
+WEB_REPOSITORY = re.compile(rf"https?://{_PLACE}(/{_PATH})+")
+SSH_REPOSITORY = re.compile(rf"ssh://([a-z][a-z0-9-]*@)?{_PLACE}(/{_PATH})+")
+SCP_REPOSITORY = re.compile(rf"[a-z][a-z0-9-]*@(?P<host>[A-Za-z0-9.-]+):{_PATH}(/{_PATH})*")
 BRANCH = re.compile(rf"{_PATH}(/{_PATH})*")
 CREDENTIAL_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
@@ -177,15 +183,13 @@ def check_addresses(inventory: Inventory, facts: Mapping[str, Any] | None) -> It
     variables = inventory.variables
     value = str(variables["jenkins_subnet"])
     network = network_of(value)
-    if network is None:
-        yield Problem(ALL_HOSTS, "jenkins_subnet", value, "is not an IPv4 network", "a network, as 172.31.240.0/24")
+    if network is None or why_no_site_network(value):
         return
-    if not network.is_private:
-        yield Problem(ALL_HOSTS, "jenkins_subnet", value, "is not private", "a private network, as 172.31.240.0/24")
-    if "/" not in value or network.prefixlen > 28:
+    if network.prefixlen > 28:
         yield Problem(ALL_HOSTS, "jenkins_subnet", value, "has no room for Jenkins' containers", "as 172.31.240.0/24")
-    for variable in ("platform_subnet", "platform_overlay_pool", "platform_node_pool"):
-        other = network_of(variables[variable])
+    others = {name: network_of(variables[name]) for name in PLATFORM_NETWORKS}
+    others["platform_node_bridge"] = bridge_network(variables["platform_node_bridge"])
+    for variable, other in others.items():
         if other and other.overlaps(network):
             cure = "choose a network apart from it"
             yield Problem(ALL_HOSTS, "jenkins_subnet", value, f"overlaps {variable} {other}", cure)
@@ -214,13 +218,6 @@ def _check_routes(
 
 def check_settings(inventory: Inventory, facts: Mapping[str, Any] | None) -> Iterator[Problem]:
     variables = inventory.variables
-    port = variables["jenkins_https_port"]
-    if not 1 <= port <= 65535:
-        yield Problem(ALL_HOSTS, "jenkins_https_port", str(port), "is not a port", "1 to 65535")
-    folder = str(variables["jenkins_backup_dir"])
-    if folder and (not folder.startswith("/") or not folder.strip("/")):
-        cure = "an absolute path, as /var/backups/jenkins"
-        yield Problem(ALL_HOSTS, "jenkins_backup_dir", folder, "is not a folder of its own", cure)
     bind = str(variables["jenkins_bind_address"])
     if address_of(bind) is None:
         yield Problem(ALL_HOSTS, "jenkins_bind_address", bind, "is not an IPv4 address", "0.0.0.0 for every one")
@@ -229,8 +226,8 @@ def check_settings(inventory: Inventory, facts: Mapping[str, Any] | None) -> Ite
         value = str(variables[variable])
         size = bytes_of(value)
         if size is None:
-            yield Problem(ALL_HOSTS, variable, value, "is not an amount of memory", "as 2G")
-        elif size < MEMORY_BYTES_MIN:
+            continue
+        if size < MEMORY_BYTES_MIN:
             yield Problem(ALL_HOSTS, variable, value, "is less than it starts with", "512M or more, as 2G")
         elif total and size > total:
             problem = f"is more than the {total / 1024**3:.1f} GB of {jenkins_host(inventory)}"
@@ -267,8 +264,8 @@ def check_jobs(inventory: Inventory) -> Iterator[Problem]:
                 if app[key] and (key != "branch" or app[key] != "main"):
                     yield Problem(ALL_HOSTS, f"{at}.{key}", app[key], "is set without repository", "name that too")
             continue
-        over_ssh = bool(SSH_REPOSITORY.fullmatch(repository))
-        if not over_ssh and not WEB_REPOSITORY.fullmatch(repository):
+        over_ssh = _is_repository(repository, SSH_REPOSITORY) or _is_repository(repository, SCP_REPOSITORY)
+        if not over_ssh and not _is_repository(repository, WEB_REPOSITORY):
             cure = "as https://github.com/team/web.git or git@github.com:team/web.git, without a password in it"
             yield Problem(ALL_HOSTS, f"{at}.repository", _shown(repository), "is not a repository's address", cure)
         elif over_ssh and git_host(repository) not in pinned:
@@ -294,6 +291,15 @@ def check_jobs(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, f"apps.{app_name}", app_name, problem, "another name for the app")
 
 
+def _is_repository(text: str, form: re.Pattern[str]) -> bool:
+    """Whether an address has this form, with a host and a port that may be."""
+    found = form.fullmatch(text)
+    if not found or not HOST_NAME.match(found["host"].lower()):
+        return False
+    port = found.groupdict().get("port")
+    return port is None or port_of(port) is not None
+
+
 def git_host(repository: str) -> str:
     """The host of a repository's address."""
     if "://" in repository:
@@ -304,4 +310,5 @@ def git_host(repository: str) -> str:
 def _shown(repository: Any) -> str:
     """An address as it may be shown: neither form has a place for a password or a query."""
     text = str(repository)
-    return Harmless(text) if WEB_REPOSITORY.fullmatch(text) or SSH_REPOSITORY.fullmatch(text) else show(text)
+    forms = (WEB_REPOSITORY, SSH_REPOSITORY, SCP_REPOSITORY)
+    return Harmless(text) if any(_is_repository(text, form) for form in forms) else show(text)

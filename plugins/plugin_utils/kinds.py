@@ -11,7 +11,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,12 +19,17 @@ from urllib.parse import urlsplit
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import Owner, check_mode
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder, why_not_own_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.model.image import IMAGE_NAME, parse_entry
+from ansible_collections.fungap.swarm.plugins.module_utils.model.member import SwarmSettings
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.load_test import choose_profile
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 
 MEBIBYTE = 1024**2
 # Docker's own least for a container; a node's engine does not start with less than its.
 CONTAINER_BYTES_MIN, NODE_BYTES_MIN = 6 * MEBIBYTE, 128 * MEBIBYTE
+# What the swarm takes of a service.
+RESERVED_BYTES_MIN, CPUS_MIN, CPUS_MAX = 4 * MEBIBYTE, 0.001, 4096
 DAY_SECONDS = 86400
 # nginx and Docker count in 64 bits; nobody uploads more.
 UPLOAD_BYTES_MAX = 1024**4
@@ -36,17 +41,53 @@ PREFIX = re.compile(r"(0|[1-9][0-9]{0,2})\Z")
 LABEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*\Z")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 URL_REST = re.compile(r"[A-Za-z0-9._~%/?&=:@!$+,-]*\Z")
+MOUNT_OPTIONS = (
+    *("ro", "rw", "nocopy", "shared", "slave", "private", "rshared", "rslave", "rprivate", "consistent", "cached"),
+    "delegated",
+)
+# What the platform may use within a site: RFC 1918, and what providers share (RFC 6598).
+SITES = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 UPLOAD_SIZE = re.compile(r"([0-9]+)([kmg]?)\Z", re.IGNORECASE)
 PROMETHEUS_TIME = re.compile(r"([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?\Z")
-PROMETHEUS_SIZE = re.compile(r"[0-9]+(B|KB|MB|GB|TB|PB|EB)\Z")
+PROMETHEUS_SIZE = re.compile(r"([0-9]+)(B|KB|MB|GB|TB|PB|EB)\Z")
 CONSTRAINT = re.compile(
     r"(node\.(id|hostname|role|ip|platform\.(os|arch)|labels\.[A-Za-z0-9][A-Za-z0-9_./-]*)"
     r"|engine\.labels\.[A-Za-z0-9][A-Za-z0-9_./-]*) *(==|!=) *[A-Za-z0-9_.:/-][A-Za-z0-9_.:/ -]*\Z"
 )
+UNITS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 1000, "µs": 1000, "μs": 1000, "ns": 1}
+DURATION_PART = re.compile(r"([0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(h|ms|m|s|us|µs|μs|ns)")
+DURATION = re.compile(rf"(?:{DURATION_PART.pattern})+\Z")
+COMMAND_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
+# What a swarm fills in of a service's environment, host name and mounts, and how Go's templates may put it:
+# https://docs.docker.com/reference/cli/docker/service/create/#create-services-using-templates
+TEMPLATE = re.compile(r"{{(.*?)}}", re.DOTALL)
+TEMPLATE_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`|[|(),]|:?=|\$*[A-Za-z_.][A-Za-z0-9_.]*|-?[0-9]+|-|\s+')
+TEMPLATE_BLOCKS = ("if", "range", "with")
+TEMPLATE_KNOWN = re.compile(
+    r"(\.(Service\.(ID|Name|Labels(\.[A-Za-z0-9_]+)*)|Node\.(ID|Hostname|Platform\.(Architecture|OS))"
+    r"|Task\.(ID|Name|Slot))|\.|\$+[A-Za-z0-9_.]*|[\"`|(),:=0-9-].*"
+    r"|if|else|end|range|with|and|or|not|eq|ne|lt|le|gt|ge|index|len|slice|print|printf|println|join|true|false)\Z",
+    re.DOTALL,
+)
 KNOWN_HOSTS_LINE = re.compile(
     r"(@(cert-authority|revoked) )?[^\s#]+ [a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}( [^\x00-\x1f]*)?\Z"
 )
-IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+/)?[a-z0-9._/-]*(:[A-Za-z0-9._-]+)?(@sha256:[0-9a-f]{64})?\Z")
+_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_DOMAIN = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[0-9]{1,5})?"
+# But for the digest, which is not typed by hand.
+IMAGE = re.compile(
+    rf"(?:{_DOMAIN}/)?{_COMPONENT}(?:/{_COMPONENT})*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@[a-z0-9]+:[0-9a-f]+)?\Z"
+)
+# Of a container, a network, a volume.
+DOCKER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
+SYSCTL = re.compile(r"[a-z0-9_]+([./][A-Za-z0-9_:@-]+)+\Z")
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+~:-]+)?\Z")
+MAIL = re.compile(r"([^<>{}]*<)?[^\s@<>{},]+@[^\s@<>{},]+>?\Z")
+FINGERPRINT = re.compile(r"[0-9A-Fa-f]{40}\Z")
+NETWORK = re.compile(r"[0-9.]+/[0-9]{1,2}\Z")
 SHA256 = re.compile(r"[0-9A-Fa-f]{64}\Z")
 # What sshd's from="..." takes.
 FROM_PATTERN = re.compile(r"!?[A-Za-z0-9.:*?/_-]+\Z")
@@ -186,11 +227,21 @@ def why_no_upload_size(value: Any) -> str:
 
 
 def why_no_prometheus_time(value: Any) -> str:
-    return "" if str(value) and PROMETHEUS_TIME.match(str(value)) else "is not a time as Prometheus writes it"
+    match = PROMETHEUS_TIME.match(str(value))
+    if not str(value) or not match:
+        return "is not a time as Prometheus writes it"
+    units = (365 * DAY_SECONDS, 7 * DAY_SECONDS, DAY_SECONDS, 3600, 60, 1, 0.001)
+    seconds = sum(int(text.rstrip("ywdhms")) * unit for text, unit in zip(match.groups(), units, strict=True) if text)
+    # It counts nanoseconds in 64 bits; and 0 is its own default.
+    return "" if 0 < seconds < 2**63 / 1e9 else "is nothing, or more than Prometheus counts"
 
 
 def why_no_prometheus_size(value: Any) -> str:
-    return "" if PROMETHEUS_SIZE.match(str(value)) else "is not a size as Prometheus writes it"
+    match = PROMETHEUS_SIZE.match(str(value))
+    if not match:
+        return "is not a size as Prometheus writes it"
+    size = int(match.group(1)) * 1024 ** ("B", "KB", "MB", "GB", "TB", "PB", "EB").index(match.group(2))
+    return "" if 0 < size < 2**63 else "is nothing, or more than Prometheus counts"
 
 
 def _listed(value: Any) -> Any:
@@ -208,17 +259,80 @@ def why_no_health_test(value: Any) -> str:
         return "does not begin with CMD or CMD-SHELL"
     if len(value) == 1 or (value[0] == "CMD-SHELL" and len(value) != 2):
         return "has no command" if len(value) == 1 else "has more than the one text that CMD-SHELL takes"
-    return ""
+    if value[1] is None or not str(value[1]).strip():
+        return "has no command"
+    return next((f"has an element that {why}" for one in value if (why := why_no_argument(one))), "")
+
+
+def why_no_argument(value: Any) -> str:
+    """What a program can be given."""
+    if value is None or isinstance(value, (list, Mapping)) or (isinstance(value, float) and not math.isfinite(value)):
+        return "is neither text nor a number"
+    return "has a NUL character in it" if "\0" in str(value) else ""
+
+
+def why_no_command(value: Any) -> str:
+    """One text, which the docker CLI parts into words: what a shell would read there it ends at, or refuses."""
+    rest = COMMAND_QUOTED.sub("", str(value))
+    if any(one in rest for one in "'\"\\"):
+        return "has a quote that is not closed"
+    return "has what only a shell reads" if any(one in rest for one in ";&|<>()`") else why_no_argument(value)
+
+
+def why_no_template(value: Any) -> str:
+    """Text that a swarm fills in: what Go's templates can read, of what there is of a task."""
+    text, depth = str(value), 0
+    if "{{" in TEMPLATE.sub("", text):
+        return "has a {{ that is not closed"
+    for action in TEMPLATE.findall(text):
+        words = [word for word in TEMPLATE_WORD.findall(action) if word.strip(" -")]
+        if not words or TEMPLATE_WORD.sub("", action):
+            return f"has a placeholder that can't be read: {{{{{action}}}}}"
+        depth += (words[0] in TEMPLATE_BLOCKS) - (words[0] == "end")
+        unknown = [word for word in words if not TEMPLATE_KNOWN.match(word)]
+        if unknown:
+            return f"has {unknown[0]}, which a swarm does not know"
+    return "has a block without its end" if depth else why_no_argument(value)
+
+
+def nanoseconds_of(text: str) -> int | None:
+    """A duration as Go reads it ('1m30s'), None when it can't be read, or is more than its 63 bits."""
+    if not DURATION.match(text):
+        return None
+    found = sum(Decimal(number) * UNITS[unit] for number, unit in DURATION_PART.findall(text))
+    return int(found) if found < 2**63 else None
+
+
+def why_no_host_text(value: Any) -> str:
+    """A container's host name, in which a swarm may fill in something."""
+    if why := why_no_template(value):
+        return why
+    name = TEMPLATE.sub("x", str(value))
+    return "" if re.match(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z", name) else "is not a host name"
 
 
 def why_no_labels(value: Any) -> str:
     """A node's labels: names that a constraint can name, with text."""
     for name, text in value.items() if isinstance(value, Mapping) else ():
-        if not LABEL_NAME.match(str(name)):
+        if why := why_no_key(name):
+            return why
+        if not LABEL_NAME.match(name):
             return f"has the label {show(name)}, which no constraint can name"
-        if text is None or isinstance(text, (list, Mapping)) or CONTROL.search(str(text)):
+        if why_no_scalar(text):
             return f"has no text for {name}"
     return ""
+
+
+def why_no_key(key: Any) -> str:
+    """YAML reads yes, no, on and off as true and false, as keys, too."""
+    return "" if isinstance(key, str) else f"has the key {show(key)}, which is no text: put it in quotes"
+
+
+def why_no_scalar(value: Any) -> str:
+    """One line of text, a finite number, true or false."""
+    if value is None or isinstance(value, (list, Mapping)) or (isinstance(value, float) and not math.isfinite(value)):
+        return "is neither text nor a number"
+    return why_no_line(value)
 
 
 def why_no_daemon(value: Any) -> str:
@@ -248,6 +362,20 @@ def why_no_engine_daemon(value: Any) -> str:
     return why_no_daemon({key: one for key, one in value.items() if one is not None})
 
 
+def why_no_profiles(value: Any) -> str:
+    """Profiles of a load test, each in itself."""
+    for name, settings in value.items() if isinstance(value, Mapping) else ():
+        try:
+            if why := why_no_key(name) or why_has_nothing(settings):
+                return why
+            if not isinstance(settings, Mapping):
+                return f"has no mapping for {name}"
+            choose_profile(name, value, {})
+        except PlatformError as error:
+            return f"has a wrong profile: {name}: {error.message}"
+    return ""
+
+
 def why_has_nothing(value: Any) -> str:
     """Nothing at all below it, at any depth: an empty line in YAML is no text, and rarely meant."""
     for place, one in _leaves(value):
@@ -269,15 +397,161 @@ def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
         yield place, value
 
 
-def why_no_mapping(value: Any) -> str:
-    return "" if isinstance(value, Mapping) else "is not a mapping"
+def why_no_image(value: Any) -> str:
+    return "" if IMAGE.match(str(value)) else "is not an image's name"
+
+
+def why_no_catalog(value: Any) -> str:
+    """Entries of the image catalog, each in itself."""
+    for name, entry in value.items() if isinstance(value, Mapping) else ():
+        try:
+            pull = parse_entry(name, entry).pull
+        except PlatformError as error:
+            return f"has a wrong entry: {error.message}"
+        if pull and why_no_image(pull):
+            return f"has a wrong entry: {name}: pull is not an image's name"
+    return ""
+
+
+def why_no_taken(value: Any) -> str:
+    """The catalog's names, and what of other registries they are to be."""
+    for name, reference in value.items() if isinstance(value, Mapping) else ():
+        if why_no_image_name(name) or why_no_image(reference):
+            return f"has no image for a name of the catalog at {show(name)}"
+    return ""
+
+
+def why_no_image_name(value: Any) -> str:
+    return "" if isinstance(value, str) and IMAGE_NAME.match(value) else "is not a name of the image catalog"
+
+
+def why_no_login(value: Any) -> str:
+    """A user whose name stands before a colon and a password."""
+    return "has a colon in it" if ":" in str(value) else why_no_line(value)
+
+
+def why_no_mail(value: Any) -> str:
+    """Addresses with commas between them. Alertmanager would fill in what has braces."""
+    if why := why_no_line(value):
+        return why
+    return "" if all(MAIL.match(one.strip()) for one in str(value).split(",")) else "is not a mail address"
+
+
+def why_no_sysctls(value: Any) -> str:
+    """Lines of a sysctl.conf: a parameter's name, and text or a number."""
+    for name, text in value.items() if isinstance(value, Mapping) else ():
+        if not SYSCTL.match(str(name)):
+            return f"has {str(name)!r}, which is not a kernel parameter's name"
+        if isinstance(text, bool) or text == "" or why_no_scalar(text):
+            return f"has neither one line of text nor a number for {name}"
+    return ""
+
+
+def why_no_certificates(value: Any) -> str:
+    """What lies as <name>.crt among the machine's own, and its PEM text."""
+    for name, text in value.items() if isinstance(value, Mapping) else ():
+        if not isinstance(name, str) or not FILE_NAME.match(name):
+            return f"has {str(name)!r}, which is not a file's name"
+        if not isinstance(text, str) or not text.lstrip().startswith("-----BEGIN CERTIFICATE-----"):
+            return f"has no certificate in PEM for {name}"
+    return ""
+
+
+def why_no_signing_key(value: Any) -> str:
+    """As deb822_repository takes it: an address, a file, fingerprints, or the key's own text."""
+    text = str(value)
+    if text.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----"):
+        return "" if not CONTROL.search(re.sub(r"[\r\n]", "", text)) else "has a control character in it"
+    if all(FINGERPRINT.match(one.strip()) for one in text.split(",")):
+        return ""
+    return "is neither a key nor where one is" if (why_no_folder(value) and why_no_url(value)) else ""
+
+
+def why_no_environment(value: Any) -> str:
+    """Variables' names, each with one line of text."""
+    for name, text in value.items() if isinstance(value, Mapping) else ():
+        if not isinstance(name, str) or not VARIABLE_NAME.match(name):
+            return f"has {show(name)!r}, which is not a variable's name"
+        if why_no_scalar(text):
+            return f"has no line of text for {name}"
+    return ""
+
+
+def why_no_host_lines(value: Any) -> str:
+    """Host names, each with its address."""
+    for name, address in value.items() if isinstance(value, Mapping) else ():
+        if why_no_host_name(name) or (why_no_address(address) and address != "host-gateway"):
+            return f"has no host name with an address at {show(name)}"
+    return ""
+
+
+def why_no_bind(value: Any) -> str:
+    """``folder or volume:folder``, perhaps with options."""
+    source, _colon, rest = str(value).partition(":")
+    target, _colon, options = rest.partition(":")
+    if (why_no_folder(source) and not DOCKER_NAME.match(source)) or why_no_folder(target) or not target.strip("/"):
+        return "is not a mount"
+    unknown = [one for one in options.split(",") if one and one not in MOUNT_OPTIONS]
+    return f"has the option {unknown[0]}, which Docker does not know" if unknown else ""
+
+
+def why_no_address_pool(value: Any) -> str:
+    """``{base: network, size: prefix}`` of the engine's networks."""
+    if not isinstance(value, Mapping) or set(value) != {"base", "size"}:
+        return "has not exactly base and size"
+    base, size = value["base"], value["size"]
+    if why := why_no_site_network(base):
+        return f"has a base that {why}"
+    found = network_of(base)
+    if not isinstance(size, int) or isinstance(size, bool) or not found or not found.prefixlen <= size <= 30:
+        return "has a size that is no prefix of networks within base"
+    return ""
+
+
+def why_no_path(value: Any) -> str:
+    """A folder or file of a machine, and not all of it."""
+    return why_no_folder(value) or ("" if str(value).strip("/.") else "is the whole machine")
+
+
+def network_of(value: Any) -> ipaddress.IPv4Network | None:
+    """A network by its prefix, or an address as one of its own. Python takes masks and their opposites, too."""
+    text = str(value)
+    try:
+        return ipaddress.IPv4Network(text) if "/" not in text or NETWORK.match(text) else None
+    except ValueError:
+        return None
+
+
+def is_site_network(network: ipaddress.IPv4Network) -> bool:
+    """Whether a network may be used within a site."""
+    return any(network.subnet_of(site) for site in SITES)
+
+
+def why_no_network(value: Any) -> str:
+    """Of IPv4, as a.b.c.d/nn."""
+    text = str(value)
+    if network_of(text):
+        return "" if "/" in text else "has no prefix"
+    try:
+        wide = ipaddress.IPv4Network(text, strict=False) if NETWORK.match(text) else None
+    except ValueError:
+        wide = None
+    return f"has host bits set: the network is {wide}" if wide else "is not an IPv4 network"
+
+
+def why_no_site_network(value: Any) -> str:
+    """A network of IPv4 that may be used within a site."""
+    if why := why_no_network(value):
+        return why
+    found = network_of(value)
+    return "" if found and is_site_network(found) else "is not private"
 
 
 def why_no_bases(value: Any) -> str:
     """Images, and what of the catalog stands in for each."""
     for image, name in value.items() if isinstance(value, Mapping) else ():
-        if not IMAGE.match(str(image)):
-            return f"has {show(image)}, which is not an image"
+        if why := why_no_key(image) or why_no_image(image):
+            return why if why.startswith("has") else f"has {show(image)}, which {why}"
         if not isinstance(name, str) or not name:
             return f"has no name of the catalog for {image}"
     return ""
@@ -296,25 +570,42 @@ def why_no_address_or_network(value: Any) -> str:
 class Kind:
     """``why``: what is wrong with a value, or ''. ``hidden``: values of it may hold a login.
 
-    ``may_be_empty``: whether nothing, or empty text, stands for the default.
+    ``may_be_empty``: whether empty text is the default, or stands for it.
     """
 
     why: Callable[[Any], str]
     cure: str
     hidden: bool = False
-    may_be_empty: bool = True
+    may_be_empty: bool = False
 
 
-def number(least: float, most: float, cure: str) -> Kind:
-    """A finite number between two, both allowed. What can't be read as a number is a wrong type, told elsewhere."""
+def optional(kind: Kind) -> Kind:
+    """The same, and empty text for none."""
+    return replace(kind, may_be_empty=True)
+
+
+def matching(pattern: re.Pattern[str], why: str, cure: str) -> Kind:
+    """Text of a form."""
+    return Kind(lambda value: "" if pattern.match(str(value)) else why, cure)
+
+
+def number(least: float, most: float, cure: str, *, zero: bool = False, typed: bool = True) -> Kind:
+    """A finite number between two, both allowed. ``zero``: 0, too.
+
+    ``typed``: a specification says that it is one; what can't be read as a number is a wrong type, told elsewhere.
+    """
 
     def why(value: Any) -> str:
         try:
             found = float(value)
-        except (TypeError, ValueError):
-            return ""
+        except (TypeError, ValueError, OverflowError):
+            return "" if typed and not isinstance(value, int) else "is not a number"
         if not math.isfinite(found):
             return "is not a finite number"
+        if isinstance(value, bool) and not typed:
+            return "is not a number"
+        if zero and found == 0:
+            return ""
         if found < least:
             return f"is below {least:g}"
         return f"is above {most:g}" if found > most else ""
@@ -327,7 +618,7 @@ def size(least: int, cure: str, *, zero: bool = False) -> Kind:
 
     def why(value: Any) -> str:
         found = bytes_of(str(value))
-        if found is None or found >= 2**63:
+        if found is None:
             return "is not an amount of memory"
         if found < least and not (zero and found == 0):
             return f"is less than {least // MEBIBYTE}M"
@@ -336,33 +627,76 @@ def size(least: int, cure: str, *, zero: bool = False) -> Kind:
     return Kind(why, cure)
 
 
-def one_of(names: tuple[str, ...], what: str) -> Kind:
-    """A mapping with these keys only."""
+def duration(least: int, cure: str) -> Kind:
+    """A time as Go writes it. ``least``: in nanoseconds."""
 
     def why(value: Any) -> str:
-        unknown = [show(key) for key in value if key not in names] if isinstance(value, Mapping) else []
-        return f"has {unknown[0]}, which is not {what}" if unknown else ""
+        found = nanoseconds_of(str(value))
+        if found is None:
+            return "is not a duration"
+        if found < least:
+            return "is less than 1ms"
+        return "is more than 7 days" if found > 7 * DAY_SECONDS * 10**9 else ""
+
+    return Kind(why, cure)
+
+
+def one_of(names: tuple[str, ...], what: str) -> Kind:
+    """A mapping with these keys only, and something for each."""
+
+    def why(value: Any) -> str:
+        if not isinstance(value, Mapping):
+            return "is not a mapping"
+        unknown = [show(key) for key in value if key not in names]
+        if unknown:
+            return f"has {unknown[0]}, which is not {what}"
+        return "".join(f"has nothing for {key}" for key in [key for key in value if value[key] is None][:1])
 
     return Kind(why, f"any of: {', '.join(names)}")
 
 
-# A file on the controller.
-FILE = Kind(why_no_line, "a path in one line")
-OWN_FOLDER = Kind(why_not_own_folder, "a folder of its own, as /etc/fungap or /var/backups/fungap", may_be_empty=False)
-FOLDER = Kind(why_no_folder, "as /srv/images", may_be_empty=False)
+OWN_FOLDER = Kind(why_not_own_folder, "a folder of its own, as /etc/fungap or /var/backups/fungap")
+FOLDER = Kind(why_no_path, "as /srv/images")
+SOCKET = Kind(why_no_path, "as /run/docker.sock")
+# Of the controller, where a path may be relative and have spaces.
+PATH = Kind(why_no_line, "a path on the controller")
+ADDRESS = Kind(why_no_address, "as 192.0.2.10")
+ADDRESS_OR_NETWORK = Kind(why_no_address_or_network, "as 192.0.2.10 or 192.0.2.0/24")
+SITE_NETWORK = Kind(why_no_site_network, "a private network, as 172.30.0.0/24")
 HOST = Kind(why_no_host, "as db.example.com or 192.0.2.10")
-URL = Kind(why_no_url, "as https://hooks.example.com/services/x", hidden=True)
+HOST_PORT = Kind(why_no_host_port, "as 192.0.2.10:8089 or [2001:db8::10]:8089")
+URL = Kind(why_no_url, "as https://hooks.example.com/services/x", hidden=True, may_be_empty=True)
 LINE = Kind(why_no_line, "one line")
 HIDDEN_LINE = Kind(why_no_line, "one line", hidden=True)
+LOGIN = Kind(why_no_login, "one line without a colon")
+MAILS = Kind(why_no_mail, "as admin@example.com, or several with commas between them")
+NAME = matching(DOCKER_NAME, "is not a name that Docker takes", "letters, digits and _ . -")
+IMAGE_REFERENCE = Kind(why_no_image, "as registry.example.com/team/app:1")
+CATALOG_NAME = Kind(why_no_image_name, "lower case letters, digits and . _ -")
+CATALOG = Kind(why_no_catalog, "as {app: {build: {context: /srv/app, base: nodejs}}}")
 PORT = Kind(why_no_port, "1 to 65535")
+MTU = number(576, 65535, "0 for what is found out, or 576 to 65535", zero=True)
 SECONDS = number(0, 7 * DAY_SECONDS, "0 or more")
 # An age may be longer than anything is old: nothing goes then.
 AGE_SECONDS = number(0, 2**32, "0 or more")
 SECONDS_FROM_1 = number(1, 7 * DAY_SECONDS, "1 or more")
 CONTAINER_MEMORY = size(CONTAINER_BYTES_MIN, "as 128M")
-CPUS = number(0, 4096, "as 0.5")
+RESERVED_MEMORY = size(RESERVED_BYTES_MIN, "as 64M", zero=True)
+CPUS = number(CPUS_MIN, CPUS_MAX, "as 0.5")
+RESERVED_CPUS = number(CPUS_MIN, CPUS_MAX, "as 0.5, or 0 for none", zero=True)
+REPLICAS = number(0, 10000, "0 or more")
+DURATION_TEXT = duration(0, "as 10s or 1m30s")
+# Docker takes 0 for its own default.
+INTERVAL_TEXT = duration(10**6, "as 10s or 1m30s")
+RATIO = number(0, 1, "0 to 1")
+HEALTH_TEST = Kind(why_no_health_test, "as [CMD, /check]")
+COMMAND = Kind(why_no_command, "as a list: [sh, -c, ...] for what a shell is to read")
+TEMPLATE_TEXT = Kind(why_no_template, "as {{.Node.Hostname}}, or text without braces")
+HOST_TEXT = Kind(why_no_host_text, "letters, digits, - and ., or as web-{{.Task.Slot}}")
+OWNER = Kind(why_no_owner, "as 1000 or 1000:1000")
 REGISTRY = Kind(why_no_registry, "as registry.example.com:5000, or docker.io")
 KNOWN_HOSTS = Kind(why_no_known_hosts_line, "as: git.example.com ssh-ed25519 AAAA...")
+ENVIRONMENT = Kind(why_no_environment, "as {http_proxy: 'http://proxy.example.com:3128'}", hidden=True)
 NOTHING_EMPTY = Kind(why_has_nothing, "give it a value, or take the line away")
 SERVICES = (
     "prometheus",
@@ -376,21 +710,151 @@ SERVICES = (
 
 # A variable, or a part of it: [] stands for each element of a list, {} for each value of a mapping.
 KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(
-        ("platform_config_dir", "platform_run_dir", "platform_secrets_dir", "jenkins_backup_dir"), OWN_FOLDER
-    ),
-    "backup_sha256": Kind(why_no_sha256, "the 64 hexadecimal digits that sha256sum says of the archive"),
+    # Folders and files.
     **dict.fromkeys(
         (
-            *(f"{what}_certificate_{part}" for what in ("proxy", "jenkins") for part in ("file", "key_file")),
-            *("apps{}.env_file", "monitoring_rule_files[]", "jenkins_vault_password_file", "load_test_ca_file"),
-            "backup_key_file",
+            *("platform_config_dir", "platform_run_dir", "platform_secrets_dir", "reset_config_dir", "reset_run_dir"),
+            *("app_stacks_dir", "monitoring_stacks_dir", "proxy_stacks_dir", "swarm_member_stacks_dir"),
+            *("app_registry_config", "images_registry_config", "monitoring_registry_config", "proxy_registry_config"),
+            *("registry_platform_dir", "registry_config_dir", "registry_client_dir", "registry_certs_dir"),
+            *("proxy_edge_platform_dir", "proxy_edge_config_dir", "jenkins_platform_dir", "jenkins_config_dir"),
+            *("swarm_node_run_dir", "swarm_node_config_dir"),
         ),
-        FILE,
+        OWN_FOLDER,
     ),
-    "images_save_dir": FOLDER,
-    "images_archive_dir": FOLDER,
-    "platform_trusted_ca_files[]": Kind(why_no_folder, "as /usr/local/share/ca-certificates/company.crt"),
+    "jenkins_backup_dir": optional(OWN_FOLDER),
+    **dict.fromkeys(("images_save_dir", "images_archive_dir", "monitoring_engine_data_dir"), FOLDER),
+    **dict.fromkeys(
+        ("platform_trusted_ca_files[]", "images_trusted_ca_files[]"),
+        Kind(why_no_path, "as /usr/local/share/ca-certificates/company.crt"),
+    ),
+    **dict.fromkeys(
+        (
+            *("app_manager_socket", "app_images_socket", "images_docker_socket", "load_test_docker_socket"),
+            *("monitoring_socket", "proxy_socket"),
+        ),
+        SOCKET,
+    ),
+    **dict.fromkeys(
+        (
+            *("app_env_dir", "backup_dir", "backup_key_file", "load_test_ca_file", "load_test_report_dir"),
+            *("jenkins_inventory_dir", "jenkins_secrets_dir", "reset_memory_file", "monitoring_rule_files[]"),
+        ),
+        PATH,
+    ),
+    **dict.fromkeys(
+        (
+            *("app_env_file", "backup_archive", "jenkins_vault_password_file"),
+            *(f"{what}_certificate_{part}" for what in ("proxy", "jenkins") for part in ("file", "key_file")),
+            *("apps{}.env_file",),
+        ),
+        optional(PATH),
+    ),
+    "swarm_node_binds[]": Kind(why_no_bind, "as /srv/data:/data:ro"),
+    # Names.
+    **dict.fromkeys(
+        (
+            *("app_network", "monitoring_network", "monitoring_apps_network", "proxy_network", "proxy_edge_network"),
+            *("registry_network", "registry_container", "registry_volume", "registry_seen_networks[]"),
+            *("proxy_edge_container", "app_absent[]", "app_older_confirmed[]", "apps_absent[]", "monitoring_node"),
+            *("apps_older_confirmed[]", "backup_platform", "docker_engine_platform", "jenkins_platform"),
+            *("load_test_platform", "reset_platform", "swarm_node_platform", "swarm_node_owner", "proxy_routes[].name"),
+            *("proxy_routes[].upstream", "proxy_routes[].slot_prefix", "proxy_nodes[].name", "load_test_target.app"),
+            "load_test_profile",
+        ),
+        NAME,
+    ),
+    **dict.fromkeys(("app_name", "app_images_host", "backup_name", "proxy_monitoring_network"), optional(NAME)),
+    **dict.fromkeys(
+        ("swarm_member_host", "load_test_cpu_hosts[]", "jenkins_deploy_hosts[]", "monitoring_certificates[].name"), LINE
+    ),
+    **dict.fromkeys(
+        (
+            *("app_reason", "backup_confirmed", "load_test_confirmed", "reset_confirmed", "images_generation"),
+            *("proxy_routes[].source",),
+        ),
+        optional(LINE),
+    ),
+    "docker_engine_kernel_modules[]": matching(
+        re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z"), "is not a kernel module's name", "as overlay"
+    ),
+    "images_build_packages[]": matching(PACKAGE, "is not a package's name", "as mmdebstrap"),
+    "jenkins_deploy_user": matching(
+        re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z"), "is not a user's name", "as deploy"
+    ),
+    "proxy_routes[].cookie_flags[]": matching(re.compile(r"[a-z]+(=[a-z]+)?\Z"), "is not a flag", "as samesite=lax"),
+    # Texts that land in configuration files.
+    "docker_engine_sysctls": Kind(why_no_sysctls, "as {net.ipv4.ip_forward: 1}"),
+    "docker_engine_trusted_ca_certificates": Kind(
+        why_no_certificates, "as {company: '-----BEGIN CERTIFICATE-----...'}"
+    ),
+    "docker_engine_vendor_repository.uri": Kind(why_no_url, "as https://download.example.com/linux/debian"),
+    "docker_engine_vendor_repository.signed_by": Kind(
+        why_no_signing_key, "as https://download.example.com/linux/debian/gpg, or the key's own text"
+    ),
+    "docker_engine_daemon": Kind(
+        why_no_engine_daemon, "unix sockets; reach the engine from elsewhere by SSH (docker context)"
+    ),
+    "swarm_node_daemon": Kind(why_no_daemon, "unix sockets"),
+    "swarm_node_extra_hosts": Kind(why_no_host_lines, "as {registry.example.com: 192.0.2.10}"),
+    "images_build_environment": ENVIRONMENT,
+    "backup_sha256": optional(Kind(why_no_sha256, "the 64 hexadecimal digits that sha256sum says of the archive")),
+    "swarm_member_unlock_key": replace(
+        matching(re.compile(r"(SWMKEY-1-[A-Za-z0-9+/]{43})?\Z"), "is not a key", "as docker swarm unlock-key shows it"),
+        hidden=True,
+        may_be_empty=True,
+    ),
+    "swarm_member_begin_anew": optional(
+        matching(re.compile(r"[a-z0-9]{25}\Z"), "is not a swarm's ID", "the one that the refusal names")
+    ),
+    "swarm_member_settings": one_of(tuple(SwarmSettings.__dataclass_fields__), "a setting of the swarm"),
+    "swarm_member_settings.default_addr_pool[]": SITE_NETWORK,
+    "swarm_member_settings.subnet_size": number(8, 29, "as 24", typed=False),
+    "swarm_member_settings.data_path_port": number(1024, 49151, "as 4789", typed=False),
+    "swarm_member_settings.task_history_limit": number(0, 10000, "as 5", typed=False),
+    "swarm_member_settings.cert_expiry_days": number(1, 36500, "as 90", typed=False),
+    # Addresses.
+    **dict.fromkeys(("platform_subnet", "swarm_node_subnet"), SITE_NETWORK),
+    "platform_overlay_pool": Kind(why_no_site_network, "a private network, as 10.100.0.0/16"),
+    "platform_node_pool": Kind(why_no_site_network, "a private network, as 10.200.0.0/16"),
+    "jenkins_subnet": Kind(why_no_site_network, "a private network, as 172.31.240.0/24"),
+    "registry_metrics.subnet": Kind(why_no_network, "as 169.254.92.192/29"),
+    "docker_engine_address_pools[]": Kind(why_no_address_pool, "as {base: 10.200.0.0/16, size: 24}"),
+    **dict.fromkeys(
+        (
+            *("proxy_edge_ip", "proxy_edge_nodes[]", "registry_ip", "registry_metrics.address"),
+            *("registry_metrics.registry_address", "registry_metrics.nginx_address", "load_test_target.address"),
+            *(f"jenkins_addresses.{name}" for name in ("controller", "agent", "proxy", "build")),
+        ),
+        ADDRESS,
+    ),
+    # Of a machine that is not known there may be none.
+    **dict.fromkeys(
+        ("proxy_nodes[].address", "registry_bind_address", "registry_hosts_address", "registry_resolves_to"),
+        optional(ADDRESS),
+    ),
+    **dict.fromkeys(("load_test_address", "monitoring_probe_address", "load_test_target.host"), HOST),
+    "proxy_routes[].hosts[]": Kind(why_no_host_name, "as web.example.com"),
+    "monitoring_mysql_endpoints[].host": HOST,
+    "monitoring_certificates[].address": HOST_PORT,
+    **dict.fromkeys(("monitoring_registry_metrics", "images_registry_address"), optional(HOST_PORT)),
+    "reset_registry_address": HOST_PORT,
+    "monitoring_mail.smarthost": optional(Kind(why_no_host_port, "as mail.example.com:587")),
+    "proxy_acme_upstream": optional(HOST_PORT),
+    "docker_engine_metrics_address": optional(Kind(why_no_host_port, "as 127.0.0.1:9323")),
+    **dict.fromkeys(
+        ("proxy_trusted_addresses[]", "proxy_unlimited_addresses[]", "proxy_host_addresses[]"), ADDRESS_OR_NETWORK
+    ),
+    "jenkins_deploy_from[]": Kind(why_no_from_pattern, "as 192.0.2.10 or 192.0.2.0/24"),
+    **dict.fromkeys(
+        (
+            *("proxy_http_port", "proxy_https_port", "jenkins_https_port", "monitoring_https_port", "app_https_port"),
+            *("monitoring_mysql_endpoints[].port", "registry_published_port", "registry_metrics.port"),
+            *("proxy_routes[].port", "load_test_target.port"),
+        ),
+        PORT,
+    ),
+    # URLs.
     **dict.fromkeys(
         (
             *("platform_slack_webhook_url", "app_slack_webhook_url", "jenkins_slack_webhook_url"),
@@ -399,17 +863,24 @@ KINDS: Mapping[str, Kind] = {
         URL,
     ),
     "monitoring_elasticsearch_urls[]": Kind(why_no_url, "as https://search.example.com:9200", hidden=True),
-    "images_debian_mirror": Kind(why_no_url, "as https://deb.example.com/debian"),
-    "images_debian_security_mirror": Kind(why_no_url, "as https://deb.example.com/debian-security"),
-    "monitoring_mail.to": LINE,
-    "monitoring_mail.from": LINE,
-    "monitoring_mail.username": LINE,
-    "monitoring_mail.password": HIDDEN_LINE,
-    "monitoring_mail.smarthost": Kind(why_no_host_port, "as mail.example.com:587"),
-    "monitoring_mysql_endpoints[].host": HOST,
+    "images_debian_mirror": optional(Kind(why_no_url, "as https://deb.example.com/debian")),
+    "images_debian_security_mirror": optional(Kind(why_no_url, "as https://deb.example.com/debian-security")),
+    "load_test_target.path": Kind(why_no_request_path, "as /"),
+    # Logins.
+    **{
+        f"{name}[].{key}": kind
+        for name in ("platform_source_registries", "images_take_credentials", "jenkins_registries")
+        for key, kind in (("registry", REGISTRY), ("username", LOGIN), ("password", HIDDEN_LINE))
+    },
+    "jenkins_git_credentials[].username": LINE,
+    "jenkins_git_credentials[].password": HIDDEN_LINE,
+    **dict.fromkeys(("jenkins_deploy_known_hosts[]", "jenkins_git_known_hosts[]"), KNOWN_HOSTS),
+    # The monitoring.
+    **dict.fromkeys(("monitoring_mail.to", "monitoring_mail.from"), optional(MAILS)),
+    "monitoring_mail.username": optional(LINE),
+    "monitoring_mail.password": optional(HIDDEN_LINE),
     "monitoring_mysql_endpoints[].username": Kind(why_no_ini_text, "one line without a backtick"),
     "monitoring_mysql_endpoints[].password": Kind(why_no_ini_text, "one line without a backtick", hidden=True),
-    "monitoring_mysql_endpoints[].port": PORT,
     "monitoring_retention_time": Kind(why_no_prometheus_time, "as 15d or 12h"),
     "monitoring_retention_size": Kind(why_no_prometheus_size, "as 2GB or 500MB"),
     "monitoring_limits": one_of(
@@ -417,16 +888,36 @@ KINDS: Mapping[str, Kind] = {
     ),
     "monitoring_limits{}": one_of(("cpus", "memory"), "a limit"),
     "monitoring_limits{}.memory": CONTAINER_MEMORY,
-    "monitoring_limits{}.cpus": number(0.001, 4096, "as 0.5"),
+    "monitoring_limits{}.cpus": number(CPUS_MIN, CPUS_MAX, "as 0.5", typed=False),
+    # Amounts.
     **dict.fromkeys(("proxy_memory", "proxy_edge_memory", "registry_memory", "jenkins_agent_memory"), CONTAINER_MEMORY),
-    **dict.fromkeys(("proxy_http_port", "proxy_https_port", "jenkins_https_port", "monitoring_https_port"), PORT),
-    "proxy_cpus": number(0.01, 4096, "as 0.5"),
-    "proxy_acme_upstream": Kind(why_no_host_port, "as 192.0.2.10:8089"),
-    "proxy_trusted_addresses[]": Kind(why_no_address_or_network, "as 172.30.0.3 or 172.30.0.0/24"),
-    "proxy_unlimited_addresses[]": Kind(why_no_address_or_network, "as 192.0.2.10 or 192.0.2.0/24"),
+    **dict.fromkeys(("jenkins_memory", "jenkins_build_memory"), size(0, "512M or more, as 2G")),
+    "swarm_node_memory": size(NODE_BYTES_MIN, "0 for all, or as 2G", zero=True),
+    # A container of the machine has a hundredth at least, for the kernel's sake.
+    "swarm_node_cpus": number(0.01, CPUS_MAX, "0 for all, or as 1.5", zero=True),
+    "proxy_cpus": number(0.01, CPUS_MAX, "as 0.5"),
     "proxy_client_connections": number(0, 100000, "0 for no limit, or as 500"),
     "proxy_header_kilobytes": number(4, 1024, "4 to 1024"),
-    **dict.fromkeys(("proxy_stop_grace_seconds", "swarm_node_start_seconds", "docker_engine_start_seconds"), SECONDS),
+    **dict.fromkeys(("docker_engine_mtu", "app_network_mtu", "proxy_network_mtu", "swarm_node_mtu"), MTU),
+    "app_keep": number(1, 1000, "1 or more"),
+    "backup_keep": number(0, 100000, "0 for all, or as 7"),
+    **dict.fromkeys(("app_rollback_to", "proxy_base_revision"), number(0, 2**31, "0, or a revision's number")),
+    "proxy_routes[].slots": REPLICAS,
+    "load_test_error_ratio_max": RATIO,
+    "load_test_requests_max": number(1, 10**9, "1 or more"),
+    "load_test_profiles": Kind(why_no_profiles, "as {load: {users: [200, 400], ramp_seconds: 10}}"),
+    **dict.fromkeys(
+        ("preflight_disk_free_gigabytes_min", "preflight_memory_gigabytes_min"), number(0, 2**20, "0 or more")
+    ),
+    # Times.
+    **dict.fromkeys(
+        (
+            *("proxy_stop_grace_seconds", "swarm_node_start_seconds", "docker_engine_start_seconds"),
+            *("app_deadline_seconds", "app_lock_seconds", "images_background_seconds", "proxy_background_seconds"),
+            "registry_prune_quiet_seconds",
+        ),
+        SECONDS,
+    ),
     **dict.fromkeys(("registry_prune_grace_seconds", "images_prune_grace_seconds"), AGE_SECONDS),
     **dict.fromkeys(
         (
@@ -437,41 +928,47 @@ KINDS: Mapping[str, Kind] = {
         ),
         SECONDS_FROM_1,
     ),
-    "swarm_node_labels": Kind(why_no_labels, "as {disk: ssd}"),
-    "swarm_node_cpus": number(0, 4096, "0 for all, or as 1.5"),
-    "swarm_node_memory": size(NODE_BYTES_MIN, "0 for all, or as 2G", zero=True),
-    "load_test_address": HOST,
-    "platform_source_registries[].registry": REGISTRY,
-    "images_take_credentials[].registry": REGISTRY,
-    "jenkins_registries[].registry": REGISTRY,
-    "docker_engine_daemon": Kind(
-        why_no_engine_daemon, "unix sockets; reach the engine from elsewhere by SSH (docker context)"
-    ),
-    "swarm_node_daemon": Kind(why_no_daemon, "unix sockets"),
-    "docker_engine_metrics_address": Kind(why_no_host_port, "as 127.0.0.1:9323"),
-    "docker_engine_vendor_repository.uri": Kind(why_no_url, "as https://download.example.com/linux/debian"),
-    "images_extra{}": Kind(why_no_mapping, "as {build: {context: /srv/app, base: nodejs}}", hidden=True),
+    # Images.
+    "images_extra": CATALOG,
+    "images_catalog": CATALOG,
     "images_bases": Kind(why_no_bases, "as {'node:14-alpine': nodejs}"),
-    "images_catalog{}": Kind(why_no_mapping, "as {build: {context: /srv/app, base: nodejs}}", hidden=True),
-    "jenkins_deploy_from[]": Kind(why_no_from_pattern, "as 192.0.2.10 or 192.0.2.0/24"),
-    "jenkins_deploy_known_hosts[]": KNOWN_HOSTS,
-    "jenkins_git_known_hosts[]": KNOWN_HOSTS,
-    "apps{}.health.path": Kind(why_no_request_path, "as /healthz"),
-    "apps{}.env_owner": Kind(why_no_owner, "as 1000 or 1000:1000"),
-    "apps{}.env_mode": Kind(why_no_mode, "in quotes, as '0640'"),
-    "apps{}.health.test": Kind(why_no_health_test, "as [CMD, /check]"),
+    "images_take": Kind(why_no_taken, "as {web: registry.example.com/team/web:1}"),
+    **dict.fromkeys((f"images_{what}[]" for what in ("names", "optional", "required", "push_names")), CATALOG_NAME),
+    **dict.fromkeys(
+        (
+            *("images_prune_catalog[]", "images_prune_needed[]", "registry_prune_catalog[]", "load_test_image"),
+            *("registry_image", "registry_metrics_image", "proxy_edge_image"),
+        ),
+        IMAGE_REFERENCE,
+    ),
+    **dict.fromkeys(
+        ("proxy_image", "jenkins_image", "jenkins_agent_image", "jenkins_proxy_image", "swarm_node_image"),
+        optional(IMAGE_REFERENCE),
+    ),
+    # Nodes.
+    "swarm_node_labels": Kind(why_no_labels, "as {disk: ssd}"),
+    # Apps.
+    "apps{}.image": Kind(why_no_image, "an image of the catalog, as express-app"),
+    "apps{}.health.path": optional(Kind(why_no_request_path, "as /healthz")),
+    "apps{}.metrics.path": optional(Kind(why_no_request_path, "as /metrics")),
+    "apps{}.env_owner": optional(OWNER),
+    "apps{}.env_mode": optional(Kind(why_no_mode, "in quotes, as '0640'")),
+    "apps{}.health.test": HEALTH_TEST,
     **dict.fromkeys(
         (f"apps{{}}.health.{name}_seconds" for name in ("interval", "timeout", "start_interval")), SECONDS_FROM_1
     ),
     "apps{}.health.start_period_seconds": SECONDS,
     "apps{}.health.retries": number(1, 1000, "1 or more"),
-    "apps{}.metrics.path": Kind(why_no_request_path, "as /metrics"),
-    "apps{}.image": Kind(why_no_line, "an image of the catalog, as express-app", may_be_empty=False),
-    "apps{}.route.upload_size": Kind(why_no_upload_size, "as 10m", may_be_empty=False),
-    "apps{}.route.read_timeout_seconds": number(1, 7 * DAY_SECONDS, "as 60"),
-    **dict.fromkeys((f"apps{{}}.{where}.cpus" for where in ("limits", "reservations")), CPUS),
-    "apps{}.replicas": number(0, 10000, "0 or more"),
-    "apps{}.update.parallelism": number(0, 10000, "0 or more"),
+    **dict.fromkeys(("apps{}.route.upload_size", "proxy_routes[].upload_size"), Kind(why_no_upload_size, "as 10m")),
+    **dict.fromkeys(
+        ("apps{}.route.read_timeout_seconds", "proxy_routes[].read_timeout_seconds"),
+        number(1, 7 * DAY_SECONDS, "as 60"),
+    ),
+    "apps{}.limits.memory": CONTAINER_MEMORY,
+    "apps{}.limits.cpus": CPUS,
+    "apps{}.reservations.memory": RESERVED_MEMORY,
+    "apps{}.reservations.cpus": RESERVED_CPUS,
+    **dict.fromkeys(("apps{}.replicas", "apps{}.update.parallelism"), REPLICAS),
     **dict.fromkeys((f"apps{{}}.update.{name}_seconds" for name in ("delay", "monitor")), SECONDS),
     "apps{}.restart.delay_seconds": SECONDS,
     "apps{}.stop_grace_seconds": SECONDS,
@@ -504,8 +1001,8 @@ def check(variables: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, Kind]]:
     for path, kind in KINDS.items():
         for place, value in parts(path, variables):
             if value is None or value == "":
-                # An element of a list has no default.
-                if path.endswith("[]") or (value == "" and not kind.may_be_empty):
+                # What stands in a list, or in a mapping by a name of its own, has no default.
+                if path.endswith(("[]", "{}")) or (value == "" and not kind.may_be_empty):
                     yield place, value, "is empty", kind
             elif why := kind.why(value):
                 yield place, value, why, kind

@@ -54,12 +54,23 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     RawInventory,
     Undefined,
     address_of,
-    network_of,
+    bridge_network,
     parse,
     secrets,
     where,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import HOST_NAME, port_of, why_no_mode, why_no_owner
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import (
+    HOST_NAME,
+    SITES,
+    VARIABLE_NAME,
+    is_site_network,
+    network_of,
+    port_of,
+    why_no_mode,
+    why_no_owner,
+    why_no_site_network,
+    why_no_template,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
     HOST_LABEL,
     METRICS_NETWORKS,
@@ -116,10 +127,11 @@ PUBLIC_REGISTRIES = (
     *("docker.io", "docker.com", "ghcr.io", "quay.io", "gcr.io", "pkg.dev", "registry.k8s.io", "k8s.gcr.io"),
     *("mcr.microsoft.com", "azurecr.io", "public.ecr.aws", "amazonaws.com", "gitlab.com", "elastic.co", "nvcr.io"),
 )
-SITES = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 # How far is looked for one that is free.
 TRIED = 1000
 ALL_HOSTS = "all hosts"
+# The role's own.
+LOAD_TEST_PROFILES = ("load", "capacity")
 # What the proxy, the apps and Prometheus are on.
 APPS_NETWORK = "public"
 # What follows the platform's name in its CA's (playbooks/tasks/secrets.yml).
@@ -134,7 +146,6 @@ PUBLISHED = re.compile(r"(?:([0-9]+):)?([0-9]+)(?:/(tcp|udp|sctp))?")
 PORT_CURE = "publish each port once"
 PORT_KEYS = {"target", "published", "protocol", "mode"}
 ENDPOINT_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
-VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -171,7 +182,7 @@ class FileContent:
 class Image:
     """An entry of the image catalog: which sources can give it.
 
-    ``source``, ``missing``: its own, before ``images_source`` and ``images_missing``.
+    ``source``, ``missing``: its own, before ``images_source`` and ``images_missing``. ``base``: what it is built on.
     """
 
     pull: bool = False
@@ -179,6 +190,7 @@ class Image:
     source: str = ""
     internal: bool = False
     missing: str = ""
+    base: str = ""
 
 
 def parse_images(*catalogs: Any) -> dict[str, Image]:
@@ -190,6 +202,7 @@ def parse_images(*catalogs: Any) -> dict[str, Image]:
             str(entry.get("source") or ""),
             bool(entry.get("internal")),
             str(entry.get("missing") or ""),
+            str(entry["build"].get("base") or "") if isinstance(entry.get("build"), Mapping) else "",
         )
         for catalog in catalogs
         if isinstance(catalog, Mapping)
@@ -346,18 +359,16 @@ def check_addresses_plan(world: World) -> Iterator[Problem]:
     ):
         value = str(world.variable(variable))
         network = network_of(value)
-        if network is None:
-            yield Problem(ALL_HOSTS, variable, value, _why_no_network(value), f"a network, as {example}")
-        elif not is_site_network(network):
-            yield Problem(ALL_HOSTS, variable, value, "is not private", f"a private network, as {example}")
-        elif variable != "platform_subnet" and network.prefixlen > 23:
+        if network is None or why_no_site_network(value):
+            continue
+        if variable != "platform_subnet" and network.prefixlen > 23:
             yield Problem(ALL_HOSTS, variable, value, "has no room for several /24 subnets", f"as {example}")
-        elif "/" not in value or network.prefixlen > 28:
+        elif network.prefixlen > 28:
             yield Problem(ALL_HOSTS, variable, value, "has no room for the nodes", f"as {example}")
         else:
             networks[variable] = network
     bridge, value = _bridge_network(world), str(world.variable("platform_node_bridge"))
-    if bridge is None or "/" not in value:
+    if bridge is None:
         yield Problem(ALL_HOSTS, "platform_node_bridge", value, "is not an address with prefix", "as 10.199.0.1/24")
     elif not is_site_network(bridge):
         yield Problem(ALL_HOSTS, "platform_node_bridge", value, "is not private", "as 10.199.0.1/24")
@@ -378,23 +389,7 @@ def check_addresses_plan(world: World) -> Iterator[Problem]:
 
 
 def _bridge_network(world: World) -> ipaddress.IPv4Network | None:
-    try:
-        return ipaddress.IPv4Interface(str(world.variable("platform_node_bridge"))).network
-    except ValueError:
-        return None
-
-
-def is_site_network(network: ipaddress.IPv4Network) -> bool:
-    """Whether a network may be used within a site: RFC 1918, or what providers share (RFC 6598)."""
-    return any(network.subnet_of(site) for site in SITES)
-
-
-def _why_no_network(value: str) -> str:
-    try:
-        ipaddress.IPv4Network(value, strict=False)
-    except ValueError:
-        return "is not an IPv4 network"
-    return f"has host bits set: the network is {ipaddress.IPv4Network(value, strict=False)}"
+    return bridge_network(world.variable("platform_node_bridge"))
 
 
 def check_routes(world: World) -> Iterator[Problem]:
@@ -880,6 +875,12 @@ def check_registry(world: World) -> Iterator[Problem]:
     taken.update({node.name: "a node's" for node in world.inventory.nodes if node.driver == "dind"})
     if not colon or not _registry_port(value) or not HOST_NAME.fullmatch(name):
         yield Problem(ALL_HOSTS, "registry_address", value, "is not name:port", "as registry:5000")
+    elif address_of(name):
+        problem = "is an address, and a registry is known by its name: in its certificate, and in /etc/hosts"
+        yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name, as registry:5000")
+    elif not world.inventory.is_nested and _registry_port(value) in SWARM_PORTS:
+        cure = f"another one, as {name}:5000"
+        yield Problem(ALL_HOSTS, "registry_address", value, "has a port of swarm itself", cure)
     elif _registry_port(value) == REGISTRY_METRICS_PORT:
         problem = f"has the port {REGISTRY_METRICS_PORT}, where the registry shows its figures"
         yield Problem(ALL_HOSTS, "registry_address", value, problem, "as registry:5000")
@@ -1006,6 +1007,11 @@ def check_images(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, variable, value, problem, "add pull or build to its entry")
         elif entry is not None and (entry.source or source) == "archive":
             yield from _check_archive(world, image)
+    for name, entry in world.images.items():
+        if entry.base and entry.base not in world.images:
+            near = nearest(entry.base, world.images)
+            cure = f"did you mean {near}?" if near else "add it to images_extra"
+            yield Problem(ALL_HOSTS, f"images_extra.{name}.build.base", entry.base, "is not in the image catalog", cure)
     yield from _check_bases(world)
 
 
@@ -1075,11 +1081,14 @@ def check_apps(world: World) -> Iterator[Problem]:
         for duplicate in sorted({host for host in app["hosts"] if app["hosts"].count(host) > 1}):
             yield Problem(ALL_HOSTS, f"{at}.hosts", duplicate, "is there twice", "once")
         for number, (key, value) in enumerate(app["environment"].items(), start=1):
-            if not VARIABLE_NAME.fullmatch(str(key)):
+            if not isinstance(key, str) or not VARIABLE_NAME.match(key):
                 problem = f"is not a variable's name, as number {number} of them"
-                yield Problem(ALL_HOSTS, f"{at}.environment", key, problem, "as LOG_LEVEL")
+                cure = "as LOG_LEVEL; in quotes where YAML reads it as true or false, as NO and ON"
+                yield Problem(ALL_HOSTS, f"{at}.environment", key, problem, cure)
             elif isinstance(value, (list, dict)):
                 yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, "must be text", "quote it")
+            elif value is not None and (why := why_no_template(value)):
+                yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, why, "text that a container can be given")
         ipvs = all(facts["kernel"]["ipvs"] for _host, facts in world.facts())
         for wrong in wrong_services({**app, "name": name}, ipvs=ipvs):
             # A value of a service may be anything, a password too.
@@ -1088,7 +1097,6 @@ def check_apps(world: World) -> Iterator[Problem]:
         if not 0 <= metrics["port"] <= 65535:
             problem = "is not a port"
             yield Problem(ALL_HOSTS, f"{at}.metrics.port", str(metrics["port"]), problem, "1 to 65535, 0 for the app's")
-        yield from _check_resources(at, app)
         route = app["route"]
         same_site = [flag for flag in route["cookie_flags"] if flag.startswith("samesite=")]
         if len(same_site) > 1:
@@ -1190,6 +1198,11 @@ def check_load_test(world: World) -> Iterator[Problem]:
         near = nearest(host, hosts)
         cure = f"did you mean {near}?" if near else f"one of: {', '.join(hosts)}"
         yield Problem(ALL_HOSTS, "load_test_host", host, f"is not in {DOCKER_HOSTS}", cure)
+    for variables in world.raw.hosts.values():
+        name, known = variables.get("load_test_profile"), variables.get("load_test_profiles") or LOAD_TEST_PROFILES
+        if isinstance(name, str) and isinstance(known, (Mapping, tuple)) and name not in known:
+            cure = f"one of: {', '.join(sorted(map(str, known)))}"
+            yield Problem(ALL_HOSTS, "load_test_profile", name, "is not one of load_test_profiles", cure)
 
 
 def check_monitoring(world: World) -> Iterator[Problem]:
@@ -1308,25 +1321,10 @@ def _check_health(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(ALL_HOSTS, f"{at}.update.monitor_seconds", value, problem, f"at least {needed}")
 
 
-def _check_resources(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
-    limits, reservations = app["limits"], app["reservations"]
-    sizes: dict[str, int] = {}
-    for key, settings in (("limits", limits), ("reservations", reservations)):
-        size = bytes_of(settings["memory"])
-        if size is None:
-            yield Problem(ALL_HOSTS, f"{at}.{key}.memory", settings["memory"], "is not an amount of memory", "as 128M")
-        else:
-            sizes[key] = size
-        if key == "limits" and settings["cpus"] == 0:
-            yield Problem(ALL_HOSTS, f"{at}.{key}.cpus", settings["cpus"], "is too small", "as 0.5")
-    if "limits" in sizes and sizes["limits"] < 6 * 1024**2:
-        problem = "is less than the 6M that Docker asks for"
-        yield Problem(ALL_HOSTS, f"{at}.limits.memory", limits["memory"], problem, "as 128M")
-
-
 def _check_reservations(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
+    """The one against the other; what they are by themselves, their kinds say."""
     limits, reservations = app["limits"], app["reservations"]
-    limit, reserved = (bytes_of(settings["memory"]) for settings in (limits, reservations))
+    limit, reserved = bytes_of(limits["memory"]), bytes_of(reservations["memory"])
     if limit is not None and reserved is not None and limit < reserved:
         problem = f"is less than reservations.memory {reservations['memory']}"
         yield Problem(ALL_HOSTS, f"{at}.limits.memory", limits["memory"], problem, "a limit of at least that")

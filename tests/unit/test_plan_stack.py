@@ -263,6 +263,9 @@ def test_plan_prune(
         ("ffff", 2, [4, 3]),
         ("fc", 5, [2, 1]),
         ("fc", 1, [2]),
+        # One at least: what is in force.
+        ("ccc", 0, [3]),
+        ("c", -1, [1]),
     ],
 )
 def test_kept_revisions(verdicts: str, keep: int, kept: list[int]) -> None:

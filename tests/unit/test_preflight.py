@@ -478,7 +478,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (with_jenkins(jenkins_build_memory="9G"), "all hosts", "jenkins_build_memory", "9G", "more than the 4.0 GB of vm9", "bigger machine"),
     (platform(backup_sha256="abc"), "all hosts", "backup_sha256", "abc", "is not a SHA-256", "64 hexadecimal digits"),
     (platform(backup_sha256="z" * 64), "all hosts", "backup_sha256", "z" * 64, "is not a SHA-256", "64 hexadecimal digits"),
-    (with_jenkins(jenkins_backup_dir="backup"), "all hosts", "jenkins_backup_dir", "backup", "not a folder of its own", "an absolute path"),
+    (with_jenkins(jenkins_backup_dir="backup"), "all hosts", "jenkins_backup_dir", "backup", "not an absolute path", "a folder of its own"),
     (with_jenkins(jenkins_memory="8G"), "all hosts", "jenkins_memory", "8G", "more than the 4.0 GB of vm9", "bigger machine"),
     (with_jenkins(lambda s: s.hosts["vm1"].update(ansible_connection="local")), "vm1", "ansible_connection", "local", "agent reaches it by SSH only", "an SSH server"),
     (platform(platform_name="fungap-jenkins"), "all hosts", "platform_name", "fungap-jenkins", "Jenkins' own containers", "another name"),
@@ -624,7 +624,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(update={"parallelism": -1}), "all hosts", "apps.web.update.parallelism", "-1", "below 0", "0 or more"),
     (app(update={"delay_seconds": -1}), "all hosts", "apps.web.update.delay_seconds", "-1", "below 0", "0 or more"),
     (app(limits={"memory": "128 MegaBytes"}), "all hosts", "apps.web.limits.memory", "128 MegaBytes", "not an amount", "as 128M"),
-    (app(limits={"memory": "1M"}, reservations={"memory": "1M"}), "all hosts", "apps.web.limits.memory", "1M", "less than the 6M", "as 128M"),
+    (app(limits={"memory": "1M"}, reservations={"memory": "1M"}), "all hosts", "apps.web.limits.memory", "1M", "less than 6M", "as 128M"),
     (app(limits={"memory": "32M"}), "all hosts", "apps.web.limits.memory", "32M", "less than reservations.memory 64M", "at least that"),
     (app(limits={"cpus": 0.05}), "all hosts", "apps.web.limits.cpus", "0.05", "less than reservations.cpus 0.1", "at least that"),
     (app(replicas=100), "all hosts", "apps.*.reservations.memory", "6.2 GB", "more than the machines' 4.0 GB", "fewer replicas"),
@@ -1004,6 +1004,20 @@ def test_the_platform_of_the_local_inventory() -> None:
     assert web["limits"] == {"cpus": 0.5, "memory": "128M"}
     assert web["route"]["cookie_flags"] == ["secure", "samesite=lax"]
     assert platform_["trusted_ca_files"] == {"vm1": ["/usr/local/share/ca-certificates/company.crt"]}
+
+
+def test_a_nodes_labels_are_those_of_the_inventory() -> None:
+    scenario = Scenario()
+    given = {"disk": "x" * 130, "rack": "a  b", "fast": True, "height": 1.5, "none": ""}
+    scenario.hosts["worker1"]["swarm_node_labels"] = given
+    labels = {node["name"]: node["labels"] for node in resolve(scenario.world()[0])["nodes"]}["worker1"]
+    assert labels == {
+        "disk": "x" * 130,
+        "rack": "a  b",
+        "fast": "true",
+        "height": "1.5",
+        "none": "",
+    }
 
 
 def test_the_platform_with_jenkins() -> None:

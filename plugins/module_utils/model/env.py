@@ -25,6 +25,8 @@ APP_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}\Z")
 FILE_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
 VERSION = re.compile(r"[0-9a-f]{12}\Z")
 READY = "ready"
+# Docker knows no user or group above it.
+ID_MAX = 2**31 - 1
 # Of an env file, where nobody says otherwise.
 MODE = "0600"
 LABEL_APP = "io.fungap.app"
@@ -88,9 +90,9 @@ class Owner:
     @classmethod
     def parse(cls, text: str) -> Owner:
         """``uid`` or ``uid:gid``."""
-        if not re.fullmatch(r"\d{1,10}(:\d{1,10})?", text):
-            raise PlatformError(f"owner {text!r} is not numeric: write uid or uid:gid, as in 1000:1000")
         uid, _colon, gid = text.partition(":")
+        if not re.fullmatch(r"[0-9]{1,10}(:[0-9]{1,10})?", text) or max(int(uid), int(gid or 0)) > ID_MAX:
+            raise PlatformError(f"owner {text!r} is not numeric: write uid or uid:gid, as in 1000:1000")
         return cls(int(uid), int(gid or 0))
 
 

@@ -28,7 +28,7 @@ ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.zst")
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
 DEFAULT_SECURITY_MIRROR = "http://security.debian.org/debian-security"
 
-_NAME = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\Z")
+IMAGE_NAME = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\Z")
 _ENTRY_KEYS = {"pull", "build", "source", "internal", "optional", "missing", "push", "follow"}
 _BUILD_KEYS = {"bootstrap", "packages", "context", "include", "base", "args"}
 
@@ -103,7 +103,7 @@ def parse_catalog(raw: Mapping[str, Any]) -> dict[str, Entry]:
     problems: list[str] = []
     for name, value in raw.items():
         try:
-            entries[name] = _parse_entry(name, value)
+            entries[name] = parse_entry(name, value)
         except PlatformError as error:
             problems.append(error.message)
     for entry in entries.values():
@@ -126,21 +126,22 @@ def _is_circular(entries: Mapping[str, Entry], name: str) -> bool:
     return bool(name)
 
 
-def _parse_entry(name: str, value: Any) -> Entry:
-    if not _NAME.match(name):
+def parse_entry(name: Any, value: Any) -> Entry:
+    """One entry as it is written; raises on what is wrong in it."""
+    if not isinstance(name, str) or not IMAGE_NAME.match(name):
         raise PlatformError(f"{name!r} is no image name: lower case letters, digits, '.', '_' and '-'")
     if not isinstance(value, Mapping):
-        raise PlatformError(f"{name}: must be a dictionary, not {value!r}")
+        raise PlatformError(f"{name}: must be a dictionary")
     _refuse_unknown(name, value, _ENTRY_KEYS)
     source = value.get("source") or ""
     if source and source not in SOURCES:
-        raise PlatformError(f"{name}: source must be one of {', '.join(SOURCES)}, not {source!r}")
+        raise PlatformError(f"{name}: source must be one of {', '.join(SOURCES)}")
     missing = value.get("missing") or ""
     if missing and missing not in MISSING:
-        raise PlatformError(f"{name}: missing must be one of {', '.join(MISSING)}, not {missing!r}")
+        raise PlatformError(f"{name}: missing must be one of {', '.join(MISSING)}")
     for key in ("internal", "optional", "push", "follow"):
         if not isinstance(value.get(key, False), bool):
-            raise PlatformError(f"{name}: {key} must be true or false, not {value[key]!r}")
+            raise PlatformError(f"{name}: {key} must be true or false")
     return Entry(
         name=name,
         pull=str(value.get("pull") or ""),
@@ -193,7 +194,7 @@ def parse_bases(raw: Mapping[str, Any], entries: Collection[str]) -> dict[str, s
 
 def _parse_build(name: str, value: Any) -> Build:
     if not isinstance(value, Mapping):
-        raise PlatformError(f"{name}: build must be a dictionary, not {value!r}")
+        raise PlatformError(f"{name}: build must be a dictionary")
     _refuse_unknown(f"{name}: build", value, _BUILD_KEYS)
     if bool(value.get("bootstrap")) == bool(value.get("context")):
         raise PlatformError(f"{name}: build needs either bootstrap (a Debian suite) or context (a folder)")
@@ -201,11 +202,11 @@ def _parse_build(name: str, value: Any) -> Build:
     packages = value.get("packages") or []
     include = value.get("include") or {}
     if not isinstance(args, Mapping):
-        raise PlatformError(f"{name}: build.args must be a dictionary, not {args!r}")
+        raise PlatformError(f"{name}: build.args must be a dictionary")
     if not isinstance(packages, list):
-        raise PlatformError(f"{name}: build.packages must be a list, not {packages!r}")
+        raise PlatformError(f"{name}: build.packages must be a list")
     if not isinstance(include, Mapping) or (include and not value.get("context")):
-        raise PlatformError(f"{name}: build.include must be a dictionary, beside a context; it is {include!r}")
+        raise PlatformError(f"{name}: build.include must be a dictionary, beside a context")
     outside = sorted(path for path in map(str, include) if path.startswith("/") or ".." in path.split("/"))
     if outside:
         raise PlatformError(f"{name}: build.include leads out of the context: {', '.join(outside)}")
@@ -220,7 +221,7 @@ def _parse_build(name: str, value: Any) -> Build:
 
 
 def _refuse_unknown(where: str, value: Mapping[str, Any], known: set[str]) -> None:
-    unknown = sorted(set(value) - known)
+    unknown = sorted(map(str, set(value) - known))
     if unknown:
         raise PlatformError(f"{where}: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
 

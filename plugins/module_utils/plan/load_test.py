@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,8 +68,10 @@ def choose_profile(name: str, profiles: Mapping[str, Mapping[str, Any]], changes
 def _number(key: str, value: Any, kind: Any, least: float) -> Any:
     try:
         number = kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise PlatformError(f"{key} is {value!r}: it must be a number") from None
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise PlatformError(f"{key} is {value!r}: it must be a number")
     if number < least:
         raise PlatformError(f"{key} is {value}: it must be at least {least:g}")
     return number

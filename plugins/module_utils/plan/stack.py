@@ -201,7 +201,8 @@ def plan_prune(observed: Observed, *, keep: int) -> list[Action]:
 
 
 def kept_revisions(revisions: Sequence[Revision], keep: int) -> list[Revision]:
-    """The newest ``keep`` revisions that ran, and the failed ones beside them, at most as many."""
+    """The newest ``keep`` revisions that ran, one at least, and the failed ones beside them, at most as many."""
+    keep = max(keep, 1)
     newest = sorted(revisions, key=lambda revision: -revision.number)
     good = [revision for revision in newest if revision.verdict in IN_FORCE][:keep]
     oldest = good[-1].number if len(good) == keep else 0
