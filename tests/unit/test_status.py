@@ -125,8 +125,9 @@ def test_status_shows_what_is_in_force_and_what_was_changed_by_hand() -> None:
 
 def test_a_stack_of_many_images_has_them_counted() -> None:
     images = {name: f"registry:5000/{name}@sha256:{'ab' * 32}" for name in ("a", "b", "c")}
-    row = {**REVISION, "release": {}, "images": images}
-    assert "3 images" in history_lines({**STACK, "revisions": [row]})[1]
+    for release in ({}, {"settings": {}, "pages": []}):
+        row = {**REVISION, "release": release, "images": images}
+        assert "3 images" in history_lines({**STACK, "revisions": [row]})[1]
 
 
 def task(state: str, desired: str = "running", **more: Any) -> dict[str, Any]:
