@@ -1360,7 +1360,7 @@ def check_env_files(world: World) -> Iterator[Problem]:
             path = file_path(world.inventory.inventory_dir, app["env_file"])
             file = world.files.get(path, FileContent(error="it was not read"))
             if file.error:
-                problem = f"can't be read: {file.error} ({show(path)})"
+                problem = _why_unread(file, path)
                 yield Problem(
                     ALL_HOSTS, f"{at}.env_file", app["env_file"], problem, "put it there, readable, or correct the path"
                 )
@@ -1371,6 +1371,11 @@ def check_env_files(world: World) -> Iterator[Problem]:
             if problem:
                 cure = "a folder of its own, as /usr/src/app/env"
                 yield Problem(ALL_HOSTS, f"{at}.env_target", target, problem, cure)
+
+
+def _why_unread(file: FileContent, path: str) -> str:
+    shown = show(path)
+    return f"can't be read: {file.error}{'' if shown == HIDDEN else f' ({shown})'}"
 
 
 def _check_env_access(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
@@ -1491,7 +1496,7 @@ def _check_own_certificate(world: World, prefix: str, hosts: set[str]) -> Iterat
         path = file_path(world.inventory.inventory_dir, name)
         file = world.files.get(path, FileContent(error="it was not read"))
         if file.error:
-            yield Problem(ALL_HOSTS, variable, name, f"can't be read: {file.error} ({show(path)})", "correct the path")
+            yield Problem(ALL_HOSTS, variable, name, _why_unread(file, path), "correct the path")
         else:
             contents[variable] = file.content
     if certificate_variable in contents:

@@ -46,7 +46,8 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     warnings,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, summary
-from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, of_inventory
+from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, in_force, of_inventory
+from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, complete, read_specs
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import KINDS, VERBS
@@ -1323,6 +1324,16 @@ def test_a_problem_blocks_what_it_concerns_alone(change: Change, verb: str, goes
     if goes_on:
         assert others
         assert resolve(world)["manager"]["name"] == manager
+
+
+def test_an_apps_entry_that_is_none_leaves_its_route_to_what_is_in_force() -> None:
+    """Another app's deploy takes it for one that changes nothing."""
+    scenario = Scenario()
+    scenario.all["apps"]["b"] = "x"
+    entry = resolve_app("b", resolve(scenario.world()[0])["apps"]["b"], recorded=True)
+    running = {**entry, "hosts": ["b.localhost"], "port": 80, "image": "express-app"}
+    release = in_force(entry, {"app": running, "image": "i", "env": {}, "inventory": {}})
+    assert app_routes({"b": release["app"]})[0]["hosts"] == ["b.localhost"]
 
 
 def with_managers(*states: str) -> Change:
