@@ -196,7 +196,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config import 
 from ansible_collections.fungap.swarm.plugins.module_utils.files import read_tree
 from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, look, wait_for_engine
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import digested
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import Mount, may_be_read, why_no_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import Mount, may_be_read, why_no_path
 from ansible_collections.fungap.swarm.plugins.module_utils.model.status import what_inventories_said
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan, run
 
@@ -208,7 +208,7 @@ class DockerHostInfo:
         self.wait_seconds: int = params.pop("wait_seconds")
         # What can't be a path is not there; that it is none is told by its variable's name.
         for name in ("files", "folders", "trees", "manager_sockets", "own_folders"):
-            params[name] = [path for path in params[name] if not why_no_folder(path)]
+            params[name] = [path for path in params[name] if not why_no_path(path)]
         self.trees: list[str] = params.pop("trees")
         self.manager_sockets: list[str] = params.pop("manager_sockets")
         self.own_folders: list[str] = params.pop("own_folders")

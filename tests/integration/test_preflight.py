@@ -410,6 +410,10 @@ def test_docker_host_info_looks_and_changes_nothing(run_module: Callable[..., di
     assert facts["mtu"] == int(Path(f"/sys/class/net/{facts['interface']}/mtu").read_text())
     assert facts["address"] in facts["addresses"]
     assert facts["files"]["/nowhere"] is False
+    # What no system call takes is told by its variable, not by the machine.
+    none = [f"/etc/{'a' * 256}", "/etc/a\0b", "/etc" + "/aaaa" * 819]
+    at = dict.fromkeys(("files", "folders", "trees", "own_folders", "manager_sockets"), none)
+    assert run_module("docker_host_info", at)["ansible_facts"]["docker_host"]["own_folders"] == {}
     assert facts["files"]["/etc/hostname"] is True
     assert "hostname" in facts["folders"]["/etc"]
     assert any(cidr in facts["routes"] for network in facts["docker"]["networks"] for cidr in network["subnets"])

@@ -128,6 +128,15 @@ OTHERS_PATTERN = re.compile(
 _CERTIFICATES = re.compile(r"/etc/docker/certs\.d/[^/]+")
 
 
+def why_no_path(text: str) -> str:
+    """Why nothing can be at a path, so that a system call refuses it."""
+    if "\0" in text:
+        return "has a NUL in it"
+    if any(len(part.encode(errors="replace")) > PART_MAX for part in text.split("/")):
+        return f"has a part that is longer than {PART_MAX}"
+    return f"is longer than {PATH_MAX}" if len(text.encode(errors="replace")) > PATH_MAX else ""
+
+
 def why_no_folder(value: Any) -> str:
     """An absolute path that may stand in a mount, a unit and a configuration file."""
     text = str(value)
@@ -139,11 +148,7 @@ def why_no_folder(value: Any) -> str:
         return "has a .. in it"
     if not FOLDER.match(text):
         return "has other characters than letters, digits and . _ / @ + -"
-    if any(len(part) > PART_MAX for part in text.split("/")):
-        return f"has a part that is longer than {PART_MAX}"
-    if len(text) > PATH_MAX:
-        return f"is longer than {PATH_MAX}"
-    return ""
+    return why_no_path(text)
 
 
 def _is_below(path: str, folder: str) -> bool:
