@@ -508,7 +508,7 @@ def why_no_address_pool(value: Any) -> str:
     return ""
 
 
-def why_no_path(value: Any) -> str:
+def why_no_place(value: Any) -> str:
     """A folder or file of a machine, and not all of it."""
     return why_no_folder(value) or ("" if str(value).strip("/.") else "is the whole machine")
 
@@ -656,8 +656,8 @@ def one_of(names: tuple[str, ...], what: str) -> Kind:
 
 
 OWN_FOLDER = Kind(why_not_own_folder, "a folder of its own, as /etc/fungap or /var/backups/fungap")
-FOLDER = Kind(why_no_path, "as /srv/images")
-SOCKET = Kind(why_no_path, "as /run/docker.sock")
+FOLDER = Kind(why_no_place, "as /srv/images")
+SOCKET = Kind(why_no_place, "as /run/docker.sock")
 # Of the controller, where a path may be relative and have spaces.
 PATH = Kind(why_no_line, "a path on the controller")
 ADDRESS = Kind(why_no_address, "as 192.0.2.10")
@@ -726,7 +726,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("images_save_dir", "images_archive_dir", "monitoring_engine_data_dir"), FOLDER),
     **dict.fromkeys(
         ("platform_trusted_ca_files[]", "images_trusted_ca_files[]"),
-        Kind(why_no_path, "as /usr/local/share/ca-certificates/company.crt"),
+        Kind(why_no_place, "as /usr/local/share/ca-certificates/company.crt"),
     ),
     **dict.fromkeys(
         (

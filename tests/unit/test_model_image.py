@@ -114,9 +114,7 @@ def test_wrong_bases_are_told_at_once() -> None:
 
 @pytest.mark.parametrize("key", ["internal", "optional", "push", "follow"])
 def test_a_switch_is_true_or_false(key: str) -> None:
-    with pytest.raises(
-        PlatformError, match=f"^the image catalog is wrong: app: {key} must be true or false$"
-    ):
+    with pytest.raises(PlatformError, match=f"^the image catalog is wrong: app: {key} must be true or false$"):
         parse_catalog({"app": {"pull": "app:1", key: "yes"}})
 
 
