@@ -121,10 +121,6 @@ def _why_no_health_test(value: list[Any]) -> tuple[str, str] | None:
     return None if value == ["NONE"] else _of_kind(kinds.HEALTH_TEST)(value)
 
 
-def _why_no_limit(value: int) -> tuple[str, str] | None:
-    return None if value >= -1 else ("is below -1", "-1 for no limit, or more")
-
-
 def _why_no_ulimit(value: Json) -> tuple[str, str] | None:
     soft, hard = value["soft"], value["hard"]
     is_more = hard != -1 and (soft > hard or soft == -1)
@@ -152,7 +148,8 @@ SHORT_PORT = re.compile(r"(?P<published>[0-9]+):(?P<target>[0-9]+)(?:/(?P<protoc
 TEXT = Shape((TEXT_KIND,))
 COUNT = Shape((WHOLE_KIND,), _of_kind(kinds.number(0, 2**63 - 1, "0 or more")))
 REPLICAS = Shape((WHOLE_KIND,), _of_kind(kinds.REPLICAS))
-LIMIT = Shape((WHOLE_KIND,), _why_no_limit)
+NO_LIMIT_OR = _of_kind(kinds.number(-1, 2**63 - 1, "-1 for no limit, or more"))
+LIMIT = Shape((WHOLE_KIND,), NO_LIMIT_OR)
 IMAGE_TEXT = Shape((TEXT_KIND,), _matching(_is_image, "is not an image's name", "as redis:7"))
 ABSOLUTE = _matching(lambda value: value.startswith("/"), "is not an absolute path", "as /data")
 TARGET = Shape(
@@ -296,7 +293,7 @@ SERVICE = _keyed(
         (MAPPING_KIND,),
         values=Shape(
             (WHOLE_KIND, MAPPING_KIND),
-            _why_no_limit,
+            NO_LIMIT_OR,
             keys={"soft": LIMIT, "hard": LIMIT},
             needed=("soft", "hard"),
             whole=_why_no_ulimit,
