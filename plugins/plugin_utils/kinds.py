@@ -66,7 +66,7 @@ TEMPLATE_BLOCKS = ("if", "range", "with")
 TEMPLATE_KNOWN = re.compile(
     r"(\.(Service\.(ID|Name|Labels(\.[A-Za-z0-9_]+)*)|Node\.(ID|Hostname|Platform\.(Architecture|OS))"
     r"|Task\.(ID|Name|Slot))|\.|\$+[A-Za-z0-9_.]*|[\"`|(),:=0-9-].*"
-    r"|if|else|end|range|with|and|or|not|eq|ne|lt|le|gt|ge|index|len|slice|print|printf|println|join|true|false)\Z",
+    r"|if|else|end|range|with|and|or|not|eq|ne|lt|le|gt|ge|index|len|slice|print|printf|println|html|js|urlquery|join|true|false)\Z",
     re.DOTALL,
 )
 KNOWN_HOSTS_LINE = re.compile(
