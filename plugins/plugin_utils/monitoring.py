@@ -73,10 +73,12 @@ def registry_metrics(inventory: Inventory, networks: Iterable[Mapping[str, Any]]
 
 def _free_network(platform: str, taken: Iterable[ipaddress.IPv4Network]) -> ipaddress.IPv4Network | None:
     """Where the search begins follows from the name, so platforms that begin at the same time don't choose the same."""
-    found = list(METRICS_NETWORKS.subnets(new_prefix=29))
-    first = int(hashlib.sha256(platform.encode()).hexdigest(), 16) % len(found)
-    free = (one for one in found[first:] + found[:first] if not any(one.overlaps(other) for other in taken))
-    return next(free, None)
+    size, begin = 8, int(METRICS_NETWORKS.network_address)
+    count = METRICS_NETWORKS.num_addresses // size
+    first = int(hashlib.sha256(platform.encode()).hexdigest(), 16) % count
+    places = ((first + place) % count for place in range(count))
+    candidates = (ipaddress.IPv4Network((begin + place * size, 29)) for place in places)
+    return next((one for one in candidates if not any(one.overlaps(other) for other in taken)), None)
 
 
 def host_nodes(nodes: Iterable[Node]) -> frozenset[str]:
