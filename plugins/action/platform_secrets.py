@@ -120,8 +120,9 @@ class ActionModule(ActionBase):
             names = tuple(dict.fromkeys(str(value) for value in check_type_list(item["names"])))
         addresses = tuple(dict.fromkeys(str(value) for value in check_type_list(item.get("addresses") or [])))
         given = [str(item[key]) for key in ("certificate_file", "key_file") if item.get(key)]
+        in_force = check_type_dict(item.get("in_force") or {})
         if not given:
-            return CertificateRequest(names, addresses)
+            return CertificateRequest(names, addresses, in_force=in_force)
         if len(given) == 1:
             raise PlatformError(f"certificate {name!r} needs certificate_file and key_file, or neither")
         paths = [os.path.join(base, os.path.expanduser(path)) for path in given]
@@ -131,7 +132,8 @@ class ActionModule(ActionBase):
             if content is None:
                 raise PlatformError(f"certificate {name!r}: there is no file {path}")
             contents.append(content)
-        return CertificateRequest(names, addresses, pki.KeyPair(contents[0], contents[1]), (paths[0], paths[1]))
+        pair = pki.KeyPair(contents[0], contents[1])
+        return CertificateRequest(names, addresses, pair, (paths[0], paths[1]), in_force)
 
 
 @contextmanager

@@ -32,6 +32,9 @@ options:
       - Wanted certificates by name; each may have C(names) (DNS names), C(addresses) (IP addresses), and
         C(certificate_file) with C(key_file), a user's own pair (relative to the inventory's folder), which must cover
         C(names).
+      - With C(in_force), what is recorded of the one that is served (C(given), and C(until), a time as in
+        C(not_after)), ours stays where it is ours, and a user's own is not replaced by ours, or by one that ends
+        earlier.
       - Without C(names), the certificate there stays for those that it has, and none is made where there is none.
     type: dict
     default: {}

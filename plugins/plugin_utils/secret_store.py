@@ -20,13 +20,20 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 class CertificateRequest:
     """One wanted certificate. ``given``: the user's own, which wins over ours.
 
-    ``names`` None: for the names that the one there has, and none where there is none.
+    ``names`` None: for the names that the one there has, and none where there is none. ``in_force``: what is recorded
+    of the one that is served, for who is not to put another's in its place: ``given``, and ``until`` (ISO 8601).
     """
 
     names: tuple[str, ...] | None
     addresses: tuple[str, ...] = ()
     given: pki.KeyPair | None = None
     given_files: tuple[str, str] | None = None
+    in_force: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the user's own is wanted: where ours is in force, it stays."""
+        return self.given is not None and bool(self.in_force.get("given", True))
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class SecretsRequest:
         """Names of the files that decide what is to be done."""
         names = ["ca.key", "ca.crt"]
         for name, request in self.certificates.items():
-            names += [] if request.given else [f"{name}.key", f"{name}.crt"]
+            names += [] if request.is_given else [f"{name}.key", f"{name}.crt"]
         names += [f"{name}.password" for name in self.passwords]
         names += [f"{name}.ssh" for name in self.ssh_keys]
         return names + [f"{name}.htpasswd" for name in self.htpasswd]
@@ -83,7 +90,7 @@ def plan_secrets(request: SecretsRequest, found: Mapping[str, str], now: datetim
     certificates = {
         name: _plan_certificate(name, wanted, ca, request, found, now, plan)
         for name, wanted in request.certificates.items()
-        if wanted.names is not None or wanted.given or f"{name}.crt" in found
+        if wanted.names is not None or wanted.is_given or f"{name}.crt" in found
     }
     passwords = {name: _plan_password(name, request, found, plan) for name in request.passwords}
     plan.facts = {
@@ -125,7 +132,8 @@ def _plan_certificate(
     now: datetime.datetime,
     plan: SecretsPlan,
 ) -> dict[str, Any]:
-    if wanted.given and wanted.given_files:
+    _refuse_less_than_in_force(name, wanted)
+    if wanted.is_given and wanted.given and wanted.given_files:
         plan.warnings += pki.check_given(wanted.given, wanted.names or (), now, what=f"certificate {name!r}")
         certificate_file, key_file = wanted.given_files
         return {**_certificate_facts(wanted.given.certificate, certificate_file), "key_file": key_file, "given": True}
@@ -142,6 +150,23 @@ def _plan_certificate(
         plan.write(f"{name}.crt", certificate, reason or "")
     facts = _certificate_facts(certificate, f"{request.directory}/{name}.crt")
     return {**facts, "key_file": f"{request.directory}/{name}.key", "given": False}
+
+
+def _refuse_less_than_in_force(name: str, wanted: CertificateRequest) -> None:
+    """The user's own that is served can't be read back: neither ours nor an older one of theirs takes its place."""
+    if not wanted.in_force.get("given"):
+        return
+    until, variable = str(wanted.in_force.get("until", "")), f"{name}_certificate_file"
+    if wanted.given is None:
+        problem = f"{variable} is not set, while a certificate of your own, valid until {until}, is in force"
+    elif (mine := pki.not_after(wanted.given.certificate)) < until:
+        problem = f"{variable} is valid until {mine}, the one in force until {until}: this is an older copy"
+    else:
+        return
+    raise PlatformError(
+        f"{problem}. Set {variable} and {name}_certificate_key_file to the one in force, or a newer one; to put "
+        "another in its place on purpose, run site.yml"
+    )
 
 
 def _certificate_facts(certificate: str, path: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -248,6 +249,36 @@ def test_a_given_certificate_that_would_not_work_is_refused(pair: pki.KeyPair, s
     with pytest.raises(PlatformError) as error:
         own(pair, "a.org")
     assert says in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("in_force", "days", "is_given", "says"),
+    [
+        ({}, 365, True, ""),
+        ({"given": True, "until": pki.not_after(given(("a.org",)).certificate)}, 365, True, ""),
+        # Renewed by its owner.
+        ({"given": True, "until": "2026-02-01T00:00:00Z"}, 365, True, ""),
+        # Not brought in by what changes routes alone.
+        ({"given": False, "until": "2026-02-01T00:00:00Z"}, 365, False, ""),
+        ({"given": True, "until": "2100-01-01T00:00:00Z"}, 365, None, "is valid until 20"),
+        ({"given": True, "until": "2100-01-01T00:00:00Z"}, 0, None, "proxy_certificate_file is not set, while"),
+        ({"given": False, "until": "2100-01-01T00:00:00Z"}, 0, False, ""),
+    ],
+)
+def test_a_certificate_of_ones_own_that_is_in_force_is_not_replaced_by_less(
+    in_force: dict[str, Any], days: int, is_given: bool | None, says: str
+) -> None:
+    """``days`` 0: this copy of the inventory has none."""
+    files = {"given": given(("a.org",)), "given_files": ("/mine/tls.crt", "/mine/tls.key")} if days else {}
+    wanted = request(certificates={"proxy": CertificateRequest(("a.org",), in_force=in_force, **files)})
+    if says:
+        with pytest.raises(PlatformError, match=says):
+            plan_secrets(wanted, {}, NOW)
+        return
+    plan = plan_secrets(wanted, {}, NOW)
+    assert plan.facts["certificates"]["proxy"]["given"] is is_given
+    assert ("proxy.key" in plan.writes) is not is_given
+    assert ("proxy.key" in wanted.files) is not is_given
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,10 @@ ROUTE = {"name": "web", "hosts": ["web.example.com"], "upstream": "tasks.web_web
 PAGE = {**ROUTE, "name": "monitoring-grafana", "hosts": ["grafana.example.com"], "auth": True}
 
 
+CERTIFICATE = {"given": True, "until": "2027-01-01T00:00:00Z"}
+SECRETS = {"certificates": {"proxy": {"given": True, "not_after": CERTIFICATE["until"]}}}
+
+
 def proxy_stacks(folder: Path, *given: dict[str, Any]) -> list[dict[str, Any]]:
     """What the role proxy deploys with these variables: compose file, configs and what is recorded with them."""
     (task,) = yaml.safe_load((ROLES / "proxy" / "tasks" / "stack.yml").read_text())
@@ -100,7 +104,7 @@ def proxy_stacks(folder: Path, *given: dict[str, Any]) -> list[dict[str, Any]]:
         "tasks": [
             {
                 "ansible.builtin.copy": {"content": "{{ deployed | to_json }}", "dest": f"{folder}/{number}"},
-                "vars": {"proxy_image": "proxy", **variables},
+                "vars": {"proxy_image": "proxy", "proxy_secrets": SECRETS, **variables},
             }
             for number, variables in enumerate(given)
         ],
@@ -141,7 +145,7 @@ def test_a_release_changes_the_proxys_routes_and_nothing_else_of_it(tmp_path: Pa
         {"proxy_in_force": site, "proxy_routes": [ROUTE, PAGE], "proxy_nodes": []},
         {"proxy_in_force": site, "proxy_routes": [other, PAGE], "proxy_memory": "64M"},
     )
-    assert made["release"] == {"settings": site, "pages": [PAGE]}
+    assert made["release"] == {"settings": site, "pages": [PAGE], "certificate": CERTIFICATE}
     assert same == made
     assert {**changed, "configs": None} == {**made, "configs": None}
     assert changed["configs"] == {
