@@ -968,8 +968,8 @@ def _names_on(inventory: Inventory, host: str) -> set[str]:
     if found:
         found |= {name, f"{name}-edge"}
     if host in inventory.registry_hosts:
-        found |= {name, f"{name}-registry"}
-        found |= {f"{name}-registry-metrics"} if registry_metrics(inventory, []) else set()
+        # The figures' also where nobody wants them: one of that name is taken away.
+        found |= {name, f"{name}-registry", f"{name}-registry-metrics"}
     if host in inventory.jenkins_hosts:
         own = jenkins.platform_of(inventory)
         found |= {own, *(f"{own}-{part}" for part in ("agent", "build", "home", "proxy", "socket"))}

@@ -86,6 +86,15 @@ def plan(params: dict[str, Any], found: dict[str, PathState]) -> tuple[list[str]
         ),
         pytest.param({"absent": ["/etc/x/a"]}, {}, [], id="gone already"),
         pytest.param(
+            {"platform": "p", "own_folders": ["/etc/x"], "absent": ["/etc/x/a"]}, {}, [], id="gone, and no folder"
+        ),
+        pytest.param(
+            {"platform": "p", "own_folders": ["/etc/x"], "absent": ["/etc/x/a"]},
+            {"/etc/x": DIRECTORY, "/etc/x/theirs": FILE},
+            [],
+            id="nothing is taken from a folder of others",
+        ),
+        pytest.param(
             {"platform": "p", "own_folders": ["/etc/x"], "absent": ["/etc/x/d"]},
             {"/etc/x": DIRECTORY, "/etc/x/.fungap-platform": MARKED, "/etc/x/d": DIRECTORY},
             ["remove /etc/x/d"],
@@ -277,8 +286,9 @@ def test_a_folder_without_a_marker(belonging: Belonging, actions: list[str]) -> 
     assert [str(action) for action in plan_files(wanted, found, {"/etc/x": belonging})] == actions
 
 
-def test_a_folder_of_somebody_else_is_refused() -> None:
-    wanted = parse_config_set({**OPEN, "platform": "p", "own_folders": ["/etc/x"]})
-    found = {path: PathState() for path in wanted.paths} | {"/etc/x": DIRECTORY}
+@pytest.mark.parametrize("asked", [OPEN, {"absent": ["/etc/x/a"]}])
+def test_a_folder_of_somebody_else_is_refused(asked: dict[str, Any]) -> None:
+    wanted = parse_config_set({**asked, "platform": "p", "own_folders": ["/etc/x"]})
+    found = {path: PathState() for path in wanted.paths} | {"/etc/x": DIRECTORY, "/etc/x/a": FILE}
     with pytest.raises(PlatformError, match=r"/etc/x is not yours; .* echo 'platform: p' > /etc/x/.fungap-platform"):
         plan_files(wanted, found, {"/etc/x": Belonging("unknown", "is not yours")})

@@ -587,6 +587,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (docker(volumes=[{"name": "fungap-worker1", "platform": "two"}]), "vm1", "platform_name", "fungap", "a volume fungap-worker1 already, which is platform two's", "as fungap-2"),
     (docker(networks=[{"name": "fungap", "platform": "", "scope": "local", "subnets": []}]), "vm1", "platform_name", "fungap", "a network fungap already, which is no platform's", "as fungap-2"),
     (docker(others=["fungap-registry-metrics"]), "vm1", "platform_name", "fungap", "a container fungap-registry-metrics already, which is no platform's", "as fungap-2"),
+    (both(platform(monitoring_enabled=False), docker(others=["fungap-registry-metrics"])), "vm1", "platform_name", "fungap", "a container fungap-registry-metrics already, which is no platform's", "as fungap-2"),
     (docker(networks=[{"name": "fungap-registry-metrics", "platform": "fungap-registry-metrics", "scope": "local", "subnets": []}]), "vm1", "platform_name", "fungap", "a network fungap-registry-metrics already, which is platform fungap-registry-metrics's", "as fungap-2"),
     (both(containers(("fungap-edge", "fungap-2")), docker(others=["x"])), "vm1", "platform_name", "fungap", "which is platform fungap-2's", "as fungap-2-2"),
     (with_jenkins(lambda s: s.facts["vm9"]["docker"].update(others=["fungap-jenkins-agent"])), "vm9", "platform_name", "fungap", "a container fungap-jenkins-agent already", "as fungap-2"),
