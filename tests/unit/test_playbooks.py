@@ -16,8 +16,8 @@ PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 WITHOUT_PREFLIGHT = {"certificates.yml", "jenkins.yml", "reset.yml", "engine.yml", "images.yml"}
 # What changes nothing, what installs every certificate by its role, what takes all away, and what knows no platform.
 WITHOUT_RENEWAL = {
-    *{"history.yml", "load_test.yml", "logs.yml", "preflight.yml", "status.yml"},
-    *{"certificates.yml", "jenkins.yml", "restore.yml", "site.yml"},
+    *{"history.yml", "logs.yml", "preflight.yml", "status.yml"},
+    *{"certificates.yml", "jenkins.yml", "site.yml"},
     *{"reset.yml", "engine.yml", "images.yml"},
 }
 NAMES = sorted(path.name for path in PLAYBOOKS.glob("*.yml"))
