@@ -66,6 +66,12 @@ options:
         The action gives one of this run's own. Without one, no two digests can be compared.
     type: str
     default: ""
+  variables:
+    description:
+      - Names of variables by the option that each has the value for. One that can't be resolved fails the look by its
+        option's name; Ansible's own words would have pieces of the template. Filled in by the action plugin.
+    type: dict
+    default: {}
   wait_seconds:
     description: Wait this long for the engine to answer, and fail when it doesn't. 0 does not wait.
     type: int
@@ -206,6 +212,7 @@ class DockerHostInfo:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.wait_seconds: int = params.pop("wait_seconds")
+        params.pop("variables")  # the controller's
         # What can't be a path is not there; that it is none is told by its variable's name.
         for name in ("files", "folders", "trees", "manager_sockets", "own_folders"):
             params[name] = [path for path in params[name] if not why_no_path(path)]
@@ -248,6 +255,7 @@ def main() -> None:
             "manager_sockets": {"type": "list", "elements": "path", "default": []},
             "own_folders": {"type": "list", "elements": "path", "default": []},
             "digest_key": {"type": "str", "no_log": True, "default": ""},
+            "variables": {"type": "dict", "default": {}},
             "wait_seconds": {"type": "int", "default": 0},
         },
     )
