@@ -9,6 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
+
+from .test_templates import trust_as_template
 
 PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 # certificates.yml and jenkins.yml are parts of others; reset.yml must work on an inventory that is wrong, the other two
@@ -32,6 +38,25 @@ def first(name: str) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_inventory_is_checked_before_anything_is_changed(name: str) -> None:
     assert (first(name) == "preflight.yml") is (name not in WITHOUT_PREFLIGHT)
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({"app": "web", "image": "shop"}, {"web": {"image": "shop"}}),
+        ({"app": "web", "image": "registry.example.com/shop:1"}, {"web": {}}),
+        # Judged by the preflight, and no reference to another registry, whatever it looks like as text.
+        ({"app": "web", "image": {"a": 1}}, {"web": {"image": {"a": 1}}}),
+        ({"app": "web", "image": ["x:1"]}, {"web": {"image": ["x:1"]}}),
+        ({"app": ["web"], "image": "shop"}, {"['web']": {"image": "shop"}}),
+        ({"app": "web", "settings": "hosts"}, {"web": "hosts"}),
+        ({"image": "shop"}, {}),
+    ],
+)
+def test_what_is_asked_for_is_judged_whatever_its_type(given: dict[str, Any], asked: dict[str, Any]) -> None:
+    (expression,) = [play["vars"]["asked_for"] for play in yaml.safe_load((PLAYBOOKS / "release.yml").read_text())[:1]]
+    templar = Templar(loader=DataLoader(), variables=given)
+    assert plain(templar.template(trust_as_template(expression))) == asked
 
 
 def test_site_at_the_root_is_the_playbook() -> None:
