@@ -146,14 +146,18 @@ class ActionModule(ActionBase):
         for host in variables["groups"].get(DOCKER_HOSTS, ()):
             values = variables["hostvars"].raw_get(host)
             answer = values.get(LOOK) or {}
+            limited = host not in variables.get("ansible_play_hosts_all", ())
             # What the role has just seen, or failed to see, before facts that may come from a cache.
             facts = (answer or values).get("ansible_facts", {}).get("docker_host")
             if facts:
                 looks[str(host)] = Look(
-                    facts=plain(facts), stacks=plain(answer.get("stacks") or {}), trees=answer.get("trees") or {}
+                    facts=plain(facts),
+                    limited=limited,
+                    stacks=plain(answer.get("stacks") or {}),
+                    trees=answer.get("trees") or {},
                 )
-            elif answer.get("skipped") or host not in variables.get("ansible_play_hosts_all", ()):
-                looks[str(host)] = Look(skipped=True)
+            elif answer.get("skipped") or limited:
+                looks[str(host)] = Look(skipped=True, limited=limited)
             elif not answer.get("unreachable") and any(isinstance(one, Undefined) for one in raw.hosts[host].values()):
                 # Ansible's words have pieces of the template.
                 looks[str(host)] = Look(error="a variable that can't be resolved may be what it is looked at by")

@@ -99,6 +99,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import (
     IMAGES,
     JENKINS,
     JENKINS_HOST,
+    LIMITED,
     LOAD,
     MACHINE,
     MANAGER,
@@ -150,8 +151,9 @@ ENDPOINT_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 
 @dataclass(frozen=True)
 class Look:
-    """What is known of a docker host: the fact ``docker_host``, or why there is none. ``skipped``: not asked.
+    """What is known of a docker host: the fact ``docker_host``, or why there is none.
 
+    ``skipped``: not asked; ``limited``: because --limit leaves it out.
     ``stacks``: what its swarm has recorded, where that was asked for. ``trees``: of the same look, as
     docker_host_info returns them.
     """
@@ -159,6 +161,7 @@ class Look:
     facts: Mapping[str, Any] | None = None
     error: str = ""
     skipped: bool = False
+    limited: bool = False
     stacks: Mapping[str, Any] = field(default_factory=dict)
     trees: renewal.Trees = field(default_factory=dict)
 
@@ -625,6 +628,10 @@ def check_reachable(world: World) -> Iterator[Problem]:
     engines = {node.host for node in world.inventory.nodes if node.driver == "engine"}
     for host in world.inventory.docker_hosts:
         look = world.looks.get(host, NEVER)
+        if look.limited:
+            # Else a verb would end well without having done anything.
+            cure = f"add {host} to --limit, or leave that away"
+            yield Problem(host, "--limit", "", "leaves this machine out", cure, LIMITED)
         if look.skipped:
             continue
         if look.facts is None:
@@ -1610,6 +1617,7 @@ def silent(world: World) -> dict[str, str]:
 def judge(world: World, problems: Sequence[Problem], verb: str, app: str = "") -> tuple[list[Problem], list[Problem]]:
     """The problems that block a verb, and those that are warnings for it. ``app``: the one that is asked for."""
     carriers, mute = machines(world.inventory), silent(world)
+    mute.update({host: "" for host, look in world.looks.items() if look.limited})
     blocking = [one for one in problems if blocks(one, verb, app=app, machines=carriers, silent=mute)]
     return blocking, [problem for problem in problems if problem not in blocking]
 
@@ -1764,7 +1772,7 @@ def _manager(world: World, nodes: Sequence[Mapping[str, Any]]) -> Mapping[str, A
     facts = dict(world.facts())
 
     def rank(node: Mapping[str, Any]) -> int:
-        if node["host"] not in facts:
+        if node["host"] not in facts or world.looks[node["host"]].limited:
             return 2
         docker = facts[node["host"]]["docker"]
         if node["driver"] == "engine":

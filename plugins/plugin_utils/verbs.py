@@ -24,9 +24,10 @@ MACHINE = "machine"  # what a docker host is or has
 DISK = "disk"  # too little of it
 MEMORY = "memory"  # what the controller remembers
 SILENT = "silent"  # a docker host can't be asked
+LIMITED = "limited"  # it is not to be asked: --limit leaves it out
 KINDS = (
     *(PLATFORM, SETTINGS, SITE, APP, ENV, IMAGES, CERTIFICATE, VALIDITY, JENKINS, LOAD_TEST),
-    *(MACHINE, DISK, MEMORY, SILENT),
+    *(MACHINE, DISK, MEMORY, SILENT, LIMITED),
 )
 
 # Machines, by what they carry.
@@ -90,10 +91,12 @@ def blocks(
     """Whether a problem is in a verb's way.
 
     ``app``: the one that is asked for, '' for none. ``machines``: the docker hosts that carry what a verb may need.
-    ``silent``: those that can't be asked.
+    ``silent``: those that can't be asked, or are not to be.
     """
     needs = VERBS[verb]
-    if problem.kind == SILENT:
+    if problem.kind == LIMITED and verb == "site":
+        return False  # what it does to each machine, it can do to some
+    if problem.kind in (SILENT, LIMITED):
         return any(
             problem.where in machines[one] and (one != MANAGER or set(machines[one]) <= set(silent))
             for one in needs.machines

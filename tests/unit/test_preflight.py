@@ -1246,6 +1246,10 @@ def dead(*names: str) -> Change:
     return lambda s: s.looks.update({name: Look(error="no route to host") for name in names})
 
 
+def limited(*names: str) -> Change:
+    return lambda s: s.looks.update({name: Look(skipped=True, limited=True) for name in names})
+
+
 def full(*names: str) -> Change:
     return lambda s: [s.facts[name]["disk"].update(free_bytes=GIGABYTE // 2) for name in names]
 
@@ -1270,6 +1274,14 @@ ON_THE_WAY: list[tuple[Change, str, bool, str]] = [
     (DEAD_MANAGER, "history", True, "vm2"),
     (DEAD_MANAGER, "prune", True, "vm2"),
     (both(mesh, dead("vm3")), "deploy_image", True, "vm1"),
+    # By --limit.
+    (both(mesh, limited("vm1")), "status", True, "vm2"),
+    (both(mesh, limited("vm1")), "deploy_image", False, ""),
+    (both(mesh, limited("vm1", "vm2", "vm3")), "deploy", False, ""),
+    (both(mesh, limited("vm1", "vm2"), dead("vm3")), "status", False, ""),
+    (both(mesh, limited("vm1", "vm2")), "site", True, "vm3"),
+    (both(mesh, with_jenkins(limited("vm9"))), "backup", False, ""),
+    (both(mesh, with_jenkins(limited("vm9"))), "restore", False, ""),
     (both(mesh, dead("vm1", "vm2")), "status", True, "vm3"),
     (both(mesh, dead("vm1", "vm2", "vm3")), "status", False, ""),
     (both(mesh, with_jenkins(dead("vm1", "vm2", "vm3"))), "backup", True, "vm1"),
