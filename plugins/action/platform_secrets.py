@@ -39,7 +39,9 @@ class ActionModule(ActionBase):
     _requires_connection = False
     _supports_check_mode = True
     _supports_diff = True
-    _VALID_ARGS = frozenset({"directory", "ca_name", "certificates", "passwords", "htpasswd", "ssh_keys"})
+    _VALID_ARGS = frozenset(
+        {"directory", "ca_name", "certificates", "passwords", "htpasswd", "ssh_keys", "authorities"}
+    )
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
@@ -110,6 +112,7 @@ class ActionModule(ActionBase):
                 passwords=[str(name) for name in check_type_list(args.get("passwords") or [])],
                 htpasswd={str(k): str(v) for k, v in check_type_dict(args.get("htpasswd") or {}).items()},
                 ssh_keys=[str(name) for name in check_type_list(args.get("ssh_keys") or [])],
+                authorities=[str(name) for name in check_type_list(args.get("authorities") or [])],
             )
         except TypeError as error:
             raise PlatformError(f"wrong type of a parameter: {error}") from error

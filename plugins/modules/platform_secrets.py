@@ -52,6 +52,13 @@ options:
     type: list
     elements: str
     default: []
+  authorities:
+    description:
+      - The IDs of the keys (subject key identifiers) of the CAs that the docker hosts trust. With another one in
+        O(directory), or none, nothing is made. Empty means any.
+    type: list
+    elements: str
+    default: []
 requirements:
   - cryptography
   - bcrypt

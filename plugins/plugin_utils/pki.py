@@ -277,6 +277,12 @@ def fingerprint(pem: str) -> str:
     return load_certificate(pem, "the certificate").fingerprint(hashes.SHA256()).hex(":").upper()
 
 
+def key_id(pem: str) -> str:
+    """What tells a certificate's key from another, whenever the certificate was made."""
+    key = load_certificate(pem, "the certificate").public_key()
+    return x509.SubjectKeyIdentifier.from_public_key(key).digest.hex()  # type: ignore[arg-type]
+
+
 def not_after(pem: str) -> str:
     """When a certificate expires, ISO 8601."""
     return load_certificate(pem, "the certificate").not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -43,6 +43,7 @@ def places(
 def installed(wanted: Iterable[Place], trees: Mapping[str, Trees], now: datetime.datetime) -> dict[str, dict[str, Any]]:
     """``{what: {"until": ISO 8601, "due": bool}}`` of what the hosts have; of several copies, the one that ends first.
 
+    Of the CA, ``authorities``, too: the IDs of the keys, of which there is one where all is well.
     ``trees``: by host. ``due``: it ends soon, or an earlier run was killed before the new one was read. What is missing
     or can't be read is left out: making it is site.yml's.
     """
@@ -59,5 +60,10 @@ def installed(wanted: Iterable[Place], trees: Mapping[str, Trees], now: datetime
         except (KeyError, PlatformError):
             continue
         other = found.get(place.what, {"until": until, "due": False})
-        found[place.what] = {"until": min(until, other["until"]), "due": due or other["due"]}
+        ids = {*other.get("authorities", ()), pki.key_id(certificate)} if place.what == CA else ()
+        found[place.what] = {
+            "until": min(until, other["until"]),
+            "due": due or other["due"],
+            **({"authorities": sorted(ids)} if ids else {}),
+        }
     return found

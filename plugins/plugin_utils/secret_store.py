@@ -38,7 +38,10 @@ class CertificateRequest:
 
 @dataclass(frozen=True)
 class SecretsRequest:
-    """All that the store has to hold. ``htpasswd``: user by the password's name. ``ssh_keys``: names of key pairs."""
+    """All that the store has to hold. ``htpasswd``: user by the password's name. ``ssh_keys``: names of key pairs.
+
+    ``authorities``: the IDs of the keys of the CAs that are in force, one of which ours has to be; none: any.
+    """
 
     directory: str
     ca_name: str
@@ -46,6 +49,7 @@ class SecretsRequest:
     passwords: Sequence[str] = ()
     htpasswd: Mapping[str, str] = field(default_factory=dict)
     ssh_keys: Sequence[str] = ()
+    authorities: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name in (*self.certificates, *self.passwords, *self.htpasswd, *self.ssh_keys):
@@ -87,6 +91,7 @@ def plan_secrets(request: SecretsRequest, found: Mapping[str, str], now: datetim
     """
     plan = SecretsPlan()
     ca = _plan_ca(request, found, now, plan)
+    _refuse_another_ca(request, ca)
     certificates = {
         name: _plan_certificate(name, wanted, ca, request, found, now, plan)
         for name, wanted in request.certificates.items()
@@ -121,6 +126,16 @@ def _plan_ca(
         certificate = pki.make_ca(name, key, now)
         plan.write("ca.crt", certificate, reason or "")
     return pki.KeyPair(certificate, key)
+
+
+def _refuse_another_ca(request: SecretsRequest, ca: pki.KeyPair) -> None:
+    """A controller without the platform's secrets would make others, and give them to whatever it comes by."""
+    if request.authorities and pki.key_id(ca.certificate) not in request.authorities:
+        raise PlatformError(
+            f"{request.directory} (platform_secrets_dir) is not where the platform's secrets are: the docker hosts "
+            "trust another CA than the one there, or there is none. Run it where they are, or bring a copy of that "
+            "folder; to give the platform a new CA, which every client has to trust, run site.yml"
+        )
 
 
 def _plan_certificate(

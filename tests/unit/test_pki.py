@@ -281,6 +281,17 @@ def test_a_certificate_of_ones_own_that_is_in_force_is_not_replaced_by_less(
     assert ("proxy.key" in wanted.files) is not is_given
 
 
+def test_a_controller_without_the_platforms_ca_replaces_nothing(first: SecretsPlan) -> None:
+    """``site.yml`` alone, which names no authority, makes another CA."""
+    wanted = request(authorities=[pki.key_id(first.writes["ca.crt"])])
+    for found in ({}, plan_secrets(request(), {}, NOW).writes):
+        with pytest.raises(PlatformError, match=r"/secrets \(platform_secrets_dir\) is not where"):
+            plan_secrets(wanted, found, NOW)
+    # Its certificate may be another one by now, of the same key.
+    renewed = plan_secrets(wanted, first.writes, NOW + 3300 * DAY)
+    assert renewed.writes["ca.crt"] != first.writes["ca.crt"]
+
+
 @pytest.mark.parametrize(
     ("pattern", "host", "covered"),
     [

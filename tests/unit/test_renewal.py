@@ -67,7 +67,11 @@ def test_what_was_installed_and_not_read_is_due(what: str) -> None:
 def test_of_several_copies_the_one_that_ends_first_counts() -> None:
     old = pki.make_ca("lab CA", KEY, NOW - 3300 * DAY)
     trees = {"vm1": look({TRUSTED: CA.certificate}), "vm2": look({TRUSTED: old})}
-    assert installed(PLACES, trees, NOW) == {"ca": {"until": pki.not_after(old), "due": True}}
+    ids = [pki.key_id(old)]
+    assert installed(PLACES, trees, NOW) == {"ca": {"until": pki.not_after(old), "due": True, "authorities": ids}}
+    other = pki.make_ca("lab CA", pki.new_key(), NOW)
+    both = installed(PLACES, {**trees, "vm1": look({TRUSTED: other})}, NOW)["ca"]["authorities"]
+    assert both == sorted([*ids, pki.key_id(other)])
 
 
 def test_a_chain_is_known_by_its_leaf() -> None:
