@@ -64,6 +64,7 @@ options:
     description:
       - Let the docker host's own engine leave the swarm that it is in, whatever its role. A manager ends all services
         first, and the engine leaves when none of their tasks is left on it, after 60 s at the latest.
+      - It stays where none of O(paths) is proved to be the platform's, as the swarm may be somebody else's.
     type: bool
     default: false
   memory_file:
@@ -142,8 +143,13 @@ class Reset:
         """Look for the label and the paths."""
         platform = str(self.params["platform"])
         labels = [{PLATFORM_LABEL: platform}, {PLATFORM_LABEL: f"{platform}-jenkins"}]
+        found = self._folders()
+        is_member = self.params["leave_swarm"] and self.engine.info()["Swarm"]["LocalNodeState"] != "inactive"
+        if is_foreign := is_member and not found["paths"]:
+            found["left"]["the swarm of the docker host's own engine"] = f"nothing here shows that it is {platform}'s"
         # An engine that is itself a node holds the apps' env volumes among its own.
-        env_volumes = self.engine.volume_names({LABEL_APP: None}) if self.params["leave_swarm"] else []
+        has_env = self.params["leave_swarm"] and not is_foreign
+        env_volumes = self.engine.volume_names({LABEL_APP: None}) if has_env else []
         seen = SeenPlatform(
             containers=[
                 container["Names"][0].lstrip("/") for label in labels for container in self.engine.containers(label)
@@ -154,13 +160,13 @@ class Reset:
             memories=[self.params["memory_file"]]
             if self.params["memory_file"] and not self.params["memory_left"]
             else [],
-            **self._folders(),
+            **found,
         )
         actions = plan_reset(
             seen,
             volumes=self.params["volumes"],
             images=self.params["images"],
-            leave_swarm=self.params["leave_swarm"] and self.engine.info()["Swarm"]["LocalNodeState"] != "inactive",
+            leave_swarm=is_member and not is_foreign,
         )
         return runner.Plan(
             actions=actions,

@@ -88,6 +88,7 @@ def test_reset_takes_the_name_of_a_role_by_itself() -> None:
                 "paths": [],
                 "registry": "",
                 "docker_socket": "/nowhere",
+                "memory_left": "",
                 "leave_swarm": False,
             }
         ).plan()
@@ -457,6 +458,12 @@ class NoEngine:
     def __init__(self, _socket: str) -> None:
         pass
 
+    def info(self) -> dict[str, Any]:
+        return {"Swarm": {"LocalNodeState": "active"}}
+
+    def volume_names(self, label: dict[str, Any]) -> list[str]:
+        return ["web-env"] if list(label.values()) == [None] else []
+
     def __getattr__(self, _name: str) -> Any:
         return lambda *_args: []
 
@@ -465,14 +472,14 @@ class NoEngine:
 def reset(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(platform_reset, "Engine", NoEngine)
 
-    def make(*paths: Path, registry: str = "", **more: str) -> Reset:
+    def make(*paths: Path, registry: str = "", leave_swarm: bool = False, **more: str) -> Reset:
         params = {"memory_file": "", "memory_left": "", **more} | {
             "platform": "p",
             "paths": list(map(str, paths)),
             "registry": registry,
             "docker_socket": "/nowhere",
         }
-        return Reset({**params, "volumes": True, "images": False, "leave_swarm": False})
+        return Reset({**params, "volumes": True, "images": False, "leave_swarm": leave_swarm})
 
     return make
 
@@ -488,6 +495,16 @@ def test_reset_removes_what_is_marked(reset: Any, tmp_path: Path) -> None:
     run(reset(*paths))
     assert tree(tmp_path) == ["empty"]
     assert run(reset(*paths)) == []
+
+
+def test_reset_leaves_no_swarm_that_nothing_shows_to_be_the_platforms(reset: Any, tmp_path: Path) -> None:
+    """Another platform's name in an inventory of the same machines: its reset would have ended what runs there."""
+    listing = reset(tmp_path / "etc", leave_swarm=True).plan().result["listing"]
+    assert listing[1:] == ["keep the swarm of the docker host's own engine: nothing here shows that it is p's"]
+    folders.claim(str(tmp_path / "etc"), "p")
+    listing = reset(tmp_path / "etc", leave_swarm=True).plan().result["listing"]
+    assert listing[0] == "remove volumes, with the data on them: web-env"
+    assert "leave the swarm: the docker host's own engine" in listing
 
 
 def test_reset_names_what_the_controller_remembers_and_leaves_what_is_none(reset: Any) -> None:

@@ -137,11 +137,11 @@ def proof(wanted: ConfigSet, found: Mapping[str, PathState], folder: str) -> str
 
 def _claims(wanted: ConfigSet, found: Mapping[str, PathState], belongings: Mapping[str, Belonging]) -> Sequence[Claim]:
     claims = []
-    touched = [*(file.path for file in wanted.files), *(directory.path for directory in wanted.directories)]
-    touched += [path for path in wanted.absent if found[path].kind != "absent"]
+    put = [*(file.path for file in wanted.files), *(directory.path for directory in wanted.directories)]
     for folder in unmarked(wanted, found):
-        if not any(is_within(path, folder) for path in touched):
-            continue  # nothing is put there, and nothing taken away
+        absent = [found[path].kind == "absent" for path in wanted.absent if is_within(path, folder)]
+        if absent and all(absent) and not any(is_within(path, folder) for path in put):
+            continue  # things are to be taken out of it alone, and are not there
         belonging = belongings.get(folder, Belonging("missing"))
         if belonging.is_refused:
             raise PlatformError(f"{folder} {belonging.why}; {belonging.cure(folder, wanted.platform)}")
