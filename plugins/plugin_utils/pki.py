@@ -280,7 +280,7 @@ def fingerprint(pem: str) -> str:
 def key_id(pem: str) -> str:
     """What tells a certificate's key from another, whenever the certificate was made."""
     key = load_certificate(pem, "the certificate").public_key()
-    return x509.SubjectKeyIdentifier.from_public_key(key).digest.hex()  # type: ignore[arg-type]
+    return x509.SubjectKeyIdentifier.from_public_key(key).digest.hex()
 
 
 def not_after(pem: str) -> str:
