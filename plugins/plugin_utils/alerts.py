@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils import kinds
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
 
 DAY_SECONDS = 86400
@@ -245,6 +246,8 @@ def check_rule_files(paths: Iterable[str], contents: Mapping[str, bytes]) -> Ite
     names: dict[str, str] = {}
     for index, path in enumerate(paths):
         at, name = f"monitoring_rule_files[{index}]", posixpath.basename(path)
+        if kinds.PATH.why(path):
+            continue
         if not RULE_FILE.fullmatch(name):
             cure = "at most 36 letters, digits, dots and hyphens, with .yml at the end"
             yield at, path, "is not the name of a rule file", cure

@@ -20,6 +20,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import ON
 from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_service
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_service import Wrong
 from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile, replica_check, request_path
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import RESERVED_LABELS
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
 
 Json = dict[str, Any]
 # Seconds that a task may take beyond its health check's own failing time before the updater looks away.
@@ -338,10 +340,6 @@ def _contradictions(app: Mapping[str, Any], service: Json, own: Json) -> Iterato
             yield Wrong(f"service.healthcheck.{key}", "contradicts health", "health: {enabled: false}")
     if service["healthcheck"].get("disable") and set(check) - {"disable"}:
         yield Wrong("service.healthcheck", "contradicts health.enabled: false", "take one of them away")
-    labels = service["deploy"].get("labels") or {}
-    for label, value in compose_service.pairs(deploy.get("labels") or {}).items():
-        if label in labels and str(value) != labels[label]:
-            yield Wrong(f"service.deploy.labels.{label}", "is the platform's own", "take it away")
     taken = [one["target"] for one in (*service.get("volumes", ()), *service.get("secrets", ()))]
     for kind in ("volumes", "configs", "secrets", "tmpfs"):
         for index, one in enumerate(_mounted(kind, own.get(kind) or [])):
@@ -370,6 +368,11 @@ def _impossible(app: Mapping[str, Any], *, ipvs: bool, networks: Mapping[str, An
     }
     for place, service in _services(app):
         deploy = service.get("deploy") or {}
+        for at, labels in (("labels", service.get("labels")), ("deploy.labels", deploy.get("labels"))):
+            for label in compose_service.pairs(labels or {}):
+                if label.startswith(RESERVED_LABELS):
+                    problem = "is a label that the platform itself sets, or Docker"
+                    yield Wrong(f"{place}.{at}.{show(label)}", problem, "another name, as com.example.team")
         for index, one in enumerate(map(compose_service.volume, service.get("volumes") or [])):
             at, source = f"{place}.volumes[{index}]", str(one.get("source") or "")
             if one["type"] == "volume" and source:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +19,12 @@ from urllib.parse import urlsplit
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import Owner, check_mode
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder, why_not_own_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
+    SHARED_FOLDERS,
+    SYSTEM_TREES,
+    why_no_folder,
+    why_not_own_folder,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import IMAGE_NAME, parse_entry
 from ansible_collections.fungap.swarm.plugins.module_utils.model.member import SwarmSettings
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.load_test import choose_profile
@@ -41,10 +47,14 @@ PREFIX = re.compile(r"(0|[1-9][0-9]{0,2})\Z")
 LABEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*\Z")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 URL_REST = re.compile(r"[A-Za-z0-9._~%/?&=:@!$+,-]*\Z")
+# Folders right below the root in which all on a machine have something.
+HOMES = ("/", "/etc", "/home", "/opt", "/root", "/run", "/tmp", "/var")
 MOUNT_OPTIONS = (
     *("ro", "rw", "nocopy", "shared", "slave", "private", "rshared", "rslave", "rprivate", "consistent", "cached"),
     "delegated",
 )
+# Labels of the platform, of its services, and of Docker.
+RESERVED_LABELS = ("fungap.", "io.fungap.", "com.docker.")
 # What the platform may use within a site: RFC 1918, and what providers share (RFC 6598).
 SITES = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 UPLOAD_SIZE = re.compile(r"([0-9]+)([kmg]?)\Z", re.IGNORECASE)
@@ -348,6 +358,9 @@ def why_no_daemon(value: Any) -> str:
         return "has a host that is neither a unix socket nor written as tcp://address:port"
     if others and not (value.get("tlsverify") is True and value.get("tlscacert")):
         return "lets everyone in who reaches the port, as root: it has a tcp host without tlsverify and tlscacert"
+    for name in ("data-root", "exec-root"):
+        if name in value and (why := why_no_engine_folder(value[name])):
+            return f"has a {name} that {why}"
     return ""
 
 
@@ -508,6 +521,15 @@ def why_no_address_pool(value: Any) -> str:
     return ""
 
 
+def why_no_engine_folder(value: Any) -> str:
+    """A folder that an engine takes as its own: it gives it to root, and a mode that keeps others out."""
+    if why := why_no_folder(value):
+        return why
+    path = posixpath.normpath(str(value))
+    is_shared = path in (*HOMES, *SHARED_FOLDERS) or any(f"{path}/".startswith(f"{one}/") for one in SYSTEM_TREES)
+    return "others use, too" if is_shared else ""
+
+
 def why_no_place(value: Any) -> str:
     """A folder or file of a machine, and not all of it."""
     return why_no_folder(value) or ("" if str(value).strip("/.") else "is the whole machine")
@@ -564,6 +586,12 @@ def why_no_address_or_network(value: Any) -> str:
     if not found or (slash and not (PREFIX.match(prefix) and int(prefix) <= found.max_prefixlen)):
         return "is neither an address nor a network"
     return ""
+
+
+def why_not_trusted(value: Any) -> str:
+    """The same of those that are believed."""
+    is_all = str(value).endswith("/0")
+    return why_no_address_or_network(value) or ("is everybody, who could then say to be any client" if is_all else "")
 
 
 @dataclass(frozen=True)
@@ -793,9 +821,10 @@ KINDS: Mapping[str, Kind] = {
         why_no_signing_key, "as https://download.example.com/linux/debian/gpg, or the key's own text"
     ),
     "docker_engine_daemon": Kind(
-        why_no_engine_daemon, "unix sockets; reach the engine from elsewhere by SSH (docker context)"
+        why_no_engine_daemon,
+        "keys of a daemon.json; unix sockets, and SSH from elsewhere (docker context); folders of the engine's own",
     ),
-    "swarm_node_daemon": Kind(why_no_daemon, "unix sockets"),
+    "swarm_node_daemon": Kind(why_no_daemon, "keys of a daemon.json; unix sockets, and folders of the engine's own"),
     "swarm_node_extra_hosts": Kind(why_no_host_lines, "as {registry.example.com: 192.0.2.10}"),
     "images_build_environment": ENVIRONMENT,
     "backup_sha256": optional(Kind(why_no_sha256, "the 64 hexadecimal digits that sha256sum says of the archive")),
@@ -842,9 +871,8 @@ KINDS: Mapping[str, Kind] = {
     "monitoring_mail.smarthost": optional(Kind(why_no_host_port, "as mail.example.com:587")),
     "proxy_acme_upstream": optional(HOST_PORT),
     "docker_engine_metrics_address": optional(Kind(why_no_host_port, "as 127.0.0.1:9323")),
-    **dict.fromkeys(
-        ("proxy_trusted_addresses[]", "proxy_unlimited_addresses[]", "proxy_host_addresses[]"), ADDRESS_OR_NETWORK
-    ),
+    **dict.fromkeys(("proxy_unlimited_addresses[]", "proxy_host_addresses[]"), ADDRESS_OR_NETWORK),
+    "proxy_trusted_addresses[]": replace(ADDRESS_OR_NETWORK, why=why_not_trusted),
     "jenkins_deploy_from[]": Kind(why_no_from_pattern, "as 192.0.2.10 or 192.0.2.0/24"),
     **dict.fromkeys(
         (

@@ -61,6 +61,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import (
     HOST_NAME,
+    RESERVED_LABELS,
     SITES,
     VARIABLE_NAME,
     is_site_network,
@@ -116,7 +117,6 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import REGISTRY
 DISTRIBUTIONS = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 DOCKER_VERSION_MIN = (20, 10)
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.zst")
-RESERVED_LABELS = ("fungap.", "io.fungap.", "com.docker.")
 RESERVED_NODES = ("registry", "edge", "jenkins")
 NODE_NAME_MAX = 57
 RESERVED_APPS = ("edge", "jenkins", "monitoring", "proxy", "registry")
@@ -246,6 +246,13 @@ class World:
 def file_path(inventory_dir: str, name: str) -> str:
     """Where a file that the inventory names lies on the controller."""
     return posixpath.normpath(posixpath.join(inventory_dir, posixpath.expanduser(name)))
+
+
+def _seen_file(world: World, name: str) -> FileContent | None:
+    """What the controller has at a path of the inventory. None for what is no path, which is told as that."""
+    if kinds.PATH.why(name):
+        return None
+    return world.files.get(file_path(world.inventory.inventory_dir, name), FileContent(error="it was not read"))
 
 
 def _vault_password_file(raw: RawInventory, inventory: Inventory) -> str:
@@ -1198,6 +1205,54 @@ def _aliases(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"{place}.networks.{APPS_NETWORK}.aliases", str(alias)
 
 
+# Lists of hosts that are no groups.
+LISTS_OF_HOSTS = ("load_test_cpu_hosts", "jenkins_deploy_hosts")
+LISTS_OF_IMAGES = ("images_names", "images_optional", "images_required", "images_push_names")
+
+
+def check_listed_names(world: World) -> Iterator[Problem]:
+    """What a role's variable names one by one, and whether it is there."""
+    hosts, images = dict.fromkeys(world.inventory.docker_hosts), world.images
+    for variables, known, what in (
+        (LISTS_OF_HOSTS, hosts, f"is not in {DOCKER_HOSTS}"),
+        (LISTS_OF_IMAGES, images, "is not in the image catalog"),
+    ):
+        for name, place, one in _listed_names(world, variables):
+            # What is no name is told as that.
+            if known and one not in known and not kinds.KINDS[f"{name}[]"].why(one):
+                near = nearest(str(one), known)
+                cure = f"did you mean {near}?" if near else f"one of: {', '.join(known)}"
+                yield Problem(ALL_HOSTS, place, one, what, cure)
+
+
+def _listed_names(world: World, variables: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+    """(variable, place, element) of lists, each once, whatever the number of hosts that have it."""
+    found = {
+        (name, place, str(one)): one
+        for given in world.raw.hosts.values()
+        for name in variables
+        if not isinstance(given.get(name), Undefined)
+        for place, one in kinds.parts(f"{name}[]", given)
+    }
+    yield from ((name, place, one) for (name, place, _text), one in found.items())
+
+
+def check_vendor(world: World) -> Iterator[Problem]:
+    """An engine of the vendor's needs the vendor's repository."""
+    wrong = [
+        host
+        for host in world.inventory.docker_hosts
+        if (given := world.raw.hosts.get(host, {})).get("docker_engine_source") == "vendor"
+        and isinstance(repository := given.get("docker_engine_vendor_repository") or {}, Mapping)
+        and not (repository.get("uri") and repository.get("signed_by"))
+    ]
+    if wrong:
+        problem = "needs docker_engine_vendor_repository, with uri and signed_by"
+        debian = "https://download.docker.com/linux/debian"
+        cure = f"as {{uri: {debian}, signed_by: {debian}/gpg}}, or docker_engine_source: distribution"
+        yield Problem(where(world.raw, wrong), "docker_engine_source", "vendor", problem, cure)
+
+
 def check_load_test(world: World) -> Iterator[Problem]:
     host = str(world.variable("load_test_host") or "")
     hosts = world.inventory.docker_hosts
@@ -1240,10 +1295,9 @@ def check_monitoring(world: World) -> Iterator[Problem]:
 
 def _check_alerts(world: World) -> Iterator[Problem]:
     paths = world.variable("monitoring_rule_files")
-    folder = world.inventory.inventory_dir
-    found = {path: world.files.get(file_path(folder, path), FileContent(error="it was not read")) for path in paths}
+    found = {path: file for path in paths if (file := _seen_file(world, path))}
     for index, path in enumerate(paths):
-        if found[path].error:
+        if path in found and found[path].error:
             at, problem = f"monitoring_rule_files[{index}]", f"can't be read: {found[path].error}"
             yield Problem(ALL_HOSTS, at, path, problem, "put it there, readable, or correct the path")
     contents = {path: file.content for path, file in found.items() if not file.error}
@@ -1269,8 +1323,8 @@ def check_jenkins(world: World) -> Iterator[Problem]:
     yield from jenkins.check_settings(inventory, facts)
     yield from jenkins.check_jobs(inventory)
     if path := _vault_password_file(world.raw, inventory):
-        file = world.files.get(file_path(inventory.inventory_dir, path), FileContent(error="it was not read"))
-        if file.error:
+        file = _seen_file(world, path)
+        if file and file.error:
             cure = "put the password there, or correct the path"
             yield Problem(ALL_HOSTS, "jenkins_vault_password_file", HIDDEN, f"can't be read: {file.error}", cure)
     name = str(world.variable("jenkins_host"))
@@ -1364,14 +1418,13 @@ def check_env_files(world: World) -> Iterator[Problem]:
     for name, app in world.inventory.apps.items():
         at, target = f"apps.{name}", app["env_target"]
         if app["env_file"]:
-            path = file_path(world.inventory.inventory_dir, app["env_file"])
-            file = world.files.get(path, FileContent(error="it was not read"))
-            if file.error:
-                problem = _why_unread(file, path)
+            file = _seen_file(world, app["env_file"])
+            if file and file.error:
+                problem = _why_unread(file, file_path(world.inventory.inventory_dir, app["env_file"]))
                 yield Problem(
                     ALL_HOSTS, f"{at}.env_file", app["env_file"], problem, "put it there, readable, or correct the path"
                 )
-            else:
+            elif file:
                 yield from _check_env_content(at, app, file.content)
         if target:
             problem = _why_no_target(target)
@@ -1500,11 +1553,11 @@ def _check_own_certificate(world: World, prefix: str, hosts: set[str]) -> Iterat
     for variable, name in names.items():
         if not name:
             continue
-        path = file_path(world.inventory.inventory_dir, name)
-        file = world.files.get(path, FileContent(error="it was not read"))
-        if file.error:
-            yield Problem(ALL_HOSTS, variable, name, _why_unread(file, path), "correct the path")
-        else:
+        file = _seen_file(world, name)
+        if file and file.error:
+            problem = _why_unread(file, file_path(world.inventory.inventory_dir, name))
+            yield Problem(ALL_HOSTS, variable, name, problem, "correct the path")
+        elif file:
             contents[variable] = file.content
     if certificate_variable in contents:
         for about_key, serves, problem, cure in check_certificate(
@@ -1540,6 +1593,8 @@ CHECKS: tuple[tuple[Callable[[World], Iterator[Problem]], str], ...] = (
     (check_names_of_services, ""),
     (check_monitoring, ""),
     (check_load_test, ""),
+    (check_listed_names, ""),
+    (check_vendor, ""),
     (check_jenkins, JENKINS),
     (check_capacity, MACHINE),
     (check_env_files, ENV),
