@@ -341,7 +341,7 @@ def _contradictions(app: Mapping[str, Any], service: Json, own: Json) -> Iterato
     if service["healthcheck"].get("disable") and set(check) - {"disable"}:
         yield Wrong("service.healthcheck", "contradicts health.enabled: false", "take one of them away")
     taken = [one["target"] for one in (*service.get("volumes", ()), *service.get("secrets", ()))]
-    for kind in ("volumes", "configs", "secrets", "tmpfs"):
+    for kind in ("volumes", "configs", "secrets"):
         for index, one in enumerate(_mounted(kind, own.get(kind) or [])):
             target = posixpath.normpath(one)
             if any(target == mine or target.startswith(f"{mine}/") for mine in taken):
@@ -351,12 +351,9 @@ def _contradictions(app: Mapping[str, Any], service: Json, own: Json) -> Iterato
 
 def _mounted(kind: str, given: Any) -> list[str]:
     """The targets of mounts of one kind."""
-    listed = given if isinstance(given, list) else [given]
-    if kind == "tmpfs":
-        return [str(one).partition(":")[0] for one in listed]
     return [
         str(compose_service.volume(one)["target"]) if kind == "volumes" else compose_service.item_target(one)
-        for one in listed
+        for one in given
     ]
 
 
@@ -381,12 +378,11 @@ def _impossible(app: Mapping[str, Any], *, ipvs: bool, networks: Mapping[str, An
             elif one["type"] == "bind" and not source.startswith("/"):
                 yield Wrong(at, "is a path beside a compose file, and there is no folder of one", "an absolute path")
         targets: set[str] = set()
-        for kind in ("volumes", "tmpfs"):
-            for index, target in enumerate(map(posixpath.normpath, _mounted(kind, service.get(kind) or []))):
-                if target in targets:
-                    problem = f"has the target {target}, which another one has, too"
-                    yield Wrong(f"{place}.{kind}[{index}]", problem, "another target, or take one of them away")
-                targets.add(target)
+        for index, target in enumerate(map(posixpath.normpath, _mounted("volumes", service.get("volumes") or []))):
+            if target in targets:
+                problem = f"has the target {target}, which another one has, too"
+                yield Wrong(f"{place}.volumes[{index}]", problem, "another target, or take one of them away")
+            targets.add(target)
         for network in service.get("networks") or []:
             if network not in networks:
                 yield Wrong(f"{place}.networks.{network}", "is not defined", f"one of: {', '.join(sorted(networks))}")

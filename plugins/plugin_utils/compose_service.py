@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
@@ -98,7 +98,7 @@ def _why_no_volume(value: str) -> tuple[str, str] | None:
     if not parts[min(len(parts), 2) - 1].strip("/."):
         return "would hide the whole image", "as /srv/data:/data:ro"
     unknown = [one for one in (parts[2].split(",") if len(parts) == 3 else ()) if one not in MOUNT_OPTIONS]
-    return (f"has the option {unknown[0]}, which Docker ignores", "ro, rw or nocopy") if unknown else None
+    return (f"has the option {show(unknown[0])}, which Docker ignores", "ro, rw or nocopy") if unknown else None
 
 
 def _why_no_mount(value: Json) -> tuple[str, str] | None:
@@ -127,6 +127,17 @@ def _why_no_ulimit(value: Json) -> tuple[str, str] | None:
     return ("has a soft limit above the hard one", "a hard one of at least that") if is_more else None
 
 
+def _why_twice(value: list[Any] | Json) -> tuple[str, str] | None:
+    """The docker CLI refuses lists of these in which something is there twice."""
+    is_twice = isinstance(value, list) and any(one in value[:index] for index, one in enumerate(value))
+    return ("has an element twice", "once") if is_twice else None
+
+
+def _why_no_check(value: Json) -> tuple[str, str] | None:
+    is_both = value.get("disable") and value.get("test")
+    return ("has a test and is disabled", "take one of them away") if is_both else None
+
+
 def _why_no_extra_host(value: str) -> tuple[str, str] | None:
     name, _colon, address = value.partition(":") if "=" not in value else value.partition("=")
     why = kinds.why_no_host_lines({name: address.removeprefix("[").removesuffix("]")})
@@ -143,6 +154,13 @@ def _why_no_port(value: Any) -> tuple[str, str] | None:
     return "is not a port to publish", PORT_CURE
 
 
+# https://github.com/moby/sys/blob/main/signal/signal_linux.go
+SIGNAL = re.compile(
+    r"((SIG)?(ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|STKFLT|STOP|SYS|TERM"
+    r"|TRAP|TSTP|TTIN|TTOU|URG|USR1|USR2|VTALRM|WINCH|XCPU|XFSZ|RTMIN(\+([1-9]|1[0-5]))?|RTMAX(-([1-9]|1[0-4]))?)"
+    r"|[1-9]|[1-5][0-9]|6[0-4])\Z",
+    re.IGNORECASE,
+)
 SHORT_PORT = re.compile(r"(?P<published>[0-9]+):(?P<target>[0-9]+)(?:/(?P<protocol>tcp|udp|sctp))?")
 
 TEXT = Shape((TEXT_KIND,))
@@ -164,23 +182,30 @@ INTERVAL_TEXT = Shape((TEXT_KIND,), _of_kind(kinds.INTERVAL_TEXT))
 
 
 def _cpus(kind: Kind) -> Shape:
-    is_written = _matching(re.compile(r"[0-9]{1,4}(\.[0-9]{1,9})?\Z").match, "is not a number of CPUs", 'as "0.5"')
+    is_written = _matching(
+        re.compile(r"([0-9]{1,4}(\.[0-9]{1,9})?|\.[0-9]{1,9})\Z").match, "is not a number of CPUs", 'as "0.5"'
+    )
     return Shape((TEXT_KIND,), _all_of(is_written, _of_kind(kind)))
 
 
 PORT_NUMBER = Shape((WHOLE_KIND,), _matching(port_of, "is not a port", "1 to 65535"))
 SCALAR = Shape((TEXT_KIND, NUMBER_KIND))
 TEXTS = Shape((LIST_KIND,), elements=TEXT)
-TEXT_OR_TEXTS = Shape((TEXT_KIND, LIST_KIND), elements=TEXT)
-PAIRS = Shape((LIST_KIND, MAPPING_KIND), elements=TEXT, values=SCALAR)
+ONCE = Shape((LIST_KIND,), elements=TEXT, whole=_why_twice)
+TEXT_OR_TEXTS = Shape((TEXT_KIND, LIST_KIND), elements=TEXT, whole=_why_twice)
+PAIRS = Shape((LIST_KIND, MAPPING_KIND), elements=TEXT, values=SCALAR, whole=_why_twice)
 # A variable without a value is taken from the environment of whoever deploys.
 ENVIRONMENT = Shape(
     (LIST_KIND, MAPPING_KIND),
     elements=Shape((TEXT_KIND,), _why_no_pair),
     values=Shape((TEXT_KIND, NUMBER_KIND), _of_kind(kinds.TEMPLATE_TEXT)),
+    whole=_why_twice,
 )
 ADDRESS_OR_ADDRESSES = Shape(
-    (TEXT_KIND, LIST_KIND), _of_kind(kinds.ADDRESS), elements=Shape((TEXT_KIND,), _of_kind(kinds.ADDRESS))
+    (TEXT_KIND, LIST_KIND),
+    _of_kind(kinds.ADDRESS),
+    elements=Shape((TEXT_KIND,), _of_kind(kinds.ADDRESS)),
+    whole=_why_twice,
 )
 ITEMS = Shape(
     (LIST_KIND,),
@@ -236,14 +261,13 @@ SERVICE = _keyed(
     hostname=Shape((TEXT_KIND,), _of_kind(kinds.HOST_TEXT)),
     stop_signal=Shape(
         (TEXT_KIND,),
-        _matching(re.compile(r"([A-Z][A-Z0-9+-]*|[1-9][0-9]?)\Z").match, "is not a signal", "as SIGTERM"),
+        _matching(SIGNAL.match, "is not a signal", "as SIGTERM"),
     ),
     working_dir=Shape((TEXT_KIND,), ABSOLUTE),
-    **dict.fromkeys(("cap_add", "cap_drop", "depends_on"), TEXTS),
+    **dict.fromkeys(("cap_add", "cap_drop", "depends_on"), ONCE),
     **dict.fromkeys(("command", "entrypoint"), Shape((TEXT_KIND, LIST_KIND), _of_kind(kinds.COMMAND), elements=TEXT)),
     dns=ADDRESS_OR_ADDRESSES,
     dns_search=TEXT_OR_TEXTS,
-    tmpfs=Shape((TEXT_KIND, LIST_KIND), ABSOLUTE, elements=Shape((TEXT_KIND,), ABSOLUTE)),
     **dict.fromkeys(("init", "read_only", "stdin_open", "tty"), SWITCH),
     **dict.fromkeys(("labels", "sysctls"), PAIRS),
     extra_hosts=Shape(
@@ -251,28 +275,34 @@ SERVICE = _keyed(
         elements=Shape((TEXT_KIND,), _why_no_extra_host),
         values=TEXT,
         # A mapping; of a list each element was asked.
-        whole=_of_kind(kinds.KINDS["swarm_node_extra_hosts"]),
+        whole=_all_of(_why_twice, _of_kind(kinds.KINDS["swarm_node_extra_hosts"])),
     ),
     environment=ENVIRONMENT,
     configs=ITEMS,
     secrets=ITEMS,
     credential_spec=_keyed(config=TEXT, file=TEXT, registry=TEXT),
     deploy=DEPLOY,
-    healthcheck=_keyed(
-        **dict.fromkeys(("interval", "timeout", "start_interval"), INTERVAL_TEXT),
-        start_period=DURATION_TEXT,
-        disable=SWITCH,
-        retries=COUNT,
-        test=Shape(
-            (TEXT_KIND, LIST_KIND),
-            _matching(str.strip, "has no command", kinds.HEALTH_TEST.cure),
-            elements=TEXT,
-            whole=_why_no_health_test,
+    healthcheck=replace(
+        _keyed(
+            **dict.fromkeys(("interval", "timeout", "start_interval"), INTERVAL_TEXT),
+            start_period=DURATION_TEXT,
+            disable=SWITCH,
+            retries=COUNT,
+            test=Shape(
+                (TEXT_KIND, LIST_KIND),
+                _matching(str.strip, "has no command", kinds.HEALTH_TEST.cure),
+                elements=TEXT,
+                whole=_why_no_health_test,
+            ),
         ),
+        whole=_why_no_check,
     ),
     logging=_keyed(driver=TEXT, options=Shape((MAPPING_KIND,), values=SCALAR)),
     networks=Shape(
-        (LIST_KIND, MAPPING_KIND), elements=TEXT, values=Shape((MAPPING_KIND, NOTHING_KIND), keys={"aliases": TEXTS})
+        (LIST_KIND, MAPPING_KIND),
+        elements=TEXT,
+        values=Shape((MAPPING_KIND, NOTHING_KIND), keys={"aliases": ONCE}),
+        whole=_why_twice,
     ),
     ports=Shape(
         (LIST_KIND,),
@@ -287,6 +317,7 @@ SERVICE = _keyed(
             },
             needed=("target", "published"),
         ),
+        whole=_why_twice,
     ),
     stop_grace_period=DURATION_TEXT,
     ulimits=Shape(
@@ -335,6 +366,7 @@ CURES = {
     "restart": "deploy.restart_policy",
     "scale": "deploy.replicas",
     "shm_size": "a volume of type tmpfs at /dev/shm",
+    "tmpfs": "a volume of type tmpfs, as {type: tmpfs, target: /run}",
 }
 
 
@@ -493,7 +525,7 @@ def _texts(value: Any) -> list[Any]:
 # Forms of which there are two: the one in which they are merged.
 _FORMS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("environment", "labels", "sysctls", "deploy.labels"), pairs),
-    **dict.fromkeys(("dns", "dns_search", "tmpfs"), _texts),
+    **dict.fromkeys(("dns", "dns_search"), _texts),
 }
 _REPLACED = ("command", "entrypoint", "healthcheck.test")
 # Lists in which each thing is there once: its long form, and what it is known by.

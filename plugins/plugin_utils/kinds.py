@@ -42,6 +42,10 @@ UPLOAD_BYTES_MAX = 1024**4
 
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*\Z")
+# A server's: a swarm's own names have underscores, as shop_web.
+SERVER_NAME = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\Z"
+)
 PORT_DIGITS = re.compile(r"[1-9][0-9]{0,4}\Z")
 PREFIX = re.compile(r"(0|[1-9][0-9]{0,2})\Z")
 LABEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*\Z")
@@ -67,10 +71,13 @@ CONSTRAINT = re.compile(
 UNITS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 1000, "µs": 1000, "μs": 1000, "ns": 1}
 DURATION_PART = re.compile(r"([0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(h|ms|m|s|us|µs|μs|ns)")
 DURATION = re.compile(rf"(?:{DURATION_PART.pattern})+\Z")
-COMMAND_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
+# How the docker CLI parts a command into words (google/shlex): a comment begins where a word may.
+COMMAND_PART = re.compile(r"""\s+|(?<!\S)#[^\n]*|((?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+)""", re.DOTALL)
+# Words that do nothing without a shell. Within others their characters are a URL's, or a rule's.
+SHELL_WORD = re.compile(r"(&&?|\|\|?|;|<<?|[0-9&]?>>?(&[0-9]|/.*)?|.*[^\\];)\Z", re.DOTALL)
 # What a swarm fills in of a service's environment, host name and mounts, and how Go's templates may put it:
 # https://docs.docker.com/reference/cli/docker/service/create/#create-services-using-templates
-TEMPLATE = re.compile(r"{{(.*?)}}", re.DOTALL)
+TEMPLATE = re.compile(r'{{(/\*.*?\*/|(?:"(?:[^"\\]|\\.)*"|`[^`]*`|[^"`])*?)}}', re.DOTALL)
 TEMPLATE_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|`[^`]*`|[|(),]|:?=|\$*[A-Za-z_.][A-Za-z0-9_.]*|-?[0-9]+|-|\s+')
 TEMPLATE_BLOCKS = ("if", "range", "with")
 TEMPLATE_KNOWN = re.compile(
@@ -122,8 +129,8 @@ def why_no_address(value: Any) -> str:
 
 
 def why_no_host(value: Any) -> str:
-    """A host name or an IP address."""
-    if address_of(value) or HOST_NAME.match(str(value).lower()):
+    """A server's name or an IP address."""
+    if address_of(value) or SERVER_NAME.match(str(value).lower()):
         return ""
     return "is neither a host name nor an IP address"
 
@@ -160,7 +167,7 @@ def why_no_registry(value: Any) -> str:
     name, colon, port = text.partition(":")
     if colon and port_of(port) is None:
         return "has no port after its colon"
-    return why_no_host(name)
+    return "" if HOST_NAME.match(name.lower()) else "is neither a host name nor an IP address"
 
 
 def why_no_url(value: Any) -> str:
@@ -282,11 +289,12 @@ def why_no_argument(value: Any) -> str:
 
 
 def why_no_command(value: Any) -> str:
-    """One text, which the docker CLI parts into words: what a shell would read there it ends at, or refuses."""
-    rest = COMMAND_QUOTED.sub("", str(value))
-    if any(one in rest for one in "'\"\\"):
+    """One text, which the docker CLI parts into words: a program would get what is meant for a shell as arguments."""
+    text = str(value)
+    if COMMAND_PART.sub("", text):
         return "has a quote that is not closed"
-    return "has what only a shell reads" if any(one in rest for one in ";&|<>()`") else why_no_argument(value)
+    words = COMMAND_PART.findall(text)
+    return "has what only a shell reads" if any(map(SHELL_WORD.match, words)) else why_no_argument(value)
 
 
 def why_no_template(value: Any) -> str:
@@ -294,19 +302,21 @@ def why_no_template(value: Any) -> str:
     text, depth = str(value), 0
     if "{{" in TEMPLATE.sub("", text):
         return "has a {{ that is not closed"
-    for action in TEMPLATE.findall(text):
+    # What a placeholder says is not told: it may be a password with braces.
+    for action in (one for one in TEMPLATE.findall(text) if not re.match(r"/\*.*\*/\Z", one, re.DOTALL)):
         words = [word for word in TEMPLATE_WORD.findall(action) if word.strip(" -")]
         if not words or TEMPLATE_WORD.sub("", action):
-            return f"has a placeholder that can't be read: {{{{{action}}}}}"
+            return "has a {{ }} that can't be read"
         depth += (words[0] in TEMPLATE_BLOCKS) - (words[0] == "end")
-        unknown = [word for word in words if not TEMPLATE_KNOWN.match(word)]
-        if unknown:
-            return f"has {unknown[0]}, which a swarm does not know"
+        if not all(map(TEMPLATE_KNOWN.match, words)):
+            return "has a {{ }} with a name in it that a swarm does not know"
     return "has a block without its end" if depth else why_no_argument(value)
 
 
 def nanoseconds_of(text: str) -> int | None:
     """A duration as Go reads it ('1m30s'), None when it can't be read, or is more than its 63 bits."""
+    if text == "0":
+        return 0
     if not DURATION.match(text):
         return None
     found = sum(Decimal(number) * UNITS[unit] for number, unit in DURATION_PART.findall(text))

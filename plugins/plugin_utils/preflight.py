@@ -532,6 +532,7 @@ def check_nodes(world: World) -> Iterator[Problem]:
                 variable = f"{NODE_PREFIX}cpus" if node.cpus else f"{NODE_PREFIX}memory"
                 value = node.cpus or node.memory
                 yield Problem(node.name, variable, value, "limits only nodes that are containers", "take it away")
+        yield from _check_node_daemon(world, node)
         for key in node.labels:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_./-]*", key):
                 cure = "letters, digits, dots, hyphens, slashes"
@@ -554,6 +555,15 @@ def check_nodes(world: World) -> Iterator[Problem]:
         problem = "nodes that are containers can't reach those of another docker host"
         cure = "one docker host for all of them, or the driver engine"
         yield Problem("inventory", f"{NODE_PREFIX}host", listed(places), problem, cure)
+
+
+def _check_node_daemon(world: World, node: Node) -> Iterator[Problem]:
+    """An engine that leaves its containers alone when it stops can't be in a swarm, and does not start in one."""
+    variable = "docker_engine_daemon" if node.driver == "engine" else "swarm_node_daemon"
+    daemon = world.raw.hosts.get(node.name if node.driver == "engine" else node.host, {}).get(variable)
+    if isinstance(daemon, Mapping) and daemon.get("live-restore"):
+        problem = "has live-restore, with which no engine is in a swarm"
+        yield Problem(node.name, variable, HIDDEN, problem, "take it away: a swarm starts its tasks elsewhere")
 
 
 def _check_nested_node(world: World, node: Node) -> Iterator[Problem]:

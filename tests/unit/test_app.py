@@ -398,7 +398,7 @@ GLOBAL = {"deploy": {"mode": "global"}}
             "service.deploy.labels.io.fungap.hosts"
         ]),
         ({**ENV, "service": {"volumes": ["/srv/x:/usr/src/app/env"]}}, False, ["service.volumes[0]"]),
-        ({**ENV, "service": {"tmpfs": "/usr/src/app/env/tmp:size=1m"}}, False, ["service.tmpfs[0]"]),
+        ({**ENV, "service": {"tmpfs": "/usr/src/app/env/tmp:size=1m"}}, False, ["service.tmpfs"]),
         ({**ENV, "service": {"volumes": ["/srv/x:/usr/src/app"]}}, False, []),
         ({"route": {"sticky": True}, "service": {"hostname": "x"}}, False, ["service.hostname"]),
         # One on each node.
@@ -434,7 +434,6 @@ GLOBAL = {"deploy": {"mode": "global"}}
         ),
         # One thing in each place.
         ({"services": {"x": {"image": "a", "volumes": ["/a:/d", "/b:/d/"]}}}, False, ["services.x.volumes[1]"]),
-        ({"service": {"volumes": ["/a:/d", "/b:/e"], "tmpfs": "/d:size=1m"}}, False, ["service.tmpfs[0]"]),
         ({"service": {"volumes": ["./a:/a", "~/a:/b", "/c:/c"]}}, False, ["service.volumes[0]", "service.volumes[1]"]),
         ({"service": {"networks": ["back"]}}, False, ["service.networks.back"]),
         ({"service": {"secrets": ["key"], "configs": [{"source": "c"}]}}, False, [

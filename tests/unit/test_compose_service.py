@@ -128,7 +128,6 @@ ENV = {"type": "volume", "source": "e", "target": "/env"}
         # Lists are appended.
         ({"cap_add": ["A"]}, {"cap_add": ["B", "A"]}, {"cap_add": ["A", "B"]}),
         ({"dns": "1.1.1.1"}, {"dns": ["8.8.8.8"]}, {"dns": ["1.1.1.1", "8.8.8.8"]}),
-        ({"tmpfs": ["/a"]}, {"tmpfs": "/b"}, {"tmpfs": ["/a", "/b"]}),
         (
             {"deploy": {"placement": {"constraints": ["a == b"]}}},
             {"deploy": {"placement": {"constraints": ["c == d"], "preferences": [{"spread": "e"}]}}},
