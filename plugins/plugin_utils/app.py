@@ -293,7 +293,7 @@ def _told(name: str, wrong: list[Wrong]) -> str:
 def _services(app: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """What the entry says of each service, and where."""
     yield "service", app["service"]
-    yield from ((f"services.{name}", definition) for name, definition in app["services"].items())
+    yield from ((f"services.{show(name)}", definition) for name, definition in app["services"].items())
 
 
 def _misshapen(app: Mapping[str, Any]) -> Iterator[Wrong]:
@@ -307,7 +307,7 @@ def _misshapen(app: Mapping[str, Any]) -> Iterator[Wrong]:
             yield Wrong(f"services.{name}", "has the name of the service that is the app itself", cure)
         elif not isinstance(name, str) or not SERVICE_NAME.fullmatch(name):
             cure = "letters, digits, - and _, at most 31; in quotes where it is a number"
-            yield Wrong(f"services.{name}", "is not a service's name", cure)
+            yield Wrong(f"services.{show(name)}", "is not a service's name", cure)
         elif isinstance(service, Mapping) and not service.get("image"):
             yield Wrong(f"services.{name}.image", "is missing", "an image of the catalog, or one with its tag")
 
@@ -345,7 +345,7 @@ def _contradictions(app: Mapping[str, Any], service: Json, own: Json) -> Iterato
         for index, one in enumerate(_mounted(kind, own.get(kind) or [])):
             target = posixpath.normpath(one)
             if any(target == mine or target.startswith(f"{mine}/") for mine in taken):
-                problem = f"has the target {target}, where the env file is"
+                problem = f"has the target {show(target)}, where the env file is"
                 yield Wrong(f"service.{kind}[{index}]", problem, "another target, or another env_target")
 
 
@@ -374,18 +374,20 @@ def _impossible(app: Mapping[str, Any], *, ipvs: bool, networks: Mapping[str, An
             at, source = f"{place}.volumes[{index}]", str(one.get("source") or "")
             if one["type"] == "volume" and source:
                 cure = "a bind mount of a folder of the node, or data kept outside of the swarm"
-                yield Wrong(at, f"is the named volume {source}, which would be another one on each node", cure)
+                yield Wrong(at, "is a named volume, which would be another one on each node", cure)
             elif one["type"] == "bind" and not source.startswith("/"):
                 yield Wrong(at, "is a path beside a compose file, and there is no folder of one", "an absolute path")
         targets: set[str] = set()
         for index, target in enumerate(map(posixpath.normpath, _mounted("volumes", service.get("volumes") or []))):
             if target in targets:
-                problem = f"has the target {target}, which another one has, too"
+                problem = f"has the target {show(target)}, which another one has, too"
                 yield Wrong(f"{place}.volumes[{index}]", problem, "another target, or take one of them away")
             targets.add(target)
         for network in service.get("networks") or []:
             if network not in networks:
-                yield Wrong(f"{place}.networks.{network}", "is not defined", f"one of: {', '.join(sorted(networks))}")
+                yield Wrong(
+                    f"{place}.networks.{show(network)}", "is not defined", f"one of: {', '.join(sorted(networks))}"
+                )
         for kind, known in items.items():
             for index, one in enumerate(service.get(kind) or []):
                 if compose_service.item(one)["source"] not in known:

@@ -97,8 +97,8 @@ def _why_no_volume(value: str) -> tuple[str, str] | None:
         return "is not a volume", "as /srv/data:/data:ro"
     if not parts[min(len(parts), 2) - 1].strip("/."):
         return "would hide the whole image", "as /srv/data:/data:ro"
-    unknown = [one for one in (parts[2].split(",") if len(parts) == 3 else ()) if one not in MOUNT_OPTIONS]
-    return (f"has the option {show(unknown[0])}, which Docker ignores", "ro, rw or nocopy") if unknown else None
+    is_known = all(one in MOUNT_OPTIONS for one in (parts[2].split(",") if len(parts) == 3 else ()))
+    return None if is_known else ("has an option that Docker ignores", "ro, rw or nocopy")
 
 
 def _why_no_mount(value: Json) -> tuple[str, str] | None:
@@ -192,6 +192,7 @@ PORT_NUMBER = Shape((WHOLE_KIND,), _matching(port_of, "is not a port", "1 to 655
 SCALAR = Shape((TEXT_KIND, NUMBER_KIND))
 TEXTS = Shape((LIST_KIND,), elements=TEXT)
 ONCE = Shape((LIST_KIND,), elements=TEXT, whole=_why_twice)
+ALIASES = Shape((LIST_KIND,), elements=Shape((TEXT_KIND,), _of_kind(kinds.HOST_TEXT)), whole=_why_twice)
 TEXT_OR_TEXTS = Shape((TEXT_KIND, LIST_KIND), elements=TEXT, whole=_why_twice)
 PAIRS = Shape((LIST_KIND, MAPPING_KIND), elements=TEXT, values=SCALAR, whole=_why_twice)
 # A variable without a value is taken from the environment of whoever deploys.
@@ -301,7 +302,7 @@ SERVICE = _keyed(
     networks=Shape(
         (LIST_KIND, MAPPING_KIND),
         elements=TEXT,
-        values=Shape((MAPPING_KIND, NOTHING_KIND), keys={"aliases": ONCE}),
+        values=Shape((MAPPING_KIND, NOTHING_KIND), keys={"aliases": ALIASES}),
         whole=_why_twice,
     ),
     ports=Shape(

@@ -79,7 +79,8 @@ class Inventory:
     """The platform as the inventory gives it, every default filled in.
 
     ``variables``: the platform-wide variables (types converted). ``apps``: name -> settings. ``subnet``: None when it
-    could not be read. ``app_names``: those of apps that could not be read, too.
+    could not be read. ``app_names``: those of apps that could not be read, too. ``misread``: where something has the
+    wrong type, or is none of the choices, as ``apps.web.port``.
     """
 
     variables: Mapping[str, Any]
@@ -90,6 +91,7 @@ class Inventory:
     app_names: tuple[str, ...]
     inventory_dir: str
     jenkins_hosts: tuple[str, ...] = ()
+    misread: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -177,13 +179,15 @@ def with_settings(raw: RawInventory, app: str, settings: Mapping[str, Any]) -> R
 
 def parse(raw: RawInventory, specs: Specs) -> tuple[Inventory, list[Problem]]:
     """The platform, and what is wrong with names, types and choices."""
-    problems = [*_unknown_groups(raw), *_unknown_names(raw, specs), *_wrong_values(raw, specs)]
+    wrong = _wrong_values(raw, specs)
+    problems = [*_unknown_groups(raw), *_unknown_names(raw, specs), *wrong]
     variables = _platform_variables(raw, specs, problems)
     given_apps = variables.pop("apps")
     apps = {}
     for name, app in given_apps.items():
         if isinstance(app, Mapping):
-            problems += check_options("all hosts", f"apps.{name}", specs.app, app)
+            misread = check_options("all hosts", f"apps.{name}", specs.app, app)
+            problems, wrong = [*problems, *misread], [*wrong, *misread]
             apps[str(name)] = _app(specs, app)
         else:
             cure = "give it image, port and hosts"
@@ -205,6 +209,7 @@ def parse(raw: RawInventory, specs: Specs) -> tuple[Inventory, list[Problem]]:
         app_names=tuple(map(str, given_apps)),
         inventory_dir=raw.inventory_dir,
         jenkins_hosts=raw.group(JENKINS),
+        misread=frozenset(one.variable for one in wrong),
     )
     return inventory, problems
 

@@ -392,7 +392,12 @@ def why_no_profiles(value: Any) -> str:
             if why := why_no_key(name) or why_has_nothing(settings):
                 return why
             if not isinstance(settings, Mapping):
-                return f"has no mapping for {name}"
+                return f"has no mapping for {show(name)}"
+            # The rest is told with their names.
+            if not all(isinstance(one, str) and VARIABLE_NAME.match(one) for one in settings):
+                return f"has what is no setting's name, in {show(name)}"
+            if not DOCKER_NAME.match(name):
+                return "has a profile whose name is none: letters, digits and _ . -"
             choose_profile(name, value, {})
         except PlatformError as error:
             return f"has a wrong profile: {name}: {error.message}"
@@ -464,7 +469,7 @@ def why_no_sysctls(value: Any) -> str:
     """Lines of a sysctl.conf: a parameter's name, and text or a number."""
     for name, text in value.items() if isinstance(value, Mapping) else ():
         if not SYSCTL.match(str(name)):
-            return f"has {str(name)!r}, which is not a kernel parameter's name"
+            return f"has {show(name)}, which is not a kernel parameter's name"
         if isinstance(text, bool) or text == "" or why_no_scalar(text):
             return f"has neither one line of text nor a number for {name}"
     return ""
@@ -474,7 +479,7 @@ def why_no_certificates(value: Any) -> str:
     """What lies as <name>.crt among the machine's own, and its PEM text."""
     for name, text in value.items() if isinstance(value, Mapping) else ():
         if not isinstance(name, str) or not FILE_NAME.match(name):
-            return f"has {str(name)!r}, which is not a file's name"
+            return f"has {show(name)}, which is not a file's name"
         if not isinstance(text, str) or not text.lstrip().startswith("-----BEGIN CERTIFICATE-----"):
             return f"has no certificate in PEM for {name}"
     return ""
@@ -494,7 +499,7 @@ def why_no_environment(value: Any) -> str:
     """Variables' names, each with one line of text."""
     for name, text in value.items() if isinstance(value, Mapping) else ():
         if not isinstance(name, str) or not VARIABLE_NAME.match(name):
-            return f"has {show(name)!r}, which is not a variable's name"
+            return f"has {show(name)}, which is not a variable's name"
         if why_no_scalar(text):
             return f"has no line of text for {name}"
     return ""
@@ -514,8 +519,8 @@ def why_no_bind(value: Any) -> str:
     target, _colon, options = rest.partition(":")
     if (why_no_folder(source) and not DOCKER_NAME.match(source)) or why_no_folder(target) or not target.strip("/"):
         return "is not a mount"
-    unknown = [one for one in options.split(",") if one and one not in MOUNT_OPTIONS]
-    return f"has the option {unknown[0]}, which Docker does not know" if unknown else ""
+    is_known = all(not one or one in MOUNT_OPTIONS for one in options.split(","))
+    return "" if is_known else "has an option that Docker does not know"
 
 
 def why_no_address_pool(value: Any) -> str:
@@ -733,7 +738,7 @@ TEMPLATE_TEXT = Kind(why_no_template, "as {{.Node.Hostname}}, or text without br
 HOST_TEXT = Kind(why_no_host_text, "letters, digits, - and ., or as web-{{.Task.Slot}}")
 OWNER = Kind(why_no_owner, "as 1000 or 1000:1000")
 REGISTRY = Kind(why_no_registry, "as registry.example.com:5000, or docker.io")
-KNOWN_HOSTS = Kind(why_no_known_hosts_line, "as: git.example.com ssh-ed25519 AAAA...")
+KNOWN_HOSTS = Kind(why_no_known_hosts_line, "as: git.example.com ssh-ed25519 AAAA...", hidden=True)
 ENVIRONMENT = Kind(why_no_environment, "as {http_proxy: 'http://proxy.example.com:3128'}", hidden=True)
 NOTHING_EMPTY = Kind(why_has_nothing, "give it a value, or take the line away")
 SERVICES = (
@@ -828,7 +833,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "docker_engine_vendor_repository.uri": Kind(why_no_url, "as https://download.example.com/linux/debian"),
     "docker_engine_vendor_repository.signed_by": Kind(
-        why_no_signing_key, "as https://download.example.com/linux/debian/gpg, or the key's own text"
+        why_no_signing_key, "as https://download.example.com/linux/debian/gpg, or the key's own text", hidden=True
     ),
     "docker_engine_daemon": Kind(
         why_no_engine_daemon,

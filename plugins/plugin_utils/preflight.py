@@ -257,7 +257,7 @@ def _seen_file(world: World, name: str) -> FileContent | None:
 
 def _vault_password_file(raw: RawInventory, inventory: Inventory) -> str:
     values = (raw.hosts.get(host, {}).get("jenkins_vault_password_file") for host in inventory.jenkins_hosts)
-    return next((str(value) for value in values if value and not isinstance(value, Undefined)), "")
+    return next((value for value in values if value and isinstance(value, str)), "")
 
 
 def _memory_file(inventory: Inventory) -> str:
@@ -292,6 +292,8 @@ def check_kinds(world: World) -> Iterator[Problem]:
     for host, variables in world.raw.hosts.items():
         known = {name: value for name, value in variables.items() if not isinstance(value, Undefined)}
         for place, value, why, kind in kinds.check(known):
+            if place in world.inventory.misread:
+                continue
             hidden = kind.hidden or SECRET.search(place.rpartition(".")[2])
             problem = Problem("", place, HIDDEN if hidden else value, why, kind.cure)
             found.setdefault(problem, []).append(host)
@@ -724,7 +726,7 @@ def check_hosts(world: World) -> Iterator[Problem]:
                 problem = f"is more than the {memory:.1f} GB of {host}"
                 yield Problem(node.name, f"{NODE_PREFIX}memory", node.memory, problem, "0 for all, or less")
         for path in world.variable("platform_trusted_ca_files") or ():
-            if not facts["files"].get(path):
+            if not facts["files"].get(path) and not kinds.why_no_place(path):
                 cure = "put it there, or take it out of the list"
                 yield Problem(host, "platform_trusted_ca_files", path, "is not there or can't be read", cure)
 
@@ -1088,10 +1090,10 @@ def check_apps(world: World) -> Iterator[Problem]:
         if name in RESERVED_APPS:
             yield Problem(ALL_HOSTS, f"apps.{name}", name, "is the name of a stack of the platform", "another name")
     for name in world.inventory.variables["apps_absent"]:
-        if not APP_NAME.fullmatch(name) or name in RESERVED_APPS:
+        if not kinds.NAME.why(name) and (not APP_NAME.fullmatch(name) or name in RESERVED_APPS):
             yield Problem(ALL_HOSTS, "apps_absent", name, "is no app's name", "the one that make status shows")
     for name in world.inventory.variables["apps_older_confirmed"]:
-        if name not in world.inventory.app_names:
+        if not kinds.NAME.why(name) and name not in world.inventory.app_names:
             cure = f"there are: {', '.join(sorted(world.inventory.app_names)) or 'none'}"
             yield Problem(ALL_HOSTS, "apps_older_confirmed", name, "is not an app of the inventory", cure)
     for name, app in world.inventory.apps.items():
@@ -1137,7 +1139,7 @@ def check_constraints(world: World) -> Iterator[Problem]:
     for name, app in world.inventory.apps.items():
         at = f"apps.{name}"
         yield from _check_constraints(world, at, app["constraints"])
-        services = {"service": app["service"], **{f"services.{key}": one for key, one in app["services"].items()}}
+        services = {"service": app["service"], **{f"services.{show(key)}": one for key, one in app["services"].items()}}
         for place, service in ({} if wrong_services({**app, "name": name}, ipvs=ipvs) else services).items():
             placement = (service.get("deploy") or {}).get("placement") or {}
             yield from _check_constraints(world, f"{at}.{place}.deploy.placement", placement.get("constraints") or [])
@@ -1272,7 +1274,8 @@ def check_load_test(world: World) -> Iterator[Problem]:
         yield Problem(ALL_HOSTS, "load_test_host", host, f"is not in {DOCKER_HOSTS}", cure)
     for variables in world.raw.hosts.values():
         name, known = variables.get("load_test_profile"), variables.get("load_test_profiles") or LOAD_TEST_PROFILES
-        if isinstance(name, str) and isinstance(known, (Mapping, tuple)) and name not in known:
+        is_name = isinstance(name, str) and not kinds.NAME.why(name)
+        if is_name and isinstance(known, (Mapping, tuple)) and name not in known:
             cure = f"one of: {', '.join(sorted(map(str, known)))}"
             yield Problem(ALL_HOSTS, "load_test_profile", name, "is not one of load_test_profiles", cure)
 

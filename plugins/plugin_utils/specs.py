@@ -158,16 +158,17 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
 
 def check_options(where: str, variable: str, options: Options, value: Mapping[str, Any]) -> list[Problem]:
     """The same for a mapping whose keys ``options`` describes."""
-    problems = []
+    problems, meant = [], set()
     for key in value:
         if key not in options:
             near = nearest(str(key), options)
+            meant.add(near)
             cure = f"did you mean {near}?" if near else f"it may have: {', '.join(sorted(options))}"
             problems.append(Problem(where, f"{variable}.{show(key)}", HIDDEN, "is not a known setting", cure))
     for key, spec in options.items():
         if key in value:
             problems += check_option(where, f"{variable}.{key}", spec, value[key])
-        elif spec.get("required"):
+        elif spec.get("required") and key not in meant:
             cure = f"add it: {_first_sentence(spec)}"
             problems.append(Problem(where, f"{variable}.{key}", "", "is missing", cure))
     return problems

@@ -939,6 +939,18 @@ def test_one_mistake_is_one_problem() -> None:
         app(port="x"),
         platform(proxy_http_port="x"),
         without("image"),
+        app(env_file="a\0b"),
+        app(health={"interval_seconds": ["x"]}),
+        platform(monitoring_rule_files=["a\0b"]),
+        platform(platform_slack_webhook_url=["x"]),
+        platform(load_test_profile="a b"),
+        platform(apps_absent=["a b"]),
+        platform(platform_trusted_ca_files=["a b"]),
+        platform(images_names=["a b"]),
+        platform(swarm_member_unlock_key={"a": "b"}),
+        platform(platform_source_registries=[{"registry": "r.example", "username": "u", "pasword": "p"}]),
+        with_jenkins(jenkins_vault_password_file=["x"]),
+        with_jenkins(jenkins_registries=[{"registry": ["r.example"], "username": "u", "password": "p"}]),
     ):
         scenario = Scenario()
         change(scenario)
