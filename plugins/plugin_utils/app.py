@@ -374,7 +374,7 @@ def _impossible(app: Mapping[str, Any], *, ipvs: bool, networks: Mapping[str, An
             at, source = f"{place}.volumes[{index}]", str(one.get("source") or "")
             if one["type"] == "volume" and source:
                 cure = "a bind mount of a folder of the node, or data kept outside of the swarm"
-                yield Wrong(at, "is a named volume, which would be another one on each node", cure)
+                yield Wrong(at, f"is the named volume {show(source)}, which would be another one on each node", cure)
             elif one["type"] == "bind" and not source.startswith("/"):
                 yield Wrong(at, "is a path beside a compose file, and there is no folder of one", "an absolute path")
         targets: set[str] = set()

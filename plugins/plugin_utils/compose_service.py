@@ -54,7 +54,7 @@ class Shape:
 
 
 TEXT_KIND, WHOLE_KIND, NUMBER_KIND, SWITCH_KIND = "text", "a whole number", "a number", "true or false"
-LIST_KIND, MAPPING_KIND, NOTHING_KIND = "a list", "a mapping", "nothing"
+LIST_KIND, MAPPING_KIND, NOTHING_KIND, DATE_KIND = "a list", "a mapping", "nothing", "a date"
 
 
 def _matching(is_right: Callable[[Any], object], problem: str, cure: str) -> Ask:
@@ -133,6 +133,11 @@ def _why_twice(value: list[Any] | Json) -> tuple[str, str] | None:
     return ("has an element twice", "once") if is_twice else None
 
 
+def _why_no_sysctls(value: list[Any] | Json) -> tuple[str, str] | None:
+    is_right = all(map(kinds.SYSCTL.match, pairs(value)))
+    return None if is_right else ("has what is no kernel parameter's name", "as net.core.somaxconn")
+
+
 def _why_no_check(value: Json) -> tuple[str, str] | None:
     is_both = value.get("disable") and value.get("test")
     return ("has a test and is disabled", "take one of them away") if is_both else None
@@ -154,6 +159,20 @@ def _why_no_port(value: Any) -> tuple[str, str] | None:
     return "is not a port to publish", PORT_CURE
 
 
+# https://github.com/docker/go-units/blob/master/ulimit.go
+ULIMITS = (
+    *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio"),
+    *("rttime", "sigpending", "stack"),
+)
+# Those of capabilities(7), with CAP_ or without.
+CAPABILITIES = (
+    *("ALL", "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN"),
+    *("DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE"),
+    *("LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST"),
+    *("NET_RAW", "PERFMON", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT"),
+    *("SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME"),
+    *("SYS_TTY_CONFIG", "WAKE_ALARM"),
+)
 # https://github.com/moby/sys/blob/main/signal/signal_linux.go
 SIGNAL = re.compile(
     r"((SIG)?(ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|STKFLT|STOP|SYS|TERM"
@@ -188,6 +207,19 @@ def _cpus(kind: Kind) -> Shape:
     return Shape((TEXT_KIND,), _all_of(is_written, _of_kind(kind)))
 
 
+CAPABILITY = Shape(
+    (TEXT_KIND,),
+    _matching(lambda one: one.upper().removeprefix("CAP_") in CAPABILITIES, "is not a capability", "as NET_ADMIN"),
+)
+# Others swarm passes over.
+SPREAD = Shape(
+    (TEXT_KIND,),
+    _matching(
+        re.compile(r"(node|engine)\.labels\.[A-Za-z0-9][A-Za-z0-9_./-]*\Z").match,
+        "is nothing that a swarm spreads over",
+        "as node.labels.zone",
+    ),
+)
 PORT_NUMBER = Shape((WHOLE_KIND,), _matching(port_of, "is not a port", "1 to 65535"))
 SCALAR = Shape((TEXT_KIND, NUMBER_KIND))
 TEXTS = Shape((LIST_KIND,), elements=TEXT)
@@ -252,7 +284,7 @@ DEPLOY = _keyed(
     ),
     placement=_keyed(
         constraints=CONSTRAINTS,
-        preferences=Shape((LIST_KIND,), elements=_keyed(spread=TEXT)),
+        preferences=Shape((LIST_KIND,), elements=replace(_keyed(spread=SPREAD), needed=("spread",))),
         max_replicas_per_node=REPLICAS,
     ),
 )
@@ -265,12 +297,14 @@ SERVICE = _keyed(
         _matching(SIGNAL.match, "is not a signal", "as SIGTERM"),
     ),
     working_dir=Shape((TEXT_KIND,), ABSOLUTE),
-    **dict.fromkeys(("cap_add", "cap_drop", "depends_on"), ONCE),
+    **dict.fromkeys(("cap_add", "cap_drop"), Shape((LIST_KIND,), elements=CAPABILITY, whole=_why_twice)),
+    depends_on=ONCE,
+    sysctls=replace(PAIRS, whole=_all_of(_why_twice, _why_no_sysctls)),
     **dict.fromkeys(("command", "entrypoint"), Shape((TEXT_KIND, LIST_KIND), _of_kind(kinds.COMMAND), elements=TEXT)),
     dns=ADDRESS_OR_ADDRESSES,
     dns_search=TEXT_OR_TEXTS,
     **dict.fromkeys(("init", "read_only", "stdin_open", "tty"), SWITCH),
-    **dict.fromkeys(("labels", "sysctls"), PAIRS),
+    labels=PAIRS,
     extra_hosts=Shape(
         (LIST_KIND, MAPPING_KIND),
         elements=Shape((TEXT_KIND,), _why_no_extra_host),
@@ -330,6 +364,9 @@ SERVICE = _keyed(
             needed=("soft", "hard"),
             whole=_why_no_ulimit,
         ),
+        whole=_matching(
+            lambda value: all(one in ULIMITS for one in value), "has what is no ulimit", f"any of: {', '.join(ULIMITS)}"
+        ),
     ),
     volumes=Shape(
         (LIST_KIND,),
@@ -380,7 +417,9 @@ def _kind_of(value: Any) -> str:
         return WHOLE_KIND if isinstance(value, int) else NUMBER_KIND
     if isinstance(value, str):
         return TEXT_KIND
-    return MAPPING_KIND if isinstance(value, Mapping) else LIST_KIND
+    if isinstance(value, (Mapping, list)):
+        return MAPPING_KIND if isinstance(value, Mapping) else LIST_KIND
+    return DATE_KIND
 
 
 def misshapen(value: Any, place: str = "", shape: Shape = SERVICE) -> Iterator[Wrong]:
@@ -391,7 +430,7 @@ def misshapen(value: Any, place: str = "", shape: Shape = SERVICE) -> Iterator[W
         if kind == NOTHING_KIND:
             yield Wrong(place, "is empty", "give it a value, or take the line away")
         else:
-            quote = TEXT_KIND in shape.kinds and kind in (WHOLE_KIND, NUMBER_KIND, SWITCH_KIND)
+            quote = TEXT_KIND in shape.kinds and kind in (WHOLE_KIND, NUMBER_KIND, SWITCH_KIND, DATE_KIND)
             yield Wrong(place, f"must be {wanted}, not {kind}", "quote it" if quote else f"write {wanted}")
         return
     wrong = list(_below_it(value, place, shape))

@@ -13,6 +13,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
@@ -282,7 +283,9 @@ def why_no_health_test(value: Any) -> str:
 
 
 def why_no_argument(value: Any) -> str:
-    """What a program can be given."""
+    """What a program can be given. A time with its date is one that YAML has read, and would be written otherwise."""
+    if isinstance(value, datetime):
+        return "is a date and a time to YAML: put it in quotes"
     if value is None or isinstance(value, (list, Mapping)) or (isinstance(value, float) and not math.isfinite(value)):
         return "is neither text nor a number"
     return "has a NUL character in it" if "\0" in str(value) else ""

@@ -33,6 +33,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file impor
 from ansible_collections.fungap.swarm.plugins.plugin_utils import alerts, jenkins, kinds, pki, renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     DEFAULT_TARGET,
+    REFERENCE,
     SERVICE,
     catalog_images,
     published_ports,
@@ -1153,6 +1154,10 @@ def check_settings_together(world: World) -> Iterator[Problem]:
     owners: dict[str, str] = {}
     for name, app in world.inventory.apps.items():
         at, metrics = f"apps.{name}", app["metrics"]
+        # A deploy may ask for such a one; what site.yml builds, pulls and keeps has a name of its own.
+        if world.images and app["image"] and REFERENCE.search(app["image"]):
+            cure = f"an entry of images_extra, as {{{name}: {{pull: ...}}}}, and its name here"
+            yield Problem(ALL_HOSTS, f"{at}.image", app["image"], "is not a name of the image catalog", cure)
         for host in app["hosts"]:
             if HOST_NAME.fullmatch(host) and owners.setdefault(host, name) != name:
                 problem = f"is a host name of the app {owners[host]} too"
