@@ -1119,7 +1119,8 @@ def test_where_the_proxy_is_reached(reach: dict[str, str], bound: str, address: 
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("128M", 128 * 1024**2), ("1.5g", 1536 * 1024**2), ("64 KiB", 65536), ("100", 100), ("x", None)]
+    ("text", "size"),
+    [("128M", 128 * 1024**2), ("1.5g", 1536 * 1024**2), ("64 KiB", 65536), ("100", 100), ("x", None), ("128bb", None)],
 )
 def test_bytes_of(text: str, size: int | None) -> None:
     assert bytes_of(text) == size
