@@ -1236,7 +1236,7 @@ def check_listed_names(world: World) -> Iterator[Problem]:
     ):
         for name, place, one in _listed_names(world, variables):
             # What is no name is told as that.
-            if known and one not in known and not kinds.KINDS[f"{name}[]"].why(one):
+            if known and str(one) not in known and not kinds.KINDS[f"{name}[]"].why(one):
                 near = nearest(str(one), known)
                 cure = f"did you mean {near}?" if near else f"one of: {', '.join(known)}"
                 yield Problem(ALL_HOSTS, place, one, what, cure)
