@@ -158,7 +158,8 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
 
 def check_options(where: str, variable: str, options: Options, value: Mapping[str, Any]) -> list[Problem]:
     """The same for a mapping whose keys ``options`` describes."""
-    problems, meant = [], set()
+    problems: list[Problem] = []
+    meant: set[str] = set()
     for key in value:
         if key not in options:
             near = nearest(str(key), options)
