@@ -300,13 +300,25 @@ def why_no_command(value: Any) -> str:
     return "has what only a shell reads" if any(map(SHELL_WORD.match, words)) else why_no_argument(value)
 
 
+def _actions(text: str) -> list[str] | None:
+    """What stands between braces, None where some are not closed."""
+    found, at = [], text.find("{{")
+    while at >= 0:
+        match = TEMPLATE.match(text, at)
+        if not match:
+            return None
+        found.append(match.group(1))
+        at = text.find("{{", match.end())
+    return found
+
+
 def why_no_template(value: Any) -> str:
     """Text that a swarm fills in: what Go's templates can read, of what there is of a task."""
-    text, depth = str(value), 0
-    if "{{" in TEMPLATE.sub("", text):
+    actions, depth = _actions(str(value)), 0
+    if actions is None:
         return "has a {{ that is not closed"
     # What a placeholder says is not told: it may be a password with braces.
-    for action in (one for one in TEMPLATE.findall(text) if not re.match(r"/\*.*\*/\Z", one, re.DOTALL)):
+    for action in (one for one in actions if not re.match(r"/\*.*\*/\Z", one, re.DOTALL)):
         words = [word for word in TEMPLATE_WORD.findall(action) if word.strip(" -")]
         if not words or TEMPLATE_WORD.sub("", action):
             return "has a {{ }} that can't be read"
