@@ -293,7 +293,7 @@ def _told(name: str, wrong: list[Wrong]) -> str:
 def _services(app: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """What the entry says of each service, and where."""
     yield "service", app["service"]
-    yield from ((f"services.{show(name)}", definition) for name, definition in app["services"].items())
+    yield from ((f"services.{show(str(name))}", definition) for name, definition in app["services"].items())
 
 
 def _misshapen(app: Mapping[str, Any]) -> Iterator[Wrong]:
@@ -307,7 +307,7 @@ def _misshapen(app: Mapping[str, Any]) -> Iterator[Wrong]:
             yield Wrong(f"services.{name}", "has the name of the service that is the app itself", cure)
         elif not isinstance(name, str) or not SERVICE_NAME.fullmatch(name):
             cure = "letters, digits, - and _, at most 31; in quotes where it is a number"
-            yield Wrong(f"services.{show(name)}", "is not a service's name", cure)
+            yield Wrong(f"services.{show(str(name))}", "is not a service's name", cure)
         elif isinstance(service, Mapping) and not service.get("image"):
             yield Wrong(f"services.{name}.image", "is missing", "an image of the catalog, or one with its tag")
 

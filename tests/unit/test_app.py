@@ -377,7 +377,7 @@ GLOBAL = {"deploy": {"mode": "global"}}
         ),
         ({"services": {"x": None}}, False, ["services.x"]),
         ({"services": {"x": {}}}, False, ["services.x.image"]),
-        ({"services": {"a b": {"image": "a"}}}, False, ["services.a b"]),
+        ({"services": {"a b": {"image": "a"}}}, False, ["services.(not shown)"]),
         ({"services": {7: {"image": "a"}, None: {"image": "a"}}}, False, ["services.7", "services.None"]),
         ({"services": {"web": {"image": "a"}}}, False, ["services.web"]),
         # Nothing is filled in from anywhere.
