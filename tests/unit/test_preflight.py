@@ -950,6 +950,7 @@ def test_one_mistake_is_one_problem() -> None:
         platform(swarm_member_unlock_key={"a": "b"}),
         platform(platform_source_registries=[{"registry": "r.example", "username": "u", "pasword": "p"}]),
         with_jenkins(jenkins_vault_password_file=["x"]),
+        with_jenkins(jenkins_host=["x"]),
         with_jenkins(jenkins_registries=[{"registry": ["r.example"], "username": "u", "password": "p"}]),
     ):
         scenario = Scenario()
