@@ -212,8 +212,8 @@ def test_services_beside_the_app_and_what_it_says_of_its_own(swarm: Swarm, conve
     for wrong, words in (
         ({"service": {"environment": {"P": "${DB_PASSWORD:-changeme}"}}}, r"service\.environment\.P has a lone \$"),
         ({"services": {"x": {"image": "web", "configs": 5}}}, r"services\.x\.configs must be a list"),
-        # What docker alone knows, before so much as an env file is delivered.
-        ({"service": {"command": "echo 'it"}}, "EOF found when expecting closing quote"),
+        # Before so much as an env file is delivered.
+        ({"service": {"command": "echo 'it"}}, r"service\.command has a quote that is not closed"),
     ):
         with pytest.raises(AssertionError, match=words):
             converge(**wrong)
