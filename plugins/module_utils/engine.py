@@ -895,16 +895,26 @@ class Engine:
         return int(state["ExitCode"])
 
     def run_in_container(
-        self, name: str, command: Sequence[str], *, user: str, environment: Mapping[str, str], timeout_seconds: int
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        user: str = "",
+        environment: Mapping[str, str] | None = None,
+        timeout_seconds: int = 60,
     ) -> tuple[int, str]:
-        """Run a command in a container that runs: its exit code and what it wrote."""
+        """Run a command in a container that runs: its exit code and what it wrote.
+
+        ``user``: the image's own by default. ``timeout_seconds``: how long the command may write nothing.
+        """
         with self._errors(f"run {command[0]} in container {name}"):
-            started = self.api.exec_create(name, list(command), user=user, environment=dict(environment))["Id"]
-            self.api.timeout, before = timeout_seconds, self.api.timeout
-            try:
-                output = bytes(self.api.exec_start(started)).decode(errors="replace")
-            finally:
-                self.api.timeout = before
+            started = self.api.exec_create(name, list(command), user=user, environment=dict(environment or {}))["Id"]
+            # The SDK's exec_start reads from the socket behind the answer's buffer, and loses what came together
+            # with the answer's head: all that a quick command writes.
+            api: Any = self.api
+            url = api._url("/exec/{0}/start", started)
+            response = api._post_json(url, data={"Tty": False, "Detach": False}, timeout=timeout_seconds)
+            output = _frames(api._result(response, binary=True)).decode(errors="replace")
             return int(self.api.exec_inspect(started)["ExitCode"]), output
 
     @contextmanager

@@ -19,6 +19,8 @@ from typing import Any
 import docker
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils.env_copies import env_copies, env_labels
 
 from ..waiting import until
@@ -58,10 +60,9 @@ def code(version: str) -> dict[str, str]:
 
 
 def run_in(node: Node, container: str, *command: str) -> str:
-    api = node.api
     try:
-        return str(api.exec_start(api.exec_create(container, list(command))["Id"]).decode())
-    except docker.errors.APIError:  # not running yet, or not any more
+        return Engine(node.socket).run_in_container(container, command)[1]
+    except PlatformError:  # not running yet, or not any more
         return ""
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import docker
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+
 from ..waiting import patience, until
 from .test_image_catalog import real_catalog
 
@@ -59,9 +61,9 @@ class NodeUnderTest:
         return until(lambda: docker.APIClient(f"unix://{self.socket_dir}/docker.sock", version="auto", timeout=30), 60)
 
     def run(self, command: str) -> str:
-        code, output = self.container.exec_run(["sh", "-c", command])
-        assert code == 0, output.decode()
-        return str(output.decode())
+        code, output = Engine("/var/run/docker.sock").run_in_container(self.name, ["sh", "-c", command])
+        assert code == 0, output
+        return output
 
     def close(self) -> None:
         self.container.remove(force=True)

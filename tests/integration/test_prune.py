@@ -29,6 +29,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 from ansible_collections.fungap.swarm.plugins.module_utils.image_catalog import ImageCatalog
 from ansible_collections.fungap.swarm.plugins.module_utils.registry_prune import RegistryPrune
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
+from ansible_collections.fungap.swarm.plugins.modules.hosts_entry import HostsEntry
 
 from ..images import image
 from ..waiting import wait_for
@@ -52,7 +53,7 @@ class RegistryUnderTest:
         self.lab, self.folder = lab, folder
         self.name = f"{lab.prefix}-registry"
         self.ip = f"{lab.subnet}.2"
-        self.address = f"{self.ip}:5000"
+        self.address = f"{self.name}:5000"
         self.between = f"169.254.{lab.subnet.rpartition('.')[2]}"
         self.own = folder / "platform"
         self.config = str(self.own / "registry-client")
@@ -79,7 +80,6 @@ class RegistryUnderTest:
             "registry_address": self.address,
             "registry_ip": self.ip,
             "registry_network": self.lab.prefix,
-            "registry_hosts_address": "",
             "registry_metrics": {
                 "port": 5001,
                 "address": f"{self.lab.subnet}.4",
@@ -91,7 +91,7 @@ class RegistryUnderTest:
         secrets = {
             "directory": str(self.folder / "secrets"),
             "ca_name": "prn",
-            "certificates": {"registry": {"names": ["registry"], "addresses": [self.ip]}},
+            "certificates": {"registry": {"names": [self.name]}},
             "passwords": ["registry"],
             "htpasswd": {"registry": "platform"},
         }
@@ -171,6 +171,8 @@ class RegistryUnderTest:
                 container.remove(force=True, v=True)
         self.lab.outer.volumes.get(self.name).remove()
         self.lab.outer.networks.get(f"{self.name}-metrics").remove()
+        entry = HostsEntry({"owner": self.name, "entry": "", "path": "/etc/hosts"})
+        entry.apply(entry.plan())
         shutil.rmtree(f"/etc/docker/certs.d/{self.address}", ignore_errors=True)
 
     def put_index(self, repository: str, tag: str, digests: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.validation import HELPER, HELPER_LABEL
 from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path
@@ -675,10 +676,9 @@ def asked_in(swarm: Swarm, stack: str, name: str) -> set[str]:
     """The addresses that a name has within a container of a stack's service ``web``; none: there is no such name."""
     task = swarm.running(stack, "web")[0]
     node = next(one for one in swarm.manager.api.nodes() if one["ID"] == task["NodeID"])
-    api = (swarm.manager if "ManagerStatus" in node else swarm.worker).api
+    engine = Engine((swarm.manager if "ManagerStatus" in node else swarm.worker).socket)
     container = task["Status"]["ContainerStatus"]["ContainerID"]
-    command = api.exec_create(container, ["/bin/busybox", "nslookup", "-type=a", name, "127.0.0.11"])
-    answer = api.exec_start(command["Id"]).decode()
+    _, answer = engine.run_in_container(container, ["/bin/busybox", "nslookup", "-type=a", name, "127.0.0.11"])
     return set(re.findall(r"^Address(?: \d+)?: ([\d.]+)$", answer.partition("Name:")[2], re.MULTILINE))
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+
 from ..load.live import ROOT
 from ..waiting import patience
 from .conftest import INVENTORY, NODES, Platform
@@ -83,6 +85,7 @@ def test_short_names_are_an_apps_own(platform: Platform) -> None:
         for address in one["Addresses"]
     }
     container = engine.containers(filters={"label": "com.docker.swarm.service.name=web_web"})[0]["Id"]
+    manager = Engine(platform.live.where.node_socket.format(node="manager1"))
     ask = (
         "const names = process.argv.slice(1); const found = {}; for (const name of names) require('dns').lookup(name, "
         + (
@@ -91,7 +94,7 @@ def test_short_names_are_an_apps_own(platform: Platform) -> None:
         )
     )
     names = ["web", "proxy", "prometheus", "proxy_proxy", "tasks.web_web"]
-    found = json.loads(engine.exec_start(engine.exec_create(container, ["node", "-e", ask, *names])["Id"]))
+    found = json.loads(manager.run_in_container(container, ["node", "-e", ask, *names])[1])
     assert len(own) == 3
     assert set(found["web"]) == own
     assert {found["proxy"], found["prometheus"]} <= {"ENOTFOUND", "EAI_AGAIN"}

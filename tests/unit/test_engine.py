@@ -100,6 +100,28 @@ class Plain(Handler):
         self.answer({"path": self.path})
 
 
+class Quick(Choosy):
+    """A command's output comes together with the head of the answer, as a real engine's does now and then."""
+
+    def do_GET(self) -> None:
+        self._say(200, "OK" if self.path == "/_ping" else {"ExitCode": 3})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.endswith("/c1/exec"):
+            self._say(201, {"Id": "e1"})
+        else:
+            pieces = b"".join(bytes([fd, 0, 0, 0, 0, 0, 0, 4]) + text for fd, text in ((1, b"one\n"), (2, b"two\n")))
+            self.wfile.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\n\r\n" + pieces
+            )
+
+
+def test_what_a_quick_command_writes_is_not_lost(tmp_path: Path) -> None:
+    with engine_at(tmp_path / "socket", Quick):
+        assert Engine(str(tmp_path / "socket")).run_in_container("c1", ["true"]) == (3, "one\ntwo\n")
+
+
 def test_an_engine_that_is_frozen_is_not_waited_for_without_end(tmp_path: Path) -> None:
     with engine_at(tmp_path / "socket", Frozen):
         assert "timed out" in Engine(str(tmp_path / "socket"), timeout_seconds=1).silence()
