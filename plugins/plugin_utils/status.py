@@ -66,7 +66,7 @@ def strangers(
         for name in sorted(wanted.keys() - members)
     ]
     lines += [
-        f"node {name} is not in the inventory: site.yml takes it out of the swarm"
+        f"node {name} is not in the inventory: site.yml takes it out of the swarm (unless swarm_member_prune is false)"
         for name in sorted(members - wanted.keys())
     ]
     lines += [
