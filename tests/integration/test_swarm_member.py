@@ -589,6 +589,22 @@ def test_role_on_several_docker_hosts_and_on_one(lab: Lab, tmp_path: Path) -> No
     play_role(tmp_path, managers)
     assert set(roles(manager).values()) == {("manager", "ready")}
 
+    # Its machine was away, it was taken off the list, and comes back with its data: the others have that, too.
+    lab.stop("worker1")
+    (away,) = [row for row in manager.api.nodes() if row["Description"]["Hostname"] == "worker1"]
+
+    def take_off_the_list() -> bool:
+        with contextlib.suppress(docker.errors.APIError):
+            row = manager.api.inspect_node(away["ID"])
+            manager.api.update_node(row["ID"], row["Version"]["Index"], {**row["Spec"], "Role": "worker"})
+            return bool(manager.api.remove_node(row["ID"], force=True))
+        return False
+
+    wait_for("the list without worker1", take_off_the_list, 60)
+    lab.restart("worker1")
+    play_role(tmp_path, managers)
+    assert set(roles(manager).values()) == {("manager", "ready")}
+
     # A manager of another docker host goes, and what it held is with the others.
     gone = {"swarm_member_absent": [on("worker1", "b")]}
     play_role(tmp_path, [managers[0], on("worker2", "b")], **gone)
