@@ -156,7 +156,8 @@ class ActionModule(ActionBase):
                     env_file=args.get("env_file") or "",
                 )
         if asked in ("", name):  # another app runs on as it is
-            refuse_wrong_services(resolve_app(name, release["app"], recorded=True))
+            ran = release if args.get("rollback") else row["release"] if row else {}
+            refuse_wrong_services(resolve_app(name, release["app"], recorded=True), ran.get("app"))
         return {
             "release": release,
             "env_file": releases.env_source(release, path, self._digest(path)),

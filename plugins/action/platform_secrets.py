@@ -9,6 +9,7 @@ import datetime
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils import files
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import taken
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import ConfigFile, Ownership
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import (
@@ -31,6 +33,8 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import (
 
 FILE = Ownership(0o600)
 DIRECTORY = Ownership(0o700)
+# Keys are made in a few seconds.
+LOCK_SECONDS = 60.0
 
 
 class ActionModule(ActionBase):
@@ -146,7 +150,14 @@ def _lock(directory: str) -> Iterator[None]:
         files.make_directory(directory, DIRECTORY)
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        end = time.monotonic() + LOCK_SECONDS
+        while not taken(descriptor, fcntl.LOCK_EX):
+            if time.monotonic() >= end:
+                raise PlatformError(
+                    f"another run has had {directory} to itself for {LOCK_SECONDS:g} s, which takes a moment: was it "
+                    f"stopped (fuser {directory} names it)? End it, or let it go on"
+                )
+            time.sleep(0.1)
         yield
     finally:
         os.close(descriptor)

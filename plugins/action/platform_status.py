@@ -16,6 +16,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.background import run
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (
     certificate_problems,
+    gone,
     history_lines,
     platform_notes,
     status_lines,
@@ -60,7 +61,7 @@ class ActionModule(ActionBase):
         self._display.display("\n" + "\n".join(f"  {line}".rstrip() for line in lines) + "\n")
         if args.get("memory_file") and not self._task.check_mode:
             _remember(str(args["memory_file"]), of_platform(seen))
-        wrong = unwell(seen["nodes"], seen["services"])
+        wrong = [*unwell(seen["nodes"], seen["services"]), *gone(seen["stacks"])]
         if args.get("strict") and wrong:
             result.update(failed=True, msg="; ".join(wrong))
         return result

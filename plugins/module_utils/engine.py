@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import mmap
 import os
 import re
 import shutil
@@ -20,7 +21,8 @@ import tarfile
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import IO, Any
 
@@ -29,6 +31,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.cli import sear
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import MADE_FOR_LABEL, RECIPE_LABEL, is_made_for
 from ansible_collections.fungap.swarm.plugins.module_utils.model.member import EngineMembership, SwarmData
 from ansible_collections.fungap.swarm.plugins.module_utils.model.node import PLATFORM_LABEL
+from ansible_collections.fungap.swarm.plugins.module_utils.model.raft import RaftLog, read
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import without_short_names
 from ansible_collections.fungap.swarm.plugins.module_utils.relay import relay
 
@@ -84,6 +87,19 @@ def read_swarm_data(folder: str) -> SwarmData:
         decoded = ssl._ssl._test_decode_cert(certificate)  # type: ignore[attr-defined]
         names = {key: value for part in decoded["subject"] for key, value in part}
     return SwarmData(is_managers, names.get("commonName", ""), names.get("organizationName", ""))
+
+
+def read_raft_log(folder: str) -> RaftLog | None:
+    """How far the copy of the swarm goes that lies in a folder ``swarm`` of an engine's data."""
+    logs = os.path.join(folder, "raft", "wal-v3-encrypted")
+    try:
+        with ExitStack() as opened:
+            files = [opened.enter_context(open(os.path.join(logs, name), "rb")) for name in sorted(os.listdir(logs))]
+            # 64 MB each, most of it zeros.
+            maps = [mmap.mmap(one.fileno(), 0, access=mmap.ACCESS_READ) for one in files if one.name.endswith(".wal")]
+            return read(memoryview(opened.enter_context(one)) for one in maps)
+    except (OSError, ValueError):  # there is none, or an empty one
+        return None
 
 
 def tar_entry(path: str, content: str, mode: int, uid: int = 0, gid: int = 0) -> tuple[tarfile.TarInfo, bytes]:
@@ -207,19 +223,21 @@ class Engine:
         """The ID of the swarm that it manages; empty if it manages none."""
         return str(((self.info().get("Swarm") or {}).get("Cluster") or {}).get("ID") or "")
 
-    def membership(self) -> EngineMembership:
-        """What it says of its part in a swarm, and what it has on its disk."""
+    def membership(self, *, with_log: bool = False) -> EngineMembership:
+        """What it says of its part in a swarm, and what it has on its disk. ``with_log``: how far that goes, too."""
         info = self.info()
-        return EngineMembership.parse(info, self._swarm_data(str(info.get("DockerRootDir") or "/var/lib/docker")))
+        folder = self._swarm_folder(str(info.get("DockerRootDir") or "/var/lib/docker"))
+        found = EngineMembership.parse(info, read_swarm_data(folder))
+        return replace(found, log=read_raft_log(folder)) if with_log and found.holds_data else found
 
-    def _swarm_data(self, root_dir: str) -> SwarmData:
-        """What lies where the engine keeps it: in a container's volume for one that runs in a container."""
+    def _swarm_folder(self, root_dir: str) -> str:
+        """Where the engine keeps it: in a container's volume for one that runs in a container."""
         with self._errors("look where it keeps its data"), sockets.socket(sockets.AF_UNIX) as connection:
             connection.connect(self.socket)
             credentials = connection.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, struct.calcsize("3i"))
             process, _user, _group = struct.unpack("3i", credentials)
         # Who listens, as the kernel knows it; its root is the one that its data lies in.
-        return read_swarm_data(f"/proc/{process}/root{root_dir}/swarm")
+        return f"/proc/{process}/root{root_dir}/swarm"
 
     # --- networks, volumes and containers of a docker host ---
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterable
 
@@ -28,6 +29,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
 )
 
 SOCKET = "/var/run/docker.sock"
+MOUNTS = "/proc/self/mountinfo"
 # Nobody reads more of them, and another's folder may hold many.
 NAMES_MAX = 10
 # What a file of ours in it may have: others' may be of any size.
@@ -78,6 +80,16 @@ def claim(path: str, platform: str) -> None:
         files.make_directory(path, Ownership(0o755))
     marker = os.path.join(path, MARKER)
     files.install(files.stage(ConfigFile(marker, marker_text(platform), Ownership(0o644))), marker)
+
+
+def mounted_below(path: str) -> list[str]:
+    """Where other filesystems are mounted below a folder of the platform's, but not in what is left to the operator."""
+    root = os.path.realpath(path)
+    with open(MOUNTS, encoding="utf-8") as file:
+        # A space, a tab and a backslash are written by their octal codes (man 5 proc).
+        points = [re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), line.split()[4]) for line in file]
+    kept = tuple(os.path.join(root, name) + "/" for name in OPERATORS)
+    return sorted({one for one in points if one.startswith(root + "/") and not f"{one}/".startswith(kept)})
 
 
 def remove(path: str) -> None:

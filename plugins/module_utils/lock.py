@@ -30,7 +30,7 @@ def held(path: str, holder: str, *, wait_seconds: float, waiting: Callable[[str]
     with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
         os.fchmod(descriptor, 0o600)  # also one that an older version has made
         end = time.monotonic() + wait_seconds
-        while not _taken(file.fileno(), fcntl.LOCK_EX):
+        while not taken(file.fileno(), fcntl.LOCK_EX):
             other = _read(path)
             if time.monotonic() >= end:
                 raise PlatformError(f"{other or 'another run'} is still at work after {wait_seconds:.0f} s of waiting")
@@ -49,12 +49,13 @@ def holder(path: str) -> str:
     """What the lock's holder wrote, "" while nobody holds it."""
     try:
         with open(path, encoding="utf-8") as file:
-            return "" if _taken(file.fileno(), fcntl.LOCK_SH) else file.read()
+            return "" if taken(file.fileno(), fcntl.LOCK_SH) else file.read()
     except FileNotFoundError:
         return ""
 
 
-def _taken(descriptor: int, kind: int) -> bool:
+def taken(descriptor: int, kind: int) -> bool:
+    """Whether the lock of an open file or folder could be had at once; ``kind``: of ``fcntl``."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

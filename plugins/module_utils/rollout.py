@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     CONVERGED,
+    ENDED,
     ROLLED_BACK,
     STUCK,
     Node,
@@ -84,6 +85,8 @@ def watch(
     dead_before: frozenset[str] | None = None
     ran_first: dict[str, float] = {}
     lives: dict[str, float] = {}
+    # Swarm keeps few of each slot (task_history_limit).
+    dead: dict[str, Task] = {}
     while True:
         try:
             now = look()
@@ -100,6 +103,8 @@ def watch(
         for task in now.tasks:
             if task.state == "running":
                 lives[task.id] = clock() - ran_first.setdefault(task.id, clock())
+            if task.state in ENDED and task.id not in dead_before:
+                dead[task.id] = task
         states = []
         is_over = False
         for name, service in sorted(now.services.items()):
@@ -132,7 +137,7 @@ def watch(
             return Outcome(ROLLED_BACK, states, now, targets, seconds)
         # A service whose tasks die may wait for another one, as long as that one is still coming up.
         waiting = {state.service for state in states if state.outcome != DONE}
-        own = [task for task in now.tasks if task.id not in dead_before]
+        own = [*(task for task in now.tasks if task.id not in {*dead_before, *dead}), *dead.values()]
         if not waiting & healthy and all(is_hopeless(now.services[name], own, lives) for name in waiting):
             return Outcome(STUCK, states, now, targets, seconds, frozenset(waiting))
         if seconds >= allowed or (is_over and not rolling_back):

@@ -55,6 +55,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     parse_task,
     record_name,
     tasks_still_there,
+    without_ids,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import (
     DONE,
@@ -651,7 +652,8 @@ def _cause(outcome: Outcome, failures: Sequence[Mapping[str, Any]]) -> str:
         told: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
         for failure in failures:
             if failure["service"] == state.service:
-                told.setdefault((failure["state"], failure["error"], failure["exit_code"]), []).append(failure)
+                same_cause = (failure["state"], without_ids(failure["error"]), failure["exit_code"])
+                told.setdefault(same_cause, []).append(failure)
         for same in told.values():
             failure = same[0]
             tasks = ", ".join(f"{one['task']}{' on ' + one['node'] if one['node'] else ''}" for one in same)

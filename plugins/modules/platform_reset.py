@@ -185,6 +185,12 @@ class Reset:
         if refused:
             raise PlatformError("nothing was removed: " + ". ".join(refused))
         paths = [path for path, one in found.items() if one.state in ("ours", "proved")]
+        # No marker is proof for what lies on it.
+        if mounted := [point for path in paths for point in folders.mounted_below(path)]:
+            raise PlatformError(
+                f"nothing was removed: {', '.join(mounted)} is another filesystem, mounted in a folder of the "
+                "platform's: unmount it first, or what is on it would be removed, too"
+            )
         left = {
             os.path.join(path, name): "an operator laid it there"
             for path in paths

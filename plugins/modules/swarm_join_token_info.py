@@ -64,6 +64,14 @@ holders:
   returned: success
   type: list
   elements: dict
+log:
+  description: >-
+    How far the data of that holder goes which has all that the others have: the term and the index of the last raft
+    entry that was agreed on, and of the last at all. Empty where it can't be told.
+  returned: success
+  type: list
+  elements: list
+  sample: [[2, 31], [2, 32]]
 silent:
   description: Without a live swarm, the sockets of the managers that gave no answer.
   returned: success
@@ -120,6 +128,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils import runner
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.member import SWARM_PORT, EngineMembership, Entry
+from ansible_collections.fungap.swarm.plugins.module_utils.model.raft import newest
 
 
 class JoinTokens:
@@ -131,6 +140,7 @@ class JoinTokens:
 
     def plan(self) -> runner.Plan:
         holders: list[dict[str, str]] = []
+        engines: list[Engine] = []
         silent: list[str] = []
         for socket in self.sockets:
             try:
@@ -142,16 +152,20 @@ class JoinTokens:
             try:
                 if membership.holds_data:
                     holders.append({"socket": socket, "cluster_id": membership.cluster_id})
+                    engines.append(engine)
                 if membership.state != "active" or not membership.is_manager:
                     continue
                 rows = [Entry.parse(node) for node in engine.swarm_nodes()]
             except PlatformError:  # it has no leader: ask the next
                 continue
             return runner.Plan(result=self._read(engine, membership, rows))
+        logs = {engine.socket: engine.membership(with_log=True).log for engine in engines}
+        log = logs[first] if (first := newest(logs)) else None
         nothing = {
             "live": False,
             "cluster_id": "",
             "holders": holders,
+            "log": log.as_lists() if log else [],
             "silent": silent,
             "socket": "",
             "remote_addrs": [],
@@ -174,6 +188,7 @@ class JoinTokens:
             "live": True,
             "cluster_id": membership.cluster_id,
             "holders": [],
+            "log": [],
             "silent": [],
             "socket": engine.socket,
             "remote_addrs": [f"{membership.address}:{SWARM_PORT}", *others],

@@ -144,7 +144,7 @@ options:
   recover_quorum:
     description:
       - Whether a manager that lost the majority of the managers for good may start again as the only one, with the
-        swarm's data.
+        swarm's data. Of several, the one whose copy has all that the others have; where that can't be told, none.
     type: bool
     default: false
   stacks_dir:
@@ -404,7 +404,7 @@ class Members:
             try:
                 if name not in self.engines:
                     self.engines[name] = Engine(socket)
-                return self.engines[name].membership()
+                return self.engines[name].membership(with_log=self.circumstances.recover_quorum)
             except PlatformError:
                 if may_be_silent:
                     return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -202,8 +202,7 @@ def app_compose(
     nodes' own. ``start_interval``: whether the CLI that deploys it knows health checks that are more frequent at the
     start (25.0). ``network``: the external overlay that the proxy is on. ``mtu``: of the stack's own network, in bytes.
     """
-    if wrong := list(_misshapen(app)):
-        raise PlatformError(_told(app["name"], wrong))
+    _refuse(app, _misshapen(app))
     name, own = app["name"], compose_service.plain_dollars(app["service"])
     ports = [compose_service.port(one, ipvs=ipvs) for one in (*app["ports"], *(own.pop("ports", None) or []))]
     place = "{{.Node.Hostname}}" if is_global(app) else "slot-{{.Task.Slot}}"
@@ -253,9 +252,8 @@ def app_compose(
         service["secrets"] = [{"source": "env", "target": _env_path(app), **_secret_access(app)}]
         if env_secret:
             document["secrets"] = {"env": {"external": True, "name": env_secret}}
-    wrong = [*_contradictions(app, service, own), *_impossible(app, ipvs=ipvs, networks=document["networks"])]
-    if wrong:
-        raise PlatformError(_told(name, wrong))
+    _refuse(app, _contradictions(app, service, own))
+    _refuse(app, _impossible(app, ipvs=ipvs, networks=document["networks"]))
     document["services"][SERVICE] = compose_service.merged(service, own)
     for extra, definition in compose_service.plain_dollars(app["services"]).items():
         document["services"][extra] = _extra_service(definition, (images or {}).get(extra), ipvs=ipvs)
@@ -266,24 +264,37 @@ def wrong_services(app: Mapping[str, Any], *, ipvs: bool) -> list[Wrong]:
     """Why ``service`` and ``services`` would be refused when the app is deployed. ``app``: with every default."""
     if not app["service"] and not app["services"]:
         return []
-    if wrong := list(_misshapen(app)):
+    wrong = list(_misshapen(app))
+    if not all(one.is_ours for one in wrong):
         return wrong
     try:
         found = app_compose(
             {**app, "service": {}, "services": {}}, image="", env_version="0" if app["env_file"] else None, ipvs=ipvs
         )
     except PlatformError:
-        return []  # another setting of the app is wrong, and told as that
+        return wrong  # another setting of the app is wrong, and told as that
     service = found["services"][SERVICE]
     own = compose_service.plain_dollars(app["service"])
     own.pop("ports", None)
-    return [*_contradictions(app, service, own), *_impossible(app, ipvs=ipvs, networks=found["networks"])]
+    return [*wrong, *_contradictions(app, service, own), *_impossible(app, ipvs=ipvs, networks=found["networks"])]
 
 
-def refuse_wrong_services(app: Mapping[str, Any]) -> None:
-    """The same of an entry that comes into force, whatever the nodes' kernels can do."""
-    if wrong := wrong_services(app, ipvs=True):
+def refuse_wrong_services(app: Mapping[str, Any], ran: Mapping[str, Any] | None = None) -> None:
+    """The same of an entry that comes into force, whatever the nodes' kernels can do.
+
+    ``ran``: the app's entry that did already. What Docker took of its services then is not refused by us now.
+    """
+    services = {key: (ran or {}).get(key) or {} for key in ("service", "services")}
+    before = wrong_services({**app, **services}, ipvs=True)
+    wrong = [one for one in wrong_services(app, ipvs=True) if not (one.is_ours and one in before)]
+    if wrong:
         raise PlatformError(_told(app["name"], wrong))
+
+
+def _refuse(app: Mapping[str, Any], wrong: Iterable[Wrong]) -> None:
+    """What can't be deployed. Of what is ours to refuse, it was said whether it ran before."""
+    if found := [one for one in wrong if not one.is_ours]:
+        raise PlatformError(_told(app["name"], found))
 
 
 def _told(name: str, wrong: list[Wrong]) -> str:
@@ -369,7 +380,8 @@ def _impossible(app: Mapping[str, Any], *, ipvs: bool, networks: Mapping[str, An
             for label in compose_service.pairs(labels or {}):
                 if label.startswith(RESERVED_LABELS):
                     problem = "is a label that the platform itself sets, or Docker"
-                    yield Wrong(f"{place}.{at}.{show(label)}", problem, "another name, as com.example.team")
+                    cure = "another name, as com.example.team"
+                    yield Wrong(f"{place}.{at}.{show(label)}", problem, cure, is_ours=True)
         for index, one in enumerate(map(compose_service.volume, service.get("volumes") or [])):
             at, source = f"{place}.volumes[{index}]", str(one.get("source") or "")
             if one["type"] == "volume" and source:

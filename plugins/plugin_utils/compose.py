@@ -150,7 +150,7 @@ def _misshapen(compose: Mapping[str, Any]) -> Iterator[str]:
     """What is read here and has not the shape that it needs. Which keys there are, Docker's own schema says."""
     for name, service in compose["services"].items():
         for one in compose_service.misshapen(service):
-            if not one.is_unknown:
+            if not one.is_ours:
                 yield f"services.{name}{one.place and '.' + one.place}: {one.problem}; {one.cure}"
     for section in ("configs", "networks", "secrets", "volumes"):
         found = compose.get(section) or {}

@@ -25,12 +25,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Wrong:
-    """``place``: as ``deploy.labels`` or ``volumes[0].type``. ``is_unknown``: of a key, which a newer CLI may know."""
+    """``place``: as ``deploy.labels`` or ``volumes[0].type``. ``is_ours``: Docker may take it, we don't."""
 
     place: str
     problem: str
     cure: str
-    is_unknown: bool = False
+    is_ours: bool = False
 
 
 # What is asked of a value of the right kind: what is wrong with it and the cure, or nothing.
@@ -469,10 +469,10 @@ def _below(place: str, key: Any) -> str:
 
 def _unknown(place: str, key: str, shape: Shape) -> Wrong:
     if shape is SERVICE and key in CURES:
-        return Wrong(place, "is not carried out by a swarm", CURES[key], is_unknown=True)
+        return Wrong(place, "is not carried out by a swarm", CURES[key], is_ours=True)
     near = nearest(key, shape.keys)
     cure = f"did you mean {near}?" if near else f"it may have: {', '.join(sorted(shape.keys))}"
-    return Wrong(place, "is not a known setting", cure, is_unknown=True)
+    return Wrong(place, "is not a known setting", cure, is_ours=True)
 
 
 def interpolated(value: Any, place: str = "") -> Iterator[Wrong]:

@@ -33,7 +33,18 @@ def problems(nodes: Sequence[Row], services: Sequence[Row], stacks: Mapping[str,
         notable += [f"changed by hand since the deploy of {name}: {line}" for line in stack["drift"]]
         if stack["locked_by"]:
             notable.append(f"at work: {stack['locked_by']}")
-    return [*unwell(nodes, services), *notable]
+    return [*unwell(nodes, services), *gone(stacks), *notable]
+
+
+def gone(stacks: Mapping[str, Row]) -> list[str]:
+    """The services that a revision in force has and the swarm lacks: what is not there, nobody counts replicas of."""
+    return [
+        f"service {name}_{service} is gone, which revision {row['number']} has: site.yml brings it back"
+        for name, stack in stacks.items()
+        for row in stack["revisions"]
+        if row["number"] == stack["in_force"]
+        for service in sorted(row["images"].keys() - stack["services"].keys())
+    ]
 
 
 def strangers(
@@ -55,8 +66,13 @@ def strangers(
         for name in sorted(wanted.keys() - members)
     ]
     lines += [
-        f"node {name} is not in the inventory: site.yml takes it out of the swarm"
+        f"node {name} is not in the inventory: site.yml takes it out of the swarm (unless swarm_member_prune is false)"
         for name in sorted(members - wanted.keys())
+    ]
+    lines += [
+        f"app {name} of the inventory is not deployed: site.yml deploys it"
+        for name in platform["apps"]
+        if not (seen["stacks"].get(name) or {"services": {}})["services"]
     ]
     known = {*platform["apps"], "proxy", *(["monitoring"] if platform["monitoring"]["enabled"] else [])}
     for name, stack in seen["stacks"].items():
@@ -225,7 +241,8 @@ def platform_notes(
     """
     port = platform["proxy"]["https_port"]
     suffix = "" if port == 443 else f":{port}"
-    hosts = [host for name in platform["apps"] for host in _hosts_in_force(seen["stacks"].get(name) or {})]
+    there = {name: stack for name, stack in seen["stacks"].items() if stack["services"]}
+    hosts = [host for name in platform["apps"] for host in _hosts_in_force(there.get(name) or {})]
     lines = [f"{'URL':<12} https://{host}{suffix}/" for host in hosts]
     running = {service["name"] for service in seen["services"]}
     pages = {page: host for page, host in platform["monitoring"]["hosts"].items() if f"monitoring_{page}" in running}

@@ -381,6 +381,54 @@ def test_a_manager_that_lost_the_others_for_good(lab: Lab, run_module: RunModule
     assert roles(manager) == ALL_READY
 
 
+def test_of_two_managers_that_are_left_the_one_with_the_newer_log_starts_again(
+    engines: Lab, run_module: RunModule, tmp_path: Path
+) -> None:
+    """Five managers. One stops, then something is deployed, then three are lost."""
+    names = [f"manager{number}" for number in range(1, 6)]
+    engines.start(*names)
+    five = platform(engines, *names)
+    ok(run_module("swarm_member", five))
+    api = engines.nodes["manager2"].api
+    cluster = api.inspect_swarm()["ID"]
+    engines.stop("manager1")
+    wait_for("a leader", lambda: api.create_config("survives", b"data"), 30)
+    for number in range(3):
+        api.create_config(f"follows{number}", b"data")
+    # As long as it leads, it would hand on what it has.
+    engines.stop("manager2")
+    for name in names[2:]:
+        address = engines.nodes[name].address
+        engines.remove(name)
+        engines.create(name, address)
+    for name in names[2:]:
+        engines.wait(name)
+    for name in names[:2]:
+        engines.restart(name)
+    refused = run_module("swarm_member", {**five, "deadline_seconds": 5})
+    assert "holds a swarm that can't decide anything" in refused["msg"]
+
+    # Each on a docker host of its own, the others blank: the role chooses between hosts, and the module on one.
+    asked = {
+        name: ok(run_module("swarm_join_token_info", {"manager_sockets": [engines.nodes[name].socket]}))
+        for name in names
+    }
+    assert [len(one["holders"]) for one in asked.values()] == [1, 1, 0, 0, 0]
+    assert asked["manager1"]["holders"][0]["cluster_id"] == cluster
+    assert asked["manager1"]["log"] < asked["manager2"]["log"]
+    planned = run_module("swarm_member", {**five, "recover_quorum": True, "deadline_seconds": 5}, check=True)
+    assert ok(planned)["actions"] == ["restart the swarm from manager2 alone (the other managers are lost)"]
+    hosts = dict(zip(names, "abaab", strict=True))
+    nodes = [
+        {"name": name, "host": hosts[name], "role": "manager", "socket": node.socket, "address": node.address}
+        for name, node in engines.nodes.items()
+    ]
+    play_role(tmp_path, nodes, swarm_member_recover_quorum=True)
+    assert set(roles(engines.nodes["manager2"]).values()) == {("manager", "ready")}
+    found = engines.nodes["manager1"].api.configs()
+    assert "survives" in [config["Spec"]["Name"] for config in found]
+
+
 def test_an_engine_that_cannot_read_its_swarm_is_left_as_it_is(engines: Lab, run_module: RunModule) -> None:
     """As after a start with a full disk: the engine knows nothing of itself, all is still there."""
     (manager,) = engines.start("manager1")
@@ -538,6 +586,22 @@ def test_role_on_several_docker_hosts_and_on_one(lab: Lab, tmp_path: Path) -> No
     lab.create("worker1", address)
     lab.wait("worker1")
     managers[1] = on("worker1", "b", "manager")
+    play_role(tmp_path, managers)
+    assert set(roles(manager).values()) == {("manager", "ready")}
+
+    # Its machine was away, it was taken off the list, and comes back with its data: the others have that, too.
+    lab.stop("worker1")
+    (away,) = [row for row in manager.api.nodes() if row["Description"]["Hostname"] == "worker1"]
+
+    def take_off_the_list() -> bool:
+        with contextlib.suppress(docker.errors.APIError):
+            row = manager.api.inspect_node(away["ID"])
+            manager.api.update_node(row["ID"], row["Version"]["Index"], {**row["Spec"], "Role": "worker"})
+            return bool(manager.api.remove_node(row["ID"], force=True))
+        return False
+
+    wait_for("the list without worker1", take_off_the_list, 60)
+    lab.restart("worker1")
     play_role(tmp_path, managers)
     assert set(roles(manager).values()) == {("manager", "ready")}
 

@@ -497,6 +497,25 @@ def test_reset_removes_what_is_marked(reset: Any, tmp_path: Path) -> None:
     assert run(reset(*paths)) == []
 
 
+@pytest.mark.parametrize(
+    "place", ["config/nas", "config/a\\040b/c", "config/images", "config/images/old", "config", "other"]
+)
+def test_reset_removes_nothing_of_another_filesystem(
+    reset: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    config = tmp_path / "config"
+    folders.claim(str(config), "p")
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"22 1 0:21 / / rw - ext4 /dev/a rw\n36 22 0:32 / {tmp_path}/{place} rw - nfs nas:/x rw\n")
+    monkeypatch.setattr(folders, "MOUNTS", str(mounts))
+    if "nas" in place or "040" in place:
+        shown = place.replace("\\040", " ")
+        with pytest.raises(PlatformError, match=f"nothing was removed: {tmp_path}/{shown} is another filesystem"):
+            reset(config).plan()
+    else:
+        assert reset(config).plan().actions
+
+
 def test_reset_leaves_no_swarm_that_nothing_shows_to_be_the_platforms(reset: Any, tmp_path: Path) -> None:
     """Another platform's name in an inventory of the same machines: its reset would have ended what runs there."""
     listing = reset(tmp_path / "etc", leave_swarm=True).plan().result["listing"]

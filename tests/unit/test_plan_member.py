@@ -15,6 +15,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.member import (
     SwarmSettings,
     WantedNode,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.model.raft import RaftLog
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.member import (
     Action,
     Circumstances,
@@ -80,6 +81,14 @@ def BROKEN(name: str, **more: Any) -> EngineMembership:
     return EngineMembership(hostname=name, **known)
 
 
+def LEFT(name: str, agreed: int | None, last: int = 0, *, term: int = 2, **more: Any) -> EngineMembership:
+    """A manager that misses the majority, with a copy of the swarm that goes so far."""
+    log = RaftLog((term, agreed), (term, last or agreed)) if agreed else None
+    known = {"cluster_id": "c1", "error": "no leader", "holds_data": True, "log": log, **more}
+    return member(name, knows=("m1", "m2", "m3"), **known)
+
+
+RECOVER = Circumstances(recover_quorum=True)
 GHOST = {"id": "id-old", "state": "down", "created": "2025-01-01"}
 READY = {"state": "ready", "role": "worker", "availability": "active", "labels": {}}
 THREE = (row("m1"), row("m2"), row("m3"))
@@ -626,6 +635,40 @@ LEADERLESS = {"m1": member("m1", knows=("m1", "m2", "m3"), error="no leader")}
             ["restart the swarm from m1 alone (the other managers are lost)"],
             id="recover quorum",
         ),
+        *(
+            pytest.param(
+                [want("m1", bootstrap=True), want("m2"), want("m3")],
+                {"m1": FRESH, **engines},
+                Swarm(),
+                RECOVER,
+                [f"restart the swarm from {name} alone (the other managers are lost)"],
+                id=f"recover quorum: {why}",
+            )
+            for why, name, engines in (
+                ("the later copy", "m3", {"m2": LEFT("m2", 40), "m3": LEFT("m3", 41)}),
+                ("of a later term", "m3", {"m2": LEFT("m2", 99, term=2), "m3": LEFT("m3", 41, term=3)}),
+                ("of as many agreed entries, the longer", "m3", {"m2": LEFT("m2", 40), "m3": LEFT("m3", 40, 41)}),
+                ("the first of equal ones", "m2", {"m2": LEFT("m2", 40), "m3": LEFT("m3", 40)}),
+                (
+                    "of equal ones, the one that reads it",
+                    "m3",
+                    {"m2": LEFT("m2", 40, state="error"), "m3": LEFT("m3", 40)},
+                ),
+                (
+                    "the later one, though its disk is full",
+                    "m2",
+                    {"m2": LEFT("m2", 41, state="error"), "m3": LEFT("m3", 40)},
+                ),
+            )
+        ),
+        pytest.param(
+            [want("m1", bootstrap=True), want("m2", "absent"), want("m3", "worker")],
+            {"m1": LEFT("m1", 40), "m2": LEFT("m2", 40), "m3": LEFT("m3", 39)},
+            Swarm(),
+            RECOVER,
+            ["restart the swarm from m1 alone (the other managers are lost)"],
+            id="recover quorum: no later copy on a node that is no manager any more",
+        ),
         pytest.param(
             [want("m1"), want("m2")],
             {"m1": member("m1", knows=("m1", "m2")), "m2": FRESH},
@@ -854,6 +897,48 @@ def test_plan_with_circumstances(
 def test_refusals(wanted: list[WantedNode], engines: dict[str, EngineMembership], seen: Swarm, message: str) -> None:
     with pytest.raises(PlatformError, match=message):
         plan_members(wanted, engines, seen)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "engines", "message"),
+    [
+        pytest.param(
+            [want("m1", bootstrap=True), want("m2")],
+            {"m1": LEFT("m1", 40), "m2": LEFT("m2", None, state="error")},
+            "m1, m2 hold .*whose copy is the newest can't be told.*--force-new-cluster",
+            id="a log that can't be read",
+        ),
+        pytest.param(
+            [want("m1", bootstrap=True), want("m2")],
+            {"m1": LEFT("m1", 40, 42), "m2": LEFT("m2", 41, 41)},
+            "whose copy is the newest can't be told",
+            id="each has what the other has not",
+        ),
+        pytest.param(
+            [want("m1", bootstrap=True), want("m2")],
+            {"m1": LEFT("m1", 40), "m2": LEFT("m2", 41, cluster_id="c2")},
+            r"m1, m2 hold the data of different swarms \(c1, c2\)",
+            id="of different swarms",
+        ),
+        pytest.param(
+            [want("m1", bootstrap=True), want("m2", "absent")],
+            {"m1": LEFT("m1", 40), "m2": LEFT("m2", 41)},
+            "m2 has the newest copy and is not to be a manager.*unix:///m2.sock",
+            id="a node that is to go has the later copy",
+        ),
+        pytest.param(
+            [want("m1", bootstrap=True), want("m2", "worker")],
+            {"m1": LEFT("m1", 40), "m2": LEFT("m2", 41)},
+            "m2 has the newest copy and is not to be a manager",
+            id="a node that is to be a worker has it",
+        ),
+    ],
+)
+def test_no_quorum_is_recovered_from_a_copy_that_may_be_an_older_one(
+    wanted: list[WantedNode], engines: dict[str, EngineMembership], message: str
+) -> None:
+    with pytest.raises(PlatformError, match=message):
+        plan_members(wanted, engines, Swarm(), RECOVER)
 
 
 @pytest.mark.parametrize(

@@ -475,6 +475,16 @@ def restarts(condition: str, attempts: int = 0) -> Service:
     return service(1, spec={"TaskTemplate": {"RestartPolicy": policy}})
 
 
+def taken(slot: int, number: int) -> str:
+    """As Docker says it of a port that another program has."""
+    task_id, endpoint = f"{number}p0s8k2m7xq4v9z1t6w3y5n0b"[:25], f"{number}a3f" * 16
+    return (
+        "starting container failed: driver failed programming external connectivity on endpoint "
+        f"web_app.{slot}.{task_id} ({endpoint}): "
+        "Error starting userland proxy: listen tcp4 0.0.0.0:80: bind: address already in use"
+    )
+
+
 THREE_EACH = [died(slot, number) for slot in (1, 2) for number in (1, 2, 3)]
 
 
@@ -488,6 +498,18 @@ THREE_EACH = [died(slot, number) for slot in (1, 2) for number in (1, 2, 3)]
         pytest.param(service(), THREE_EACH[:3], False, id="another one has not died"),
         pytest.param(service(3), THREE_EACH, False, id="a third one has not begun"),
         pytest.param(service(), [*THREE_EACH, died(1, 4, exit_code=2)], False, id="of different causes"),
+        pytest.param(
+            service(),
+            [died(one.slot, number, error=taken(one.slot, number)) for number, one in enumerate(THREE_EACH)],
+            True,
+            id="of the same, told with each one's own name",
+        ),
+        pytest.param(
+            service(),
+            [died(one.slot, number, error=f"port {8000 + number} is taken") for number, one in enumerate(THREE_EACH)],
+            False,
+            id="other numbers are other causes",
+        ),
         pytest.param(service(), [died(1, 1, template=OLD)] * 6, False, id="of another version"),
         pytest.param(service(update_state="updating"), THREE_EACH, False, id="an update is swarm's to judge"),
         pytest.param(service(0), [], False, id="scaled to nothing"),
@@ -630,6 +652,22 @@ def test_watch_gives_up_on_replicas_that_die_out_of_step() -> None:
     outcome = watch(look, {}, deadline_seconds=lambda _look: 130, reconcile=unwanted, clock=clock, sleep=clock.sleep)
     assert (outcome.verdict, outcome.hopeless) == ("stuck", {"web"})
     assert outcome.seconds == pytest.approx(2 + 3 * 8 + 2 * 2, abs=2)
+
+
+def test_watch_counts_deaths_that_swarm_keeps_no_record_of() -> None:
+    """With a short history (task_history_limit: 1) the last dead task of each slot is all that one look shows."""
+    clock = Clock()
+
+    def look() -> Look:
+        number = int(clock.now // 3)
+        tasks = [died(slot, number - 1) for slot in (1, 2) if number]
+        return Look(
+            {"web": service()}, [*tasks, *(task(slot, "starting", id=f"{slot}.{number}") for slot in (1, 2))], NODES
+        )
+
+    outcome = watch(look, {}, deadline_seconds=lambda _look: 130, reconcile=unwanted, clock=clock, sleep=clock.sleep)
+    assert (outcome.verdict, outcome.hopeless) == ("stuck", {"web"})
+    assert outcome.seconds == pytest.approx(9, abs=1)
 
 
 def test_watch_gives_up_on_an_engine_that_is_gone() -> None:

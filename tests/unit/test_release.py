@@ -354,6 +354,11 @@ def test_the_inventory_is_judged_with_what_is_in_force_too(monkeypatch: pytest.M
         ({"hosts": ["shop.example.com"]}, "shop.example.com would be a host name of"),
         ({"ports": [9000]}, "apps.web.ports = 9000\n.*a port of the app shop too"),
         ({"service": {"user": "${UID}"}}, "has a lone"),
+        # An older version accepted it, and Docker takes it: it ran like this.
+        ({"service": {"tmpfs": "/scratch", "restart": "always", "labels": {"io.fungap.team": "shop"}}}, ""),
+        ({"services": {"x": {"image": "r/x:1", "tmpfs": ["/t"], "deploy": {"labels": ["io.fungap.x=1"]}}}}, ""),
+        ({"service": {"tmpfs": "/scratch", "user": "${UID}"}}, "has a lone"),
+        ({"service": {"tmpfs": "/scratch", "volumes": ["data:/data"]}}, "is the named volume"),
     ],
 )
 def test_a_rollback_is_refused_for_what_others_have_by_now(
@@ -366,6 +371,24 @@ def test_a_rollback_is_refused_for_what_others_have_by_now(
     stacks["web"].update(stack(row(1, then=before, env=""), now, in_force=2))
     with pytest.raises(AnsibleActionFail, match=said) if said else nullcontext():
         run(monkeypatch, stacks, app="web", rollback=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, ""),
+        ({"settings": {"replicas": 2}}, ""),
+        ({"settings": {"service": {"init": False}}}, ""),
+        ({"settings": {"service": {"labels": {"io.fungap.other": "x"}}}}, "io.fungap.other is a label that the platf"),
+        ({"settings": {"services": {"x": {"image": "r/x:1", "tmpfs": "/t"}}}}, "services.x.tmpfs is not carried out"),
+    ],
+)
+def test_what_an_older_version_took_of_a_service_is_refused_where_it_is_new(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], said: str
+) -> None:
+    stacks = running(web={**WEB, "service": {"tmpfs": "/scratch", "labels": {"io.fungap.team": "shop"}}})
+    with pytest.raises(AnsibleActionFail, match=said) if said else nullcontext():
+        run(monkeypatch, stacks, app="web", **asked)
 
 
 def with_env(

@@ -6,8 +6,10 @@ import base64
 from collections.abc import Mapping
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.action import platform_status as action
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
@@ -91,7 +93,7 @@ REVISION = {
     },
 }
 FAILED = {**REVISION, "number": 8, "verdict": "rolled_back", "cause": "it died\nlog: oops", "release": {}, "why": ""}
-STACK = {"in_force": 7, "revisions": [FAILED, REVISION], "drift": [], "locked_by": ""}
+STACK = {"in_force": 7, "revisions": [FAILED, REVISION], "drift": [], "locked_by": "", "services": {"web": {}}}
 
 
 def test_history() -> None:
@@ -121,6 +123,22 @@ def test_status_shows_what_is_in_force_and_what_was_changed_by_hand() -> None:
     assert "web    7         2026-01-01T10:00:00Z  deploy  me@here  team/web:42 abababababab  e1" in lines
     assert "! changed by hand since the deploy of web: web.Image: 1 -> 2" in lines
     assert "! at work: deploy of web by me@here" in lines
+
+
+def test_a_service_that_is_gone_is_missed() -> None:
+    problem = "service web_web is gone, which revision 7 has: site.yml brings it back"
+    removed = {"web": {**STACK, "services": {}}}
+    assert problems([NODE], [], removed) == [problem]
+    assert problems([NODE], [], {"web": {**STACK, "services": {"web": {}}}}) == []
+    assert problems([NODE], [], {"web": {**STACK, "services": {}, "in_force": 0}}) == []
+    one = object.__new__(action.ActionModule)
+    one._task = SimpleNamespace(
+        check_mode=False, args={"title": "", "strict": True, "platform": {**PLATFORM, "apps": {}, "certificates": {}}}
+    )
+    one._display = SimpleNamespace(display=lambda _text: None)
+    one._look = lambda *_: {"nodes": [NODE], "services": [], "stacks": removed}
+    with patch.object(ActionBase, "run", lambda *_, **__: {}):
+        assert one.run()["msg"] == problem
 
 
 def test_a_stack_of_many_images_has_them_counted() -> None:
@@ -347,6 +365,8 @@ def test_notes_tell_where_what_is_there_is_reached() -> None:
         "Left out     grafana: there is no archive of it",
     ]
     assert platform_notes(PLATFORM, {"passwords": passwords}, seen()) == []
+    removed = a_stack(hosts=("web.localhost",))
+    assert platform_notes(PLATFORM, {"passwords": passwords}, seen(web=removed)) == [], "nothing answers there"
     sources = {"registry": "build", "node": "pull", "proxy": "pull", "base-of-mine": "bootstrap"}
     assert platform_notes(PLATFORM, {}, seen(), sources=sources) == [
         "Official     node, proxy",
@@ -365,8 +385,14 @@ def test_notes_tell_of_each_machine_and_of_those_that_were_not_asked() -> None:
     ]
 
 
+UNLESS = "(unless swarm_member_prune is false)"
 STRANGERS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
-    ({}, seen("web_web", web=a_stack("web")), []),
+    ({"apps": {"web": {}}}, seen("web_web", web=a_stack("web")), []),
+    (
+        {"apps": {"web": {}, "removed": {}, "later": {}}},
+        seen("web_web", web=a_stack("web"), removed=a_stack()),
+        [f"app {name} of the inventory is not deployed: site.yml deploys it" for name in ("removed", "later")],
+    ),
     (
         {},
         seen("old_web", old=a_stack("web")),
@@ -396,7 +422,7 @@ STRANGERS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
         seen(nodes={"manager1": "10.0.0.1", "worker2": "10.0.0.2"}),
         [
             "node worker1 of the inventory is not in the swarm: site.yml brings it in",
-            "node worker2 is not in the inventory: site.yml takes it out of the swarm",
+            f"node worker2 is not in the inventory: site.yml takes it out of the swarm {UNLESS}",
         ],
     ),
     # Machines whose host name isn't their inventory's name; the second one is silent.
@@ -410,7 +436,7 @@ STRANGERS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
         seen(nodes={"ubuntu": "10.0.0.2"}),
         [
             "node vm1 of the inventory is not in the swarm: site.yml brings it in",
-            "node ubuntu is not in the inventory: site.yml takes it out of the swarm",
+            f"node ubuntu is not in the inventory: site.yml takes it out of the swarm {UNLESS}",
         ],
     ),
 ]
@@ -418,7 +444,7 @@ STRANGERS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("inventory", "there", "said"), STRANGERS)
 def test_what_runs_and_is_not_wanted_is_said(inventory: dict[str, Any], there: dict[str, Any], said: list[str]) -> None:
-    assert strangers({**PLATFORM, **inventory}, there) == said
+    assert strangers({**PLATFORM, "apps": {}, **inventory}, there) == said
 
 
 def containers(*names: str, platform: str = "fungap-jenkins", state: str = "running") -> list[dict[str, str]]:
@@ -440,7 +466,7 @@ JENKINS = ("fungap-jenkins", "fungap-jenkins-proxy")
     ],
 )
 def test_a_jenkins_that_nobody_wants_is_named(host: str, found: dict[str, Any], named: str) -> None:
-    said = strangers({**PLATFORM, "jenkins": {"host": host}}, seen(), found)
+    said = strangers({**PLATFORM, "apps": {}, "jenkins": {"host": host}}, seen(), found)
     way = f"docker rm --force {' '.join(JENKINS)} there takes it away; its volumes stay"
     assert said == ([f"Jenkins runs on {named} and is not in the inventory: {way}"] if named else [])
 

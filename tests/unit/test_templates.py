@@ -272,3 +272,32 @@ def test_where_prometheus_finds_a_mysql_server(host: str, target: str) -> None:
     (job,) = [one for one in config["scrape_configs"] if one["job_name"] == "mysql"]
     (found,) = job["static_configs"]
     assert found == {"targets": [target], "labels": {"instance": "main", "__param_auth_module": "client.main"}}
+
+
+@pytest.mark.parametrize("text", ["on", "null", "0123", "1e3", "1.10"])
+def test_names_that_yaml_reads_as_something_else_stay_texts(text: str) -> None:
+    monitoring = render(
+        "monitoring",
+        "compose.yml.j2",
+        monitoring_images={name: {"ref": name} for name in ("prometheus", "swarm-exporter")},
+        __monitoring_configs={},
+        __monitoring_secrets={},
+        __monitoring_rule_contents={},
+        platform_name=text,
+        monitoring_hosts={"prometheus": text},
+        monitoring_network=text,
+        monitoring_apps_network=text,
+        monitoring_limits={"prometheus": {"memory": "134217728"}},
+    )
+    prometheus = monitoring["services"]["prometheus"]["deploy"]
+    assert monitoring["volumes"]["prometheus"]["labels"] == {"io.fungap.platform": text}
+    assert prometheus["labels"]["io.fungap.hosts"] == text
+    assert prometheus["resources"]["limits"]["memory"] == "134217728"
+    assert monitoring["services"]["swarm-exporter"]["environment"]["APPS_NETWORK"] == text
+    assert {one["name"] for one in monitoring["networks"].values()} == {text}
+    config = render("monitoring", "prometheus.yml.j2", monitoring_images={}, platform_name=text)
+    assert config["global"]["external_labels"] == {"platform": text}
+    proxy = stack_of("proxy", proxy_network=text, proxy_monitoring_network=text, proxy_memory="268435456")
+    assert {one["name"] for one in proxy["networks"].values()} == {text}
+    assert proxy["services"]["proxy"]["deploy"]["resources"]["limits"]["memory"] == "268435456"
+    assert list(render("jenkins", "agent.yml.j2", jenkins_deploy_hosts=[text])["all"]["hosts"]) == [text]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.raft import RaftLog
 
 # Labels with this prefix say which env versions a node holds; they belong to env_volume and are never touched here.
 ENV_LABEL_PREFIX = "fungap.env."
@@ -38,7 +39,8 @@ class EngineMembership:
 
     ``state``: inactive, pending, active, error or locked. ``address``: the advertised one. ``is_manager``: it has a
     manager's data (but perhaps no leader). ``managers``: the managers that it knows, {node id: ``host:port``}.
-    ``holds_data``: a manager's data lies on its disk.
+    ``holds_data``: a manager's data lies on its disk. ``log``: how far that goes, where it was asked for and can be
+    told.
     """
 
     state: str = "inactive"
@@ -50,6 +52,7 @@ class EngineMembership:
     error: str = ""
     managers: Mapping[str, str] = field(default_factory=dict)
     holds_data: bool = False
+    log: RaftLog | None = None
 
     @classmethod
     def parse(cls, info: Mapping[str, Any], data: SwarmData = SwarmData()) -> EngineMembership:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ Json = Mapping[str, Any]
 NAMESPACE_LABEL = "com.docker.stack.namespace"
 IMAGE_LABEL = "com.docker.stack.image"
 COMPOSE_FILE = "compose.yml"
+# IDs of tasks and nodes have 25 characters, of containers and endpoints 64 or the first 12 of them.
+_NAMED_BY_ID = re.compile(r"[\w.-]*\b(?:[0-9a-z]{25}|[0-9a-f]{64}|(?=[a-f]*[0-9])[0-9a-f]{12})\b")
 STACK_LABEL = "io.fungap.stack"
 REVISION_LABEL = "io.fungap.revision"
 VERDICT_LABEL = "io.fungap.verdict"
@@ -82,6 +85,11 @@ class Task:
     def place(self) -> tuple[int, str]:
         """What it is one of: a slot, or a node for a global service."""
         return (self.slot, "" if self.slot else self.node_id)
+
+    @property
+    def cause(self) -> tuple[str, str, int | None]:
+        """What it died of, equal for two tasks that died of the same."""
+        return (self.state, without_ids(self.error), self.exit_code)
 
 
 @dataclass(frozen=True)
@@ -201,6 +209,11 @@ def parse_service(service: Json, stack: str, network_names: Mapping[str, str]) -
         monitor_seconds=monitor / 1e9,
         has_health_check=bool(test) and test != ["NONE"],
     )
+
+
+def without_ids(error: str) -> str:
+    """An engine's error without names and IDs of the one container or task, such as ``web_app.1.<ID of the task>``."""
+    return _NAMED_BY_ID.sub("...", error)
 
 
 def parse_task(task: Json) -> Task:

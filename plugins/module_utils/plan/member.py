@@ -16,6 +16,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.member import (
     Swarm,
     WantedNode,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.model.raft import newest
 
 # On which engine an action is carried out: the node's own, or one of the swarm's managers.
 NODE = "node"
@@ -348,15 +349,14 @@ def _plan_prerequisites(
     ]
     if not holders:
         return []
+    if circumstances.recover_quorum:
+        node = _newest(wanted, holders, engines)
+        why = "the other managers are lost"
+        return [
+            (node, Action("force_new_cluster", node.name, NODE, node_id=engines[node.name].node_id, why=why)),
+        ]
     node = holders[0]
     engine = engines[node.name]
-    if circumstances.recover_quorum:
-        return [
-            (
-                node,
-                Action("force_new_cluster", node.name, NODE, node_id=engine.node_id, why="the other managers are lost"),
-            )
-        ]
     others = ", ".join(address for peer, address in engine.managers.items() if peer != engine.node_id)
     if engine.state == "error":
         told = "; ".join(f"{one.name}: {engines[one.name].error or 'no reason given'}" for one in holders)
@@ -369,6 +369,40 @@ def _plan_prerequisites(
         f"other managers ({others or 'none known'}), or, when they are lost for good, let this one start again alone "
         "with recover_quorum: true"
     )
+
+
+def _newest(
+    wanted: Sequence[WantedNode], holders: Sequence[WantedNode], engines: Mapping[str, EngineMembership]
+) -> WantedNode:
+    """The manager that starts the swarm again alone. What only the others have would be lost: they join it blank."""
+    rivals = [
+        node for node in wanted if node not in holders and node.name in engines and _holds_a_swarm(engines[node.name])
+    ]
+    # Of equal ones, rather one that reads what it has.
+    everybody = sorted([*holders, *rivals], key=lambda node: (node in rivals, engines[node.name].state == "error"))
+    if len(everybody) == 1:
+        return everybody[0]
+    swarms = sorted({engines[node.name].cluster_id for node in everybody} - {""})
+    names = ", ".join(node.name for node in everybody)
+    if len(swarms) > 1:
+        raise PlatformError(
+            f"{names} hold the data of different swarms ({', '.join(swarms)}), and none of them is led. Let the "
+            "engines of the one that doesn't count leave it (docker swarm leave --force)"
+        )
+    found = newest({node.name: engines[node.name].log for node in everybody})
+    if found is None or found in {node.name for node in rivals}:
+        why = (
+            f"{found} has the newest copy and is not to be a manager"
+            if found
+            else "whose copy is the newest can't be told"
+        )
+        first = next((node for node in everybody if node.name == found), everybody[0])
+        raise PlatformError(
+            f"{names} hold the data of a swarm that can't decide anything, and {why}: what only one of them has would "
+            "be lost. Nothing was changed. Let the one that counts start it again alone by hand, and run this again: "
+            f"docker --host unix://{first.socket} swarm init --force-new-cluster"
+        )
+    return next(node for node in holders if node.name == found)
 
 
 def _recreated_managers(

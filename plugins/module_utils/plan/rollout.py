@@ -126,7 +126,7 @@ def is_hopeless(service: Service, tasks: Iterable[Task], lives: Mapping[str, flo
     wanted = len({task.node_id for task in own}) if service.replicas is None else service.replicas - len(done)
     return (
         0 < wanted <= len(deaths)
-        and len({(task.state, task.error, task.exit_code) for task in ended}) == 1
+        and len({task.cause for task in ended}) == 1
         and all(len(died) >= _enough_deaths(service, died[0]) for died in deaths.values())
     )
 
