@@ -255,8 +255,8 @@ def check_rule_files(paths: Iterable[str], contents: Mapping[str, bytes]) -> Ite
         if path in contents:
             try:
                 content = yaml.safe_load(contents[path].decode())
-            # A date that is none is a ValueError.
-            except (ValueError, yaml.YAMLError) as error:
+            # A date that is none, or too many brackets, are errors of other kinds.
+            except Exception as error:
                 # The parser's words have a piece of the file in them.
                 mark = getattr(error, "problem_mark", None)
                 yield at, path, f"is not YAML{f' (line {mark.line + 1})' if mark else ''}", "mend it"

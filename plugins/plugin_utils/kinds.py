@@ -50,6 +50,8 @@ HOST_NAME = re.compile(rf"(?:{_BYTE}(?:\.{_BYTE}){{3}}|{_NO_NUMBER}(?=.{{1,253}}
 SERVER_NAME = re.compile(
     _NO_NUMBER + r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\Z"
 )
+# As everybody reads it: Python takes digits of other scripts, and 1_000.
+NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?\s*\Z", re.IGNORECASE)
 PORT_DIGITS = re.compile(r"[1-9][0-9]{0,4}\Z")
 PREFIX = re.compile(r"(0|[1-9][0-9]{0,2})\Z")
 LABEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*\Z")
@@ -157,6 +159,8 @@ def why_no_port(value: Any) -> str:
         found = Decimal(str(value))
     except InvalidOperation:
         return ""
+    if found.is_finite() and not NUMBER.match(str(value)):
+        return "is not a port"
     return "is not a port" if found.is_finite() and found == int(found) and not 1 <= found <= 65535 else ""
 
 
@@ -677,7 +681,7 @@ def number(least: float, most: float, cure: str, *, zero: bool = False, typed: b
             return "" if typed and not isinstance(value, int) else "is not a number"
         if not math.isfinite(found):
             return "is not a finite number"
-        if isinstance(value, bool) and not typed:
+        if (isinstance(value, bool) and not typed) or (isinstance(value, str) and not NUMBER.match(value)):
             return "is not a number"
         if zero and found == 0:
             return ""

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import BOOLEANS_TRUE
+
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import MODE, parse_env
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
@@ -784,6 +786,8 @@ def check_ports(world: World) -> Iterator[Problem]:
             yield Problem(host, "proxy_bind_address", bind, "is not an address of this machine", cure, MACHINE)
         wanted = [(variable, world.variable(variable), bind) for variable in ports]
         if not inventory.is_nested:
+            # A machine that is a node has no edge: the proxy's own ports are the machine's.
+            wanted = [(variable, port, "0.0.0.0") for variable, port in zip(ports, PROXY_PORTS, strict=True)]
             if host in inventory.registry_hosts and registry_port:
                 wanted.append(("registry_address", registry_port, "0.0.0.0"))
             if facts["docker"]["swarm"] == "inactive":
@@ -792,7 +796,7 @@ def check_ports(world: World) -> Iterator[Problem]:
             holder = _holder(inventory, facts, port, address)
             if holder:
                 cure = "stop it"
-                if variable != "swarm port":
+                if variable != "swarm port" and (inventory.is_nested or variable not in ports):
                     free = _free_port(world, facts, port)
                     name = f"{show(_registry_name(world))}:" if variable == "registry_address" else ""
                     cure += f", or another {variable}{_such_as(free and f'{name}{free}')}"
@@ -1409,11 +1413,14 @@ def _check_constraints(world: World, at: str, constraints: Sequence[str]) -> Ite
     """That some node can fulfil what is asked of its name and its role; labels may come later."""
     nodes, facts = world.inventory.nodes, dict(world.facts())
     names = {node.name: _swarm_name(node, facts.get(node.host, {})) for node in nodes}
+    # A machine that does not answer does not say what it is called.
+    unnamed = {node.name for node in nodes if node.driver == "engine" and node.host not in facts}
     problems: list[Problem] = []
     for index, constraint in enumerate(constraints):
         key, equal, wanted = constraint.partition("==")
         key = key.strip().lower()
-        known = {"node.hostname": list(names.values()), "node.role": ["manager", "worker"]}.get(key)
+        hostnames = [] if unnamed else list(names.values())
+        known = {"node.hostname": hostnames, "node.role": ["manager", "worker"]}.get(key)
         # A swarm compares without regard to case.
         if equal and known and wanted.strip().lower() not in map(str.lower, known):
             near = names.get(wanted.strip()) or nearest(wanted.strip(), known)
@@ -1426,7 +1433,10 @@ def _check_constraints(world: World, at: str, constraints: Sequence[str]) -> Ite
             cure = "take it away, or add one"
             problems.append(Problem(ALL_HOSTS, f"{at}.constraints[{index}]", value, problem, cure))
     yield from problems
-    told = [{"node.hostname": names[node.name].lower(), "node.role": node.role} for node in nodes]
+    told = [
+        {"node.role": node.role, **({} if node.name in unnamed else {"node.hostname": names[node.name].lower()})}
+        for node in nodes
+    ]
     if nodes and not problems and not any(all(_may_run(one, of) for one in constraints) for of in told):
         problem = f"no node can run it: none of {', '.join(names.values())} fulfils all of them"
         yield Problem(ALL_HOSTS, f"{at}.constraints", "", problem, "take one of them away, or add a node")
@@ -1758,7 +1768,7 @@ def warnings(world: World) -> list[str]:
     """What is allowed, and not to be forgotten."""
     found = []
     name = "swarm_member_recover_quorum"
-    hosts = [host for host, variables in world.raw.hosts.items() if variables.get(name) is True]
+    hosts = [host for host, variables in world.raw.hosts.items() if str(variables.get(name)).lower() in BOOLEANS_TRUE]
     if hosts:
         text = "a manager that misses the others may start the swarm again without them; take it away once that is done"
         found.append(f"{name} is set for {where(world.raw, hosts)}: {text}")

@@ -588,6 +588,8 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(proxy_bind_address="localhost"), "all hosts", "proxy_bind_address", "localhost", "not an IPv4 address", "0.0.0.0"),
     (platform(proxy_bind_address="192.0.2.77"), "vm1", "proxy_bind_address", "192.0.2.77", "not an address of this machine", "192.0.2.10"),
     (listening(80, "apache2"), "vm1", "proxy_http_port", "80", "held by the process apache2", "another proxy_http_port"),
+    # Whatever the ports are that clients use.
+    (in_cluster(platform(proxy_http_port=8080), listening(80, "apache2")), "vm1", "proxy_http_port", "80", "held by the process apache2", "stop it"),
     (both(published(443, "shop-web"), listening(443, "docker-proxy")), "vm1", "proxy_https_port", "443", "held by the container shop-web", "stop it"),
     (in_cluster(listening(5000, "python3")), "vm1", "registry_address", "5000", "held by the process python3", "another registry_address"),
     (in_cluster(listening(2377, "etcd")), "vm1", "swarm port", "2377", "held by the process etcd", "stop it"),
@@ -887,6 +889,10 @@ def mesh(s: Scenario) -> None:
         remembers(IN_FORCE + IN_FORCE.replace(b"web", b"proxy")),
         remembers(error="No such file or directory"),
         both(app(hosts=["127.0.0.1"]), tls("127.0.0.1")),
+        in_cluster(platform(proxy_http_port=8080), listening(8080, "java")),
+        # Skipped, it does not say what it is called.
+        in_cluster(lambda s: s.looks.update(vm3=Look(skipped=True)), app(constraints=["node.hostname == db3"])),
+        in_cluster(lambda s: s.looks.update(vm3=Look(skipped=True)), app(constraints=["node.hostname == vm1"])),
         in_cluster(hosts_line("192.0.2.11", "registry", host="vm2")),
         with_jenkins(containers(("fungap-jenkins", "fungap-jenkins"))),
         # What the machine of Jenkins has on its networks is no clash with the nodes'.
@@ -1256,10 +1262,12 @@ def test_what_is_asked_for_is_of_an_app(changes: Any, variable: str, problem: st
     assert found == ([(variable, problem)] if variable else [])
 
 
-def test_what_is_allowed_and_not_to_be_forgotten() -> None:
+@pytest.mark.parametrize("set_as", [True, "true", "Yes", "on", 1])
+def test_what_is_allowed_and_not_to_be_forgotten(set_as: Any) -> None:
     scenario = Scenario()
+    scenario.hosts["vm1"]["swarm_member_recover_quorum"] = ["true"]
     assert warnings(scenario.world()[0]) == []
-    scenario.hosts["vm1"]["swarm_member_recover_quorum"] = True
+    scenario.hosts["vm1"]["swarm_member_recover_quorum"] = set_as
     assert warnings(scenario.world()[0]) == [
         "swarm_member_recover_quorum is set for vm1: a manager that misses the others may start the swarm again "
         "without them; take it away once that is done"
