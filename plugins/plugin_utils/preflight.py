@@ -152,7 +152,7 @@ SWARM_NETWORKS = (APPS_NETWORK, "monitoring")
 APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 PUBLISHED = re.compile(r"(?:([0-9]+):)?([0-9]+)(?:/(tcp|udp|sctp))?")
-PORT_CURE = "publish each port once"
+PORT_CURE = "another port: each is published once"
 PORT_KEYS = {"target", "published", "protocol", "mode"}
 ENDPOINT_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 

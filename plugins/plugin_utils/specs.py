@@ -135,9 +135,17 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
     name = variable.rsplit(".", 1)[-1]
     hidden = bool(spec.get("no_log")) or bool(SECRET.search(name))
     kind, nested = spec.get("type", "str"), spec.get("options")
-    if (kind in ("str", "path") and isinstance(value, (list, dict))) or (
-        kind in ("int", "float")
-        and (isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)))
+    # Ansible would read text as a mapping, and what is asked of its parts would not be asked.
+    mappings = (
+        [value] if kind == "dict" else value if spec.get("elements") == "dict" and isinstance(value, list) else []
+    )
+    if (
+        (kind in ("str", "path") and isinstance(value, (list, dict)))
+        or any(isinstance(one, str) for one in mappings)
+        or (
+            kind in ("int", "float")
+            and (isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)))
+        )
     ):
         return [_wrong_type(where, variable, spec, value, hidden)]
     flat = {key: item for key, item in spec.items() if key not in ("options", "required", "default")}
@@ -159,11 +167,11 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
 
 
 def text_of_several(where: str, variable: str, spec: Mapping[str, Any], value: Any) -> list[Problem]:
-    """Text or a number where a list or a mapping is meant.
+    """Text or a number where a list is meant.
 
     A module would read it as one, and so does the check above. What goes by the variable itself does not.
     """
-    is_one = isinstance(value, (str, int, float)) and spec.get("type") in ("list", "dict")
+    is_one = isinstance(value, (str, int, float)) and spec.get("type") == "list"
     if not is_one or variable in MODULES_ALONE:
         return []
     return [_wrong_type(where, variable, spec, value, bool(spec.get("no_log")))]
