@@ -20,8 +20,6 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
 
 DAY_SECONDS = 86400
 SEVERITIES = ("critical", "warning", "info")
-# As Prometheus writes a duration: the longest unit first.
-DURATION = re.compile(r"(?=\d)(\d+d)?(\d+h)?(\d+m)?(\d+s)?", re.ASCII)
 DAYS = re.compile(r"[1-9][0-9]{0,4}d")
 # Files of one's own are called so in Prometheus' folder, where the platform's have other names. With the stack's name
 # and a digest a name is at most 64 characters long, as Docker wants it.
@@ -40,8 +38,9 @@ SECRET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 SECRET_FILE = re.compile(r"/run/secrets/([\w.-]+)")
 # Settings of a receiver that are secret, and that Alertmanager reads from a file, too.
 INLINE_SECRETS = (
-    *("api_key", "api_secret", "api_url", "auth_password", "bearer_token", "bot_token", "client_secret", "credentials"),
-    *("password", "routing_key", "service_key", "token", "user_key", "webhook_url"),
+    *("alert_source_token", "api_key", "api_secret", "api_url", "auth_password", "auth_secret", "bearer_token"),
+    *("bot_token", "client_secret", "credentials", "password", "routing_key", "secret_key", "service_key", "token"),
+    *("user_key", "webhook_url"),
 )
 URL_WITH_LOGIN = re.compile(r"[a-z]+://[^/?#]*@", re.IGNORECASE)
 
@@ -233,8 +232,8 @@ def _check_alert(at: str, name: str, settings: Mapping[str, Any]) -> Iterator[Wr
             problem, cure = threshold.why_not(value)
             if problem:
                 yield f"{at}.{key}", value, problem, cure
-        elif key == "for" and not (isinstance(value, str) and DURATION.fullmatch(value)):
-            yield f"{at}.for", value, "is not a time as Prometheus writes it", "as 30s, 10m or 1h30m"
+        elif key == "for" and (why := kinds.why_no_prometheus_time(value, zero=True)):
+            yield f"{at}.for", value, why, "as 30s, 10m or 1h30m"
         elif key == "severity" and value not in SEVERITIES:
             yield f"{at}.severity", value, "is not a severity", f"one of: {', '.join(SEVERITIES)}"
         elif key == "enabled" and not isinstance(value, bool):
@@ -256,7 +255,8 @@ def check_rule_files(paths: Iterable[str], contents: Mapping[str, bytes]) -> Ite
         if path in contents:
             try:
                 content = yaml.safe_load(contents[path].decode())
-            except (UnicodeDecodeError, yaml.YAMLError) as error:
+            # A date that is none, or too many brackets, are errors of other kinds.
+            except Exception as error:
                 # The parser's words have a piece of the file in them.
                 mark = getattr(error, "problem_mark", None)
                 yield at, path, f"is not YAML{f' (line {mark.line + 1})' if mark else ''}", "mend it"
@@ -301,7 +301,7 @@ def _inline_secrets(value: Any, at: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             if (key in INLINE_SECRETS and isinstance(item, (str, int))) or (
-                key == "url" and URL_WITH_LOGIN.match(str(item))
+                str(key).endswith("url") and URL_WITH_LOGIN.match(str(item))
             ):
                 yield at, str(key)
             yield from _inline_secrets(item, f"{at}.{key}")

@@ -312,8 +312,14 @@ def _misshapen(app: Mapping[str, Any]) -> Iterator[Wrong]:
     for place, service in _services(app):
         for one in (*compose_service.misshapen(service), *compose_service.interpolated(service)):
             yield replace(one, place=f"{place}.{one.place}" if one.place else place)
+    seen: dict[str, str] = {}
     for name, service in app["services"].items():
-        if name == SERVICE:
+        # Names know no case: the one would be asked for in the other's place.
+        other = seen.setdefault(str(name).lower(), name)
+        if other != name:
+            problem = f"is the name of the service {show(other)}, in other letters"
+            yield Wrong(f"services.{show(str(name))}", problem, "another name")
+        elif str(name).lower() == SERVICE:
             cure = f"its settings stand in apps.{app['name']}.service"
             yield Wrong(f"services.{name}", "has the name of the service that is the app itself", cure)
         elif not isinstance(name, str) or not SERVICE_NAME.fullmatch(name):

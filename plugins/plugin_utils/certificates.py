@@ -10,17 +10,20 @@ from datetime import datetime
 MISSING_LIBRARY: str | None = None
 try:
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+    SPKI = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 except ImportError as error:
     MISSING_LIBRARY = str(error)
 
 
 def check_certificate(
-    certificate_pem: bytes, key_pem: bytes | None, hosts: Sequence[str], now: datetime
+    certificate_pem: bytes, key_pem: bytes | None, hosts: Sequence[str], now: datetime, of: str = "the certificate"
 ) -> Iterator[tuple[bool, bool, str, str]]:
     """What is wrong: (whether it is about the key, whether it serves all the same, problem, cure).
 
-    ``key_pem``: None when it could not be read.
+    ``key_pem``: None when it could not be read. ``of``: the variable that names the certificate.
     """
     if MISSING_LIBRARY:
         yield (
@@ -32,7 +35,8 @@ def check_certificate(
         return
     try:
         certificate = x509.load_pem_x509_certificates(certificate_pem)[0]
-    except (ValueError, IndexError):
+        covered, own = _names(certificate), certificate.public_key().public_bytes(*SPKI)
+    except Exception:  # extensions and keys that nobody makes have errors of their own
         yield False, False, "is not a PEM certificate", "a file that begins with -----BEGIN CERTIFICATE-----"
         return
     # not_valid_after_utc is newer than the cryptography of some supported controllers.
@@ -42,24 +46,23 @@ def check_certificate(
         yield False, True, f"expired on {until:%Y-%m-%d}", "renew it"
     if now < since:
         yield False, True, f"is not valid before {since:%Y-%m-%d}", "check the clock, or wait"
-    uncovered = [host for host in hosts if not any(_covers(name, host) for name in _names(certificate))]
+    uncovered = [host for host in hosts if not any(_covers(name, host) for name in covered)]
     if uncovered:
-        names = ", ".join(_names(certificate)) or "no name"
+        names = ", ".join(covered) or "no name"
         cure = "a certificate with these names, too"
         yield False, True, f"does not cover {', '.join(uncovered)}: it is for {names}", cure
     if key_pem is None:
         return
     try:
-        key = load_pem_private_key(key_pem, password=None)
+        given = load_pem_private_key(key_pem, password=None).public_key().public_bytes(*SPKI)
     except TypeError:
         yield True, False, "is encrypted", "a key without a passphrase"
         return
-    except ValueError:
-        yield True, False, "is not a PEM private key", "the key of proxy_certificate_file"
+    except (ValueError, UnsupportedAlgorithm):
+        yield True, False, "is not a PEM private key", f"the key of {of}"
         return
-    spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if key.public_key().public_bytes(*spki) != certificate.public_key().public_bytes(*spki):
-        yield True, False, "is not the key of proxy_certificate_file", "the key that the certificate was made for"
+    if given != own:
+        yield True, False, f"is not the key of {of}", "the key that the certificate was made for"
 
 
 def _utc(certificate: x509.Certificate, name: str) -> datetime:
@@ -77,7 +80,8 @@ def _names(certificate: x509.Certificate) -> list[str]:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return []
-    return [name.lower() for name in extension.value.get_values_for_type(x509.DNSName)]
+    names = [name.lower() for name in extension.value.get_values_for_type(x509.DNSName)]
+    return [*names, *map(str, extension.value.get_values_for_type(x509.IPAddress))]
 
 
 def _covers(name: str, host: str) -> bool:

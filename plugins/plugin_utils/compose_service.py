@@ -133,6 +133,18 @@ def _why_twice(value: list[Any] | Json) -> tuple[str, str] | None:
     return ("has an element twice", "once") if is_twice else None
 
 
+def _why_no_names(value: list[Any] | Json) -> tuple[str, str] | None:
+    """Of pairs: a name has no = in it, and is there."""
+    names = value if isinstance(value, Mapping) else pairs(value)
+    return None if all(name and "=" not in name for name in names) else ("has a value without a name", "as NAME=value")
+
+
+def _why_no_search(value: str) -> tuple[str, str] | None:
+    """It becomes a word of a resolv.conf; a dot stands for none."""
+    is_right = value == "." or not kinds.why_no_host(value.removesuffix("."))
+    return None if is_right else ("is not a domain", "as example.com")
+
+
 def _why_no_sysctls(value: list[Any] | Json) -> tuple[str, str] | None:
     is_right = all(map(kinds.SYSCTL.match, pairs(value)))
     return None if is_right else ("has what is no kernel parameter's name", "as net.core.somaxconn")
@@ -225,14 +237,15 @@ SCALAR = Shape((TEXT_KIND, NUMBER_KIND))
 TEXTS = Shape((LIST_KIND,), elements=TEXT)
 ONCE = Shape((LIST_KIND,), elements=TEXT, whole=_why_twice)
 ALIASES = Shape((LIST_KIND,), elements=Shape((TEXT_KIND,), _of_kind(kinds.HOST_TEXT)), whole=_why_twice)
-TEXT_OR_TEXTS = Shape((TEXT_KIND, LIST_KIND), elements=TEXT, whole=_why_twice)
-PAIRS = Shape((LIST_KIND, MAPPING_KIND), elements=TEXT, values=SCALAR, whole=_why_twice)
+DOMAIN = Shape((TEXT_KIND,), _why_no_search)
+DOMAIN_OR_DOMAINS = Shape((TEXT_KIND, LIST_KIND), _why_no_search, elements=DOMAIN, whole=_why_twice)
+PAIRS = Shape((LIST_KIND, MAPPING_KIND), elements=TEXT, values=SCALAR, whole=_all_of(_why_twice, _why_no_names))
 # A variable without a value is taken from the environment of whoever deploys.
 ENVIRONMENT = Shape(
     (LIST_KIND, MAPPING_KIND),
     elements=Shape((TEXT_KIND,), _why_no_pair),
     values=Shape((TEXT_KIND, NUMBER_KIND), _of_kind(kinds.TEMPLATE_TEXT)),
-    whole=_why_twice,
+    whole=_all_of(_why_twice, _why_no_names),
 )
 ADDRESS_OR_ADDRESSES = Shape(
     (TEXT_KIND, LIST_KIND),
@@ -302,7 +315,7 @@ SERVICE = _keyed(
     sysctls=replace(PAIRS, whole=_all_of(_why_twice, _why_no_sysctls)),
     **dict.fromkeys(("command", "entrypoint"), Shape((TEXT_KIND, LIST_KIND), _of_kind(kinds.COMMAND), elements=TEXT)),
     dns=ADDRESS_OR_ADDRESSES,
-    dns_search=TEXT_OR_TEXTS,
+    dns_search=DOMAIN_OR_DOMAINS,
     **dict.fromkeys(("init", "read_only", "stdin_open", "tty"), SWITCH),
     labels=PAIRS,
     extra_hosts=Shape(
@@ -555,7 +568,9 @@ def port(value: Any, *, ipvs: bool = True) -> Json:
         given.update({"protocol": protocol} if protocol else {})
     published = given.get("published", given["target"])
     mode = given.get("mode", "ingress") if ipvs else "host"
-    return {"target": given["target"], "published": published, "protocol": given.get("protocol", "tcp"), "mode": mode}
+    # The docker CLI takes no text for a number.
+    target, published = int(given["target"]), int(published)
+    return {"target": target, "published": published, "protocol": given.get("protocol", "tcp"), "mode": mode}
 
 
 def _texts(value: Any) -> list[Any]:

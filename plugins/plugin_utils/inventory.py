@@ -21,6 +21,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import (
     complete,
     nearest,
     secrets_in,
+    text_of_several,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import kind_of
 
@@ -284,7 +285,7 @@ def _wrong_values(raw: RawInventory, specs: Specs) -> list[Problem]:
                     problem = Problem("", name, Harmless(value.template), f"can't be resolved: {value.reason}", cure)
                     found.setdefault(problem, []).append(host)
                 continue
-            for problem in check_option("", name, known[name], value):
+            for problem in check_option("", name, known[name], value) or text_of_several("", name, known[name], value):
                 found.setdefault(problem, []).append(host)
     return [
         Problem(where(raw, hosts), wrong.variable, wrong.value, wrong.problem, wrong.cure)

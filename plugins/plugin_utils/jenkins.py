@@ -43,10 +43,12 @@ PLATFORM_NETWORKS = ("platform_subnet", "platform_overlay_pool", "platform_node_
 # These texts become part of Groovy and of a shell's words: what they may hold is said here, and nothing else gets in.
 _PATH = r"[A-Za-z0-9_][A-Za-z0-9._~-]*"
 _PLACE = r"(?P<host>[A-Za-z0-9.-]+)(:(?P<port>[0-9]+))?"
-WEB_REPOSITORY = re.compile(rf"https?://{_PLACE}(/{_PATH})+")
-SSH_REPOSITORY = re.compile(rf"ssh://([a-z][a-z0-9-]*@)?{_PLACE}(/{_PATH})+")
+WEB_REPOSITORY = re.compile(rf"https?://{_PLACE}(/{_PATH})+/?")
+SSH_REPOSITORY = re.compile(rf"ssh://([a-z][a-z0-9-]*@)?{_PLACE}(/{_PATH})+/?")
 SCP_REPOSITORY = re.compile(rf"[a-z][a-z0-9-]*@(?P<host>[A-Za-z0-9.-]+):{_PATH}(/{_PATH})*")
-BRANCH = re.compile(rf"{_PATH}(/{_PATH})*")
+# As git check-ref-format has it.
+_REF = r"(?![^/]*(\.\.|\.lock(/|\Z)|\.(/|\Z)))[A-Za-z0-9_][A-Za-z0-9._-]*"
+BRANCH = re.compile(rf"{_REF}(/{_REF})*")
 CREDENTIAL_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
@@ -272,7 +274,7 @@ def check_jobs(inventory: Inventory) -> Iterator[Problem]:
             problem = f"the key of {git_host(repository)} is not known, so anybody could answer in its place"
             cure = f"add its line to jenkins_git_known_hosts: ssh-keyscan {git_host(repository)}, compared by eye"
             yield Problem(ALL_HOSTS, f"{at}.repository", _shown(repository), problem, cure)
-        if not BRANCH.fullmatch(str(app["branch"])) or ".." in str(app["branch"]):
+        if not BRANCH.fullmatch(str(app["branch"])):
             yield Problem(ALL_HOSTS, f"{at}.branch", app["branch"], "is not a branch's name", "as main or release/2")
         wanted = str(app["repository_credentials"])
         if wanted and wanted not in known:

@@ -42,11 +42,16 @@ DAY_SECONDS = 86400
 UPLOAD_BYTES_MAX = 1024**4
 
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*\Z")
+# Numbers with dots are an address, or nothing: no name of a machine ends in a number alone (RFC 3696).
+_NO_NUMBER = r"(?!(?:.*\.)?[0-9]+\Z)"
+_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+HOST_NAME = re.compile(rf"(?:{_BYTE}(?:\.{_BYTE}){{3}}|{_NO_NUMBER}(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*)\Z")
 # A server's: a swarm's own names have underscores, as shop_web.
 SERVER_NAME = re.compile(
-    r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\Z"
+    _NO_NUMBER + r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\Z"
 )
+# As everybody reads it: Python takes digits of other scripts, and 1_000.
+NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?\s*\Z", re.IGNORECASE)
 PORT_DIGITS = re.compile(r"[1-9][0-9]{0,4}\Z")
 PREFIX = re.compile(r"(0|[1-9][0-9]{0,2})\Z")
 LABEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*\Z")
@@ -65,9 +70,12 @@ SITES = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.16
 UPLOAD_SIZE = re.compile(r"([0-9]+)([kmg]?)\Z", re.IGNORECASE)
 PROMETHEUS_TIME = re.compile(r"([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?\Z")
 PROMETHEUS_SIZE = re.compile(r"([0-9]+)(B|KB|MB|GB|TB|PB|EB)\Z")
+# https://github.com/moby/swarmkit/blob/master/manager/constraint/constraint.go
 CONSTRAINT = re.compile(
-    r"(node\.(id|hostname|role|ip|platform\.(os|arch)|labels\.[A-Za-z0-9][A-Za-z0-9_./-]*)"
-    r"|engine\.labels\.[A-Za-z0-9][A-Za-z0-9_./-]*) *(==|!=) *[A-Za-z0-9_.:/-][A-Za-z0-9_.:/ -]*\Z"
+    r" *(node\.(id|hostname|role|ip|platform\.(os|arch)|labels\.[a-z0-9][a-z0-9_.-]*)"
+    r"|engine\.labels\.[a-z0-9][a-z0-9_.-]*)"
+    r" *(==|!=) *([a-z0-9_.:/-][a-z0-9_.:/ -]*)\Z",
+    re.IGNORECASE,
 )
 UNITS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 1000, "µs": 1000, "μs": 1000, "ns": 1}
 DURATION_PART = re.compile(r"([0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(h|ms|m|s|us|µs|μs|ns)")
@@ -103,7 +111,10 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 SYSCTL = re.compile(r"[a-z0-9_]+([./][A-Za-z0-9_:@-]+)+\Z")
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+~:-]+)?\Z")
-MAIL = re.compile(r"([^<>{}]*<)?[^\s@<>{},]+@[^\s@<>{},]+>?\Z")
+# One, by itself or after a name, and several. Alertmanager fills in what has braces.
+_ADDRESS = r"[^\s@<>{}(),;:\\\"\[\]]+@[^\s@<>{}(),;:\\\"\[\]]+"
+MAIL = rf" *(?:{_ADDRESS}|(?:\"[^\"\\{{}}]*\" *|[^\"\\@<>{{}}(),;:\[\]]*)<{_ADDRESS}>) *"
+MAIL_LIST = re.compile(rf"{MAIL}(?:,{MAIL})*\Z")
 FINGERPRINT = re.compile(r"[0-9A-Fa-f]{40}\Z")
 NETWORK = re.compile(r"[0-9.]+/[0-9]{1,2}\Z")
 SHA256 = re.compile(r"[0-9A-Fa-f]{64}\Z")
@@ -148,6 +159,8 @@ def why_no_port(value: Any) -> str:
         found = Decimal(str(value))
     except InvalidOperation:
         return ""
+    if found.is_finite() and not NUMBER.match(str(value)):
+        return "is not a port"
     return "is not a port" if found.is_finite() and found == int(found) and not 1 <= found <= 65535 else ""
 
 
@@ -225,7 +238,11 @@ def why_no_mode(value: Any) -> str:
 
 
 def why_no_constraint(value: Any) -> str:
-    return "" if CONSTRAINT.match(str(value)) else "is not a constraint"
+    found = CONSTRAINT.match(str(value))
+    if not found:
+        return "is not a constraint"
+    is_address = found.group(1).lower() != "node.ip" or not why_no_address_or_network(found.group(5).strip())
+    return "" if is_address else "compares with what is neither an address nor a network"
 
 
 def why_no_from_pattern(value: Any) -> str:
@@ -244,14 +261,15 @@ def why_no_upload_size(value: Any) -> str:
     return "" if size <= UPLOAD_BYTES_MAX else "is more than 1024g"
 
 
-def why_no_prometheus_time(value: Any) -> str:
+def why_no_prometheus_time(value: Any, *, zero: bool = False) -> str:
+    """``zero``: no time at all is one, too."""
     match = PROMETHEUS_TIME.match(str(value))
     if not str(value) or not match:
         return "is not a time as Prometheus writes it"
     units = (365 * DAY_SECONDS, 7 * DAY_SECONDS, DAY_SECONDS, 3600, 60, 1, 0.001)
     seconds = sum(int(text.rstrip("ywdhms")) * unit for text, unit in zip(match.groups(), units, strict=True) if text)
-    # It counts nanoseconds in 64 bits; and 0 is its own default.
-    return "" if 0 < seconds < 2**63 / 1e9 else "is nothing, or more than Prometheus counts"
+    # It counts nanoseconds in 64 bits; and 0 is often its own default.
+    return "" if (zero and seconds == 0) or 0 < seconds < 2**63 / 1e9 else "is nothing, or more than Prometheus counts"
 
 
 def why_no_prometheus_size(value: Any) -> str:
@@ -474,10 +492,13 @@ def why_no_login(value: Any) -> str:
 
 
 def why_no_mail(value: Any) -> str:
-    """Addresses with commas between them. Alertmanager would fill in what has braces."""
-    if why := why_no_line(value):
-        return why
-    return "" if all(MAIL.match(one.strip()) for one in str(value).split(",")) else "is not a mail address"
+    """Addresses with commas between them."""
+    return why_no_line(value) or ("" if MAIL_LIST.match(str(value)) else "is not a mail address")
+
+
+def why_no_sender(value: Any) -> str:
+    """One address: Alertmanager sends nothing from several."""
+    return why_no_line(value) or ("" if re.fullmatch(MAIL, str(value)) else "is not one mail address")
 
 
 def why_no_sysctls(value: Any) -> str:
@@ -660,7 +681,7 @@ def number(least: float, most: float, cure: str, *, zero: bool = False, typed: b
             return "" if typed and not isinstance(value, int) else "is not a number"
         if not math.isfinite(found):
             return "is not a finite number"
-        if isinstance(value, bool) and not typed:
+        if (isinstance(value, bool) and not typed) or (isinstance(value, str) and not NUMBER.match(value)):
             return "is not a number"
         if zero and found == 0:
             return ""
@@ -727,6 +748,7 @@ URL = Kind(why_no_url, "as https://hooks.example.com/services/x", hidden=True, m
 LINE = Kind(why_no_line, "one line")
 HIDDEN_LINE = Kind(why_no_line, "one line", hidden=True)
 LOGIN = Kind(why_no_login, "one line without a colon")
+MAIL_SENDER = Kind(why_no_sender, "as platform@example.com, or Platform <platform@example.com>")
 MAILS = Kind(why_no_mail, "as admin@example.com, or several with commas between them")
 NAME = matching(DOCKER_NAME, "is not a name that Docker takes", "letters, digits and _ . -")
 IMAGE_REFERENCE = Kind(why_no_image, "as registry.example.com/team/app:1")
@@ -872,6 +894,9 @@ KINDS: Mapping[str, Kind] = {
     "swarm_member_settings.data_path_port": number(1024, 49151, "as 4789", typed=False),
     "swarm_member_settings.task_history_limit": number(0, 10000, "as 5", typed=False),
     "swarm_member_settings.cert_expiry_days": number(1, 36500, "as 90", typed=False),
+    "swarm_member_settings.autolock": Kind(
+        lambda value: "" if isinstance(value, bool) else "is neither true nor false", "true or false"
+    ),
     # Addresses.
     **dict.fromkeys(("platform_subnet", "swarm_node_subnet"), SITE_NETWORK),
     "platform_overlay_pool": Kind(why_no_site_network, "a private network, as 10.100.0.0/16"),
@@ -934,7 +959,8 @@ KINDS: Mapping[str, Kind] = {
     "jenkins_git_credentials[].password": HIDDEN_LINE,
     **dict.fromkeys(("jenkins_deploy_known_hosts[]", "jenkins_git_known_hosts[]"), KNOWN_HOSTS),
     # The monitoring.
-    **dict.fromkeys(("monitoring_mail.to", "monitoring_mail.from"), optional(MAILS)),
+    "monitoring_mail.to": optional(MAILS),
+    "monitoring_mail.from": optional(MAIL_SENDER),
     "monitoring_mail.username": optional(LINE),
     "monitoring_mail.password": optional(HIDDEN_LINE),
     "monitoring_mysql_endpoints[].username": Kind(why_no_ini_text, "one line without a backtick"),

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import BOOLEANS_TRUE
+
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import MODE, parse_env
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
@@ -125,6 +127,8 @@ SECRET_BYTES_MAX = 500_000
 DISK_ONCE_INSTALLED_GIGABYTES_MIN = 1
 SWARM_PORTS = (2377, 7946)
 OVERLAY_PORT = 4789  # udp
+# Of each node (roles/proxy/templates/compose.yml.j2).
+PROXY_PORTS = (80, 443)
 PUBLIC_REGISTRIES = (
     *("docker.io", "docker.com", "ghcr.io", "quay.io", "gcr.io", "pkg.dev", "registry.k8s.io", "k8s.gcr.io"),
     *("mcr.microsoft.com", "azurecr.io", "public.ecr.aws", "amazonaws.com", "gitlab.com", "elastic.co", "nvcr.io"),
@@ -142,10 +146,13 @@ CA_SUFFIX = " platform CA"
 CERTIFICATES = "/etc/docker/certs.d"
 
 PLATFORM_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?")
+# Networks that an engine has, or means something else by; and those of the swarm, where a machine's engine is a node.
+DOCKER_NETWORKS = ("bridge", "default", "host", "ingress", "none")
+SWARM_NETWORKS = (APPS_NETWORK, "monitoring")
 APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 PUBLISHED = re.compile(r"(?:([0-9]+):)?([0-9]+)(?:/(tcp|udp|sctp))?")
-PORT_CURE = "publish each port once"
+PORT_CURE = "another port: each is published once"
 PORT_KEYS = {"target", "published", "protocol", "mode"}
 ENDPOINT_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 
@@ -313,6 +320,11 @@ def check_names(world: World) -> Iterator[Problem]:
     elif name.endswith("-jenkins"):
         problem = "is what Jenkins' own containers would be called"
         yield Problem(ALL_HOSTS, "platform_name", name, problem, "another name, as fungap")
+    elif name in DOCKER_NETWORKS or (name in SWARM_NETWORKS and not world.inventory.is_nested):
+        problem = "is the name of another network, and the platform's own would be called so"
+        yield Problem(ALL_HOSTS, "platform_name", name, problem, "another name, as fungap")
+    else:
+        yield from _check_folders_by_name(world)
     yield from _check_folders_apart(world)
     for node in world.inventory.nodes:
         # The kernel allows 107 characters for a socket's path.
@@ -322,6 +334,17 @@ def check_names(world: World) -> Iterator[Problem]:
 
 
 OWN_FOLDERS = ("platform_config_dir", "platform_run_dir", "jenkins_backup_dir")
+
+
+def _check_folders_by_name(world: World) -> Iterator[Problem]:
+    """The folders that follow from the platform's name. Those that are given, their kind judges."""
+    for variable in OWN_FOLDERS:
+        value = str(world.variable(variable))
+        is_given = any(variable in variables for variables in world.raw.hosts.values())
+        if value and not is_given and (why := why_not_own_folder(value)):
+            problem = f"makes {variable} {value}, which {why}"
+            cure = f"another name, or {variable}: {value}-platform"
+            yield Problem(ALL_HOSTS, "platform_name", world.inventory.name, problem, cure)
 
 
 def check_own_folders(world: World) -> Iterator[Problem]:
@@ -763,6 +786,8 @@ def check_ports(world: World) -> Iterator[Problem]:
             yield Problem(host, "proxy_bind_address", bind, "is not an address of this machine", cure, MACHINE)
         wanted = [(variable, world.variable(variable), bind) for variable in ports]
         if not inventory.is_nested:
+            # A machine that is a node has no edge: the proxy's own ports are the machine's.
+            wanted = [(variable, port, "0.0.0.0") for variable, port in zip(ports, PROXY_PORTS, strict=True)]
             if host in inventory.registry_hosts and registry_port:
                 wanted.append(("registry_address", registry_port, "0.0.0.0"))
             if facts["docker"]["swarm"] == "inactive":
@@ -771,7 +796,7 @@ def check_ports(world: World) -> Iterator[Problem]:
             holder = _holder(inventory, facts, port, address)
             if holder:
                 cure = "stop it"
-                if variable != "swarm port":
+                if variable != "swarm port" and (inventory.is_nested or variable not in ports):
                     free = _free_port(world, facts, port)
                     name = f"{show(_registry_name(world))}:" if variable == "registry_address" else ""
                     cure += f", or another {variable}{_such_as(free and f'{name}{free}')}"
@@ -787,21 +812,27 @@ def _free_port(world: World, facts: Mapping[str, Any], port: int) -> int | None:
     return next((one for one in range(first, min(first + TRIED, 65536)) if one not in held | own), None)
 
 
-def _own_ports(world: World) -> dict[tuple[int, str], str]:
-    """What the platform itself listens on where apps' ports are, and whose it is: on machines that are nodes."""
-    if world.inventory.is_nested:
-        return {}
+def _node_ports() -> dict[tuple[int, str], str]:
+    """What every node listens on, and whose it is."""
     found = {(port, protocol): "swarm itself" for port in SWARM_PORTS for protocol in ("tcp", "udp")}
     found[OVERLAY_PORT, "udp"] = "swarm itself"
-    if port := _registry_port(str(world.variable("registry_address"))):
-        found[port, "tcp"] = "the registry"
     return found
+
+
+def _own_ports(world: World) -> dict[tuple[int, str], str]:
+    """The same of the docker hosts, and the registry's: of machines that are nodes."""
+    if world.inventory.is_nested:
+        return {}
+    port = _registry_port(str(world.variable("registry_address")))
+    return {**_node_ports(), **({(port, "tcp"): "the registry"} if port else {})}
 
 
 def check_published_ports(world: World) -> Iterator[Problem]:
     """The ports that apps publish beside the proxy's routes."""
-    owners = {(world.variable(name), "tcp"): name for name in ("proxy_http_port", "proxy_https_port")}
-    owners.update(_own_ports(world))
+    # Whatever the ports are that clients use.
+    owners = {**{(port, "tcp"): "the proxy" for port in PROXY_PORTS}, **_node_ports(), **_own_ports(world)}
+    if not world.inventory.is_nested:
+        owners.update({(world.variable(name), "tcp"): name for name in ("proxy_http_port", "proxy_https_port")})
     for variable, port, published in _published(world):
         if published is None:
             cure = "as 8025:25/tcp, or {target: 25, published: 8025}"
@@ -1173,20 +1204,23 @@ def check_settings_together(world: World) -> Iterator[Problem]:
 def check_names_of_services(world: World) -> Iterator[Problem]:
     """What an app calls its own services, and what it wants to be called where all apps are: names of nobody else."""
     apps = world.inventory.apps
-    owners = {f"{name}_{key}": f"the app {name}" for name, app in apps.items() for key in (SERVICE, *app["services"])}
+    # Docker asks without regard to case.
+    owners = {
+        f"{name}_{key}".lower(): f"the app {name}" for name, app in apps.items() for key in (SERVICE, *app["services"])
+    }
     owners |= {f"monitoring_{one}": one.capitalize() for one in kinds.SERVICES} | {"proxy_proxy": "the proxy"}
     owners |= {f"proxy-{node.name}": "the proxy" for node in world.inventory.nodes}
-    short = {SERVICE, *(str(key) for app in apps.values() for key in app["services"])}
+    short = {SERVICE, *(str(key).lower() for app in apps.values() for key in app["services"])}
     for name, app in apps.items():
         at = f"apps.{name}"
         for key in map(str, app["services"]):
-            if owner := owners.get(key) or _of_replica(key, apps):
+            if owner := owners.get(key.lower()) or _of_replica(key.lower(), apps):
                 problem = f"is a name of {owner}: it would mean the one or the other"
                 yield Problem(
                     ALL_HOSTS, f"{at}.services", key, problem, f"a short name, as {key.replace('_', '-')}-own"
                 )
         for place, given in _aliases(app):
-            # Docker asks without regard to case, and knows each service by its tasks, too.
+            # Docker knows each service by its tasks, too.
             alias = given.lower().removeprefix("tasks.")
             owner = "every app's own service" if alias in short else owners.get(alias) or _of_replica(alias, apps)
             if owner and owner != f"the app {name}":
@@ -1379,18 +1413,41 @@ def _check_constraints(world: World, at: str, constraints: Sequence[str]) -> Ite
     """That some node can fulfil what is asked of its name and its role; labels may come later."""
     nodes, facts = world.inventory.nodes, dict(world.facts())
     names = {node.name: _swarm_name(node, facts.get(node.host, {})) for node in nodes}
+    # A machine that does not answer does not say what it is called.
+    unnamed = {node.name for node in nodes if node.driver == "engine" and node.host not in facts}
+    problems: list[Problem] = []
     for index, constraint in enumerate(constraints):
         key, equal, wanted = constraint.partition("==")
-        known = {"node.hostname": list(names.values()), "node.role": ["manager", "worker"]}.get(key.strip())
-        if equal and known and wanted.strip() not in known:
+        key = key.strip().lower()
+        hostnames = [] if unnamed else list(names.values())
+        known = {"node.hostname": hostnames, "node.role": ["manager", "worker"]}.get(key)
+        # A swarm compares without regard to case.
+        if equal and known and wanted.strip().lower() not in map(str.lower, known):
             near = names.get(wanted.strip()) or nearest(wanted.strip(), known)
             cure = f"did you mean {near}?" if near else f"one of: {', '.join(known)}"
-            value = Harmless(f"{key.strip()} == {show(wanted.strip())}")
-            yield Problem(ALL_HOSTS, f"{at}.constraints[{index}]", value, "no node can run it", cure)
-        elif equal and key.strip() == "node.role" and all(node.role != wanted.strip() for node in nodes):
+            value = Harmless(f"{key} == {show(wanted.strip())}")
+            problems.append(Problem(ALL_HOSTS, f"{at}.constraints[{index}]", value, "no node can run it", cure))
+        elif equal and key == "node.role" and all(node.role != wanted.strip().lower() for node in nodes):
             problem = f"no node can run it: there is no {wanted.strip()}"
-            value = Harmless(f"{key.strip()} == {wanted.strip()}")
-            yield Problem(ALL_HOSTS, f"{at}.constraints[{index}]", value, problem, "take it away, or add one")
+            value = Harmless(f"{key} == {wanted.strip()}")
+            cure = "take it away, or add one"
+            problems.append(Problem(ALL_HOSTS, f"{at}.constraints[{index}]", value, problem, cure))
+    yield from problems
+    told = [
+        {"node.role": node.role, **({} if node.name in unnamed else {"node.hostname": names[node.name].lower()})}
+        for node in nodes
+    ]
+    if nodes and not problems and not any(all(_may_run(one, of) for one in constraints) for of in told):
+        problem = f"no node can run it: none of {', '.join(names.values())} fulfils all of them"
+        yield Problem(ALL_HOSTS, f"{at}.constraints", "", problem, "take one of them away, or add a node")
+
+
+def _may_run(constraint: str, node: Mapping[str, str]) -> bool:
+    """Whether what is known of a node (``node.hostname``, ``node.role``) fulfils a constraint; of the rest, perhaps."""
+    operator = "==" if "==" in constraint else "!="
+    key, _operator, wanted = constraint.partition(operator)
+    given = node.get(key.strip().lower())
+    return given is None or (given == wanted.strip().lower()) == (operator == "==")
 
 
 def _check_health(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
@@ -1581,7 +1638,11 @@ def _check_own_certificate(world: World, prefix: str, hosts: set[str]) -> Iterat
             contents[variable] = file.content
     if certificate_variable in contents:
         for about_key, serves, problem, cure in check_certificate(
-            contents[certificate_variable], contents.get(key_variable), sorted(hosts), world.now
+            contents[certificate_variable],
+            contents.get(key_variable),
+            sorted(hosts),
+            world.now,
+            of=certificate_variable,
         ):
             variable = key_variable if about_key else certificate_variable
             yield Problem(ALL_HOSTS, variable, names[variable], problem, cure, VALIDITY if serves else CERTIFICATE)
@@ -1707,7 +1768,7 @@ def warnings(world: World) -> list[str]:
     """What is allowed, and not to be forgotten."""
     found = []
     name = "swarm_member_recover_quorum"
-    hosts = [host for host, variables in world.raw.hosts.items() if variables.get(name) is True]
+    hosts = [host for host, variables in world.raw.hosts.items() if str(variables.get(name)).lower() in BOOLEANS_TRUE]
     if hosts:
         text = "a manager that misses the others may start the swarm again without them; take it away once that is done"
         found.append(f"{name} is set for {where(world.raw, hosts)}: {text}")

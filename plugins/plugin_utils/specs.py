@@ -28,6 +28,8 @@ Options = Mapping[str, Mapping[str, Any]]
 PLATFORM_ROLE = "preflight"
 INVENTORY_ENTRY = "inventory"
 APP_ENTRY = "app"
+# Lists that people give on the command line, and that modules alone read.
+MODULES_ALONE = ("apps_absent", "apps_older_confirmed", "images_names", "load_test_cpu_hosts")
 # Without our prefix a name is only ours when it is a slip of the finger away: more than nine letters of ten are right.
 SLIP = 0.901
 
@@ -133,9 +135,17 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
     name = variable.rsplit(".", 1)[-1]
     hidden = bool(spec.get("no_log")) or bool(SECRET.search(name))
     kind, nested = spec.get("type", "str"), spec.get("options")
-    if (kind in ("str", "path") and isinstance(value, (list, dict))) or (
-        kind in ("int", "float")
-        and (isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)))
+    # Ansible would read text as a mapping, and what is asked of its parts would not be asked.
+    mappings = (
+        [value] if kind == "dict" else value if spec.get("elements") == "dict" and isinstance(value, list) else []
+    )
+    if (
+        (kind in ("str", "path") and isinstance(value, (list, dict)))
+        or any(isinstance(one, str) for one in mappings)
+        or (
+            kind in ("int", "float")
+            and (isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)))
+        )
     ):
         return [_wrong_type(where, variable, spec, value, hidden)]
     flat = {key: item for key, item in spec.items() if key not in ("options", "required", "default")}
@@ -154,6 +164,17 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
             for problem in check_options(where, f"{variable}[{index}]", nested, item)
         ]
     return check_options(where, variable, nested, value)
+
+
+def text_of_several(where: str, variable: str, spec: Mapping[str, Any], value: Any) -> list[Problem]:
+    """Text or a number where a list is meant.
+
+    A module would read it as one, and so does the check above. What goes by the variable itself does not.
+    """
+    is_one = isinstance(value, (str, int, float)) and spec.get("type") == "list"
+    if not is_one or variable in MODULES_ALONE:
+        return []
+    return [_wrong_type(where, variable, spec, value, bool(spec.get("no_log")))]
 
 
 def check_options(where: str, variable: str, options: Options, value: Mapping[str, Any]) -> list[Problem]:

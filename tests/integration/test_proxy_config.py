@@ -38,7 +38,18 @@ ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime.datetime.now(datetime.timezone.utc)
 # As long as a name may be, and as long as one of those that once broke nginx' tables.
 LONGEST, LONG = ".".join(["a" * 61, "b" * 61, "c" * 61, "d" * 57, "localhost"]), f"{'e' * 50}.localhost"
-HOSTS = ["web.localhost", "chat.localhost", "late.localhost", "admin.localhost", "gone.localhost", LONGEST, LONG]
+# Words of nginx' own where it looks a name up, and what an escaped letter would be.
+WORDS = ["default", "hostnames", "include", "volatile", "table.localhost"]
+HOSTS = [
+    "web.localhost",
+    "chat.localhost",
+    "late.localhost",
+    "admin.localhost",
+    "gone.localhost",
+    LONGEST,
+    LONG,
+    *WORDS,
+]
 PASSWORD = "correct-horse"
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID"]
 BACKEND = r"""
@@ -273,6 +284,10 @@ ROUTES = [
     {"name": "gone", "hosts": ["gone.localhost"], "upstream": "tasks.gone_web", "port": 3000},
     {"name": "admin", "hosts": ["admin.localhost"], "upstream": "tasks.web_web", "port": 3000, "auth": True},
     {"name": "long", "hosts": [LONG, LONGEST], "upstream": "tasks.web_web", "port": 3000, "auth": True},
+    *(
+        {"name": f"word-{one}", "hosts": [one], "upstream": "tasks.web_web", "port": 3000, "auth": True}
+        for one in WORDS
+    ),
 ]
 
 
@@ -345,6 +360,12 @@ def test_nothing_but_a_websocket_is_upgraded(site: Site, proxy: str, protocol: s
 @pytest.mark.parametrize("host", [LONG, LONGEST])
 def test_a_long_name_is_a_name(site: Site, proxy: str, host: str) -> None:
     assert site.https(proxy, "web.localhost", headers={"Host": host}).status == 401
+
+
+@pytest.mark.parametrize("host", WORDS)
+def test_a_word_of_nginx_is_a_name(site: Site, proxy: str, host: str) -> None:
+    admitted = site.https(proxy, "web.localhost", headers={"Host": host, **basic("admin", PASSWORD)})
+    assert (admitted.status, admitted.json["headers"].get("authorization")) == (200, None)
 
 
 def test_what_nobody_asked_for_has_no_host_in_the_log(site: Site, proxy: str) -> None:

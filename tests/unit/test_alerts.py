@@ -216,6 +216,9 @@ def test_alerts_are_refused(alerts: dict[str, Any], said: list[str]) -> None:
         (["a/x.yml", "b/x.yml"], {}, ["is called as a/x.yml"]),
         (["x.yml"], {"x.yml": b"groups: [\n"}, ["is not YAML (line 2)"]),
         (["x.yml"], {"x.yml": b"\xff"}, ["is not YAML"]),
+        (["x.yml"], {"x.yml": b"groups: 2020-13-45\n"}, ["is not YAML"]),
+        (["x.yml"], {"x.yml": b"groups: !!bool x\n"}, ["is not YAML"]),
+        (["x.yml"], {"x.yml": b"[" * 5000}, ["is not YAML"]),
         (["x.yml"], {"x.yml": b"- alert: A\n"}, ["has no groups of rules"]),
     ],
 )

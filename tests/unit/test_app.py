@@ -178,6 +178,8 @@ S = "services/web"
         ),
         ({"ports": ["53/udp"]}, {"ipvs": True}, f"{S}/deploy/update_config/order", "start-first"),
         ({"ports": [{"target": 25, "mode": "host"}]}, {"ipvs": True}, f"{S}/ports/0/published", 25),
+        ({"ports": [{"target": "25", "published": "8025"}]}, {}, f"{S}/ports/0/published", 8025),
+        ({"ports": [{"target": "25", "published": "8025"}]}, {}, f"{S}/ports/0/target", 25),
         (
             {"ports": [{"target": 25, "mode": "host"}]},
             {"ipvs": True},

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import ipaddress
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,10 @@ class Scenario:
         return problems + check(world, [check_settings_together] if self.changes else [])
 
 
+def alternative_name(name: str) -> x509.GeneralName:
+    return x509.IPAddress(ipaddress.ip_address(name)) if name.replace(".", "").isdigit() else x509.DNSName(name)
+
+
 def certificate(
     *names: str, days: int = 90, start: int = 0, key: ec.EllipticCurvePrivateKey | None = None
 ) -> tuple[bytes, bytes]:
@@ -193,7 +198,7 @@ def certificate(
         serial_number=1,
         not_valid_before=NOW + datetime.timedelta(days=start),
         not_valid_after=NOW + datetime.timedelta(days=days),
-    ).add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False)
+    ).add_extension(x509.SubjectAlternativeName([alternative_name(one) for one in names]), critical=False)
     pem = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
     return pem, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
@@ -312,6 +317,22 @@ def newer_in_force(env: str = "", **settings: Any) -> Change:
 
 def foreign_key(s: Scenario) -> None:
     with_certificate(s, certificate("web.localhost")[0], certificate("web.localhost")[1])
+
+
+# Of a kind that nobody knows: no library calls that a ValueError.
+UNKNOWN_KEY = b"""-----BEGIN PRIVATE KEY-----
+MCcCAQAwBQYDKgMEBBswGQIBAQQUAQEBAQEBAQEBAQEBAQEBAQEBAQE=
+-----END PRIVATE KEY-----
+"""
+
+
+def jenkins_key(key: bytes) -> Change:
+    def change(s: Scenario) -> None:
+        with_jenkins(jenkins_certificate_file="files/j.pem", jenkins_certificate_key_file="files/j.key")(s)
+        pem = certificate("jenkins.example.com")[0]
+        s.files.update({"/inventory/files/j.pem": FileContent(pem), "/inventory/files/j.key": FileContent(key)})
+
+    return change
 
 
 IN_FORCE = Memory("web", 7, "c1", "2026-11-28T10:00:00Z", ("manager1", "worker1")).dump().encode()
@@ -567,6 +588,8 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(proxy_bind_address="localhost"), "all hosts", "proxy_bind_address", "localhost", "not an IPv4 address", "0.0.0.0"),
     (platform(proxy_bind_address="192.0.2.77"), "vm1", "proxy_bind_address", "192.0.2.77", "not an address of this machine", "192.0.2.10"),
     (listening(80, "apache2"), "vm1", "proxy_http_port", "80", "held by the process apache2", "another proxy_http_port"),
+    # Whatever the ports are that clients use.
+    (in_cluster(platform(proxy_http_port=8080), listening(80, "apache2")), "vm1", "proxy_http_port", "80", "held by the process apache2", "stop it"),
     (both(published(443, "shop-web"), listening(443, "docker-proxy")), "vm1", "proxy_https_port", "443", "held by the container shop-web", "stop it"),
     (in_cluster(listening(5000, "python3")), "vm1", "registry_address", "5000", "held by the process python3", "another registry_address"),
     (in_cluster(listening(2377, "etcd")), "vm1", "swarm port", "2377", "held by the process etcd", "stop it"),
@@ -635,7 +658,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(route={"cookie_flags": ["samesite=none"]}), "all hosts", "apps.web.route.cookie_flags", "samesite=none", "browsers refuse", "add secure"),
     (app(ports=["8025:25:tcp"]), "all hosts", "apps.web.ports", "(not shown)", "not a port to publish", "as 8025:25/tcp"),
     (app(ports=["99999:25"]), "all hosts", "apps.web.ports", "99999:25", "not a port to publish", "published: 8025"),
-    (app(ports=["443:3000"]), "all hosts", "apps.web.ports", "443:3000", "a port of proxy_https_port too", "once"),
+    (app(ports=["443:3000"]), "all hosts", "apps.web.ports", "443:3000", "a port of the proxy too", "once"),
     (both(app(ports=[25]), lambda s: s.all["apps"].update(mail={"image": "express-app", "port": 1, "ports": ["25:2525"]})), "all hosts", "apps.mail.ports", "25:2525", "a port of the app web too", "once"),
     (in_cluster(app(ports=[25]), listening(25, "exim4")), "vm1", "apps.web.ports", "25", "held by the process exim4", "publish another"),
     (
@@ -667,7 +690,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(service={"deploy": {"mode": "global"}}), "all hosts", "apps.web.replicas", "", "one on each node", "take it"),
     (
         app(services={"x": {"image": "a:1", "ports": ["443:25"]}}),
-        "all hosts", "apps.web.services.x.ports", "443:25", "publishes a port of proxy_https_port", "once",
+        "all hosts", "apps.web.services.x.ports", "443:25", "publishes a port of the proxy", "once",
     ),
     (app(ports=["8025:25"], service={"ports": ["8025:26/tcp"]}), "all hosts", "apps.web.ports", "8025:25", "publishes a port of the app web", "once"),
     (app(service={"deploy": {"placement": {"constraints": ["node.role == wroker"]}}}), "all hosts", "apps.web.service.deploy.placement.constraints[0]", "node.role == wroker", "no node can run it", "did you mean worker?"),
@@ -725,7 +748,9 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (remembers(IN_FORCE + IN_FORCE[:30]), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "no whole memory of a stack", "from a copy"),
     (remembers(b"\xff"), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "can't decode", "from a copy"),
     (remembers(error="Permission denied"), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "broken: Permission denied", "from a copy"),
-    (foreign_key, "all hosts", "proxy_certificate_key_file", "files/tls.key", "is not the key of", "made for"),
+    (foreign_key, "all hosts", "proxy_certificate_key_file", "files/tls.key", "is not the key of proxy_certificate_file", "made for"),
+    (jenkins_key(b"hello"), "all hosts", "jenkins_certificate_key_file", "files/j.key", "is not a PEM private key", "the key of jenkins_certificate_file"),
+    (jenkins_key(UNKNOWN_KEY), "all hosts", "jenkins_certificate_key_file", "files/j.key", "is not a PEM private key", "the key of jenkins_certificate_file"),
 ]  # fmt: skip
 
 
@@ -863,6 +888,11 @@ def mesh(s: Scenario) -> None:
         own_folder(CERTIFICATES),
         remembers(IN_FORCE + IN_FORCE.replace(b"web", b"proxy")),
         remembers(error="No such file or directory"),
+        both(app(hosts=["127.0.0.1"]), tls("127.0.0.1")),
+        in_cluster(platform(proxy_http_port=8080), listening(8080, "java")),
+        # Skipped, it does not say what it is called.
+        in_cluster(lambda s: s.looks.update(vm3=Look(skipped=True)), app(constraints=["node.hostname == db3"])),
+        in_cluster(lambda s: s.looks.update(vm3=Look(skipped=True)), app(constraints=["node.hostname == vm1"])),
         in_cluster(hosts_line("192.0.2.11", "registry", host="vm2")),
         with_jenkins(containers(("fungap-jenkins", "fungap-jenkins"))),
         # What the machine of Jenkins has on its networks is no clash with the nodes'.
@@ -1232,10 +1262,12 @@ def test_what_is_asked_for_is_of_an_app(changes: Any, variable: str, problem: st
     assert found == ([(variable, problem)] if variable else [])
 
 
-def test_what_is_allowed_and_not_to_be_forgotten() -> None:
+@pytest.mark.parametrize("set_as", [True, "true", "Yes", "on", 1])
+def test_what_is_allowed_and_not_to_be_forgotten(set_as: Any) -> None:
     scenario = Scenario()
+    scenario.hosts["vm1"]["swarm_member_recover_quorum"] = ["true"]
     assert warnings(scenario.world()[0]) == []
-    scenario.hosts["vm1"]["swarm_member_recover_quorum"] = True
+    scenario.hosts["vm1"]["swarm_member_recover_quorum"] = set_as
     assert warnings(scenario.world()[0]) == [
         "swarm_member_recover_quorum is set for vm1: a manager that misses the others may start the swarm again "
         "without them; take it away once that is done"

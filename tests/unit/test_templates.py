@@ -202,12 +202,37 @@ INTERVALS = [
 def stack_of(role: str, **variables: Any) -> Any:
     images = {"monitoring_images": {"prometheus": {"ref": "prometheus"}}, "proxy_image": "proxy"}
     files: dict[str, Any] = {"__monitoring_configs": {}, "__monitoring_secrets": {}, "__monitoring_rule_contents": {}}
-    return render(role, "compose.yml.j2", **images, **files, **variables)
+    return render(role, "compose.yml.j2", **{**images, **files, **variables})
 
 
 @pytest.mark.parametrize(("role", "variables", "service", "interval"), INTERVALS)
 def test_how_often_health_is_asked_for(role: str, variables: dict[str, Any], service: str, interval: str) -> None:
     assert stack_of(role, **variables)["services"][service]["healthcheck"]["interval"] == interval
+
+
+@pytest.mark.parametrize("word", ["no", "on", "null", "123", "1e3"])
+def test_a_name_that_yaml_reads_as_something_else_stays_a_name(word: str) -> None:
+    hosts, secrets = {"prometheus": word}, {word: "x"}
+    given = {"__monitoring_secrets": secrets, "monitoring_alert_secrets": secrets, "platform_name": word}
+    images = {"monitoring_images": {name: {"ref": name} for name in ("prometheus", "alertmanager")}}
+    stack = stack_of("monitoring", monitoring_hosts=hosts, **given, **images)
+    assert stack["services"]["prometheus"]["deploy"]["labels"]["io.fungap.hosts"] == word
+    assert stack["services"]["alertmanager"]["secrets"][0]["source"] == word
+    assert stack["volumes"]["prometheus"]["labels"] == {"io.fungap.platform": word}
+    config = render("monitoring", "prometheus.yml.j2", monitoring_images={}, platform_name=word)
+    assert config["global"]["external_labels"]["platform"] == word
+
+
+@pytest.mark.parametrize(
+    ("role", "service", "variables"),
+    [
+        ("proxy", "proxy", {"proxy_memory": 268435456}),
+        ("monitoring", "prometheus", {"monitoring_limits": {"prometheus": {"memory": 268435456}}}),
+    ],
+)
+def test_memory_in_bytes_is_text_to_the_docker_cli(role: str, service: str, variables: dict[str, Any]) -> None:
+    limits = stack_of(role, **variables)["services"][service]["deploy"]["resources"]["limits"]
+    assert limits["memory"] == "268435456"
 
 
 @pytest.mark.parametrize(("variables", "monitor"), [({}, "10s"), ({"proxy_update_monitor_seconds": 3}, "3s")])
@@ -260,6 +285,15 @@ def test_the_key_that_signs_archives_is_with_the_agent_only_where_it_makes_archi
 def test_nginx_judges_a_certificate_with_its_key_alone(secrets: dict[str, Any], judged: bool) -> None:
     found = templar("proxy", proxy_secrets=secrets).template(trust_as_template("{{ __proxy_has_certificate }}"))
     assert found is judged
+
+
+@pytest.mark.parametrize(
+    ("address", "target"), [("192.0.2.1", "https://192.0.2.1:443$1"), ("2001:db8::1", "https://[2001:db8::1]:443$1")]
+)
+def test_where_prometheus_asks_for_routes(address: str, target: str) -> None:
+    config = render("monitoring", "prometheus.yml.j2", monitoring_images={}, monitoring_probe_address=address)
+    (routes,) = [one for one in config["scrape_configs"] if one["job_name"] == "routes"]
+    assert routes["relabel_configs"][0]["replacement"] == target
 
 
 @pytest.mark.parametrize(
