@@ -14,6 +14,7 @@ from ansible.module_utils.common.validation import check_type_list
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
 from ansible_collections.fungap.swarm.plugins.plugin_utils import release as releases
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     catalog_images,
@@ -186,7 +187,7 @@ class ActionModule(ActionBase):
         if not path:
             return ""
         with open(self._loader.get_real_file(path), "rb") as file:
-            return releases.env_digest(file.read())
+            return secret_digest(file.read())
 
 
 def _env_version(release: Mapping[str, Any]) -> str:

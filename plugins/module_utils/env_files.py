@@ -50,4 +50,4 @@ def _mounted(engine: Engine, app: str, version: str) -> AbstractContextManager[s
 def _version_in(engine: Engine, helper: str, version: str) -> env.EnvFile | None:
     chunks = engine.read_archive(helper, FOLDER + "/.")
     files = [] if chunks is None else env.files_in(b"".join(chunks))
-    return next((file for file in files if file.version == version), None)
+    return next((file for file in files if file.is_version(version)), None)

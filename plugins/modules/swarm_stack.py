@@ -67,7 +67,8 @@ options:
     default: {}
   secrets:
     description:
-      - Like O(configs), for secrets. The content is shown nowhere.
+      - Like O(configs), for secrets. The content is shown nowhere, and the digits are those of PBKDF2 with SHA-256, by
+        which nobody tries out short ones.
     type: dict
     default: {}
   validate:

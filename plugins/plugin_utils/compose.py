@@ -9,7 +9,6 @@ references to nothing.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ import yaml
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import FULL_NAMES
+from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import plain_digest, secret_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import fingerprint
 from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_service
 
@@ -89,12 +89,12 @@ def render(stack: str, compose: Any, configs: Mapping[str, Any], secrets: Mappin
         raise PlatformError(f"stack {stack}: " + "; ".join(misshapen))
     problems = [*_foreign(parsed), *_references(parsed, configs, secrets)]
     contents: dict[str, dict[str, str]] = {"config": {}, "secret": {}}
-    for kind, given in (("config", configs), ("secret", secrets)):
+    for kind, given, digest in (("config", configs, plain_digest), ("secret", secrets, secret_digest)):
         for key, content in given.items():
             if not isinstance(content, str):
                 problems.append(f"{kind}s.{key}: give its content as text, not {type(content).__name__}")
                 continue
-            name = f"{stack}_{key}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+            name = f"{stack}_{key}_{digest(content.encode())}"
             size = len(content.encode())
             if not re.fullmatch(r"[a-zA-Z0-9_.-]+", key) or len(name) > 64:
                 problems.append(

@@ -21,6 +21,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import BOOLEANS_TRUE
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import MODE, parse_env
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     Mount,
@@ -92,7 +93,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import (
     listed,
     show,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, of_inventory, older_copies
+from ansible_collections.fungap.swarm.plugins.plugin_utils.release import of_inventory, older_copies
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, nearest
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import (
@@ -1582,7 +1583,7 @@ def check_older_copies(world: World) -> Iterator[Problem]:
     for name, app in _resolved_apps(world.inventory).items():
         file = world.files.get(app["env_file"], FileContent())
         if not file.error:
-            said[name] = of_inventory(app, "", env_digest(file.content) if app["env_file"] else "")
+            said[name] = of_inventory(app, "", secret_digest(file.content) if app["env_file"] else "")
     yield from older_copies(said, stacks, world.variable("apps_older_confirmed"))
 
 

@@ -17,7 +17,6 @@ a change of the inventory is never lost.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os.path import basename
@@ -48,11 +47,6 @@ def of_inventory(app: Json, image: str, digest: str, images: Mapping[str, str] |
 def _if_any(images: Mapping[str, str] | None) -> dict[str, dict[str, str]]:
     """``images`` where there are any: what an app without further services has recorded stays as it is."""
     return {"images": dict(images)} if images else {}
-
-
-def env_digest(content: bytes) -> str:
-    """What tells one content of an env file from another."""
-    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def older_copies(said: Mapping[str, Json], stacks: Mapping[str, Json], confirmed: Collection[str]) -> list[Problem]:

@@ -19,10 +19,11 @@ import docker
 import pytest
 import yaml
 
+from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import MARKER, marker_text
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Revision, dump_revision
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import resolve_app
-from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, of_inventory
+from ansible_collections.fungap.swarm.plugins.plugin_utils.release import of_inventory
 
 from .. import cores
 from ..engine_socket import Handler, engine_at
@@ -351,7 +352,7 @@ def test_site_stops_with_an_older_copy_and_a_deploy_does_not(
     assert inventory.play(preflight).code == 0
     app = yaml.safe_load((preflight.parent / "platform.json").read_text())["vm1"]["apps"]["web"]
     older = of_inventory(
-        resolve_app("web", app), "registry:5000/web@sha256:1", env_digest(Path(app["env_file"]).read_bytes())
+        resolve_app("web", app), "registry:5000/web@sha256:1", secret_digest(Path(app["env_file"]).read_bytes())
     )
     newer = {**older, "env": "another", "app": {**older["app"], "replicas": 7}}
     of = {number: f"revision {number} (site by me{number}@desk, 2026-11-0{number}T10:00:00Z)" for number in (1, 2)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
 import re
 import socket
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
+from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
 
 from ..load.live import APP, Live, kill_job, kill_tree
 from ..steps import tell
@@ -90,7 +91,7 @@ def test_history_after_a_mixed_day(live: Live) -> None:
     another_round(4)
     content = "GREETING=Good evening\n"
     day.good("deploy", "another greeting", env_file=live.env_file(content))
-    assert day.lines[0][2] == hashlib.sha256(content.encode()).hexdigest()[:12]
+    assert day.lines[0][2] == secret_digest(content.encode())
     fifth = another_round(5)
     sixth = another_round(6)
     last_healthy = day.good("rollback", "the one before")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import 
     replicas,
     with_replicas,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import without_short_names
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import fingerprint
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import as_wanted, render
@@ -29,10 +31,18 @@ def hashed(name: str, content: str) -> str:
     return f"{name}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
+def test_the_name_of_a_secret_does_not_help_to_guess_it() -> None:
+    (name,) = render("app", "services: {web: {image: a, secrets: [key]}}", {}, {"key": "letmein"}).secrets
+    assert name != hashed("app_key", "letmein")
+    started = time.process_time()
+    secret_digest.__wrapped__(b"letmein")
+    assert time.process_time() - started > 0.005
+
+
 def test_contents_become_external_items_named_by_their_hash() -> None:
     text = "services: {web: {image: a, configs: [settings], secrets: [{source: key, target: /run/key}]}}"
     found = render("app", text, {"settings": "colour=red"}, {"key": "hidden"})
-    config, secret = hashed("app_settings", "colour=red"), hashed("app_key", "hidden")
+    config, secret = hashed("app_settings", "colour=red"), f"app_key_{secret_digest(b'hidden')}"
     assert found.compose["configs"] == {"settings": {"external": True, "name": config}}
     assert found.compose["secrets"] == {"key": {"external": True, "name": secret}}
     assert (found.configs, found.secrets) == ({config: "colour=red"}, {secret: "hidden"})

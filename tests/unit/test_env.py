@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model import env
+from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import plain_digest, secret_digest
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,16 @@ def test_owner_must_be_numeric(owner: str) -> None:
         env.Owner.parse(owner)
 
 
+def test_an_older_versions_volume_is_still_known() -> None:
+    file = env.EnvFile(".env", b"A=1\n", env.Owner())
+    assert file.is_version(file.version)
+    assert file.is_version(plain_digest(b"A=1\n"))
+    assert not file.is_version(plain_digest(b"A=2\n"))
+
+
 def test_version() -> None:
     content = b"A=1\n"
-    assert env.env_version(content, env.Owner()) == hashlib.sha256(content).hexdigest()[:12]
+    assert env.env_version(content, env.Owner()) == secret_digest(content)
     versions = {
         env.env_version(content, env.Owner()),
         env.env_version(content, env.Owner(1000, 1000)),

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import PathState, digested
+from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, resolve_app
@@ -47,7 +48,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
     warnings,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, summary
-from ansible_collections.fungap.swarm.plugins.plugin_utils.release import env_digest, in_force, of_inventory
+from ansible_collections.fungap.swarm.plugins.plugin_utils.release import in_force, of_inventory
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, complete, read_specs
@@ -301,7 +302,7 @@ def newer_in_force(env: str = "", **settings: Any) -> Change:
 
     def change(s: Scenario) -> None:
         app = resolve(s.world()[0])["apps"]["web"]
-        digest = env_digest(s.files[ENV].content) if app["env_file"] else ""
+        digest = secret_digest(s.files[ENV].content) if app["env_file"] else ""
         older = of_inventory(resolve_app("web", app), "registry:5000/web@sha256:1", digest)
         newer = {**older, "env": env or digest, "app": {**older["app"], **settings}}
         by = {"who": "me@here", "kind": "site", "verdict": "converged"}

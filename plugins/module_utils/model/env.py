@@ -10,7 +10,6 @@ in any label.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import posixpath
 import re
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import plain_digest, secret_digest
 
 APP_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}\Z")
 FILE_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
@@ -128,17 +128,21 @@ def owner_of_user(user: str, passwd: str | None = None) -> Owner | None:
 
 
 def env_version(content: bytes, owner: Owner, file_name: str = ".env", mode: str = MODE) -> str:
-    """What the volume holds, in 12 hex digits of a sha256.
+    """What the volume holds, as ``secret_digest`` has it.
 
     It is that of the content, as long as the file is root's and its name is .env; else owner and name count as well,
     and so does another mode.
     """
-    digest = hashlib.sha256(content)
+    return secret_digest(_versioned(content, owner, file_name, mode))
+
+
+def _versioned(content: bytes, owner: Owner, file_name: str, mode: str) -> bytes:
+    told = b""
     if (owner, file_name) != (Owner(), ".env"):
-        digest.update(f"\0{owner} {file_name}".encode())
+        told += f"\0{owner} {file_name}".encode()
     if int(mode, 8) != int(MODE, 8):
-        digest.update(f"\0{int(mode, 8):o}".encode())
-    return digest.hexdigest()[:12]
+        told += f"\0{int(mode, 8):o}".encode()
+    return content + told
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,10 @@ class EnvFile:
     def version(self) -> str:
         """What its volume is named by."""
         return env_version(self.content, self.owner, self.name, self.mode)
+
+    def is_version(self, version: str) -> bool:
+        """Whether a volume of this name is to hold it. Versions before 0.2 of the collection took the plain digest."""
+        return version in (self.version, plain_digest(_versioned(self.content, self.owner, self.name, self.mode)))
 
     def tar(self, mtime: int) -> bytes:
         """A tar with this file in it. ``mtime``: Unix time."""
