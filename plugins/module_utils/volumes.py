@@ -90,7 +90,7 @@ def digest(path: str) -> str:
 
 
 def check_archive(path: str) -> int:
-    """The number of entries of an archive of ours; raises on what is none, or would write outside of its folder.
+    """Return the number of entries. Raises if the file is not our archive or an entry escapes the folder.
 
     Nothing may come twice, nor lie below a link: what is unpacked later would be written where the link leads. Names
     are unpacked as they stand in the archive, so none may have a ``..``: below a link that leads elsewhere, too.

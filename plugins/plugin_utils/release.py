@@ -10,9 +10,9 @@ A release is what a revision records of an app::
     env:        {digest: of the env file's content ("" for none), version: of the env volume ("" for none)}
     inventory:  app, image, images and env digest as the inventory had them at that time
 
-Three versions of each setting meet: the inventory's of now, the inventory's of then, and the one in force. Where the
-inventory was changed since, it wins; else what is in force stays. So a deploy is never undone by a run of site.yml, and
-a change of the inventory is never lost.
+Each setting has three values: the inventory's of now, the inventory's at the last revision, and the deployed one. If
+the inventory's value changed since the last revision, it applies. Otherwise the deployed value stays. So a run of
+site.yml never undoes a deploy, and a change of the inventory is never lost.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def resolve(inventory: Json, recorded: Json | None) -> dict[str, Any]:
     for key, value in inventory["app"].items():
         unchanged = key in running and before.get(key) == value
         app[key] = running[key] if unchanged else value
-    # An image is the one that its name led to: of the same name it may be another one, built anew.
+    # Compare images by digest: a rebuilt image keeps its name.
     app["image"] = inventory["app"]["image"]
     if then["image"] == image:
         image, app["image"] = recorded["image"], recorded["app"]["image"]

@@ -215,7 +215,7 @@ def _moved(node: WantedNode, engine: EngineMembership) -> bool:
 
 
 def _is_cut_off(engine: EngineMembership, swarm: Swarm, engines: Mapping[str, EngineMembership]) -> bool:
-    """Whether none of the managers that this engine knows is where it thinks."""
+    """True if every manager address that this engine knows is outdated."""
     advertised = {other.node_id: other.address for other in engines.values() if other.node_id}
     live = {
         advertised.get(entry.id) or entry.manager_address.rpartition(":")[0]
