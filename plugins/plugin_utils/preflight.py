@@ -25,8 +25,10 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.env import MODE
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     Mount,
     SeenFolder,
+    real_path,
     whose,
     why_no_folder,
+    why_not_lasting,
     why_not_own_folder,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import full_reference
@@ -348,8 +350,13 @@ def _check_folders_by_name(world: World) -> Iterator[Problem]:
 
 
 def check_own_folders(world: World) -> Iterator[Problem]:
-    """A folder that is there already and is not this platform's is left alone."""
+    """A folder stays from boot to boot; one that is there already and is not this platform's is left alone."""
     name = world.inventory.name
+    for variable in ("platform_config_dir", "jenkins_backup_dir"):
+        value = str(world.variable(variable))
+        if not why_not_own_folder(value) and (why := why_not_lasting(value)):
+            cure = "a folder that stays, as /etc/fungap or /var/backups/fungap"
+            yield Problem(ALL_HOSTS, variable, value, why, cure, kind_of(variable))
     for host, facts in world.facts():
         seen = {posixpath.normpath(path): one for path, one in facts.get("own_folders", {}).items()}
         docker = facts["docker"]
@@ -375,12 +382,16 @@ def _check_folders_apart(world: World) -> Iterator[Problem]:
     )
     # The secrets lie on the controller, and stay when a docker host is reset.
     names = (*OWN_FOLDERS, *(("platform_secrets_dir",) if local else ()))
-    paths = {name: posixpath.normpath(str(value)) for name in names if (value := world.variable(name))}
+    paths = {name: real_path(value) for name in names if (value := world.variable(name))}
     paths = {name: path for name, path in paths.items() if not why_not_own_folder(path)}
+    given = {name for variables in world.raw.hosts.values() for name in variables}
     for number, (name, path) in enumerate(paths.items()):
         for other, folder in list(paths.items())[:number]:
             inner, outer = sorted(((path, name), (folder, other)), key=lambda one: len(one[0]), reverse=True)
             if inner[0] == outer[0] or inner[0].startswith(f"{outer[0]}/"):
+                # Of two that are one, what the operator has written is told.
+                if inner[0] == outer[0] and inner[1] not in given:
+                    inner, outer = outer, inner
                 problem = f"{'is' if inner[0] == outer[0] else 'lies in'} {outer[1]} {outer[0]}"
                 yield Problem(ALL_HOSTS, inner[1], inner[0], problem, "a folder apart from it")
 

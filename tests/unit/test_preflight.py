@@ -914,7 +914,7 @@ def test_a_right_inventory_has_no_problem(change: Change) -> None:
         (platform(platform_name=""), ["platform_name"]),
         (platform(platform_name=["a"]), ["platform_name"]),
         (platform(platform_config_dir="/var/lib"), ["platform_config_dir"]),
-        (platform(platform_config_dir="/run/fungap"), ["platform_run_dir"]),
+        (platform(platform_config_dir="/run/fungap"), ["platform_config_dir"]),
         (platform(registry_address="registry"), ["registry_address"]),
         (platform(platfrom_name="x"), ["platfrom_name"]),
         (platform(reset_volume=True), ["reset_volume"]),
