@@ -559,7 +559,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(platform_subnet="172.30.0.7/24"), "all hosts", "platform_subnet", "172.30.0.7/24", "the network is 172.30.0.0/24", "as 172.30.0.0/24"),
     (platform(platform_subnet="172.30.0.0/30"), "all hosts", "platform_subnet", "172.30.0.0/30", "no room", "as 172.30.0.0/24"),
     (platform(platform_subnet="8.8.8.0/24"), "all hosts", "platform_subnet", "8.8.8.0/24", "not private", "a private network"),
-    (platform(platform_overlay_pool="172.30.0.0/16"), "all hosts", "platform_subnet", "172.30.0.0/24", "overlaps platform_overlay_pool", "apart"),
+    (platform(platform_overlay_pool="172.30.0.0/16"), "all hosts", "platform_overlay_pool", "172.30.0.0/16", "overlaps platform_subnet", "apart"),
     (lambda s: s.vm["docker"]["networks"].append({**OUR_NETWORK, "name": "wide", "subnets": ["169.254.0.0/16"]}), "all hosts", "monitoring_enabled", "true", "needs a /29 of 169.254.64.0/18 on vm1", "remove one of them"),
     (platform(platform_node_bridge="10.199.0.1/40"), "all hosts", "platform_node_bridge", "10.199.0.1/40", "not an address with prefix", "10.199.0.1/24"),
     (lambda s: s.vm["routes"].append("172.30.0.0/20"), "all hosts", "platform_subnet", "172.30.0.0/24", "overlaps 172.30.0.0/20 on vm1 (a route", "no docker host uses"),
@@ -742,6 +742,11 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (tls("web.localhost", start=-90, days=-1), "all hosts", "proxy_certificate_file", "files/tls.pem", "expired on 2026-11-21", "renew it"),
     (tls("web.localhost", start=2), "all hosts", "proxy_certificate_file", "files/tls.pem", "not valid before 2026-11-24", "clock"),
     (tls("*.example.com"), "all hosts", "proxy_certificate_file", "files/tls.pem", "does not cover web.localhost", "with these names"),
+    # several docker hosts, and what they have on their interfaces
+    (both(second_docker_host, group("registry", "vm2")), "vm2", "group registry", "vm2", "is another docker host than the nodes'", "the nodes' own: vm1"),
+    (host(addresses=["192.0.2.10", "172.30.0.1"]), "all hosts", "platform_subnet", "172.30.0.0/24", "overlaps 172.30.0.1 on vm1 (an address of the machine)", "choose a network"),
+    (in_cluster(host(addresses=["10.100.7.7"])), "all hosts", "platform_overlay_pool", "10.100.0.0/16", "overlaps 10.100.7.7 on vm1 (an address of the machine)", "choose a network"),
+    (platform(platform_subnet="10.199.0.0/24"), "all hosts", "platform_subnet", "10.199.0.0/24", "overlaps platform_node_bridge", "apart from it"),
     # what the controller remembers
     (remembers(b""), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "in-force-fungap.json, which tells what the swarm was known to hold and is broken: it is empty", "from a copy; or, where the swarm has what it should have (make status), remove it"),
     (remembers(IN_FORCE[:-20]), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "no whole memory of a stack", "from a copy"),

@@ -76,8 +76,8 @@ SHARED_FOLDERS = (
 ALIASES = {"/var/run": "/run", "/var/lock": "/run/lock"}
 # What is empty after each boot; and of /var/tmp, what nobody has touched for a while is removed.
 FLEETING = ("/run", "/tmp", "/var/tmp")
-# What belongs to something else that runs on such machines, as the packages of Debian, Ubuntu and Fedora bring it; files
-# among it, which are there on every one.
+# What belongs to something else that runs on such machines, as the packages of Debian, Ubuntu and Fedora bring it;
+# files among it, which are there on every one.
 OTHERS_FOLDERS = (
     *(f"/etc/{name}" for name in (
         "aliases", "anacrontab", "bash.bashrc", "bash_completion", "crontab", "crypttab", "debian_version",
