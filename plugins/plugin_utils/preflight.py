@@ -398,6 +398,18 @@ def _check_folders_apart(world: World) -> Iterator[Problem]:
                     inner, outer = outer, inner
                 problem = f"{'is' if inner[0] == outer[0] else 'lies in'} {outer[1]} {outer[0]}"
                 yield Problem(ALL_HOSTS, inner[1], inner[0], problem, "a folder apart from it")
+    for host in world.inventory.docker_hosts:
+        daemon = world.raw.hosts.get(host, {}).get("docker_engine_daemon")
+        for key in ("data-root", "exec-root") if isinstance(daemon, Mapping) else ():
+            path = real_path(daemon.get(key) or "/")
+            own = [
+                name
+                for name, one in paths.items()
+                if f"{path}/".startswith(f"{one}/") or f"{one}/".startswith(f"{path}/")
+            ]
+            if own and not kinds.why_no_engine_folder(path):
+                problem = f"has a {key} that is {own[0]}, lies in it or holds it"
+                yield Problem(host, "docker_engine_daemon", HIDDEN, problem, "a folder apart from it")
 
 
 # What the platform takes where nobody says otherwise (roles/preflight/meta/argument_specs.yml).
