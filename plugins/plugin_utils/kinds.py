@@ -7,6 +7,7 @@ Each kind is written once. ``KINDS`` says which variables are of it; a new varia
 
 from __future__ import annotations
 
+import base64
 import difflib
 import ipaddress
 import math
@@ -27,7 +28,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     why_no_folder,
     why_not_own_folder,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.model.image import IMAGE_NAME, parse_entry
+from ansible_collections.fungap.swarm.plugins.module_utils.model.image import IMAGE_NAME, PACKAGE, parse_entry
 from ansible_collections.fungap.swarm.plugins.module_utils.model.member import SwarmSettings
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.load_test import choose_profile
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
@@ -64,8 +65,11 @@ MOUNT_OPTIONS = (
     *("ro", "rw", "nocopy", "shared", "slave", "private", "rshared", "rslave", "rprivate", "consistent", "cached"),
     "delegated",
 )
-# What each node has there already (roles/swarm_node, module swarm_node).
-NODE_MOUNTS = ("/etc/docker/certs.d", "/run/docker.sock", "/run/node", "/var/lib/docker", "/var/run/docker.sock")
+# What each node has there already: the kernel's, and its own (roles/swarm_node, module swarm_node).
+NODE_MOUNTS = (
+    *("/dev", "/etc/docker/certs.d", "/proc", "/run/docker.sock", "/run/node", "/sys", "/var/lib/docker"),
+    "/var/run/docker.sock",
+)
 # Labels of the platform, of its services, and of Docker.
 RESERVED_LABELS = ("fungap.", "io.fungap.", "com.docker.")
 # What the platform may use within a site: RFC 1918, and what providers share (RFC 6598).
@@ -114,13 +118,13 @@ DOCKER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 SYSCTL = re.compile(r"[a-z0-9_]+([./][A-Za-z0-9_:@-]+)+\Z")
-PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+~:-]+)?\Z")
 # One, by itself or after a name, and several. Alertmanager fills in what has braces.
 _ADDRESS = r"[^\s@<>{}(),;:\\\"\[\]]+@[^\s@<>{}(),;:\\\"\[\]]+"
 MAIL = rf" *(?:{_ADDRESS}|(?:\"[^\"\\{{}}]*\" *|[^\"\\@<>{{}}(),;:\[\]]*)<{_ADDRESS}>) *"
 MAIL_LIST = re.compile(rf"{MAIL}(?:,{MAIL})*\Z")
 FINGERPRINT = re.compile(r"[0-9A-Fa-f]{40}\Z")
 NETWORK = re.compile(r"[0-9.]+/[0-9]{1,2}\Z")
+PEM_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 SHA256 = re.compile(r"[0-9A-Fa-f]{64}\Z")
 # What sshd's from="..." takes.
 FROM_PATTERN = re.compile(r"!?[A-Za-z0-9.:*?/_-]+\Z")
@@ -185,7 +189,20 @@ def why_no_registry(value: Any) -> str:
     name, colon, port = text.partition(":")
     if colon and port_of(port) is None:
         return "has no port after its colon"
-    return "" if HOST_NAME.match(name.lower()) else "is neither a host name nor an IP address"
+    if not HOST_NAME.match(name.lower()):
+        return "is neither a host name nor an IP address"
+    if name.lower() in ("index.docker.io", "hub.docker.com"):
+        return "is Docker Hub, whose name in an image's is docker.io"
+    # What begins with a word alone is a path on Docker Hub.
+    is_registry = colon or "." in name or name == "localhost"
+    return "" if is_registry else "has neither a dot nor a port, and is no registry before an image's name"
+
+
+def why_no_registries(value: Any) -> str:
+    """Of several, that each has one login."""
+    entries = [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+    names = [str(one.get("registry")).lower() for one in entries]
+    return "has two logins for one registry" if len(names) > len(set(names)) else ""
 
 
 def why_no_url(value: Any) -> str:
@@ -662,9 +679,21 @@ def why_no_certificates(value: Any) -> str:
     for name, text in value.items() if isinstance(value, Mapping) else ():
         if not isinstance(name, str) or not FILE_NAME.match(name):
             return f"has {show(name)}, which is not a file's name"
-        if not isinstance(text, str) or not text.lstrip().startswith("-----BEGIN CERTIFICATE-----"):
+        if not isinstance(text, str) or not _are_certificates(text):
             return f"has no certificate in PEM for {name}"
     return ""
+
+
+def _are_certificates(text: str) -> bool:
+    """One in PEM, or several, and nothing else in PEM: with one that can't be read, a machine trusts none."""
+    blocks = PEM_CERTIFICATE.findall(text)
+    try:
+        contents = [base64.b64decode("".join(block.split()), validate=True) for block in blocks]
+    except ValueError:
+        return False
+    # A sequence, as DER has it.
+    is_whole = len(blocks) == text.count("-----BEGIN") and all(one.startswith(b"\x30") for one in contents)
+    return bool(blocks) and is_whole
 
 
 def why_no_signing_key(value: Any) -> str:
@@ -704,7 +733,7 @@ def why_no_bind(value: Any) -> str:
     if (why_no_folder(source) and not is_volume) or why_no_folder(target) or not target.strip("/"):
         return "is not a mount"
     path = posixpath.normpath(target)
-    if path in NODE_MOUNTS or any(f"{path}/".startswith(f"{tree}/") for tree in ("/dev", "/proc", "/sys")):
+    if path in NODE_MOUNTS or path.startswith("/proc/"):
         return "is mounted where a node has something of its own"
     given = options.split(",")
     # A swarm takes no mark of SELinux, an engine does.
@@ -1116,6 +1145,10 @@ KINDS: Mapping[str, Kind] = {
     "images_debian_security_mirror": optional(Kind(why_no_url, "as https://deb.example.com/debian-security")),
     "load_test_target.path": Kind(why_no_request_path, "as /"),
     # Logins.
+    **dict.fromkeys(
+        ("platform_source_registries", "images_take_credentials", "jenkins_registries"),
+        Kind(why_no_registries, "one of them", hidden=True),
+    ),
     **{
         f"{name}[].{key}": kind
         for name in ("platform_source_registries", "images_take_credentials", "jenkins_registries")

@@ -1064,6 +1064,9 @@ def check_registry(world: World) -> Iterator[Problem]:
     elif name in PUBLIC_REGISTRIES or name.endswith(tuple(f".{public}" for public in PUBLIC_REGISTRIES)):
         problem = "is a public registry's name: nothing could be pulled from there any more"
         yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of your own, as registry:5000")
+    elif any(one["registry"].lower() == value for one in world.variable("platform_source_registries")):
+        problem = "is one of platform_source_registries, too: nothing could be taken from there any more"
+        yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of its own, as registry:5000")
     elif name in taken:
         problem = f"is {taken[name]} name"
         yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of its own, as registry:5000")
@@ -1189,7 +1192,18 @@ def check_images(world: World) -> Iterator[Problem]:
             near = nearest(entry.base, world.images)
             cure = f"did you mean {near}?" if near else "add it to images_extra"
             yield Problem(ALL_HOSTS, f"images_extra.{name}.build.base", entry.base, "is not in the image catalog", cure)
+        elif name in _bases_of(world.images, name):
+            problem = "is built on this one itself"
+            yield Problem(ALL_HOSTS, f"images_extra.{name}.build.base", entry.base, problem, "another base, as nodejs")
     yield from _check_bases(world)
+
+
+def _bases_of(images: Mapping[str, Image], name: str) -> list[str]:
+    """What an image is built on, and that on, each once."""
+    found: list[str] = []
+    while (name := images.get(name, Image()).base) and name not in found:
+        found.append(name)
+    return found
 
 
 def _check_bases(world: World) -> Iterator[Problem]:
@@ -1552,13 +1566,14 @@ def _check_constraints(world: World, at: str, constraints: Sequence[str]) -> Ite
             cure = "take it away, or add one"
             problems.append(Problem(ALL_HOSTS, f"{at}.constraints[{index}]", value, problem, cure))
     yield from problems
+    active = [node for node in nodes if node.availability == "active"]
     told = [
         {"node.role": node.role, **({} if node.name in unnamed else {"node.hostname": names[node.name].lower()})}
-        for node in nodes
+        for node in active
     ]
-    if nodes and not problems and not any(all(_may_run(one, of) for one in constraints) for of in told):
-        problem = f"no node can run it: none of {', '.join(names.values())} fulfils all of them"
-        yield Problem(ALL_HOSTS, f"{at}.constraints", "", problem, "take one of them away, or add a node")
+    if active and not problems and not any(all(_may_run(one, of) for one in constraints) for of in told):
+        problem = f"no node can run it: none of {', '.join(names[node.name] for node in active)} fulfils all of them"
+        yield Problem(ALL_HOSTS, f"{at}.constraints", "", problem, "take one of them away, or an active node that does")
 
 
 def _may_run(constraint: str, node: Mapping[str, str]) -> bool:
@@ -1672,6 +1687,7 @@ IMAGE_FOLDERS = (
     *("/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root"),
     *("/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/include", "/usr/lib", "/usr/lib64"),
     *("/usr/libexec", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/local/sbin", "/usr/sbin", "/usr/share"),
+    *("/etc/group", "/etc/hostname", "/etc/hosts", "/etc/passwd", "/etc/resolv.conf", "/etc/shadow"),
     *("/usr/src", "/var", "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/tmp", "/etc/ssl", "/etc/ssl/certs"),
 )
 IMAGE_TREES = ("/bin", "/boot", "/dev", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr/bin", "/usr/sbin")

@@ -747,6 +747,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (host(addresses=["192.0.2.10", "172.30.0.1"]), "all hosts", "platform_subnet", "172.30.0.0/24", "overlaps 172.30.0.1 on vm1 (an address of the machine)", "choose a network"),
     (in_cluster(host(addresses=["10.100.7.7"])), "all hosts", "platform_overlay_pool", "10.100.0.0/16", "overlaps 10.100.7.7 on vm1 (an address of the machine)", "choose a network"),
     (platform(platform_subnet="10.199.0.0/24"), "all hosts", "platform_subnet", "10.199.0.0/24", "overlaps platform_node_bridge", "apart from it"),
+    (lambda s: s.catalog.update(base={"build": {"context": "x", "base": "nodejs"}}, nodejs={"build": {"context": "x", "base": "base"}}), "all hosts", "images_extra.nodejs.build.base", "base", "is built on this one itself", "another base"),
     # what the controller remembers
     (remembers(b""), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "in-force-fungap.json, which tells what the swarm was known to hold and is broken: it is empty", "from a copy; or, where the swarm has what it should have (make status), remove it"),
     (remembers(IN_FORCE[:-20]), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "no whole memory of a stack", "from a copy"),
