@@ -112,7 +112,7 @@ IMAGE = re.compile(
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128}))?\Z"
 )
 # What the engine takes of a name without tag and digest.
-IMAGE_NAME_MAX = 255
+REPOSITORY_MAX = 255
 # Of a container, a network, a volume.
 DOCKER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -614,7 +614,7 @@ def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 def why_no_image(value: Any) -> str:
     found = IMAGE.match(str(value))
-    if not found or len(found["name"]) > IMAGE_NAME_MAX:
+    if not found or len(found["name"]) > REPOSITORY_MAX:
         return "is not an image's name"
     # With a path behind it, what has a colon is a registry's port.
     domain, slash, _path = found["name"].partition("/")

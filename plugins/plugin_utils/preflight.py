@@ -400,8 +400,9 @@ def _check_folders_apart(world: World) -> Iterator[Problem]:
                 yield Problem(ALL_HOSTS, inner[1], inner[0], problem, "a folder apart from it")
     for host in world.inventory.docker_hosts:
         daemon = world.raw.hosts.get(host, {}).get("docker_engine_daemon")
-        for key in ("data-root", "exec-root") if isinstance(daemon, Mapping) else ():
-            path = real_path(daemon.get(key) or "/")
+        folders = [(key, daemon.get(key)) for key in ("data-root", "exec-root")] if isinstance(daemon, Mapping) else []
+        for key, value in folders:
+            path = real_path(value or "/")
             own = [
                 name
                 for name, one in paths.items()

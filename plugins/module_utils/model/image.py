@@ -33,6 +33,8 @@ PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+~:-]+)
 _SUITE = re.compile(r"[a-z][a-z0-9.-]*\Z")
 _ARGUMENT = re.compile(r"[^\s=\0]+\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# The engine takes 255 with what stands before it, and so does a file system with what stands behind it.
+IMAGE_NAME_MAX = 128
 _ENTRY_KEYS = {"pull", "build", "source", "internal", "optional", "missing", "push", "follow"}
 _BUILD_KEYS = {"bootstrap", "packages", "context", "include", "base", "args"}
 
@@ -132,7 +134,7 @@ def _is_circular(entries: Mapping[str, Entry], name: str) -> bool:
 
 def parse_entry(name: Any, value: Any) -> Entry:
     """One entry as it is written; raises on what is wrong in it."""
-    if not isinstance(name, str) or not IMAGE_NAME.match(name):
+    if not isinstance(name, str) or not IMAGE_NAME.match(name) or len(name) > IMAGE_NAME_MAX:
         raise PlatformError(f"{name!r} is no image name: lower case letters, digits, '.', '_' and '-'")
     if not isinstance(value, Mapping):
         raise PlatformError(f"{name}: must be a dictionary")
