@@ -100,7 +100,8 @@ class Inventory:
 
     @property
     def subnet(self) -> ipaddress.IPv4Network | None:
-        return network_of(self.variables["platform_subnet"])
+        value = str(self.variables["platform_subnet"])
+        return network_of(value) if "/" in value else None
 
     @property
     def is_nested(self) -> bool:

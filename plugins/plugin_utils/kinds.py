@@ -7,6 +7,8 @@ Each kind is written once. ``KINDS`` says which variables are of it; a new varia
 
 from __future__ import annotations
 
+import base64
+import difflib
 import ipaddress
 import math
 import posixpath
@@ -26,7 +28,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     why_no_folder,
     why_not_own_folder,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.model.image import IMAGE_NAME, parse_entry
+from ansible_collections.fungap.swarm.plugins.module_utils.model.image import IMAGE_NAME, PACKAGE, parse_entry
 from ansible_collections.fungap.swarm.plugins.module_utils.model.member import SwarmSettings
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.load_test import choose_profile
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
@@ -62,6 +64,11 @@ HOMES = ("/", "/etc", "/home", "/opt", "/root", "/run", "/tmp", "/var")
 MOUNT_OPTIONS = (
     *("ro", "rw", "nocopy", "shared", "slave", "private", "rshared", "rslave", "rprivate", "consistent", "cached"),
     "delegated",
+)
+# What each node has there already: the kernel's, and its own (roles/swarm_node, module swarm_node).
+NODE_MOUNTS = (
+    *("/dev", "/etc/docker/certs.d", "/proc", "/run/docker.sock", "/run/node", "/sys", "/var/lib/docker"),
+    "/var/run/docker.sock",
 )
 # Labels of the platform, of its services, and of Docker.
 RESERVED_LABELS = ("fungap.", "io.fungap.", "com.docker.")
@@ -100,23 +107,24 @@ KNOWN_HOSTS_LINE = re.compile(
 )
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _DOMAIN = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[0-9]{1,5})?"
-# But for the digest, which is not typed by hand.
 IMAGE = re.compile(
-    rf"(?:{_DOMAIN}/)?{_COMPONENT}(?:/{_COMPONENT})*"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@[a-z0-9]+:[0-9a-f]+)?\Z"
+    rf"(?P<name>(?:{_DOMAIN}/)?{_COMPONENT}(?:/{_COMPONENT})*)"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128}))?\Z"
 )
+# What the engine takes of a name without tag and digest.
+REPOSITORY_MAX = 255
 # Of a container, a network, a volume.
 DOCKER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z")
 SYSCTL = re.compile(r"[a-z0-9_]+([./][A-Za-z0-9_:@-]+)+\Z")
-PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+~:-]+)?\Z")
 # One, by itself or after a name, and several. Alertmanager fills in what has braces.
 _ADDRESS = r"[^\s@<>{}(),;:\\\"\[\]]+@[^\s@<>{}(),;:\\\"\[\]]+"
 MAIL = rf" *(?:{_ADDRESS}|(?:\"[^\"\\{{}}]*\" *|[^\"\\@<>{{}}(),;:\[\]]*)<{_ADDRESS}>) *"
 MAIL_LIST = re.compile(rf"{MAIL}(?:,{MAIL})*\Z")
 FINGERPRINT = re.compile(r"[0-9A-Fa-f]{40}\Z")
 NETWORK = re.compile(r"[0-9.]+/[0-9]{1,2}\Z")
+PEM_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 SHA256 = re.compile(r"[0-9A-Fa-f]{64}\Z")
 # What sshd's from="..." takes.
 FROM_PATTERN = re.compile(r"!?[A-Za-z0-9.:*?/_-]+\Z")
@@ -181,7 +189,20 @@ def why_no_registry(value: Any) -> str:
     name, colon, port = text.partition(":")
     if colon and port_of(port) is None:
         return "has no port after its colon"
-    return "" if HOST_NAME.match(name.lower()) else "is neither a host name nor an IP address"
+    if not HOST_NAME.match(name.lower()):
+        return "is neither a host name nor an IP address"
+    if name.lower() in ("index.docker.io", "hub.docker.com"):
+        return "is Docker Hub, whose name in an image's is docker.io"
+    # What begins with a word alone is a path on Docker Hub.
+    is_registry = colon or "." in name or name == "localhost"
+    return "" if is_registry else "has neither a dot nor a port, and is no registry before an image's name"
+
+
+def why_no_registries(value: Any) -> str:
+    """Of several, that each has one login."""
+    entries = [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+    names = [str(one.get("registry")).lower() for one in entries]
+    return "has two logins for one registry" if len(names) > len(set(names)) else ""
 
 
 def why_no_url(value: Any) -> str:
@@ -371,8 +392,8 @@ def why_no_labels(value: Any) -> str:
             return why
         if not LABEL_NAME.match(name):
             return f"has the label {show(name)}, which no constraint can name"
-        if why_no_scalar(text):
-            return f"has no text for {name}"
+        if why := why_no_scalar(text):
+            return f"has no text for {name}: it {why}"
     return ""
 
 
@@ -383,6 +404,8 @@ def why_no_key(key: Any) -> str:
 
 def why_no_scalar(value: Any) -> str:
     """One line of text, a finite number, true or false."""
+    if isinstance(value, datetime):
+        return "is a date and a time to YAML: put it in quotes"
     if value is None or isinstance(value, (list, Mapping)) or (isinstance(value, float) and not math.isfinite(value)):
         return "is neither text nor a number"
     return why_no_line(value)
@@ -404,7 +427,138 @@ def why_no_daemon(value: Any) -> str:
     for name in ("data-root", "exec-root"):
         if name in value and (why := why_no_engine_folder(value[name])):
             return f"has a {name} that {why}"
+    return _why_no_directives(value)
+
+
+def _why_no_directives(daemon: Mapping[Any, Any]) -> str:
+    """Keys and types as dockerd reads them: it does not start with others. What it is given may be a login."""
+    for name, value in daemon.items():
+        if name not in DIRECTIVES:
+            near = next(iter(difflib.get_close_matches(str(name), DIRECTIVES, 1, 0.8)), "")
+            return f"has {show(name)}, which dockerd does not know{f': did you mean {near}?' if near else ''}"
+        what, is_right = DIRECTIVES[name]
+        if not is_right(value):
+            return f"has something else than {what} for {name}"
+    # The role's own driver, where none is given.
+    options = daemon.get("log-opts", {}) if daemon.get("log-driver", "json-file") == "json-file" else {}
+    if unknown := [key for key in options if key not in JSON_FILE_OPTIONS]:
+        return f"has {show(unknown[0])} in log-opts, which json-file does not know"
+    if bytes_of(options.get("max-size", "1m")) in (0, None) and options["max-size"] != "-1":
+        return "has no size for max-size in log-opts"
+    if not re.fullmatch("[1-9][0-9]{0,8}", options.get("max-file", "1")):
+        return "has no number from 1 on for max-file in log-opts"
     return ""
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and "\0" not in value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _each(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """A list of such."""
+    return lambda value: isinstance(value, list) and all(map(is_right, value))
+
+
+def _values(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """A mapping from text to such."""
+    return lambda value: isinstance(value, Mapping) and all(map(_is_text, value)) and all(map(is_right, value.values()))
+
+
+def _is_bridge(value: Any) -> bool:
+    address, _slash, prefix = str(value).partition("/")
+    found = address_of(address)
+    if not isinstance(found, ipaddress.IPv4Address) or not PREFIX.match(prefix) or int(prefix) > 30:
+        return False
+    network = ipaddress.IPv4Network((found, int(prefix)), strict=False)
+    return found not in (network.network_address, network.broadcast_address)
+
+
+def _is_mirror(value: Any) -> bool:
+    return _is_text(value) and not why_no_url(value) and not re.search("[?#@]", value)
+
+
+# https://github.com/moby/moby/blob/master/daemon/config/config.go, and what older engines have: what is wanted of each
+# key, and whether a value is such.
+_TEXT, _SWITCH, _NUMBER = ("text", _is_text), ("true or false", _is_truth), ("a whole number from 0 on", _is_number)
+_TEXTS, _MAPPING = ("a list of texts", _each(_is_text)), ("a mapping", lambda value: isinstance(value, Mapping))
+DIRECTIVES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(
+        (
+            *("api-cors-header", "bip6", "bridge", "bridge-accept-fwmark", "cgroup-parent", "cluster-advertise"),
+            *("cluster-store", "containerd", "containerd-namespace", "containerd-plugin-namespace", "data-root"),
+            *("containerd-plugins-namespace", "default-cgroupns-mode", "default-gateway", "default-gateway-v6"),
+            *("default-init", "default-ipc-mode", "default-runtime", "deprecated-key-path", "exec-root"),
+            *("firewall-backend", "fixed-cidr", "fixed-cidr-v6", "group", "host-gateway-ip", "init-path", "ip"),
+            *("log-driver", "log-format", "pidfile", "resolv-conf", "seccomp-profile", "storage-driver"),
+            *("swarm-default-advertise-addr", "tlscacert", "tlscert", "tlskey", "userland-proxy-path", "userns-remap"),
+        ),
+        _TEXT,
+    ),
+    **dict.fromkeys(
+        (
+            *("allow-direct-routing", "cri-containerd", "debug", "experimental", "icc", "init", "ip-forward"),
+            *("ip-forward-no-drop", "ip-masq", "ip6tables", "iptables", "ipv6", "live-restore", "no-new-privileges"),
+            *("raw-logs", "rootless", "selinux-enabled", "tls", "tlsverify", "userland-proxy"),
+        ),
+        _SWITCH,
+    ),
+    **dict.fromkeys(
+        (
+            *("cpu-rt-period", "cpu-rt-runtime", "max-concurrent-downloads", "max-concurrent-uploads", "mtu"),
+            *("max-download-attempts", "network-control-plane-mtu", "network-diagnostic-port", "shutdown-timeout"),
+            *("swarm-raft-election-tick", "swarm-raft-heartbeat-tick"),
+        ),
+        _NUMBER,
+    ),
+    **dict.fromkeys(
+        (
+            *("allow-nondistributable-artifacts", "authorization-plugins", "cdi-spec-dirs", "dns-opts", "dns-search"),
+            *("host-gateway-ips", "hosts", "node-generic-resources", "storage-opts"),
+        ),
+        _TEXTS,
+    ),
+    **dict.fromkeys(("builder", "default-network-opts", "default-ulimits", "runtimes"), _MAPPING),
+    **dict.fromkeys(("cluster-store-opts", "log-opts", "proxies"), ("a mapping from text to text", _values(_is_text))),
+    "bip": ("an address with its prefix, as 172.26.0.1/16,", _is_bridge),
+    "default-address-pools": (
+        "a list as [{base: 10.210.0.0/16, size: 24}]",
+        _each(lambda one: not why_no_address_pool(one)),
+    ),
+    "default-shm-size": (
+        "an amount of memory",
+        lambda value: not isinstance(value, bool) and bytes_of(str(value)) is not None,
+    ),
+    "dns": ("a list of addresses", _each(lambda one: _is_text(one) and not why_no_address(one))),
+    "exec-opts": (
+        "native.cgroupdriver=systemd or =cgroupfs in a list",
+        _each(lambda one: one in ("native.cgroupdriver=systemd", "native.cgroupdriver=cgroupfs")),
+    ),
+    "features": ("a mapping to true and false", _values(_is_truth)),
+    "insecure-registries": (
+        "a list of hosts and networks",
+        _each(lambda one: _is_text(one) and bool(one) and not re.search(r"://|\s", one)),
+    ),
+    "labels": ("a list of name=text", _each(lambda one: _is_text(one) and "=" in one[1:])),
+    "log-level": (
+        "one of debug, info, warn, error, fatal",
+        lambda value: value in ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"),
+    ),
+    "metrics-addr": ("address:port", lambda value: _is_text(value) and not why_no_host_port(value)),
+    "oom-score-adjust": ("a number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+    "registry-mirrors": ("a list of URLs without a login", _each(_is_mirror)),
+}
+JSON_FILE_OPTIONS = (
+    *("cache-compress", "cache-disabled", "cache-max-file", "cache-max-size", "compress", "env", "env-regex", "labels"),
+    *("labels-regex", "max-buffer-size", "max-file", "max-size", "mode", "tag"),
+)
 
 
 def _is_local(host: Any) -> bool:
@@ -459,7 +613,13 @@ def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def why_no_image(value: Any) -> str:
-    return "" if IMAGE.match(str(value)) else "is not an image's name"
+    found = IMAGE.match(str(value))
+    if not found or len(found["name"]) > REPOSITORY_MAX:
+        return "is not an image's name"
+    # With a path behind it, what has a colon is a registry's port.
+    domain, slash, _path = found["name"].partition("/")
+    _host, colon, port = domain.partition(":")
+    return "has no port after its registry's colon" if slash and colon and port_of(port) is None else ""
 
 
 def why_no_catalog(value: Any) -> str:
@@ -506,8 +666,11 @@ def why_no_sysctls(value: Any) -> str:
     for name, text in value.items() if isinstance(value, Mapping) else ():
         if not SYSCTL.match(str(name)):
             return f"has {show(name)}, which is not a kernel parameter's name"
-        if isinstance(text, bool) or text == "" or why_no_scalar(text):
+        # The kernel writes several numbers with tabs between them.
+        if isinstance(text, bool) or text == "" or why_no_scalar(text.expandtabs() if isinstance(text, str) else text):
             return f"has neither one line of text nor a number for {name}"
+        if str(name).replace("/", ".") == "net.ipv4.ip_forward" and str(text).strip() == "0":
+            return f"has 0 for {name}, and no container could be reached"
     return ""
 
 
@@ -516,9 +679,21 @@ def why_no_certificates(value: Any) -> str:
     for name, text in value.items() if isinstance(value, Mapping) else ():
         if not isinstance(name, str) or not FILE_NAME.match(name):
             return f"has {show(name)}, which is not a file's name"
-        if not isinstance(text, str) or not text.lstrip().startswith("-----BEGIN CERTIFICATE-----"):
+        if not isinstance(text, str) or not _are_certificates(text):
             return f"has no certificate in PEM for {name}"
     return ""
+
+
+def _are_certificates(text: str) -> bool:
+    """One in PEM, or several, and nothing else in PEM: with one that can't be read, a machine trusts none."""
+    blocks = PEM_CERTIFICATE.findall(text)
+    try:
+        contents = [base64.b64decode("".join(block.split()), validate=True) for block in blocks]
+    except ValueError:
+        return False
+    # A sequence, as DER has it.
+    is_whole = len(blocks) == text.count("-----BEGIN") and all(one.startswith(b"\x30") for one in contents)
+    return bool(blocks) and is_whole
 
 
 def why_no_signing_key(value: Any) -> str:
@@ -544,7 +719,8 @@ def why_no_environment(value: Any) -> str:
 def why_no_host_lines(value: Any) -> str:
     """Host names, each with its address."""
     for name, address in value.items() if isinstance(value, Mapping) else ():
-        if why_no_host_name(name) or (why_no_address(address) and address != "host-gateway"):
+        is_name = isinstance(name, str) and not why_no_host(name) and not address_of(name)
+        if not is_name or (why_no_address(address) and address != "host-gateway"):
             return f"has no host name with an address at {show(name)}"
     return ""
 
@@ -553,10 +729,24 @@ def why_no_bind(value: Any) -> str:
     """``folder or volume:folder``, perhaps with options."""
     source, _colon, rest = str(value).partition(":")
     target, _colon, options = rest.partition(":")
-    if (why_no_folder(source) and not DOCKER_NAME.match(source)) or why_no_folder(target) or not target.strip("/"):
+    is_volume = DOCKER_NAME.match(source) and len(source) > 1
+    if (why_no_folder(source) and not is_volume) or why_no_folder(target) or not target.strip("/"):
         return "is not a mount"
-    is_known = all(not one or one in MOUNT_OPTIONS for one in options.split(","))
-    return "" if is_known else "has an option that Docker does not know"
+    path = posixpath.normpath(target)
+    if path in NODE_MOUNTS or path.startswith("/proc/"):
+        return "is mounted where a node has something of its own"
+    given = options.split(",")
+    # A swarm takes no mark of SELinux, an engine does.
+    if not all(not one or one in (*MOUNT_OPTIONS, "z", "Z") for one in given):
+        return "has an option that Docker does not know"
+    return "has options that contradict each other" if {"ro", "rw"} <= set(given) else ""
+
+
+def why_no_binds(value: Any) -> str:
+    """Of several, that each has a place of its own."""
+    texts = value if isinstance(value, list) else []
+    targets = [posixpath.normpath(str(one).split(":")[1]) for one in texts if not why_no_bind(one)]
+    return "mounts two at the same place" if len(targets) > len(set(targets)) else ""
 
 
 def why_no_address_pool(value: Any) -> str:
@@ -668,8 +858,10 @@ def matching(pattern: re.Pattern[str], why: str, cure: str) -> Kind:
     return Kind(lambda value: "" if pattern.match(str(value)) else why, cure)
 
 
-def number(least: float, most: float, cure: str, *, zero: bool = False, typed: bool = True) -> Kind:
-    """A finite number between two, both allowed. ``zero``: 0, too.
+def number(
+    least: float, most: float, cure: str, *, zero: bool = False, typed: bool = True, whole: bool = False
+) -> Kind:
+    """A finite number between two, both allowed. ``zero``: 0, too. ``whole``: no part of one.
 
     ``typed``: a specification says that it is one; what can't be read as a number is a wrong type, told elsewhere.
     """
@@ -683,6 +875,8 @@ def number(least: float, most: float, cure: str, *, zero: bool = False, typed: b
             return "is not a finite number"
         if (isinstance(value, bool) and not typed) or (isinstance(value, str) and not NUMBER.match(value)):
             return "is not a number"
+        if whole and found != int(found):
+            return "is not a whole number"
         if zero and found == 0:
             return ""
         if found < least:
@@ -830,6 +1024,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         optional(PATH),
     ),
+    "swarm_node_binds": Kind(why_no_binds, "each at another one"),
     "swarm_node_binds[]": Kind(why_no_bind, "as /srv/data:/data:ro"),
     # Names.
     **dict.fromkeys(
@@ -890,10 +1085,10 @@ KINDS: Mapping[str, Kind] = {
     ),
     "swarm_member_settings": one_of(tuple(SwarmSettings.__dataclass_fields__), "a setting of the swarm"),
     "swarm_member_settings.default_addr_pool[]": SITE_NETWORK,
-    "swarm_member_settings.subnet_size": number(8, 29, "as 24", typed=False),
-    "swarm_member_settings.data_path_port": number(1024, 49151, "as 4789", typed=False),
-    "swarm_member_settings.task_history_limit": number(0, 10000, "as 5", typed=False),
-    "swarm_member_settings.cert_expiry_days": number(1, 36500, "as 90", typed=False),
+    "swarm_member_settings.subnet_size": number(8, 29, "as 24", typed=False, whole=True),
+    "swarm_member_settings.data_path_port": number(1024, 49151, "as 4789", typed=False, whole=True),
+    "swarm_member_settings.task_history_limit": number(0, 10000, "as 5", typed=False, whole=True),
+    "swarm_member_settings.cert_expiry_days": number(1, 36500, "as 90", typed=False, whole=True),
     "swarm_member_settings.autolock": Kind(
         lambda value: "" if isinstance(value, bool) else "is neither true nor false", "true or false"
     ),
@@ -950,6 +1145,10 @@ KINDS: Mapping[str, Kind] = {
     "images_debian_security_mirror": optional(Kind(why_no_url, "as https://deb.example.com/debian-security")),
     "load_test_target.path": Kind(why_no_request_path, "as /"),
     # Logins.
+    **dict.fromkeys(
+        ("platform_source_registries", "images_take_credentials", "jenkins_registries"),
+        Kind(why_no_registries, "one of them", hidden=True),
+    ),
     **{
         f"{name}[].{key}": kind
         for name in ("platform_source_registries", "images_take_credentials", "jenkins_registries")
@@ -996,7 +1195,7 @@ KINDS: Mapping[str, Kind] = {
     # Times.
     **dict.fromkeys(
         (
-            *("proxy_stop_grace_seconds", "swarm_node_start_seconds", "docker_engine_start_seconds"),
+            *("proxy_stop_grace_seconds",),
             *("app_deadline_seconds", "app_lock_seconds", "images_background_seconds", "proxy_background_seconds"),
             "registry_prune_quiet_seconds",
         ),
@@ -1007,6 +1206,7 @@ KINDS: Mapping[str, Kind] = {
         (
             *("proxy_deadline_seconds", "monitoring_deadline_seconds", "registry_start_deadline_seconds"),
             *("jenkins_start_deadline_seconds", "swarm_member_deadline_seconds", "load_test_deadline_seconds"),
+            *("swarm_node_start_seconds", "docker_engine_start_seconds"),
             *("load_test_timeout_seconds", "registry_prune_deadline_seconds"),
             *("proxy_health_interval_seconds", "monitoring_health_interval_seconds", "proxy_update_monitor_seconds"),
         ),

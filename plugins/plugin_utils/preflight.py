@@ -26,8 +26,10 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.env import MODE
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     Mount,
     SeenFolder,
+    real_path,
     whose,
     why_no_folder,
+    why_not_lasting,
     why_not_own_folder,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import full_reference
@@ -133,6 +135,12 @@ PROXY_PORTS = (80, 443)
 PUBLIC_REGISTRIES = (
     *("docker.io", "docker.com", "ghcr.io", "quay.io", "gcr.io", "pkg.dev", "registry.k8s.io", "k8s.gcr.io"),
     *("mcr.microsoft.com", "azurecr.io", "public.ecr.aws", "amazonaws.com", "gitlab.com", "elastic.co", "nvcr.io"),
+)
+THE_REGISTRY = "the registry"
+# What /etc/hosts calls the machine itself, on Debian and others.
+LOOPBACK_NAMES = (
+    *("localhost", "localhost.localdomain", "localhost4", "localhost6", "localhost6.localdomain6"),
+    *("ip6-localhost", "ip6-loopback", "host.docker.internal", "gateway.docker.internal"),
 )
 # How far is looked for one that is free.
 TRIED = 1000
@@ -341,16 +349,20 @@ def _check_folders_by_name(world: World) -> Iterator[Problem]:
     """The folders that follow from the platform's name. Those that are given, their kind judges."""
     for variable in OWN_FOLDERS:
         value = str(world.variable(variable))
-        is_given = any(variable in variables for variables in world.raw.hosts.values())
-        if value and not is_given and (why := why_not_own_folder(value)):
+        if value and not _is_given(world, variable) and (why := why_not_own_folder(value)):
             problem = f"makes {variable} {value}, which {why}"
             cure = f"another name, or {variable}: {value}-platform"
             yield Problem(ALL_HOSTS, "platform_name", world.inventory.name, problem, cure)
 
 
 def check_own_folders(world: World) -> Iterator[Problem]:
-    """A folder that is there already and is not this platform's is left alone."""
+    """A folder stays from boot to boot; one that is there already and is not this platform's is left alone."""
     name = world.inventory.name
+    for variable in ("platform_config_dir", "jenkins_backup_dir"):
+        value = str(world.variable(variable))
+        if not why_not_own_folder(value) and (why := why_not_lasting(value)):
+            cure = "a folder that stays, as /etc/fungap or /var/backups/fungap"
+            yield Problem(ALL_HOSTS, variable, value, why, cure, kind_of(variable))
     for host, facts in world.facts():
         seen = {posixpath.normpath(path): one for path, one in facts.get("own_folders", {}).items()}
         docker = facts["docker"]
@@ -376,29 +388,55 @@ def _check_folders_apart(world: World) -> Iterator[Problem]:
     )
     # The secrets lie on the controller, and stay when a docker host is reset.
     names = (*OWN_FOLDERS, *(("platform_secrets_dir",) if local else ()))
-    paths = {name: posixpath.normpath(str(value)) for name in names if (value := world.variable(name))}
+    paths = {name: real_path(value) for name in names if (value := world.variable(name))}
     paths = {name: path for name, path in paths.items() if not why_not_own_folder(path)}
     for number, (name, path) in enumerate(paths.items()):
         for other, folder in list(paths.items())[:number]:
             inner, outer = sorted(((path, name), (folder, other)), key=lambda one: len(one[0]), reverse=True)
             if inner[0] == outer[0] or inner[0].startswith(f"{outer[0]}/"):
+                # Of two that are one, what the operator has written is told.
+                if inner[0] == outer[0] and not _is_given(world, inner[1]):
+                    inner, outer = outer, inner
                 problem = f"{'is' if inner[0] == outer[0] else 'lies in'} {outer[1]} {outer[0]}"
                 yield Problem(ALL_HOSTS, inner[1], inner[0], problem, "a folder apart from it")
+    for host in world.inventory.docker_hosts:
+        daemon = world.raw.hosts.get(host, {}).get("docker_engine_daemon")
+        folders = [(key, daemon.get(key)) for key in ("data-root", "exec-root")] if isinstance(daemon, Mapping) else []
+        for key, value in folders:
+            path = real_path(value or "/")
+            own = [
+                name
+                for name, one in paths.items()
+                if f"{path}/".startswith(f"{one}/") or f"{one}/".startswith(f"{path}/")
+            ]
+            if own and not kinds.why_no_engine_folder(path):
+                problem = f"has a {key} that is {own[0]}, lies in it or holds it"
+                yield Problem(host, "docker_engine_daemon", HIDDEN, problem, "a folder apart from it")
+
+
+# What the platform takes where nobody says otherwise (roles/preflight/meta/argument_specs.yml).
+ADDRESS_PLAN = {
+    "platform_subnet": "172.30.0.0/24",
+    "platform_overlay_pool": "10.100.0.0/16",
+    "platform_node_pool": "10.200.0.0/16",
+    "platform_node_bridge": "10.199.0.1/24",
+}
 
 
 def check_addresses_plan(world: World) -> Iterator[Problem]:
     """The subnets, in themselves and among each other."""
     networks: dict[str, ipaddress.IPv4Network] = {}
-    for variable, example in (
-        ("platform_subnet", "172.30.0.0/24"),
-        ("platform_overlay_pool", "10.100.0.0/16"),
-        ("platform_node_pool", "10.200.0.0/16"),
-    ):
+    for variable in ("platform_subnet", "platform_overlay_pool", "platform_node_pool"):
+        example = ADDRESS_PLAN[variable]
         value = str(world.variable(variable))
         network = network_of(value)
         if network is None or why_no_site_network(value):
             continue
-        if variable != "platform_subnet" and network.prefixlen > 23:
+        wanted = _overlay_networks(world)
+        if variable == "platform_overlay_pool" and wanted > 2 ** (24 - network.prefixlen):
+            problem = f"has no room for {wanted} subnets of /24: swarm's own, the proxy's, the monitoring's, each app's"
+            yield Problem(ALL_HOSTS, variable, value, problem, f"as {example}")
+        elif variable == "platform_node_pool" and network.prefixlen > 23:
             yield Problem(ALL_HOSTS, variable, value, "has no room for several /24 subnets", f"as {example}")
         elif network.prefixlen > 28:
             yield Problem(ALL_HOSTS, variable, value, "has no room for the nodes", f"as {example}")
@@ -417,12 +455,51 @@ def check_addresses_plan(world: World) -> Iterator[Problem]:
         yield Problem(ALL_HOSTS, "platform_node_bridge", value, problem, "as 10.199.0.1/24")
     else:
         networks["platform_node_bridge"] = bridge
-    names = list(networks)
-    for index, name in enumerate(names):
-        for other in names[index + 1 :]:
-            if networks[name].overlaps(networks[other]):
-                problem = f"overlaps {other} {networks[other]}"
-                yield Problem(ALL_HOSTS, name, str(networks[name]), problem, "choose a network apart from it")
+    yield from _check_engine_networks(world, networks)
+    for pair in itertools.combinations(networks, 2):
+        # What the operator has chosen is told, rather than a default.
+        name, other = sorted(pair, key=lambda one: str(world.variable(one)) == ADDRESS_PLAN[one])
+        if networks[name].overlaps(networks[other]):
+            problem = f"overlaps {other} {networks[other]}"
+            yield Problem(ALL_HOSTS, name, str(networks[name]), problem, "choose a network apart from it")
+
+
+def _check_engine_networks(world: World, networks: Mapping[str, ipaddress.IPv4Network]) -> Iterator[Problem]:
+    """The network that a docker host's own engine takes before any of ours: its bridge's."""
+    names = list(networks) if world.inventory.is_nested else ["platform_overlay_pool"]
+    for host in world.inventory.docker_hosts:
+        if jenkins.is_apart(world.inventory, host):
+            continue
+        for variable, bridge in _bridges_asked_for(world.raw.hosts.get(host, {})):
+            for name in names:
+                if bridge and name in networks and bridge.overlaps(networks[name]):
+                    problem = f"gives the engine's own bridge {bridge}, which overlaps {name} {networks[name]}"
+                    yield Problem(host, variable, HIDDEN, problem, "choose a network apart from it")
+
+
+def _bridges_asked_for(variables: Mapping[str, Any]) -> Iterator[tuple[str, ipaddress.IPv4Network | None]]:
+    daemon, pools = variables.get("docker_engine_daemon"), variables.get("docker_engine_address_pools")
+    if isinstance(daemon, Mapping) and daemon.get("bip"):
+        yield "docker_engine_daemon", bridge_network(daemon["bip"])
+        return
+    for variable, given in (
+        ("docker_engine_daemon", daemon.get("default-address-pools") if isinstance(daemon, Mapping) else None),
+        ("docker_engine_address_pools", pools),
+    ):
+        # The first of them, unless another one says otherwise.
+        if isinstance(given, list) and given and not kinds.why_no_address_pool(given[0]):
+            base = network_of(given[0]["base"])
+            yield variable, base and next(base.subnets(new_prefix=given[0]["size"]))
+            return
+
+
+def _is_given(world: World, variable: str) -> bool:
+    return any(variable in variables for variables in world.raw.hosts.values())
+
+
+def _overlay_networks(world: World) -> int:
+    """How many networks of the pool the swarm has at least: ingress, the one that all apps share, and stacks' own."""
+    return 2 + bool(world.variable("monitoring_enabled")) + len(world.inventory.apps)
 
 
 def _bridge_network(world: World) -> ipaddress.IPv4Network | None:
@@ -437,6 +514,13 @@ def check_routes(world: World) -> Iterator[Problem]:
             continue
         docker = facts["docker"]
         owners = {subnet: network for network in docker["networks"] for subnet in network["subnets"]}
+        held = {*facts["routes"], *owners}
+        networks = [network for network in map(network_of, held) if network]
+        held |= {
+            address
+            for address in facts["addresses"]
+            if not any(ipaddress.IPv4Address(address) in network for network in networks)
+        }
         wanted: list[tuple[str, ipaddress.IPv4Network | None]] = [
             ("platform_overlay_pool", network_of(world.variable("platform_overlay_pool"))),
         ]
@@ -447,16 +531,17 @@ def check_routes(world: World) -> Iterator[Problem]:
                 ("platform_node_bridge", _bridge_network(world)),
             ]
         for variable, network in wanted:
-            for cidr in sorted({*facts["routes"], *owners}):
+            for cidr in sorted(held):
                 route, owner = network_of(cidr), owners.get(cidr)
                 if network is None or route is None or not network.overlaps(route):
                     continue
                 if variable == "platform_subnet" and owner and _is_ours(inventory, owner):
                     continue
-                # A host that is a node itself takes its own networks from the pools.
-                if variable != "platform_subnet" and owner and not inventory.is_nested:
+                # The swarm's own networks are those of the pool.
+                if owner and not inventory.is_nested and owner["scope"] == "swarm":
                     continue
-                holder = f"docker network {owner['name']}" if owner else "a route of the machine"
+                holder = "a route of the machine" if "/" in cidr else "an address of the machine"
+                holder = f"docker network {owner['name']}" if owner else holder
                 problem = f"overlaps {cidr} on {host} ({holder})"
                 cure = f"choose a network that no docker host uses{_such_as(_free_network(world, network))}"
                 cure += ", or remove that one" if owner else ""
@@ -529,6 +614,9 @@ def check_groups(world: World) -> Iterator[Problem]:
         if inventory.docker_hosts and host not in inventory.docker_hosts:
             problem = f"is not in {DOCKER_HOSTS}"
             yield Problem(host, f"group {REGISTRY}", host, problem, f"one of: {', '.join(inventory.docker_hosts)}")
+        elif (places := _places(inventory)) and host not in places:
+            problem = "is another docker host than the nodes', which are containers and reach nothing on it"
+            yield Problem(host, f"group {REGISTRY}", host, problem, f"the nodes' own: {listed(places)}")
     names = {node.name for node in inventory.nodes}
     for host, variables in world.raw.hosts.items():
         # Given for all hosts, it is meant for the nodes among them.
@@ -536,6 +624,11 @@ def check_groups(world: World) -> Iterator[Problem]:
         if own and host not in names:
             cure = f"put {host} in {MANAGERS} or {WORKERS}"
             yield Problem(host, own[0], variables[own[0]], "is set, but the host is not a node", cure)
+
+
+def _places(inventory: Inventory) -> list[str]:
+    """The docker hosts of the nodes that are containers."""
+    return sorted({node.host for node in inventory.nodes if node.driver == "dind"} & set(inventory.docker_hosts))
 
 
 def check_nodes(world: World) -> Iterator[Problem]:
@@ -577,7 +670,7 @@ def check_nodes(world: World) -> Iterator[Problem]:
         first = {driver: names[0] for driver, names in by_driver.items()}
         problem = f"is dind for {first['dind']} and engine for {first['engine']}: they can't reach each other"
         yield Problem("inventory", f"{NODE_PREFIX}driver", listed(by_driver), problem, "one driver for all nodes")
-    places = sorted({node.host for node in inventory.nodes if node.driver == "dind" and node.host in hosts})
+    places = _places(inventory)
     if len(places) > 1:
         problem = "nodes that are containers can't reach those of another docker host"
         cure = "one docker host for all of them, or the driver engine"
@@ -768,9 +861,11 @@ def check_ports(world: World) -> Iterator[Problem]:
         yield Problem(ALL_HOSTS, ports[1], value, "is proxy_http_port too", "two different ports, as 80 and 443")
     for variable in ports:
         owner = _own_ports(world).get((world.variable(variable), "tcp"))
-        if owner:
+        # A default is right: the registry's address is told.
+        if owner and (owner != THE_REGISTRY or _is_given(world, variable)):
             value = str(world.variable(variable))
             yield Problem(ALL_HOSTS, variable, value, f"is a port of {owner}", "another one, as 80 and 443")
+    yield from _check_metrics_address(world)
     bind = str(world.variable("proxy_bind_address"))
     if address_of(bind) is None:
         yield Problem(ALL_HOSTS, "proxy_bind_address", bind, "is not an IPv4 address", "0.0.0.0 for every one")
@@ -825,7 +920,27 @@ def _own_ports(world: World) -> dict[tuple[int, str], str]:
     if world.inventory.is_nested:
         return {}
     port = _registry_port(str(world.variable("registry_address")))
-    return {**_node_ports(), **({(port, "tcp"): "the registry"} if port else {})}
+    return {**_node_ports(), **({(port, "tcp"): THE_REGISTRY} if port else {})}
+
+
+def _proxy_ports(world: World) -> tuple[int, ...]:
+    """Of machines that are nodes: what the proxy listens on, and what clients use where nobody has said."""
+    ports = ("proxy_http_port", "proxy_https_port")
+    return (*PROXY_PORTS, *(world.variable(name) for name in ports if not _is_given(world, name)))
+
+
+def _check_metrics_address(world: World) -> Iterator[Problem]:
+    """An engine that can't listen where it is to show its figures does not start."""
+    ports = {world.variable(name): "the proxy" for name in ("proxy_http_port", "proxy_https_port")}
+    if not world.inventory.is_nested:
+        owned = {port: owner for (port, protocol), owner in _own_ports(world).items() if protocol == "tcp"}
+        ports = {**dict.fromkeys(PROXY_PORTS, "the proxy"), **owned}
+    for host in world.inventory.docker_hosts:
+        value = world.raw.hosts.get(host, {}).get("docker_engine_metrics_address")
+        owner = ports.get(port_of(str(value).rpartition(":")[2]) or 0)
+        if owner and not jenkins.is_apart(world.inventory, host):
+            problem = f"has a port of {owner}"
+            yield Problem(host, "docker_engine_metrics_address", value, problem, "another one, as 127.0.0.1:9323")
 
 
 def check_published_ports(world: World) -> Iterator[Problem]:
@@ -932,6 +1047,8 @@ def check_registry(world: World) -> Iterator[Problem]:
     taken = {host: f"the app {app}'s" for app, one in world.inventory.apps.items() for host in one["hosts"]}
     taken.update({host: f"the page {page}'s" for page, host in wanted_hosts(world.inventory.variables).items()})
     taken.update({node.name: "a node's" for node in world.inventory.nodes if node.driver == "dind"})
+    taken.update({str(world.variable("jenkins_host")): "Jenkins'"} if world.inventory.jenkins_hosts else {})
+    taken.update(dict.fromkeys(LOOPBACK_NAMES, "each machine's own"))
     if not colon or not _registry_port(value) or not HOST_NAME.fullmatch(name):
         yield Problem(ALL_HOSTS, "registry_address", value, "is not name:port", "as registry:5000")
     elif address_of(name):
@@ -940,14 +1057,20 @@ def check_registry(world: World) -> Iterator[Problem]:
     elif not world.inventory.is_nested and _registry_port(value) in SWARM_PORTS:
         cure = f"another one, as {name}:5000"
         yield Problem(ALL_HOSTS, "registry_address", value, "has a port of swarm itself", cure)
+    elif not world.inventory.is_nested and _registry_port(value) in _proxy_ports(world):
+        problem = "has a port of the proxy, which listens on the same machine"
+        yield Problem(ALL_HOSTS, "registry_address", value, problem, f"another one, as {name}:5000")
     elif _registry_port(value) == REGISTRY_METRICS_PORT:
         problem = f"has the port {REGISTRY_METRICS_PORT}, where the registry shows its figures"
         yield Problem(ALL_HOSTS, "registry_address", value, problem, "as registry:5000")
     elif name in PUBLIC_REGISTRIES or name.endswith(tuple(f".{public}" for public in PUBLIC_REGISTRIES)):
         problem = "is a public registry's name: nothing could be pulled from there any more"
         yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of your own, as registry:5000")
-    elif name in taken or name == "localhost":
-        problem = f"is {taken.get(name, 'each machine' + chr(39) + 's own')} name"
+    elif any(one["registry"].lower() == value for one in world.variable("platform_source_registries")):
+        problem = "is one of platform_source_registries, too: nothing could be taken from there any more"
+        yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of its own, as registry:5000")
+    elif name in taken:
+        problem = f"is {taken[name]} name"
         yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of its own, as registry:5000")
 
 
@@ -1071,7 +1194,18 @@ def check_images(world: World) -> Iterator[Problem]:
             near = nearest(entry.base, world.images)
             cure = f"did you mean {near}?" if near else "add it to images_extra"
             yield Problem(ALL_HOSTS, f"images_extra.{name}.build.base", entry.base, "is not in the image catalog", cure)
+        elif name in _bases_of(world.images, name):
+            problem = "is built on this one itself"
+            yield Problem(ALL_HOSTS, f"images_extra.{name}.build.base", entry.base, problem, "another base, as nodejs")
     yield from _check_bases(world)
+
+
+def _bases_of(images: Mapping[str, Image], name: str) -> list[str]:
+    """What an image is built on, and that on, each once."""
+    found: list[str] = []
+    while (name := images.get(name, Image()).base) and name not in found:
+        found.append(name)
+    return found
 
 
 def _check_bases(world: World) -> Iterator[Problem]:
@@ -1434,13 +1568,14 @@ def _check_constraints(world: World, at: str, constraints: Sequence[str]) -> Ite
             cure = "take it away, or add one"
             problems.append(Problem(ALL_HOSTS, f"{at}.constraints[{index}]", value, problem, cure))
     yield from problems
+    active = [node for node in nodes if node.availability == "active"]
     told = [
         {"node.role": node.role, **({} if node.name in unnamed else {"node.hostname": names[node.name].lower()})}
-        for node in nodes
+        for node in active
     ]
-    if nodes and not problems and not any(all(_may_run(one, of) for one in constraints) for of in told):
-        problem = f"no node can run it: none of {', '.join(names.values())} fulfils all of them"
-        yield Problem(ALL_HOSTS, f"{at}.constraints", "", problem, "take one of them away, or add a node")
+    if active and not problems and not any(all(_may_run(one, of) for one in constraints) for of in told):
+        problem = f"no node can run it: none of {', '.join(names[node.name] for node in active)} fulfils all of them"
+        yield Problem(ALL_HOSTS, f"{at}.constraints", "", problem, "take one of them away, or an active node that does")
 
 
 def _may_run(constraint: str, node: Mapping[str, str]) -> bool:
@@ -1554,6 +1689,7 @@ IMAGE_FOLDERS = (
     *("/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root"),
     *("/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/include", "/usr/lib", "/usr/lib64"),
     *("/usr/libexec", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/local/sbin", "/usr/sbin", "/usr/share"),
+    *("/etc/group", "/etc/hostname", "/etc/hosts", "/etc/passwd", "/etc/resolv.conf", "/etc/shadow"),
     *("/usr/src", "/var", "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/tmp", "/etc/ssl", "/etc/ssl/certs"),
 )
 IMAGE_TREES = ("/bin", "/boot", "/dev", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr/bin", "/usr/sbin")

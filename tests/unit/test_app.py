@@ -218,14 +218,14 @@ S = "services/web"
         ({"service": {"deploy": {"labels": {"a": "b"}}}}, {}, f"{S}/deploy/labels", {"a": "b"}),
         ({"service": {"deploy": {"labels": {"a": "b"}}}}, {}, f"{S}/deploy/replicas", 1),
         (
-            {"services": {"cache": {"image": "redis@sha256:0"}}},
+            {"services": {"cache": {"image": f"redis@sha256:{'0' * 64}"}}},
             {},
             "services/cache",
             {
                 "init": True,
                 "networks": ["default"],
                 "deploy": {"endpoint_mode": "dnsrr"},
-                "image": "redis@sha256:0",
+                "image": f"redis@sha256:{'0' * 64}",
             },
         ),
         ({"services": {"cache": {"image": "redis:7"}}}, {"ipvs": True}, "services/cache/deploy", None),

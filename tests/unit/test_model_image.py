@@ -90,9 +90,9 @@ def test_an_entry_is_read_whole() -> None:
         "build": {"context": "/a", "base": "app0", "include": {"inner/x": "/x"}, "args": {"V": 2}},
     }
     build = Build(context="/a", base="app0", include={"inner/x": "/x"}, args={"V": "2"})
-    entries = parse_catalog({"app": given, "app0": {"build": {"bootstrap": "trixie", "packages": ["a"]}}})
+    entries = parse_catalog({"app": given, "app0": {"build": {"bootstrap": "trixie", "packages": ["ab"]}}})
     assert entries["app"] == Entry("app", "app:1", build, "pull", True, True, "skip", push=False, follow=True)
-    assert entries["app0"] == Entry("app0", build=Build(bootstrap="trixie", packages=("a",)))
+    assert entries["app0"] == Entry("app0", build=Build(bootstrap="trixie", packages=("ab",)))
 
 
 def test_bases_are_known_by_full_references() -> None:

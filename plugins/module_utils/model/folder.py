@@ -74,8 +74,21 @@ SHARED_FOLDERS = (
 )
 # Every Debian has these links.
 ALIASES = {"/var/run": "/run", "/var/lock": "/run/lock"}
-# What belongs to something else that runs on such machines, as the packages of Debian, Ubuntu and Fedora bring it.
+# What is empty after each boot; and of /var/tmp, what nobody has touched for a while is removed.
+FLEETING = ("/run", "/tmp", "/var/tmp")
+# What belongs to something else that runs on such machines, as the packages of Debian, Ubuntu and Fedora bring it;
+# files among it, which are there on every one.
 OTHERS_FOLDERS = (
+    *(f"/etc/{name}" for name in (
+        "aliases", "anacrontab", "bash.bashrc", "bash_completion", "crontab", "crypttab", "debian_version",
+        "environment", "ethers", "exports", "fstab", "group", "group-", "gshadow", "gshadow-", "hostname", "hosts",
+        "hosts.allow", "hosts.deny", "inputrc", "issue", "issue.net", "ld.so.cache", "locale.gen", "localtime",
+        "login.defs", "lsb-release", "machine-id", "magic", "mailname", "mime.types", "modules", "motd", "mtab",
+        "nanorc", "networks", "os-release", "passwd", "passwd-", "profile", "protocols", "rmt", "rpc", "securetty",
+        "services", "shadow", "shadow-", "shells", "subgid", "subgid-", "subuid", "subuid-", "sudoers", "timezone",
+        "wgetrc",
+    )),
+    "/run/initctl", "/run/motd.dynamic", "/run/utmp",
     *(f"/etc/{name}" for name in (
         "NetworkManager", "PackageKit", "X11", "alsa", "alternatives", "ansible", "apache2", "apparmor", "apparmor.d",
         "apt", "audit", "avahi", "bluetooth", "ca-certificates", "chrony", "cloud", "cni", "console-setup",
@@ -119,10 +132,12 @@ OTHERS_FOLDERS = (
     )),
     *(f"/opt/{name}" for name in ("cni", "containerd", "google", "vmware-tools")),
 )  # fmt: skip
-# Drop-in folders of some service or other (also of init: rc0.d), what has a version in its name, and what is hidden in
-# a home, or where all may write.
+# Drop-in folders of some service or other (also of init: rc0.d), what has a version in its name, files of one, what
+# programs hide in a home, and what is hidden where all may write.
 OTHERS_PATTERN = re.compile(
-    r"/(etc|run)/[^/]+\.d(/|\Z)|/etc/(\.|cron\.|gtk-|java-|php|python)|/(root|home/[^/]+|tmp|var/tmp)/\.|/(var/)?tmp/systemd-"
+    r"/(etc|run)/[^/]+\.(d|conf|sock|socket|pid|lock)(/|\Z)|/etc/(\.|cron\.|gtk-|java-|php|python)"
+    r"|/(root|home/[^/]+)/\.(ansible|aws|azure|bash|cache|cargo|config|docker|git|gnupg|helm|kube|local|mozilla|netrc"
+    r"|npm|pki|profile|ssh|terraform|vault|vim|zsh)|/(var/)?tmp/(\.|systemd-)"
 )
 # The engines' own place for a registry's CA.
 _CERTIFICATES = re.compile(r"/etc/docker/certs\.d/[^/]+")
@@ -155,15 +170,26 @@ def _is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/")
 
 
+def real_path(value: Any) -> str:
+    """A folder's path as a machine has it, whichever way it is written."""
+    path = posixpath.normpath(str(value))
+    for alias, folder in ALIASES.items():
+        if _is_below(path, alias):
+            path = folder + path.removeprefix(alias)
+    return path
+
+
+def why_not_lasting(value: Any) -> str:
+    """A folder that is there again after the next boot."""
+    return "is gone after the next boot" if any(_is_below(real_path(value), one) for one in FLEETING) else ""
+
+
 def why_not_own_folder(value: Any) -> str:
     """A folder that nothing but the platform uses."""
     why = why_no_folder(value)
     if why:
         return why
-    path = posixpath.normpath(str(value))
-    for alias, folder in ALIASES.items():
-        if path == alias or path.startswith(f"{alias}/"):
-            path = folder + path.removeprefix(alias)
+    path = real_path(value)
     if path in (*SHARED_FOLDERS, LOCAL_TREE) or path.count("/") < 2:
         return "is not a folder that the platform can own and remove: others use it too"
     if any(_is_below(path, tree) for tree in SYSTEM_TREES) and not _is_below(path, LOCAL_TREE):

@@ -29,6 +29,12 @@ DEFAULT_MIRROR = "http://deb.debian.org/debian"
 DEFAULT_SECURITY_MIRROR = "http://security.debian.org/debian-security"
 
 IMAGE_NAME = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\Z")
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+~:-]+)?\Z")
+_SUITE = re.compile(r"[a-z][a-z0-9.-]*\Z")
+_ARGUMENT = re.compile(r"[^\s=\0]+\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# The engine takes 255 with what stands before it, and so does a file system with what stands behind it.
+IMAGE_NAME_MAX = 128
 _ENTRY_KEYS = {"pull", "build", "source", "internal", "optional", "missing", "push", "follow"}
 _BUILD_KEYS = {"bootstrap", "packages", "context", "include", "base", "args"}
 
@@ -128,7 +134,7 @@ def _is_circular(entries: Mapping[str, Entry], name: str) -> bool:
 
 def parse_entry(name: Any, value: Any) -> Entry:
     """One entry as it is written; raises on what is wrong in it."""
-    if not isinstance(name, str) or not IMAGE_NAME.match(name):
+    if not isinstance(name, str) or not IMAGE_NAME.match(name) or len(name) > IMAGE_NAME_MAX:
         raise PlatformError(f"{name!r} is no image name: lower case letters, digits, '.', '_' and '-'")
     if not isinstance(value, Mapping):
         raise PlatformError(f"{name}: must be a dictionary")
@@ -201,12 +207,25 @@ def _parse_build(name: str, value: Any) -> Build:
     args = value.get("args") or {}
     packages = value.get("packages") or []
     include = value.get("include") or {}
+    for key in ("context", "base"):
+        if value.get(key) and (not isinstance(value[key], str) or _CONTROL.search(value[key])):
+            raise PlatformError(f"{name}: build.{key} must be one line of text")
+    if value.get("bootstrap") and not _SUITE.match(str(value["bootstrap"])):
+        raise PlatformError(f"{name}: build.bootstrap must be a Debian suite, as trixie")
     if not isinstance(args, Mapping):
         raise PlatformError(f"{name}: build.args must be a dictionary")
     if not isinstance(packages, list):
         raise PlatformError(f"{name}: build.packages must be a list")
     if not isinstance(include, Mapping) or (include and not value.get("context")):
         raise PlatformError(f"{name}: build.include must be a dictionary, beside a context")
+    if not all(isinstance(one, str) and PACKAGE.match(one) for one in packages):
+        raise PlatformError(f"{name}: build.packages has what is no package's name")
+    if not all(isinstance(one, str) and one and not _CONTROL.search(one) for one in include.values()):
+        raise PlatformError(f"{name}: build.include has what is no path for a file")
+    if not all(isinstance(key, str) and _ARGUMENT.match(key) and key != "BASE" for key in args):
+        raise PlatformError(f"{name}: build.args has what is no argument's name, or BASE, which is the entry's base")
+    if any(item is None or isinstance(item, (list, Mapping)) for item in args.values()):
+        raise PlatformError(f"{name}: build.args has neither text nor a number for one")
     outside = sorted(path for path in map(str, include) if path.startswith("/") or ".." in path.split("/"))
     if outside:
         raise PlatformError(f"{name}: build.include leads out of the context: {', '.join(outside)}")
