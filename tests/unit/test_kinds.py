@@ -45,13 +45,12 @@ FREE = {
             *("swarm_node_host", "swarm_node_address", "monitoring_mysql_endpoints[].name", "app_settings"),
             *("monitoring_alerts", "monitoring_alert_routes", "monitoring_alert_receivers", "monitoring_alert_secrets"),
             *(f"monitoring_hosts.{name}" for name in ("prometheus", "alertmanager", "grafana")),
-            *("preflight_changes", "apps{}.port", "apps{}.hosts", "apps{}.env_target", "apps{}.metrics.port"),
+            *("preflight_changes", "apps{}.hosts", "apps{}.env_target"),
             *("apps{}.ports", "apps{}.service", "apps{}.services", "apps{}.repository", "apps{}.branch"),
             "apps{}.repository_credentials",
         ),
         WHOLE,
     ),
-    "jenkins_git_credentials[].private_key": "text of many lines, in a file of its own",
 }
 
 
