@@ -229,7 +229,10 @@ SYSCTLS = (
     *("kernel.shmall", "kernel.shmmax", "kernel.shmmni"),
 )
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]*\$?\Z")
-_LOG_OPTIONS = ("compress", "max-file", "max-size", "mode", "max-buffer-size")
+_LOG_OPTIONS = (
+    *("compress", "max-file", "max-size", "mode", "max-buffer-size"),
+    *("cache-compress", "cache-disabled", "cache-max-file", "cache-max-size"),
+)
 LOG_OPTIONS = {
     "json-file": (*_LOG_OPTIONS, "env", "env-regex", "labels", "labels-regex", "tag"),
     "local": _LOG_OPTIONS,

@@ -23,6 +23,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import (
     HOST_NAME,
     network_of,
+    parts,
     port_of,
     why_no_site_network,
 )
@@ -256,16 +257,11 @@ def check_registries(raw: RawInventory) -> Iterator[Problem]:
     """Each has one login: of two, the one or the other would be taken."""
     for variable in ("platform_source_registries", "jenkins_registries"):
         for given in raw.hosts.values():
-            entries = given.get(variable)
-            names = (
-                [str(one.get("registry")).lower() for one in entries or () if isinstance(one, Mapping)]
-                if (isinstance(entries, list))
-                else []
-            )
-            for index, name in enumerate(names):
-                if name in names[:index]:
-                    at = f"{variable}[{index}].registry"
-                    yield Problem(ALL_HOSTS, at, name, "is there twice", "one of its logins")
+            seen: set[str] = set()
+            for place, name in parts(f"{variable}[].registry", given):
+                if str(name).lower() in seen:
+                    yield Problem(ALL_HOSTS, place, name, "is there twice", "one of its logins")
+                seen.add(str(name).lower())
 
 
 def check_jobs(inventory: Inventory) -> Iterator[Problem]:

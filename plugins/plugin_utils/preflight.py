@@ -1561,7 +1561,8 @@ def check_capacity(world: World) -> Iterator[Problem]:
     if not facts or len(facts) != len(hosts):
         return
     tasks = [task for name, app in world.inventory.apps.items() for task in _reserved(world, name, app)]
-    memory, cpus = (sum(one[index] * one[1] for one in tasks) for index in (2, 3))
+    memory = sum(number * each for _place, number, each, _cpus in tasks)
+    cpus = sum(number * each for _place, number, _memory, each in tasks)
     total_memory, total_cpus = sum(f["memory"]["total_bytes"] for f in facts), sum(f["cpus"] for f in facts)
     most_memory, most_cpus = max(f["memory"]["total_bytes"] for f in facts), max(f["cpus"] for f in facts)
     for place, number, each_memory, each_cpus in tasks if memory <= total_memory and cpus <= total_cpus else ():

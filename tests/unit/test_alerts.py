@@ -238,9 +238,7 @@ def test_alerts_are_refused(alerts: dict[str, Any], said: list[str]) -> None:
         ),
         (
             ["x.yml"],
-            {
-                "x.yml": b"groups: [{name: a, interval: 1m, limit: 5, rules: [{record: 'a:b', expr: 1, labels: {x: y}}]}]"
-            },
+            {"x.yml": b"groups: [{name: a, interval: 1m, rules: [{record: 'a:b', expr: 1, labels: {x: y}}]}]"},
             [],
         ),
     ],
