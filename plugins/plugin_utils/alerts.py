@@ -34,6 +34,21 @@ ALERTMANAGER_SECRETS = ("slack_url", "webhook_url", "deadman_url", "mail_passwor
 SECRETS = re.compile(
     "|".join([*ALERTMANAGER_SECRETS, "my.cnf", "(?:grafana|registry)_password", "elasticsearch-[0-9]+"])
 )
+# What Prometheus reads of a file with rules, ...
+GROUP_KEYS = ("name", "interval", "query_offset", "limit", "labels", "rules")
+RECORD_KEYS = ("record", "expr", "labels")
+RULE_KEYS = ("alert", "expr", "for", "keep_firing_for", "labels", "annotations")
+RULE_TIMES = ("interval", "query_offset", "for", "keep_firing_for")
+# ... and Alertmanager of a route and a receiver. Of its time intervals there are none here.
+ROUTE_TIMES = ("group_wait", "group_interval", "repeat_interval")
+ROUTE_KEYS = ("receiver", "matchers", "match", "match_re", "group_by", "continue", "routes", *ROUTE_TIMES)
+RECEIVER_KEYS = (
+    "name",
+    *(f"{one}_configs" for one in ("discord", "email", "incidentio", "jira", "mattermost", "msteams", "msteamsv2")),
+    *(f"{one}_configs" for one in ("opsgenie", "pagerduty", "pushover", "rocketchat", "slack", "sns", "telegram")),
+    *(f"{one}_configs" for one in ("victorops", "webex", "webhook", "wechat")),
+)
+MATCHER = re.compile(r"\s*{?\s*[^\s=!~{}][^=!~]*(=~|!=|!~|=).*\Z", re.DOTALL)
 SECRET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 SECRET_FILE = re.compile(r"/run/secrets/([\w.-]+)")
 # Settings of a receiver that are secret, and that Alertmanager reads from a file, too.
@@ -263,6 +278,50 @@ def check_rule_files(paths: Iterable[str], contents: Mapping[str, bytes]) -> Ite
                 continue
             if not isinstance(content, Mapping) or not isinstance(content.get("groups"), list):
                 yield at, path, "has no groups of rules", "as {groups: [{name: shop, rules: [...]}]}"
+            elif wrong := next(_wrong_groups(content["groups"]), None):
+                yield at, path, *wrong
+
+
+def _wrong_groups(groups: list[Any]) -> Iterator[tuple[str, str]]:
+    """(what, cure) of groups of rules, as Prometheus reads them."""
+    names: set[str] = set()
+    for index, group in enumerate(groups):
+        at = f"groups[{index}]"
+        rules = (group.get("rules") or []) if isinstance(group, Mapping) else None
+        if not isinstance(rules, list):
+            yield f"has no group of rules at {at}", "as {name: shop, rules: [...]}"
+            continue
+        yield from _wrong_keys(group, GROUP_KEYS, at)
+        name = group.get("name")
+        if not isinstance(name, str) or not name:
+            yield f"has no name for {at}", "name: and a text"
+        elif name in names:
+            yield f"has a name twice, at {at}", "another name"
+        names.add(str(name))
+        for number, rule in enumerate(rules):
+            yield from _wrong_rule(rule, f"{at}.rules[{number}]")
+
+
+def _wrong_rule(rule: Any, at: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(rule, Mapping):
+        yield f"has no rule at {at}", "as {alert: ShopDown, expr: up == 0}"
+        return
+    if ("alert" in rule) == ("record" in rule):
+        yield f"has not one of alert and record at {at}", "one of them"
+    yield from _wrong_keys(rule, RECORD_KEYS if "record" in rule else RULE_KEYS, at)
+    if not isinstance(rule.get("expr"), (str, int, float)) or not str(rule["expr"]).strip():
+        yield f"has no expr at {at}", "what Prometheus is to ask"
+
+
+def _wrong_keys(value: Mapping[str, Any], known: Iterable[str], at: str) -> Iterator[tuple[str, str]]:
+    """Unknown keys, and times that are none."""
+    for key, one in value.items():
+        if key not in known:
+            near = get_close_matches(str(key), known, 1)
+            cure = f"did you mean {near[0]}?" if near else f"any of: {', '.join(known)}"
+            yield f"has {show(key)} at {at}, which Prometheus does not know", cure
+        elif key in RULE_TIMES and (why := kinds.why_no_prometheus_time(one, zero=True)):
+            yield f"has a time at {at}.{key} that {why}", "as 30s, 10m or 1h30m"
 
 
 def check_receivers(routes: Iterable[Any], receivers: Iterable[Any], secrets: Mapping[str, Any]) -> Iterator[Wrong]:
@@ -270,13 +329,14 @@ def check_receivers(routes: Iterable[Any], receivers: Iterable[Any], secrets: Ma
     names = list(RECEIVERS)
     for index, receiver in enumerate(receivers):
         at = f"monitoring_alert_receivers[{index}]"
-        name = str(receiver.get("name") or "") if isinstance(receiver, Mapping) else ""
-        if not name:
+        name = receiver.get("name") if isinstance(receiver, Mapping) else ""
+        if not isinstance(name, str) or not name:
             yield at, "", "has no name", "as {name: dba, webhook_configs: [{url_file: /run/secrets/dba}]}"
             continue
         if name in names:
             yield f"{at}.name", name, "is a receiver already", "another name"
         names.append(name)
+        yield from _wrong_receiver(receiver, at)
         for place, key in _inline_secrets(receiver, at):
             cure = f"{key}_file: /run/secrets/NAME, and NAME with the value in monitoring_alert_secrets"
             yield f"{place}.{key}", None, "would be in a file that is no secret", cure
@@ -284,6 +344,7 @@ def check_receivers(routes: Iterable[Any], receivers: Iterable[Any], secrets: Ma
             named = "another name" if SECRETS.fullmatch(file) else file
             yield at, f"/run/secrets/{file}", "will not be there", f"add {named} to monitoring_alert_secrets"
     for index, route in enumerate(routes):
+        yield from _wrong_route(route, f"monitoring_alert_routes[{index}]")
         for place, receiver in _route_receivers(route, f"monitoring_alert_routes[{index}]"):
             if receiver not in names:
                 cure = f"one of: {', '.join(names)}"
@@ -295,6 +356,44 @@ def check_receivers(routes: Iterable[Any], receivers: Iterable[Any], secrets: Ma
             yield "monitoring_alert_secrets", name, "is a secret of the platform's own", "another name"
         elif not isinstance(value, str) or not value:
             yield f"monitoring_alert_secrets.{name}", None, "is no text", "give it a value in quotes, or take it away"
+
+
+def _wrong_receiver(receiver: Mapping[str, Any], at: str) -> Iterator[Wrong]:
+    for key, value in receiver.items():
+        if key not in RECEIVER_KEYS:
+            near = get_close_matches(str(key), RECEIVER_KEYS, 1)
+            cure = f"did you mean {near[0]}?" if near else f"any of: {', '.join(RECEIVER_KEYS)}"
+            yield f"{at}.{show(key)}", None, "is nothing that Alertmanager knows of a receiver", cure
+        elif key != "name" and not (isinstance(value, list) and all(isinstance(one, Mapping) for one in value)):
+            yield f"{at}.{key}", None, "is not a list of mappings", "as [{send_resolved: true, ...}]"
+
+
+def _wrong_route(route: Any, at: str) -> Iterator[Wrong]:
+    """What Alertmanager would not take of a route and those below it."""
+    if not isinstance(route, Mapping):
+        yield at, None, "is not a mapping", "as {receiver: dba, matchers: ['stack=\"shop\"']}"
+        return
+    for key, value in route.items():
+        place = f"{at}.{show(key)}"
+        if key not in ROUTE_KEYS:
+            near = get_close_matches(str(key), ROUTE_KEYS, 1)
+            cure = f"did you mean {near[0]}?" if near else f"any of: {', '.join(ROUTE_KEYS)}"
+            yield place, None, "is nothing that a route may have here", cure
+        elif key in ROUTE_TIMES and (why := kinds.why_no_prometheus_time(value, zero=key == "group_wait")):
+            yield place, value, why, "as 30s, 10m or 4h"
+        elif key == "continue" and not isinstance(value, bool):
+            yield place, value, "is neither true nor false", "true or false"
+        elif key in ("match", "match_re") and not isinstance(value, Mapping):
+            yield place, None, "is not a mapping", "as {stack: shop}"
+        elif key in ("matchers", "group_by", "routes") and not isinstance(value, list):
+            yield place, None, "is not a list", "a list, if of one"
+        elif key == "matchers" and not all(isinstance(one, str) and MATCHER.match(one) for one in value):
+            yield place, None, "has what is no matcher", "as ['stack=\"shop\"', 'severity=~\"critical|warning\"']"
+        elif key == "group_by" and not (all(isinstance(one, str) for one in value) and len({*value}) == len(value)):
+            yield place, None, "has what is no label's name, or one twice", "as [alertname, stack]"
+        elif key == "routes":
+            for index, one in enumerate(value):
+                yield from _wrong_route(one, f"{place}[{index}]")
 
 
 def _inline_secrets(value: Any, at: str) -> Iterator[tuple[str, str]]:

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.model.env import ID_MAX
 from ansible_collections.fungap.swarm.plugins.plugin_utils import kinds
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import MOUNT_OPTIONS, Kind, port_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
 Json = dict[str, Any]
@@ -92,6 +94,8 @@ def _why_no_pair(value: str) -> tuple[str, str] | None:
 
 
 def _why_no_volume(value: str) -> tuple[str, str] | None:
+    if wrong := _of_kind(kinds.TEMPLATE_TEXT)(value):
+        return wrong
     parts = value.split(":")
     if len(parts) > 3 or not all(parts) or not parts[min(len(parts), 2) - 1].startswith("/"):
         return "is not a volume", "as /srv/data:/data:ro"
@@ -146,8 +150,35 @@ def _why_no_search(value: str) -> tuple[str, str] | None:
 
 
 def _why_no_sysctls(value: list[Any] | Json) -> tuple[str, str] | None:
-    is_right = all(map(kinds.SYSCTL.match, pairs(value)))
-    return None if is_right else ("has what is no kernel parameter's name", "as net.core.somaxconn")
+    """Those that a container has for itself: with another one it does not start."""
+    names = [name.replace("/", ".") for name in pairs(value)]
+    if not all(map(kinds.SYSCTL.match, names)):
+        return "has what is no kernel parameter's name", "as net.core.somaxconn"
+    if not all(name in SYSCTLS or name.startswith(("net.", "fs.mqueue.")) for name in names):
+        return "has a parameter that is the whole machine's", "net.* or fs.mqueue.*, or docker_engine_sysctls"
+    return None
+
+
+def _why_no_user(value: str) -> tuple[str, str] | None:
+    """A user, perhaps with a group, each by name or number."""
+    parts = value.split(":")
+    is_right = len(parts) <= 2 and all(
+        int(one) <= ID_MAX if re.fullmatch("[0-9]{1,20}", one) else USER.match(one) for one in parts
+    )
+    return None if is_right or not value else ("is not a user", 'as node, "1000" or "1000:1000"')
+
+
+def _why_no_logging(value: Json) -> tuple[str, str] | None:
+    """Of the drivers that are everywhere: options that they know, with what they can read."""
+    driver, options = value.get("driver"), value.get("options") or {}
+    known = LOG_OPTIONS.get(driver or "")
+    if known and (unknown := [show(name) for name in options if name not in known]):
+        return f"has the option {unknown[0]}, which {driver} does not know", f"any of: {', '.join(known)}"
+    if known and "max-size" in options and str(options["max-size"]) != "-1" and not bytes_of(str(options["max-size"])):
+        return "has a max-size that is no size", "as 10m"
+    if known and "max-file" in options and not re.fullmatch("[1-9][0-9]{0,8}", str(options["max-file"])):
+        return "has a max-file that is no number above 0", 'as "3"'
+    return None
 
 
 def _why_no_check(value: Json) -> tuple[str, str] | None:
@@ -192,6 +223,20 @@ SIGNAL = re.compile(
     r"|[1-9]|[1-5][0-9]|6[0-4])\Z",
     re.IGNORECASE,
 )
+# Those that are each container's own: https://github.com/opencontainers/runc/blob/main/libcontainer/configs/validate
+SYSCTLS = (
+    *("kernel.domainname", "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shm_rmid_forced"),
+    *("kernel.shmall", "kernel.shmmax", "kernel.shmmni"),
+)
+USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]*\$?\Z")
+_LOG_OPTIONS = (
+    *("compress", "max-file", "max-size", "mode", "max-buffer-size"),
+    *("cache-compress", "cache-disabled", "cache-max-file", "cache-max-size"),
+)
+LOG_OPTIONS = {
+    "json-file": (*_LOG_OPTIONS, "env", "env-regex", "labels", "labels-regex", "tag"),
+    "local": _LOG_OPTIONS,
+}
 SHORT_PORT = re.compile(r"(?P<published>[0-9]+):(?P<target>[0-9]+)(?:/(?P<protocol>tcp|udp|sctp))?")
 
 TEXT = Shape((TEXT_KIND,))
@@ -203,7 +248,11 @@ IMAGE_TEXT = Shape((TEXT_KIND,), _matching(_is_image, "is not an image's name", 
 ABSOLUTE = _matching(lambda value: value.startswith("/"), "is not an absolute path", "as /data")
 TARGET = Shape(
     (TEXT_KIND,),
-    _all_of(ABSOLUTE, _matching(lambda value: value.strip("/."), "would hide the whole image", "as /data")),
+    _all_of(
+        ABSOLUTE,
+        _matching(lambda value: value.strip("/."), "would hide the whole image", "as /data"),
+        _of_kind(kinds.TEMPLATE_TEXT),
+    ),
 )
 NUMBER = Shape((NUMBER_KIND,))
 RATIO = Shape((NUMBER_KIND,), _of_kind(kinds.RATIO))
@@ -303,7 +352,7 @@ DEPLOY = _keyed(
 )
 SERVICE = _keyed(
     image=IMAGE_TEXT,
-    **dict.fromkeys(("isolation", "user"), TEXT),
+    user=Shape((TEXT_KIND,), _why_no_user),
     hostname=Shape((TEXT_KIND,), _of_kind(kinds.HOST_TEXT)),
     stop_signal=Shape(
         (TEXT_KIND,),
@@ -328,7 +377,6 @@ SERVICE = _keyed(
     environment=ENVIRONMENT,
     configs=ITEMS,
     secrets=ITEMS,
-    credential_spec=_keyed(config=TEXT, file=TEXT, registry=TEXT),
     deploy=DEPLOY,
     healthcheck=replace(
         _keyed(
@@ -345,7 +393,12 @@ SERVICE = _keyed(
         ),
         whole=_why_no_check,
     ),
-    logging=_keyed(driver=TEXT, options=Shape((MAPPING_KIND,), values=SCALAR)),
+    logging=replace(
+        _keyed(
+            driver=Shape((TEXT_KIND,), _of_kind(kinds.IMAGE_REFERENCE)), options=Shape((MAPPING_KIND,), values=SCALAR)
+        ),
+        whole=_why_no_logging,
+    ),
     networks=Shape(
         (LIST_KIND, MAPPING_KIND),
         elements=TEXT,
@@ -405,11 +458,13 @@ SERVICE = _keyed(
 CURES = {
     "build": "an image of the catalog (images_extra)",
     "container_name": "services find each other by their names",
+    "credential_spec": "nothing: it is Windows'",
     "cpus": "deploy.resources.limits.cpus",
     "devices": "a node with the device, and a bind mount",
     "env_file": "environment",
     "expose": "nothing: services of one network reach each other's ports",
     "extends": "write it out",
+    "isolation": "nothing: it is Windows'",
     "links": "services find each other by their names",
     "mem_limit": "deploy.resources.limits.memory",
     "network_mode": "networks",

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import (
     HOST_NAME,
     network_of,
+    parts,
     port_of,
     why_no_site_network,
 )
@@ -251,14 +253,21 @@ def _check_credentials(inventory: Inventory) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, at, name, problem, "leave one of password and private_key")
 
 
+def check_registries(raw: RawInventory) -> Iterator[Problem]:
+    """Each has one login: of two, the one or the other would be taken."""
+    for variable in ("platform_source_registries", "jenkins_registries"):
+        for given in raw.hosts.values():
+            seen: set[str] = set()
+            for place, name in parts(f"{variable}[].registry", given):
+                if str(name).lower() in seen:
+                    yield Problem(ALL_HOSTS, place, name, "is there twice", "one of its logins")
+                seen.add(str(name).lower())
+
+
 def check_jobs(inventory: Inventory) -> Iterator[Problem]:
     """What the apps say of their repositories."""
     known = {str(one["name"]): one for one in inventory.variables["jenkins_git_credentials"]}
-    pinned = {
-        host.strip("[]").split("]:")[0]
-        for line in inventory.variables["jenkins_git_known_hosts"]
-        for host in str(line).split(" ", maxsplit=1)[0].split(",")
-    }
+    lines = [str(line) for line in inventory.variables["jenkins_git_known_hosts"]]
     for name, app in inventory.apps.items():
         at, repository = f"apps.{name}", str(app["repository"])
         if not repository:
@@ -270,9 +279,10 @@ def check_jobs(inventory: Inventory) -> Iterator[Problem]:
         if not over_ssh and not _is_repository(repository, WEB_REPOSITORY):
             cure = "as https://github.com/team/web.git or git@github.com:team/web.git, without a password in it"
             yield Problem(ALL_HOSTS, f"{at}.repository", _shown(repository), "is not a repository's address", cure)
-        elif over_ssh and git_host(repository) not in pinned:
-            problem = f"the key of {git_host(repository)} is not known, so anybody could answer in its place"
-            cure = f"add its line to jenkins_git_known_hosts: ssh-keyscan {git_host(repository)}, compared by eye"
+        elif over_ssh and not any(_is_line_of(line, known_as(repository)) for line in lines):
+            problem = f"the key of {known_as(repository)} is not known, so anybody could answer in its place"
+            scan = f"ssh-keyscan -p {_port(repository)} {git_host(repository)}"
+            cure = f"add its line to jenkins_git_known_hosts: {scan.replace('-p 22 ', '')}, compared by eye"
             yield Problem(ALL_HOSTS, f"{at}.repository", _shown(repository), problem, cure)
         if not BRANCH.fullmatch(str(app["branch"])):
             yield Problem(ALL_HOSTS, f"{at}.branch", app["branch"], "is not a branch's name", "as main or release/2")
@@ -306,7 +316,42 @@ def git_host(repository: str) -> str:
     """The host of a repository's address."""
     if "://" in repository:
         return urlsplit(repository).hostname or ""
-    return repository.partition("@")[2].partition(":")[0]
+    return repository.partition("@")[2].partition(":")[0].lower()
+
+
+def _port(repository: str) -> int:
+    return (urlsplit(repository).port if "://" in repository else None) or 22
+
+
+def known_as(repository: str) -> str:
+    """What ssh looks for in a known_hosts file."""
+    port = _port(repository)
+    return git_host(repository) if port == 22 else f"[{git_host(repository)}]:{port}"
+
+
+def _is_line_of(line: str, name: str) -> bool:
+    """Whether a line of a known_hosts file is about a host, as sshd(8) has it: patterns, or a name's HMAC."""
+    words = line.split(" ")
+    if words[0] == "@revoked":
+        return False
+    hosts = words[1] if words[0] == "@cert-authority" and len(words) > 1 else words[0]
+    if hosts.startswith("|1|"):
+        salt, _bar, digest = hosts[3:].partition("|")
+        try:
+            found = hmac.new(base64.b64decode(salt), name.encode(), "sha1").digest()
+            return hmac.compare_digest(found, base64.b64decode(digest))
+        except ValueError:
+            return False
+    patterns = hosts.lower().split(",")
+    return any(_matches(one, name) for one in patterns) and not any(
+        _matches(one[1:], name) for one in patterns if one.startswith("!")
+    )
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """``*`` and ``?`` stand for others, and nothing else does."""
+    text = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(text, name) is not None
 
 
 def _shown(repository: Any) -> str:

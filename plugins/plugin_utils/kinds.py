@@ -40,6 +40,8 @@ CONTAINER_BYTES_MIN, NODE_BYTES_MIN = 6 * MEBIBYTE, 128 * MEBIBYTE
 # What the swarm takes of a service.
 RESERVED_BYTES_MIN, CPUS_MIN, CPUS_MAX = 4 * MEBIBYTE, 0.001, 4096
 DAY_SECONDS = 86400
+# The kernel's, of each argument and each variable with its name; the name is left its share.
+ARGUMENT_BYTES_MAX = 128 * 1024 - 1024
 # nginx and Docker count in 64 bits; nobody uploads more.
 UPLOAD_BYTES_MAX = 1024**4
 
@@ -76,7 +78,7 @@ RESERVED_LABELS = ("fungap.", "io.fungap.", "com.docker.")
 SITES = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 UPLOAD_SIZE = re.compile(r"([0-9]+)([kmg]?)\Z", re.IGNORECASE)
 PROMETHEUS_TIME = re.compile(r"([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?\Z")
-PROMETHEUS_SIZE = re.compile(r"([0-9]+)(B|KB|MB|GB|TB|PB|EB)\Z")
+PROMETHEUS_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGTPE]?)i?B\Z")
 # https://github.com/moby/swarmkit/blob/master/manager/constraint/constraint.go
 CONSTRAINT = re.compile(
     r" *(node\.(id|hostname|role|ip|platform\.(os|arch)|labels\.[a-z0-9][a-z0-9_.-]*)"
@@ -102,6 +104,10 @@ TEMPLATE_KNOWN = re.compile(
     r"|if|else|end|range|with|and|or|not|eq|ne|lt|le|gt|ge|index|len|slice|print|printf|println|html|js|urlquery|join|true|false)\Z",
     re.DOTALL,
 )
+PRIVATE_KEY = re.compile(
+    r"\s*-----BEGIN ([A-Z]+ |)PRIVATE KEY-----[ \t]*\n(.+)\n-----END \1PRIVATE KEY-----\s*\Z", re.DOTALL
+)
+OPENSSH_KEY = b"openssh-key-v1\0"
 KNOWN_HOSTS_LINE = re.compile(
     r"(@(cert-authority|revoked) )?[^\s#]+ [a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}( [^\x00-\x1f]*)?\Z"
 )
@@ -222,6 +228,14 @@ def why_no_url(value: Any) -> str:
     return ""
 
 
+def why_no_login_url(value: Any) -> str:
+    """The same; its login has both parts, or the exporter would ask without any."""
+    if why := why_no_url(value):
+        return why
+    parts = urlsplit(str(value))
+    return "has a user without a password" if parts.username and not parts.password else ""
+
+
 def why_no_line(value: Any) -> str:
     return "has a line break or another control character in it" if CONTROL.search(str(value)) else ""
 
@@ -232,6 +246,8 @@ def why_no_sha256(value: Any) -> str:
 
 def why_no_ini_text(value: Any) -> str:
     """As it stands between backticks in a my.cnf that Go reads."""
+    if re.search(r"%\([^)]+\)s", str(value)):
+        return "has %(...)s in it, which such a file fills in"
     return "has a backtick in it" if "`" in str(value) else why_no_line(value)
 
 
@@ -240,6 +256,11 @@ def why_no_request_path(value: Any) -> str:
     if not text.startswith("/"):
         return "does not begin with /"
     return "has a space or a control character in it" if CONTROL.search(text) or " " in text else ""
+
+
+def why_no_metrics_path(value: Any) -> str:
+    """Prometheus takes it for a path and nothing else: it asks for ? as %3F, and for %20 as %2520."""
+    return why_no_request_path(value) or ("has a ?, # or % in it" if re.search("[?#%]", str(value)) else "")
 
 
 def why_no_owner(value: Any) -> str:
@@ -267,7 +288,41 @@ def why_no_constraint(value: Any) -> str:
 
 
 def why_no_from_pattern(value: Any) -> str:
-    return "" if FROM_PATTERN.match(str(value)) else "is not an address or a pattern of addresses"
+    """sshd lets nobody in where one of them is a network with host bits, or with a prefix that is none."""
+    text = str(value).removeprefix("!")
+    if not FROM_PATTERN.match(str(value)):
+        return "is not an address or a pattern of addresses"
+    try:
+        if "/" in text:
+            ipaddress.ip_network(text if PREFIX.match(text.partition("/")[2]) else "")
+        elif re.fullmatch(r"[0-9.]+", text):
+            ipaddress.ip_address(text)
+    except ValueError:
+        return "is neither an address nor a network without host bits"
+    return ""
+
+
+def why_no_from(value: Any) -> str:
+    """All of them together. One with ! takes away from what others let in."""
+    listed = _listed(value)
+    is_closed = isinstance(listed, list) and listed and all(str(one).startswith("!") for one in listed)
+    return "lets nobody in: each of them takes away, and none adds" if is_closed else ""
+
+
+def why_no_private_key(value: Any) -> str:
+    """Of OpenSSH, in the form of PEM, and without a passphrase: nobody is there to type it."""
+    match = PRIVATE_KEY.match(str(value).replace("\r\n", "\n"))
+    if not match:
+        return "is not the text of a private key"
+    kind, body = match.groups()
+    try:
+        head = base64.b64decode("".join(body.split())[:64], validate=True) if kind == "OPENSSH " else b""
+    except ValueError:
+        head = b""
+    # What follows is the cipher's name, with its length before it.
+    is_open = not head.startswith(OPENSSH_KEY) or head.startswith(OPENSSH_KEY + b"\0\0\0\4none")
+    is_locked = kind == "ENCRYPTED " or "ENCRYPTED" in body.partition("\n\n")[0] or not is_open
+    return "has a passphrase, and nobody is there to type it" if is_locked else ""
 
 
 def why_no_known_hosts_line(value: Any) -> str:
@@ -284,6 +339,8 @@ def why_no_upload_size(value: Any) -> str:
 
 def why_no_prometheus_time(value: Any, *, zero: bool = False) -> str:
     """``zero``: no time at all is one, too."""
+    if zero and str(value) == "0":
+        return ""
     match = PROMETHEUS_TIME.match(str(value))
     if not str(value) or not match:
         return "is not a time as Prometheus writes it"
@@ -297,8 +354,8 @@ def why_no_prometheus_size(value: Any) -> str:
     match = PROMETHEUS_SIZE.match(str(value))
     if not match:
         return "is not a size as Prometheus writes it"
-    size = int(match.group(1)) * 1024 ** ("B", "KB", "MB", "GB", "TB", "PB", "EB").index(match.group(2))
-    return "" if 0 < size < 2**63 else "is nothing, or more than Prometheus counts"
+    size = Decimal(match.group(1)) * 1024 ** " KMGTPE".index(match.group(2) or " ")
+    return "" if 1 <= size < 2**63 else "is nothing, or more than Prometheus counts"
 
 
 def _listed(value: Any) -> Any:
@@ -364,6 +421,8 @@ def why_no_template(value: Any) -> str:
         depth += (words[0] in TEMPLATE_BLOCKS) - (words[0] == "end")
         if not all(map(TEMPLATE_KNOWN.match, words)):
             return "has a {{ }} with a name in it that a swarm does not know"
+    if len(str(value).encode(errors="replace")) >= ARGUMENT_BYTES_MAX:
+        return "is longer than the 128 kB that a program can be given"
     return "has a block without its end" if depth else why_no_argument(value)
 
 
@@ -886,6 +945,21 @@ def number(
     return Kind(why, cure)
 
 
+def cpus(least: float, cure: str) -> Kind:
+    """A number of CPUs that stands in a compose file as it is given: Docker counts billionths, and reads no spaces."""
+    base = number(least, CPUS_MAX, cure, typed=False)
+
+    def why(value: Any) -> str:
+        if why := base.why(value):
+            return why
+        text = str(value)
+        if text != text.strip():
+            return "has a space in it"
+        return "has more than nine digits after its point" if Decimal(text) % Decimal("1e-9") else ""
+
+    return Kind(why, cure)
+
+
 def size(least: int, cure: str, *, zero: bool = False) -> Kind:
     """An amount of memory as Docker writes it. ``zero``: 0 stands for all."""
 
@@ -1123,6 +1197,7 @@ KINDS: Mapping[str, Kind] = {
     "docker_engine_metrics_address": optional(Kind(why_no_host_port, "as 127.0.0.1:9323")),
     **dict.fromkeys(("proxy_unlimited_addresses[]", "proxy_host_addresses[]"), ADDRESS_OR_NETWORK),
     "proxy_trusted_addresses[]": replace(ADDRESS_OR_NETWORK, why=why_not_trusted),
+    "jenkins_deploy_from": Kind(why_no_from, "what it is taken from, too, as ['192.0.2.0/24', '!192.0.2.9']"),
     "jenkins_deploy_from[]": Kind(why_no_from_pattern, "as 192.0.2.10 or 192.0.2.0/24"),
     **dict.fromkeys(
         (
@@ -1140,7 +1215,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         URL,
     ),
-    "monitoring_elasticsearch_urls[]": Kind(why_no_url, "as https://search.example.com:9200", hidden=True),
+    "monitoring_elasticsearch_urls[]": Kind(why_no_login_url, "as https://search.example.com:9200", hidden=True),
     "images_debian_mirror": optional(Kind(why_no_url, "as https://deb.example.com/debian")),
     "images_debian_security_mirror": optional(Kind(why_no_url, "as https://deb.example.com/debian-security")),
     "load_test_target.path": Kind(why_no_request_path, "as /"),
@@ -1156,6 +1231,12 @@ KINDS: Mapping[str, Kind] = {
     },
     "jenkins_git_credentials[].username": LINE,
     "jenkins_git_credentials[].password": HIDDEN_LINE,
+    "jenkins_git_credentials[].private_key": Kind(
+        why_no_private_key,
+        "as ssh-keygen writes it, with all its lines: '-----BEGIN OPENSSH PRIVATE KEY-----...', without a passphrase",
+        hidden=True,
+        may_be_empty=True,
+    ),
     **dict.fromkeys(("jenkins_deploy_known_hosts[]", "jenkins_git_known_hosts[]"), KNOWN_HOSTS),
     # The monitoring.
     "monitoring_mail.to": optional(MAILS),
@@ -1171,14 +1252,14 @@ KINDS: Mapping[str, Kind] = {
     ),
     "monitoring_limits{}": one_of(("cpus", "memory"), "a limit"),
     "monitoring_limits{}.memory": CONTAINER_MEMORY,
-    "monitoring_limits{}.cpus": number(CPUS_MIN, CPUS_MAX, "as 0.5", typed=False),
+    "monitoring_limits{}.cpus": cpus(CPUS_MIN, "as 0.5"),
     # Amounts.
     **dict.fromkeys(("proxy_memory", "proxy_edge_memory", "registry_memory", "jenkins_agent_memory"), CONTAINER_MEMORY),
     **dict.fromkeys(("jenkins_memory", "jenkins_build_memory"), size(0, "512M or more, as 2G")),
     "swarm_node_memory": size(NODE_BYTES_MIN, "0 for all, or as 2G", zero=True),
     # A container of the machine has a hundredth at least, for the kernel's sake.
     "swarm_node_cpus": number(0.01, CPUS_MAX, "0 for all, or as 1.5", zero=True),
-    "proxy_cpus": number(0.01, CPUS_MAX, "as 0.5"),
+    "proxy_cpus": cpus(0.01, "as 0.5"),
     "proxy_client_connections": number(0, 100000, "0 for no limit, or as 500"),
     "proxy_header_kilobytes": number(4, 1024, "4 to 1024"),
     **dict.fromkeys(("docker_engine_mtu", "app_network_mtu", "proxy_network_mtu", "swarm_node_mtu"), MTU),
@@ -1234,7 +1315,9 @@ KINDS: Mapping[str, Kind] = {
     # Apps.
     "apps{}.image": Kind(why_no_image, "an image of the catalog, as express-app"),
     "apps{}.health.path": optional(Kind(why_no_request_path, "as /healthz")),
-    "apps{}.metrics.path": optional(Kind(why_no_request_path, "as /metrics")),
+    "apps{}.metrics.path": optional(Kind(why_no_metrics_path, "a path alone, as /metrics")),
+    "apps{}.port": PORT,
+    "apps{}.metrics.port": Kind(lambda value: why_no_port(value) if value else "", "1 to 65535, 0 for the app's"),
     "apps{}.env_owner": optional(OWNER),
     "apps{}.env_mode": optional(Kind(why_no_mode, "in quotes, as '0640'")),
     "apps{}.health.test": HEALTH_TEST,

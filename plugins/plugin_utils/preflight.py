@@ -35,7 +35,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import full_reference
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, controllers_file, parse_all
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file import Line, clashes
-from ansible_collections.fungap.swarm.plugins.plugin_utils import alerts, jenkins, kinds, pki, renewal
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.load_test import check_bounds, choose_profile
+from ansible_collections.fungap.swarm.plugins.plugin_utils import alerts, compose_service, jenkins, kinds, pki, renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     DEFAULT_TARGET,
     REFERENCE,
@@ -1265,8 +1266,6 @@ def check_apps(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, "apps_older_confirmed", name, "is not an app of the inventory", cure)
     for name, app in world.inventory.apps.items():
         at = f"apps.{name}"
-        if app["port"] is not None and not 1 <= app["port"] <= 65535:
-            yield Problem(ALL_HOSTS, f"{at}.port", str(app["port"]), "is not a port", "1 to 65535")
         for host in app["hosts"]:
             if not HOST_NAME.fullmatch(host):
                 cure = "lower case letters, digits, hyphens and dots, as web.example.com; no scheme, port or path"
@@ -1286,10 +1285,6 @@ def check_apps(world: World) -> Iterator[Problem]:
         for wrong in wrong_services({**app, "name": name}, ipvs=ipvs):
             # A value of a service may be anything, a password too.
             yield Problem(ALL_HOSTS, f"{at}.{wrong.place}", "", wrong.problem, wrong.cure)
-        metrics = app["metrics"]
-        if not 0 <= metrics["port"] <= 65535:
-            problem = "is not a port"
-            yield Problem(ALL_HOSTS, f"{at}.metrics.port", str(metrics["port"]), problem, "1 to 65535, 0 for the app's")
         route = app["route"]
         same_site = [flag for flag in route["cookie_flags"] if flag.startswith("samesite=")]
         if len(same_site) > 1:
@@ -1308,8 +1303,44 @@ def check_constraints(world: World) -> Iterator[Problem]:
         yield from _check_constraints(world, at, app["constraints"])
         services = {"service": app["service"], **{f"services.{show(key)}": one for key, one in app["services"].items()}}
         for place, service in ({} if wrong_services({**app, "name": name}, ipvs=ipvs) else services).items():
-            placement = (service.get("deploy") or {}).get("placement") or {}
-            yield from _check_constraints(world, f"{at}.{place}.deploy.placement", placement.get("constraints") or [])
+            deploy = service.get("deploy") or {}
+            constraints = (deploy.get("placement") or {}).get("constraints") or []
+            yield from _check_constraints(world, f"{at}.{place}.deploy.placement", constraints)
+            own = place == "service"
+            ports = [*(app["ports"] if own else ()), *(service.get("ports") or [])]
+            if any(published_port(one) is None for one in ports):
+                continue
+            number, what = (
+                (app["replicas"], f"{at}.replicas")
+                if own
+                else (deploy.get("replicas", 1), f"{at}.{place}.deploy.replicas")
+            )
+            if not str(deploy.get("mode")).startswith("global"):
+                constraints = [*(app["constraints"] if own else ()), *constraints]
+                yield from _check_places(world, what, number, constraints, deploy, ports, ipvs=ipvs)
+
+
+def _check_places(
+    world: World,
+    variable: str,
+    number: int,
+    constraints: Sequence[str],
+    deploy: Mapping[str, Any],
+    ports: Sequence[Any],
+    *,
+    ipvs: bool,
+) -> Iterator[Problem]:
+    """That there is a place for each replica, where a node takes so many and no more."""
+    most = (deploy.get("placement") or {}).get("max_replicas_per_node") or 0
+    why = f"each takes {most} (max_replicas_per_node)"
+    if any(compose_service.port(one, ipvs=ipvs)["mode"] == "host" for one in ports):
+        most, why = 1, "each has the published port once"
+    if not most or any(map(kinds.KINDS["apps{}.constraints[]"].why, constraints)):
+        return
+    nodes = [node for node, of in _told(world) if all(_may_run(one, of) for one in constraints)]
+    if nodes and number > most * len(nodes):
+        problem = f"has no place for each: {len(nodes)} {'node' if len(nodes) == 1 else 'nodes'} may run it, and {why}"
+        yield Problem(ALL_HOSTS, variable, number, problem, f"at most {most * len(nodes)}")
 
 
 def check_settings_together(world: World) -> Iterator[Problem]:
@@ -1448,10 +1479,33 @@ def check_load_test(world: World) -> Iterator[Problem]:
         yield Problem(ALL_HOSTS, "load_test_host", host, f"is not in {DOCKER_HOSTS}", cure)
     for variables in world.raw.hosts.values():
         name, known = variables.get("load_test_profile"), variables.get("load_test_profiles") or LOAD_TEST_PROFILES
+        yield from _check_bounds(variables)
         is_name = isinstance(name, str) and not kinds.NAME.why(name)
         if is_name and isinstance(known, (Mapping, tuple)) and name not in known:
             cure = f"one of: {', '.join(sorted(map(str, known)))}"
             yield Problem(ALL_HOSTS, "load_test_profile", name, "is not one of load_test_profiles", cure)
+
+
+# Of the role load_test.
+REQUESTS_MAX, DEADLINE_SECONDS = 20000, 300
+
+
+def _check_bounds(variables: Mapping[str, Any]) -> Iterator[Problem]:
+    """That no profile is more than a load test may be. What a profile is in itself, its kind says."""
+    profiles = variables.get("load_test_profiles")
+    if not isinstance(profiles, Mapping) or kinds.why_no_profiles(profiles):
+        return
+    limits = [variables.get("load_test_requests_max", REQUESTS_MAX), variables.get("load_test_deadline_seconds")]
+    try:
+        requests_max, deadline = int(limits[0]), float(limits[1] or DEADLINE_SECONDS)
+    except (TypeError, ValueError, OverflowError):
+        return  # told as that
+    for name in profiles:
+        try:
+            check_bounds(choose_profile(name, profiles, {}), requests_max=requests_max, deadline_seconds=deadline)
+        except PlatformError as error:
+            cure = "less, or a higher load_test_requests_max or load_test_deadline_seconds"
+            yield Problem(ALL_HOSTS, f"load_test_profiles.{name}", "", f"is too much: {error.message}", cure)
 
 
 def check_monitoring(world: World) -> Iterator[Problem]:
@@ -1464,11 +1518,15 @@ def check_monitoring(world: World) -> Iterator[Problem]:
         elif owners.setdefault(host, page) != page:
             yield Problem(ALL_HOSTS, at, host, f"is a host name of {owners[host]} too", "leave it with one of them")
     mail = world.variable("monitoring_mail")
-    for key in ("to", "from", "smarthost") if any(mail.get(key) for key in ("to", "from", "smarthost")) else ():
-        if not mail.get(key):
-            yield Problem(
-                ALL_HOSTS, f"monitoring_mail.{key}", "", "is missing", "to, from and smarthost belong together"
-            )
+    for keys, wanted_by in (
+        (("to", "from", "smarthost"), ("to", "from", "smarthost", "username", "password")),
+        (("username", "password"), ("username", "password")),
+    ):
+        # By half a login Alertmanager sends nothing, or without any.
+        for key in keys if any(mail.get(one) for one in wanted_by) else ():
+            if not mail.get(key):
+                cure = f"{', '.join(keys[:-1])} and {keys[-1]} belong together"
+                yield Problem(ALL_HOSTS, f"monitoring_mail.{key}", "", "is missing", cure)
     yield from _check_alerts(world)
     names: set[str] = set()
     for index, endpoint in enumerate(world.variable("monitoring_mysql_endpoints")):
@@ -1509,6 +1567,7 @@ def check_jenkins(world: World) -> Iterator[Problem]:
     yield from jenkins.check_addresses(inventory, facts)
     yield from jenkins.check_settings(inventory, facts)
     yield from jenkins.check_jobs(inventory)
+    yield from jenkins.check_registries(world.raw)
     if path := _vault_password_file(world.raw, inventory):
         file = _seen_file(world, path)
         if file and file.error:
@@ -1517,6 +1576,7 @@ def check_jenkins(world: World) -> Iterator[Problem]:
     name = str(world.variable("jenkins_host"))
     taken = {one: f"the app {app}" for app, settings in inventory.apps.items() for one in settings["hosts"]}
     taken.update({one: page for page, one in wanted_hosts(inventory.variables).items()})
+    taken[_registry_name(world)] = "the registry"
     if "jenkins_host" in inventory.misread:
         pass
     elif not name:
@@ -1548,14 +1608,19 @@ def _check_constraints(world: World, at: str, constraints: Sequence[str]) -> Ite
     """That some node can fulfil what is asked of its name and its role; labels may come later."""
     nodes, facts = world.inventory.nodes, dict(world.facts())
     names = {node.name: _swarm_name(node, facts.get(node.host, {})) for node in nodes}
-    # A machine that does not answer does not say what it is called.
-    unnamed = {node.name for node in nodes if node.driver == "engine" and node.host not in facts}
+    unnamed = _unnamed(world)
     problems: list[Problem] = []
     for index, constraint in enumerate(constraints):
         key, equal, wanted = constraint.partition("==")
         key = key.strip().lower()
         hostnames = [] if unnamed else list(names.values())
-        known = {"node.hostname": hostnames, "node.role": ["manager", "worker"]}.get(key)
+        architectures = {of["node.platform.arch"] for _node, of in _told(world) if "node.platform.arch" in of}
+        known = {
+            "node.hostname": hostnames,
+            "node.role": ["manager", "worker"],
+            "node.platform.os": ["linux"],
+            "node.platform.arch": sorted(architectures),
+        }.get(key)
         # A swarm compares without regard to case.
         if equal and known and wanted.strip().lower() not in map(str.lower, known):
             near = names.get(wanted.strip()) or nearest(wanted.strip(), known)
@@ -1568,14 +1633,32 @@ def _check_constraints(world: World, at: str, constraints: Sequence[str]) -> Ite
             cure = "take it away, or add one"
             problems.append(Problem(ALL_HOSTS, f"{at}.constraints[{index}]", value, problem, cure))
     yield from problems
-    active = [node for node in nodes if node.availability == "active"]
-    told = [
-        {"node.role": node.role, **({} if node.name in unnamed else {"node.hostname": names[node.name].lower()})}
-        for node in active
-    ]
-    if active and not problems and not any(all(_may_run(one, of) for one in constraints) for of in told):
-        problem = f"no node can run it: none of {', '.join(names[node.name] for node in active)} fulfils all of them"
+    active = [(node, of) for node, of in _told(world) if node.availability == "active"]
+    if active and not problems and not any(all(_may_run(one, of) for one in constraints) for _node, of in active):
+        told = ", ".join(names[node.name] for node, _of in active)
+        problem = f"no node can run it: none of {told} fulfils all of them"
         yield Problem(ALL_HOSTS, f"{at}.constraints", "", problem, "take one of them away, or an active node that does")
+
+
+def _unnamed(world: World) -> set[str]:
+    """The nodes on machines that do not answer, which do not say what they are called."""
+    facts = dict(world.facts())
+    return {node.name for node in world.inventory.nodes if node.driver == "engine" and node.host not in facts}
+
+
+def _told(world: World) -> list[tuple[Node, dict[str, str]]]:
+    """Each node, with what is known of it and a constraint may ask for, in small letters."""
+    facts, unnamed = dict(world.facts()), _unnamed(world)
+    found = []
+    for node in world.inventory.nodes:
+        seen = facts.get(node.host, {})
+        of = {"node.role": node.role, "node.platform.os": "linux"}
+        if node.name not in unnamed:
+            of["node.hostname"] = _swarm_name(node, seen).lower()
+        if seen.get("architecture"):
+            of["node.platform.arch"] = str(seen["architecture"]).lower()
+        found.append((node, of))
+    return found
 
 
 def _may_run(constraint: str, node: Mapping[str, str]) -> bool:
@@ -1613,10 +1696,19 @@ def check_capacity(world: World) -> Iterator[Problem]:
     facts = [facts for host, facts in world.facts() if host in hosts]
     if not facts or len(facts) != len(hosts):
         return
-    apps = world.inventory.apps.items()
-    memory = sum((bytes_of(app["reservations"]["memory"]) or 0) * max(app["replicas"], 0) for _name, app in apps)
-    cpus = sum(app["reservations"]["cpus"] * max(app["replicas"], 0) for _name, app in apps)
+    tasks = [task for name, app in world.inventory.apps.items() for task in _reserved(world, name, app)]
+    memory = sum(number * each for _place, number, each, _cpus in tasks)
+    cpus = sum(number * each for _place, number, _memory, each in tasks)
     total_memory, total_cpus = sum(f["memory"]["total_bytes"] for f in facts), sum(f["cpus"] for f in facts)
+    most_memory, most_cpus = max(f["memory"]["total_bytes"] for f in facts), max(f["cpus"] for f in facts)
+    for place, number, each_memory, each_cpus in tasks if memory <= total_memory and cpus <= total_cpus else ():
+        for what, each, most, told in (
+            ("memory", each_memory, most_memory, f"{most_memory / 1024**3:.1f} GB"),
+            ("cpus", each_cpus, most_cpus, f"{most_cpus} CPUs"),
+        ):
+            if number and each > most:
+                problem = f"is more than any machine has, {told}: no node could run it"
+                yield Problem(ALL_HOSTS, f"{place}.{what}", "", problem, "less, or a bigger machine")
     cure = "fewer replicas, smaller reservations, or bigger machines"
     if memory > total_memory:
         value = f"{memory / 1024**3:.1f} GB"
@@ -1625,6 +1717,20 @@ def check_capacity(world: World) -> Iterator[Problem]:
     if cpus > total_cpus:
         problem = f"the apps together reserve more than the machines' {total_cpus} CPUs"
         yield Problem(ALL_HOSTS, "apps.*.reservations.cpus", f"{cpus:g}", problem, cure)
+
+
+def _reserved(world: World, name: str, app: Mapping[str, Any]) -> Iterator[tuple[str, int, float, float]]:
+    """(where it says so, tasks, bytes, CPUs) of what each of an app's services reserves for each of its tasks."""
+    own = app["reservations"]
+    yield f"apps.{name}.reservations", max(app["replicas"], 0), bytes_of(own["memory"]) or 0, own["cpus"]
+    services = app["services"] if not wrong_services({**app, "name": name}, ipvs=True) else {}
+    for key, service in services.items():
+        deploy = service.get("deploy") or {}
+        asked = (deploy.get("resources") or {}).get("reservations") or {}
+        is_global = str(deploy.get("mode")).startswith("global")
+        number = len(world.inventory.nodes) if is_global else deploy.get("replicas", 1)
+        place = f"apps.{name}.services.{show(key)}.deploy.resources.reservations"
+        yield place, number, bytes_of(asked.get("memory") or "0") or 0, float(asked.get("cpus") or 0)
 
 
 def check_env_files(world: World) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import NUMBER
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show, texts_of
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -32,6 +33,7 @@ APP_ENTRY = "app"
 MODULES_ALONE = ("apps_absent", "apps_older_confirmed", "images_names", "load_test_cpu_hosts")
 # Without our prefix a name is only ours when it is a slip of the finger away: more than nine letters of ten are right.
 SLIP = 0.901
+TEXTS = ("str", "path")
 
 
 @dataclass(frozen=True)
@@ -136,15 +138,23 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
     hidden = bool(spec.get("no_log")) or bool(SECRET.search(name))
     kind, nested = spec.get("type", "str"), spec.get("options")
     # Ansible would read text as a mapping, and what is asked of its parts would not be asked.
+    texts = value if kind == "list" and isinstance(value, list) and spec.get("elements") in TEXTS else [value]
     mappings = (
         [value] if kind == "dict" else value if spec.get("elements") == "dict" and isinstance(value, list) else []
     )
     if (
         (kind in ("str", "path") and isinstance(value, (list, dict)))
+        # YAML reads yes, no, on and off so, and nobody means the text True.
+        or ((kind in TEXTS or texts is value) and any(isinstance(one, bool) for one in texts))
         or any(isinstance(one, str) for one in mappings)
         or (
             kind in ("int", "float")
-            and (isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)))
+            and (
+                isinstance(value, bool)
+                or (isinstance(value, float) and not math.isfinite(value))
+                # Python takes digits of other scripts, and 1_000.
+                or (isinstance(value, str) and not NUMBER.match(value))
+            )
         )
     ):
         return [_wrong_type(where, variable, spec, value, hidden)]
@@ -240,6 +250,8 @@ def _wrong_type(where: str, variable: str, spec: Mapping[str, Any], value: Any, 
     wanted = KINDS.get(spec.get("type", "str"), spec.get("type", "str"))
     if spec.get("type") == "list" and isinstance(value, list):
         wanted = f"a list in which each element is {KINDS.get(spec.get('elements', 'str'), spec.get('elements'))}"
+    if isinstance(value, bool) and spec.get("type", "str") in TEXTS:
+        wanted += ", in quotes,"
     is_finite = not isinstance(value, float) or math.isfinite(value)
     problem = f"must be {wanted}, not {_kind_of(value)}" if is_finite else "must be a finite number"
     # What stands for a mapping may be anything that belongs into it.

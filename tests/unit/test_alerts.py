@@ -220,6 +220,27 @@ def test_alerts_are_refused(alerts: dict[str, Any], said: list[str]) -> None:
         (["x.yml"], {"x.yml": b"groups: !!bool x\n"}, ["is not YAML"]),
         (["x.yml"], {"x.yml": b"[" * 5000}, ["is not YAML"]),
         (["x.yml"], {"x.yml": b"- alert: A\n"}, ["has no groups of rules"]),
+        (["x.yml"], {"x.yml": b"groups: [a]"}, ["has no group of rules at groups[0]"]),
+        (["x.yml"], {"x.yml": b"groups: [{rules: []}]"}, ["has no name for groups[0]"]),
+        (["x.yml"], {"x.yml": b"groups: [{name: a}, {name: a}]"}, ["has a name twice, at groups[1]"]),
+        (["x.yml"], {"x.yml": b"groups: [{name: a, rules: [b]}]"}, ["has no rule at groups[0].rules[0]"]),
+        (["x.yml"], {"x.yml": b"groups: [{name: a, rules: [{alert: A}]}]"}, ["has no expr at groups[0].rules[0]"]),
+        (["x.yml"], {"x.yml": b"groups: [{name: a, rules: [{expr: up}]}]"}, ["has not one of alert and record"]),
+        (
+            ["x.yml"],
+            {"x.yml": b"groups: [{name: a, rules: [{alert: A, expr: up, for: 5 min}]}]"},
+            ["has a time at groups[0].rules[0].for that is not a time"],
+        ),
+        (
+            ["x.yml"],
+            {"x.yml": b"groups: [{name: a, rules: [{record: 'a:b', expr: up, annotations: {}}]}]"},
+            ["has annotations at groups[0].rules[0], which Prometheus does not know"],
+        ),
+        (
+            ["x.yml"],
+            {"x.yml": b"groups: [{name: a, interval: 1m, rules: [{record: 'a:b', expr: 1, labels: {x: y}}]}]"},
+            [],
+        ),
     ],
 )
 def test_rule_files_are_refused(paths: list[str], contents: dict[str, bytes], said: list[str]) -> None:

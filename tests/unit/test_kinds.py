@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import preflight
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import KINDS
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import KINDS, why_no_template
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import read_specs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,13 +45,12 @@ FREE = {
             *("swarm_node_host", "swarm_node_address", "monitoring_mysql_endpoints[].name", "app_settings"),
             *("monitoring_alerts", "monitoring_alert_routes", "monitoring_alert_receivers", "monitoring_alert_secrets"),
             *(f"monitoring_hosts.{name}" for name in ("prometheus", "alertmanager", "grafana")),
-            *("preflight_changes", "apps{}.port", "apps{}.hosts", "apps{}.env_target", "apps{}.metrics.port"),
+            *("preflight_changes", "apps{}.hosts", "apps{}.env_target"),
             *("apps{}.ports", "apps{}.service", "apps{}.services", "apps{}.repository", "apps{}.branch"),
             "apps{}.repository_credentials",
         ),
         WHOLE,
     ),
-    "jenkins_git_credentials[].private_key": "text of many lines, in a file of its own",
 }
 
 
@@ -105,3 +104,14 @@ def test_what_may_be_empty_is_so_by_default(path: str) -> None:
 def test_the_profiles_of_a_load_test_are_the_roles() -> None:
     defaults = yaml.safe_load((ROOT / "roles" / "load_test" / "defaults" / "main.yml").read_text())
     assert set(preflight.LOAD_TEST_PROFILES) == set(defaults["load_test_profiles"])
+
+
+def test_the_bounds_of_a_load_test_are_the_roles() -> None:
+    defaults = yaml.safe_load((ROOT / "roles" / "load_test" / "defaults" / "main.yml").read_text())
+    assert defaults["load_test_requests_max"] == preflight.REQUESTS_MAX
+    assert defaults["load_test_deadline_seconds"] == preflight.DEADLINE_SECONDS
+
+
+def test_a_variable_is_no_longer_than_a_program_can_be_given() -> None:
+    assert why_no_template("x" * 100_000) == ""
+    assert why_no_template("x" * 128 * 1024) == "is longer than the 128 kB that a program can be given"

@@ -397,7 +397,10 @@ def containers(*found: tuple[str, str]) -> Change:
 
 
 GIT = {"name": "github", "username": "git", "password": "geheim"}
-SSH = {"name": "github", "private_key": "geheim"}
+SSH = {
+    "name": "github",
+    "private_key": "-----BEGIN OPENSSH PRIVATE KEY-----\ngeheim\n-----END OPENSSH PRIVATE KEY-----\n",
+}
 MYSQL = {"name": "main", "host": "db.example", "username": "u", "password": "geheim"}
 
 

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
@@ -33,7 +35,7 @@ class Profile:
     def steps(self) -> Iterator[Step]:
         last = self.users[-1]
         more = range(last + self.users_step, self.users_max + 1, self.users_step) if self.users_step else ()
-        return (Step(users, self.ramp_seconds, self.loops) for users in (*self.users, *more))
+        return (Step(users, self.ramp_seconds, self.loops) for users in chain(self.users, more))
 
 
 def choose_profile(name: str, profiles: Mapping[str, Mapping[str, Any]], changes: Mapping[str, Any]) -> Profile:
@@ -68,6 +70,9 @@ def choose_profile(name: str, profiles: Mapping[str, Mapping[str, Any]], changes
 def _number(key: str, value: Any, kind: Any, least: float) -> Any:
     try:
         number = kind(value)
+        # Python reads 1_0 and digits of other scripts, too, and takes 1 for 1.5.
+        if number != float(value) or (isinstance(value, str) and re.search("[^ -~]|_", value)):
+            raise ValueError
     except (TypeError, ValueError, OverflowError):
         raise PlatformError(f"{key} is {value!r}: it must be a number") from None
     if isinstance(value, bool) or not math.isfinite(number):
@@ -79,9 +84,10 @@ def _number(key: str, value: Any, kind: Any, least: float) -> Any:
 
 def check_bounds(profile: Profile, *, requests_max: int, deadline_seconds: float) -> list[Step]:
     """The steps, none of which is longer or bigger than allowed."""
-    steps = list(profile.steps())
+    # There may be more of them than fit into memory.
+    steps = list(islice(profile.steps(), STEPS_MAX + 1))
     if len(steps) > STEPS_MAX:
-        raise PlatformError(f"that is {len(steps)} steps, and {STEPS_MAX} at most: a bigger users_step")
+        raise PlatformError(f"that is more than {STEPS_MAX} steps: a bigger users_step")
     biggest = max(steps, key=lambda step: step.requests)
     if biggest.requests > requests_max:
         raise PlatformError(
