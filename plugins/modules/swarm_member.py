@@ -88,7 +88,9 @@ options:
     elements: str
     default: []
   swarm_nodes:
-    description: The nodes of that swarm, as RV(fungap.swarm.swarm_join_token_info#module:nodes).
+    description:
+      - The nodes of that swarm, as RV(fungap.swarm.swarm_join_token_info#module:nodes).
+      - Roles are left to the docker host that they come from.
     type: list
     elements: dict
   cluster_id:
@@ -440,7 +442,13 @@ class Members:
             rows = candidates[chosen]
             managers = {row.id for row in rows if row.is_manager}
             cluster = answers[chosen]
-            seen.swarm = Swarm(rows, exists=True, manageable=True, cluster_id=cluster.cluster_id if cluster else "")
+            seen.swarm = Swarm(
+                rows,
+                exists=True,
+                manageable=True,
+                cluster_id=cluster.cluster_id if cluster else "",
+                roles_elsewhere=bool(self.given_rows),
+            )
             seen.controllers = {
                 name: self.engines[name]
                 for name in candidates

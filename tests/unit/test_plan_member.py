@@ -402,6 +402,20 @@ ROWS: list[tuple[str, list[WantedNode], dict[str, EngineMembership], Swarm, list
         ["demote m3 to worker"],
     ),
     (
+        "one of three steps down, and so may another on its own docker host: roles are changed from one",
+        [want("m3", "worker")],
+        {"m3": member("m3")},
+        replace(swarm(*THREE), roles_elsewhere=True),
+        [],
+    ),
+    (
+        "a worker is promoted from the docker host that changes the roles",
+        [want("w1", "manager")],
+        {"w1": member("w1")},
+        replace(swarm(row("m1"), row("w1")), roles_elsewhere=True),
+        [],
+    ),
+    (
         "a silent manager steps down",
         [want("m1"), want("m2"), replace(want("m3", "worker"), socket=None)],
         {"m1": member("m1"), "m2": member("m2")},

@@ -137,12 +137,15 @@ class Swarm:
 
     ``exists``: false when it is still to be made. ``manageable``: one of its managers can be spoken to from here, so
     roles, labels, availability and the node list can be changed. ``cluster_id``: empty where it isn't known.
+    ``roles_elsewhere``: another docker host changes the roles, one after the other. Two managers that are demoted at
+    once, each from its own host, leave the raft group without a quorum, and swarm refuses the second.
     """
 
     entries: Sequence[Entry] = ()
     exists: bool = False
     manageable: bool = False
     cluster_id: str = ""
+    roles_elsewhere: bool = False
 
     def by_id(self, node_id: str) -> Entry | None:
         """The row with this node ID."""

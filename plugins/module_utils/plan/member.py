@@ -591,7 +591,7 @@ def _plan_rejoin(node: WantedNode, entry: Entry, swarm: Swarm, quorum: Quorum, w
 
 
 def _plan_role(node: WantedNode, entry: Entry, swarm: Swarm, quorum: Quorum) -> list[Action]:
-    if not swarm.manageable:
+    if not swarm.manageable or swarm.roles_elsewhere:
         return []
     if node.state == "manager" and entry.role != "manager":
         return [Action("promote", node.name, MANAGER, node_id=entry.id)]
