@@ -1048,7 +1048,8 @@ def check_registry(world: World) -> Iterator[Problem]:
     taken = {host: f"the app {app}'s" for app, one in world.inventory.apps.items() for host in one["hosts"]}
     taken.update({host: f"the page {page}'s" for page, host in wanted_hosts(world.inventory.variables).items()})
     taken.update({node.name: "a node's" for node in world.inventory.nodes if node.driver == "dind"})
-    taken.update({str(world.variable("jenkins_host")): "Jenkins'"} if world.inventory.jenkins_hosts else {})
+    if world.inventory.jenkins_hosts and _is_given(world, "registry_address"):
+        taken[str(world.variable("jenkins_host"))] = "Jenkins'"
     taken.update(dict.fromkeys(LOOPBACK_NAMES, "each machine's own"))
     if not colon or not _registry_port(value) or not HOST_NAME.fullmatch(name):
         yield Problem(ALL_HOSTS, "registry_address", value, "is not name:port", "as registry:5000")
@@ -1576,7 +1577,8 @@ def check_jenkins(world: World) -> Iterator[Problem]:
     name = str(world.variable("jenkins_host"))
     taken = {one: f"the app {app}" for app, settings in inventory.apps.items() for one in settings["hosts"]}
     taken.update({one: page for page, one in wanted_hosts(inventory.variables).items()})
-    taken[_registry_name(world)] = "the registry"
+    if not _is_given(world, "registry_address"):  # else that is what is told
+        taken[_registry_name(world)] = "the registry"
     if "jenkins_host" in inventory.misread:
         pass
     elif not name:
