@@ -1635,11 +1635,14 @@ def _check_constraints(world: World, at: str, constraints: Sequence[str]) -> Ite
             cure = "take it away, or add one"
             problems.append(Problem(ALL_HOSTS, f"{at}.constraints[{index}]", value, problem, cure))
     yield from problems
-    active = [(node, of) for node, of in _told(world) if node.availability == "active"]
-    if active and not problems and not any(all(_may_run(one, of) for one in constraints) for _node, of in active):
-        told = ", ".join(names[node.name] for node, _of in active)
-        problem = f"no node can run it: none of {told} fulfils all of them"
-        yield Problem(ALL_HOSTS, f"{at}.constraints", "", problem, "take one of them away, or an active node that does")
+    if nodes and not problems and not _able(world, constraints):
+        problem = f"no node can run it: none of {', '.join(names.values())} fulfils all of them"
+        yield Problem(ALL_HOSTS, f"{at}.constraints", "", problem, "take one of them away, or add a node")
+
+
+def _able(world: World, constraints: Sequence[str]) -> list[Node]:
+    """The nodes that fulfil constraints, as far as that can be known, drained ones too."""
+    return [node for node, of in _told(world) if all(_may_run(one, of) for one in constraints)]
 
 
 def _unnamed(world: World) -> set[str]:
@@ -2021,6 +2024,13 @@ def warnings(world: World) -> list[str]:
         folder, name = world.variable("platform_secrets_dir"), world.inventory.name
         text = f"has the CA of platform {owner}: where both are in use, each run replaces the other's certificates"
         found.append(f"platform_secrets_dir {folder} {text}; choose a folder of {name}'s own, as {folder}-{name}")
+    for app, settings in world.inventory.apps.items():
+        able = _able(world, settings["constraints"])
+        # On purpose perhaps, before work on a machine; so it stops nobody.
+        if able and all(node.availability != "active" for node in able):
+            told = ", ".join(node.name for node in able)
+            text = f"leave {told} alone to run it, which takes no tasks as long as it is not active"
+            found.append(f"apps.{app}.constraints {text}")
     return found
 
 

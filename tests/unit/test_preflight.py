@@ -1284,6 +1284,17 @@ def test_what_is_allowed_and_not_to_be_forgotten(set_as: Any) -> None:
     ]
 
 
+def test_a_drained_node_that_alone_may_run_an_app_is_mentioned() -> None:
+    scenario = Scenario()
+    scenario.web["constraints"] = ["node.hostname == worker1"]
+    assert warnings(scenario.world()[0]) == []
+    scenario.hosts["worker1"]["swarm_node_availability"] = "drain"
+    assert scenario.problems() == []
+    assert warnings(scenario.world()[0]) == [
+        "apps.web.constraints leave worker1 alone to run it, which takes no tasks as long as it is not active"
+    ]
+
+
 @pytest.mark.parametrize(
     ("common_name", "said"),
     [("fungap platform CA", False), ("two platform CA", True), ("Company CA", False), ("", False)],
