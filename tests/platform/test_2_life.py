@@ -32,11 +32,31 @@ def identities(platform: Platform) -> dict[str, str]:
     return {name: node["ID"] for name, node in platform.members().items()}
 
 
+def running_on(platform: Platform, node: str, service: str) -> int:
+    """As the node's own engine says: of one that has just restarted, a manager still tells what was before."""
+    label = f"com.docker.swarm.service.name={service}"
+    return len(platform.engine(node).containers(filters={"label": label, "status": "running"}))
+
+
 def settle(platform: Platform) -> None:
-    """All nodes ready, all replicas running, the way in open."""
+    """All nodes ready, all proxies and replicas running, the way in open."""
     wait_for("all nodes ready", platform.all_ready)
-    wait_for("3 replicas of the app", lambda: platform.running("web_web") == 3)
+    wait_for("a proxy on each node", lambda: all(running_on(platform, node, "proxy_proxy") == 1 for node in NODES))
+    wait_for("3 replicas of the app", lambda: sum(running_on(platform, node, "web_web") for node in NODES) == 3)
     wait_for("an HTTPS answer", platform.answers)
+
+
+def take_off(platform: Platform, node: str) -> None:
+    """All replicas to the other nodes: swarm gives none to a node that comes back, so they may all be on one."""
+    engine = platform.engine("manager1")
+    for availability, is_done in (
+        ("drain", lambda: sum(running_on(platform, one, "web_web") for one in NODES if one != node) == 3),
+        ("active", lambda: running_on(platform, node, "proxy_proxy") == 1),
+    ):
+        member = platform.members()[node]
+        engine.update_node(member["ID"], member["Version"]["Index"], {**member["Spec"], "Availability": availability})
+        wait_for(f"{node}: {availability}", is_done)
+    settle(platform)
 
 
 @pytest.mark.parametrize("node", NODES)
@@ -49,6 +69,7 @@ def test_restart_of_a_node(platform: Platform, node: str) -> None:
 
 def test_kill_of_the_manager(platform: Platform) -> None:
     before = identities(platform)
+    take_off(platform, "manager1")
     platform.container("manager1").kill()
     # The other nodes go on serving.
     wait_for("an HTTPS answer without the manager", platform.answers, 15)
