@@ -55,7 +55,7 @@ class RegistryUnderTest:
         self.ip = f"{lab.subnet}.2"
         self.address = f"{self.name}:5000"
         self.between = f"169.254.{lab.subnet.rpartition('.')[2]}"
-        self.own = folder / "platform"
+        self.own = Path(f"/etc/{lab.prefix}")
         self.config = str(self.own / "registry-client")
         self.certs = self.own / "certs.d"
         self.converge()
@@ -174,6 +174,7 @@ class RegistryUnderTest:
         entry = HostsEntry({"owner": self.name, "entry": "", "path": "/etc/hosts"})
         entry.apply(entry.plan())
         shutil.rmtree(f"/etc/docker/certs.d/{self.address}", ignore_errors=True)
+        shutil.rmtree(self.own)
 
     def put_index(self, repository: str, tag: str, digests: Sequence[str]) -> str:
         """A multi-platform index of images that are there; its reference by digest."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
 from tests.checkout import name
 
 PLATFORM = name("app")
 MANAGER = f"docker --host unix:///run/{PLATFORM}/manager1/docker.sock"
 ENV_FILE = Path(__file__).resolve().parents[1] / "files" / "web.env"
-VERSION = hashlib.sha256(ENV_FILE.read_bytes()).hexdigest()[:12]
+VERSION = secret_digest(ENV_FILE.read_bytes())
 
 
 def containers(host: Any) -> list[str]:
