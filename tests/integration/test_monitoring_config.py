@@ -42,7 +42,7 @@ NAMES = (
 )
 PAGES = {"prometheus": "p.example", "alertmanager": "a.example", "grafana": "g.example"}
 EVERYTHING: dict[str, Any] = {
-    "monitoring_images": {name: {"ref": f"registry:5000/{name}@sha256:0"} for name in NAMES},
+    "monitoring_images": {name: {"ref": f"registry:5000/{name}@sha256:{'0' * 64}"} for name in NAMES},
     "monitoring_hosts": PAGES,
     "monitoring_slack_webhook_url": f"https://slack.example/{SECRET}",
     "monitoring_webhook_url": f"https://hook.example/{SECRET}",
@@ -68,7 +68,7 @@ OWN_RULES = """groups:
     rules:
       - {alert: ShopEmpty, expr: sum(shop_items) == 0, for: 5m, labels: {severity: warning}}
 """
-LITTLE = {"monitoring_images": {name: {"ref": f"registry:5000/{name}@sha256:0"} for name in NAMES if name != "grafana"}}
+LITTLE = {"monitoring_images": {name: {"ref": f"registry:5000/{name}@sha256:{'0' * 64}"} for name in NAMES if name != "grafana"}}
 
 
 @dataclass(frozen=True)
