@@ -68,7 +68,11 @@ OWN_RULES = """groups:
     rules:
       - {alert: ShopEmpty, expr: sum(shop_items) == 0, for: 5m, labels: {severity: warning}}
 """
-LITTLE = {"monitoring_images": {name: {"ref": f"registry:5000/{name}@sha256:{'0' * 64}"} for name in NAMES if name != "grafana"}}
+LITTLE = {
+    "monitoring_images": {
+        name: {"ref": f"registry:5000/{name}@sha256:{'0' * 64}"} for name in NAMES if name != "grafana"
+    }
+}
 
 
 @dataclass(frozen=True)
