@@ -1068,9 +1068,6 @@ def check_registry(world: World) -> Iterator[Problem]:
     elif name in PUBLIC_REGISTRIES or name.endswith(tuple(f".{public}" for public in PUBLIC_REGISTRIES)):
         problem = "is a public registry's name: nothing could be pulled from there any more"
         yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of your own, as registry:5000")
-    elif any(one["registry"].lower() == value for one in world.variable("platform_source_registries")):
-        problem = "is one of platform_source_registries, too: nothing could be taken from there any more"
-        yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of its own, as registry:5000")
     elif name in taken:
         problem = f"is {taken[name]} name"
         yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of its own, as registry:5000")
