@@ -270,8 +270,8 @@ def check_rule_files(paths: Iterable[str], contents: Mapping[str, bytes]) -> Ite
         if path in contents:
             try:
                 content = yaml.safe_load(contents[path].decode())
-            # A date that is none, or too many brackets, are errors of other kinds.
-            except Exception as error:
+            # Not YAML; text or a date that is none; !!bool x; !!timestamp x; too many brackets.
+            except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
                 # The parser's words have a piece of the file in them.
                 mark = getattr(error, "problem_mark", None)
                 yield at, path, f"is not YAML{f' (line {mark.line + 1})' if mark else ''}", "mend it"

@@ -23,7 +23,6 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import (
     HOST_NAME,
     network_of,
-    parts,
     port_of,
     why_no_site_network,
 )
@@ -251,17 +250,6 @@ def _check_credentials(inventory: Inventory) -> Iterator[Problem]:
         if bool(one.get("password")) == bool(one.get("private_key")):
             problem = "needs a password (or token) or a private key, and only one of them"
             yield Problem(ALL_HOSTS, at, name, problem, "leave one of password and private_key")
-
-
-def check_registries(raw: RawInventory) -> Iterator[Problem]:
-    """Each has one login: of two, the one or the other would be taken."""
-    for variable in ("platform_source_registries", "jenkins_registries"):
-        for given in raw.hosts.values():
-            seen: set[str] = set()
-            for place, name in parts(f"{variable}[].registry", given):
-                if str(name).lower() in seen:
-                    yield Problem(ALL_HOSTS, place, name, "is there twice", "one of its logins")
-                seen.add(str(name).lower())
 
 
 def check_jobs(inventory: Inventory) -> Iterator[Problem]:

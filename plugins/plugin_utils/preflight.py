@@ -1335,7 +1335,7 @@ def _check_places(
         most, why = 1, "each has the published port once"
     if not most or any(map(kinds.KINDS["apps{}.constraints[]"].why, constraints)):
         return
-    nodes = [node for node, of in _told(world) if all(_may_run(one, of) for one in constraints)]
+    nodes = _able(world, constraints)
     if nodes and number > most * len(nodes):
         problem = f"has no place for each: {len(nodes)} {'node' if len(nodes) == 1 else 'nodes'} may run it, and {why}"
         yield Problem(ALL_HOSTS, variable, number, problem, f"at most {most * len(nodes)}")
@@ -1565,7 +1565,6 @@ def check_jenkins(world: World) -> Iterator[Problem]:
     yield from jenkins.check_addresses(inventory, facts)
     yield from jenkins.check_settings(inventory, facts)
     yield from jenkins.check_jobs(inventory)
-    yield from jenkins.check_registries(world.raw)
     if path := _vault_password_file(world.raw, inventory):
         file = _seen_file(world, path)
         if file and file.error:
