@@ -229,13 +229,9 @@ SYSCTLS = (
     *("kernel.shmall", "kernel.shmmax", "kernel.shmmni"),
 )
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]*\$?\Z")
-_LOG_OPTIONS = (
-    *("compress", "max-file", "max-size", "mode", "max-buffer-size"),
-    *("cache-compress", "cache-disabled", "cache-max-file", "cache-max-size"),
-)
 LOG_OPTIONS = {
-    "json-file": (*_LOG_OPTIONS, "env", "env-regex", "labels", "labels-regex", "tag"),
-    "local": _LOG_OPTIONS,
+    "json-file": kinds.JSON_FILE_OPTIONS,
+    "local": tuple(one for one in kinds.JSON_FILE_OPTIONS if not one.startswith(("env", "labels", "tag"))),
 }
 SHORT_PORT = re.compile(r"(?P<published>[0-9]+):(?P<target>[0-9]+)(?:/(?P<protocol>tcp|udp|sctp))?")
 

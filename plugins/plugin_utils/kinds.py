@@ -614,6 +614,7 @@ DIRECTIVES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "oom-score-adjust": ("a number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
     "registry-mirrors": ("a list of URLs without a login", _each(_is_mirror)),
 }
+# moby's daemon/logger/jsonfilelog/jsonfilelog.go (read at 02e3d3c), and what a driver's buffer and cache have.
 JSON_FILE_OPTIONS = (
     *("cache-compress", "cache-disabled", "cache-max-file", "cache-max-size", "compress", "env", "env-regex", "labels"),
     *("labels-regex", "max-buffer-size", "max-file", "max-size", "mode", "tag"),
