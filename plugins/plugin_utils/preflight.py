@@ -490,7 +490,7 @@ def _bridges_asked_for(variables: Mapping[str, Any]) -> Iterator[tuple[str, ipad
         # The first of them, unless another one says otherwise.
         if isinstance(given, list) and given and not kinds.why_no_address_pool(given[0]):
             base = network_of(given[0]["base"])
-            yield variable, base and next(base.subnets(new_prefix=given[0]["size"]))
+            yield variable, base and ipaddress.IPv4Network((base.network_address, given[0]["size"]))
             return
 
 
