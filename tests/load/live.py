@@ -152,6 +152,10 @@ class Load:
         return sum(kind["cut"] for kind in self.report["kinds"].values())
 
     @property
+    def turned_away(self) -> int:
+        return sum(kind["turned_away"] for kind in self.report["kinds"].values())
+
+    @property
     def p99(self) -> float:
         """What 99 of 100 requests took at most, but for those whose answer takes its time."""
         kinds = self.report["kinds"].items()
@@ -435,11 +439,12 @@ def platform(where: Settings) -> Iterator[Live]:
         live.down()
 
 
-def check(load: Load, *, may_cut: bool = False, is_logged: bool = True) -> None:
+def check(load: Load, *, may_cut: bool = False, is_logged: bool = True, proxies_stop: int = 0) -> None:
     """Every request that was sent was answered well, every POST executed once.
 
     ``may_cut``: something died, so GETs that it was answering were sent again, and POSTs were lost. ``is_logged``:
-    whether the app's log is still there and complete.
+    whether the app's log is still there and complete. ``proxies_stop``: how many of them; each may turn one client away
+    whose connection came in the instant in which nginx stopped listening (docs/rollouts.md).
     """
     report = load.report
     failures = {kind: one["failures"] for kind, one in report["kinds"].items() if one["failures"]}
@@ -453,6 +458,7 @@ def check(load: Load, *, may_cut: bool = False, is_logged: bool = True) -> None:
         assert len(load.executed) == report["kinds"]["post"]["sent"]
     if not may_cut:
         assert load.cut == 0, report["timeline"]
+        assert load.turned_away <= proxies_stop, report["timeline"]
 
 
 def kill_tree(pid: int) -> None:

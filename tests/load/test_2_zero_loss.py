@@ -59,14 +59,14 @@ def test_drain_of_a_node(live: Live) -> None:
         time.sleep(9)
         live.set_availability(worker, "active")
         live.settle()
-    check(load)
+    check(load, proxies_stop=1)
 
 
 def test_a_new_route(live: Live) -> None:
     app = {**live.base, "hosts": [*live.base["hosts"], "second.localhost"]}
     with live.load("a new route of the proxy") as load:
         live.play("site.yml", "--tags", "proxy", "-e", json.dumps({"apps": {**live.variables["apps"], "web": app}}))
-    check(load)
+    check(load, proxies_stop=len(live.nodes))
 
 
 def test_a_worker_dies(live: Live) -> None:
