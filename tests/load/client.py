@@ -17,13 +17,9 @@ Kinds:
 What any client may do, this one does too, and counts it: a request that met the end of an idle connection, so that the
 server can't have begun with it, is sent again (`met_close`), a POST only where HTTP/2 says that it was not processed; a
 GET that was being answered when its connection broke is sent again once, what could not connect for a second long, and
-a message is said once more over a new socket when the old one stays open without an echo (`cut`). What connected and was
-closed before its TLS handshake had ended connects again for a second long, too (`turned_away`). A run in which nothing
-breaks has `cut` 0, and `turned_away` 0 where no proxy stops.
-
-By SIGINT or after --seconds it sends no more slow requests, and the others until those are answered; then it prints a
-table to stderr and a line of JSON to stdout. The line before, {"ready": true}, is printed once every kind but the slow
-has had a good answer.
+a message is said once more over a new socket when the old one stays open without an echo (`cut`). What connected, and
+was closed before its TLS handshake had ended, connects again for a second long, too (`turned_away`). A run in which
+nothing breaks has `cut` 0, and `turned_away` 0 where no proxy stops.
 """
 
 from __future__ import annotations
@@ -625,7 +621,9 @@ def wrong(status: int, content: bytes, is_right: Callable[[Any], bool]) -> str:
 
 def table(report: dict[str, Any]) -> str:
     """The report for people."""
-    lines = [f"{'kind':<10} {'sent':>6} {'good':>6} {'met close':>9} {'cut':>4} {'turned away':>11} {'slowest':>8}  failures"]
+    lines = [
+        f"{'kind':<10} {'sent':>6} {'good':>6} {'met close':>9} {'cut':>4} {'turned away':>11} {'slowest':>8}  failures"
+    ]
     for kind, one in report["kinds"].items():
         why = "; ".join(f"{count} x {reason}" for reason, count in one["failures"].items())
         lines.append(
