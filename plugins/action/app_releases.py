@@ -23,7 +23,8 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import in_operators_words
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import brought_in, check_entries
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.checks import check_entries
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.verdict import brought_in
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import read_specs
 
 PAUSE_SECONDS = 2

@@ -27,23 +27,19 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     with_settings,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain, texts_from_vault
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.apps import check_settings_together
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.checks import check, check_for_reset, of_kind
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.resolve import resolve
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.verdict import brought_in, judge, warnings
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import (
     FileContent,
     Image,
     Look,
     Thresholds,
     World,
-    brought_in,
-    check,
-    check_for_reset,
-    check_settings_together,
-    judge,
-    of_kind,
     parse_images,
-    resolve,
     utc_now,
     wanted_files,
-    warnings,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, read_specs

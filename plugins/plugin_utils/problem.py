@@ -58,6 +58,11 @@ def hide(text: str, secrets: Collection[str]) -> str:
     return text
 
 
+def such_as(example: object) -> str:
+    """The end of a cure that names an example; '' without one."""
+    return f", as {example}" if example else ""
+
+
 def show(value: Any) -> Harmless:
     """A value as it is written in an inventory, where it is known to be harmless: whole, or not at all.
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils import preflight
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import KINDS, why_no_template
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import load_test
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import read_specs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,13 +103,13 @@ def test_what_may_be_empty_is_so_by_default(path: str) -> None:
 
 def test_the_profiles_of_a_load_test_are_the_roles() -> None:
     defaults = yaml.safe_load((ROOT / "roles" / "load_test" / "defaults" / "main.yml").read_text())
-    assert set(preflight.LOAD_TEST_PROFILES) == set(defaults["load_test_profiles"])
+    assert set(load_test.LOAD_TEST_PROFILES) == set(defaults["load_test_profiles"])
 
 
 def test_the_bounds_of_a_load_test_are_the_roles() -> None:
     defaults = yaml.safe_load((ROOT / "roles" / "load_test" / "defaults" / "main.yml").read_text())
-    assert defaults["load_test_requests_max"] == preflight.REQUESTS_MAX
-    assert defaults["load_test_deadline_seconds"] == preflight.DEADLINE_SECONDS
+    assert defaults["load_test_requests_max"] == load_test.REQUESTS_MAX
+    assert defaults["load_test_deadline_seconds"] == load_test.DEADLINE_SECONDS
 
 
 def test_a_variable_is_no_longer_than_a_program_can_be_given() -> None:

@@ -33,20 +33,11 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     with_settings,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.jenkins import PIPELINE_SETTINGS
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import (
-    FileContent,
-    Look,
-    World,
-    brought_in,
-    check,
-    check_for_reset,
-    check_settings_together,
-    judge,
-    of_kind,
-    parse_images,
-    resolve,
-    warnings,
-)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.apps import check_settings_together
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.checks import check, check_for_reset, of_kind
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.resolve import resolve
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.verdict import brought_in, judge, warnings
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import FileContent, Look, World, parse_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import in_force, of_inventory
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes

@@ -1,0 +1,172 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Apps, and the services beside them."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET, REFERENCE, SERVICE, wrong_services
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import HOST_NAME, VARIABLE_NAME, why_no_template
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.env_files import check_env_access
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.networks import APPS_NETWORK
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.placement import check_reservations
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World, file_path
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, listed
+
+RESERVED_APPS = ("edge", "jenkins", "monitoring", "proxy", "registry")
+APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
+
+
+def check_apps(world: World) -> Iterator[Problem]:
+    """Each app's settings in themselves."""
+    for name in world.inventory.app_names:
+        if not APP_NAME.fullmatch(name):
+            cure = "lower case letters, digits and hyphens, beginning with a letter, at most 31"
+            yield Problem(ALL_HOSTS, f"apps.{name}", name, "is not an app's name", cure)
+        if name in world.inventory.variables["apps_absent"]:
+            yield Problem(ALL_HOSTS, "apps_absent", name, "is one of apps, too", "take it out of apps first")
+        if name in RESERVED_APPS:
+            yield Problem(ALL_HOSTS, f"apps.{name}", name, "is the name of a stack of the platform", "another name")
+    for name in world.inventory.variables["apps_absent"]:
+        if not kinds.NAME.why(name) and (not APP_NAME.fullmatch(name) or name in RESERVED_APPS):
+            yield Problem(ALL_HOSTS, "apps_absent", name, "is no app's name", "the one that make status shows")
+    for name in world.inventory.variables["apps_older_confirmed"]:
+        if not kinds.NAME.why(name) and name not in world.inventory.app_names:
+            cure = f"there are: {', '.join(sorted(world.inventory.app_names)) or 'none'}"
+            yield Problem(ALL_HOSTS, "apps_older_confirmed", name, "is not an app of the inventory", cure)
+    for name, app in world.inventory.apps.items():
+        at = f"apps.{name}"
+        for host in app["hosts"]:
+            if not HOST_NAME.fullmatch(host):
+                cure = "lower case letters, digits, hyphens and dots, as web.example.com; no scheme, port or path"
+                yield Problem(ALL_HOSTS, f"{at}.hosts", host, "is not a host name", cure)
+        for duplicate in sorted({host for host in app["hosts"] if app["hosts"].count(host) > 1}):
+            yield Problem(ALL_HOSTS, f"{at}.hosts", duplicate, "is there twice", "once")
+        for number, (key, value) in enumerate(app["environment"].items(), start=1):
+            if not isinstance(key, str) or not VARIABLE_NAME.match(key):
+                problem = f"is not a variable's name, as number {number} of them"
+                cure = "as LOG_LEVEL; in quotes where YAML reads it as true or false, as NO and ON"
+                yield Problem(ALL_HOSTS, f"{at}.environment", key, problem, cure)
+            elif isinstance(value, (list, dict)):
+                yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, "must be text", "quote it")
+            elif value is not None and (why := why_no_template(value)):
+                yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, why, "text that a container can be given")
+        ipvs = all(facts["kernel"]["ipvs"] for _host, facts in world.facts())
+        for wrong in wrong_services({**app, "name": name}, ipvs=ipvs):
+            # A value of a service may be anything, a password too.
+            yield Problem(ALL_HOSTS, f"{at}.{wrong.place}", "", wrong.problem, wrong.cure)
+        route = app["route"]
+        same_site = [flag for flag in route["cookie_flags"] if flag.startswith("samesite=")]
+        if len(same_site) > 1:
+            flags = listed(same_site)
+            yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", flags, "contradict each other", "leave one")
+        elif same_site == ["samesite=none"] and "secure" not in route["cookie_flags"]:
+            problem = "browsers refuse it without secure"
+            yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", Harmless(same_site[0]), problem, "add secure")
+
+
+def check_settings_together(world: World) -> Iterator[Problem]:
+    """What an app's settings come to together, and beside the other apps'.
+
+    Of what an operator asks for, that depends on what is in force: app_releases judges it.
+    """
+    owners: dict[str, str] = {}
+    for name, app in world.inventory.apps.items():
+        at, metrics = f"apps.{name}", app["metrics"]
+        # A deploy may ask for such a one; what site.yml builds, pulls and keeps has a name of its own.
+        if world.images and app["image"] and REFERENCE.search(app["image"]):
+            cure = f"an entry of images_extra, as {{{name}: {{pull: ...}}}}, and its name here"
+            yield Problem(ALL_HOSTS, f"{at}.image", app["image"], "is not a name of the image catalog", cure)
+        for host in app["hosts"]:
+            if HOST_NAME.fullmatch(host) and owners.setdefault(host, name) != name:
+                problem = f"is a host name of the app {owners[host]} too"
+                yield Problem(ALL_HOSTS, f"{at}.hosts", host, problem, "leave it with one of them")
+        if metrics["port"] and not metrics["path"]:
+            problem = "is set without metrics.path"
+            yield Problem(ALL_HOSTS, f"{at}.metrics.port", str(metrics["port"]), problem, "name the path, as /metrics")
+        yield from _check_health(at, app)
+        yield from check_reservations(at, app)
+        yield from check_env_access(at, app)
+
+
+def check_names_of_services(world: World) -> Iterator[Problem]:
+    """What an app calls its own services, and what it wants to be called where all apps are: names of nobody else."""
+    apps = world.inventory.apps
+    # Docker asks without regard to case.
+    owners = {
+        f"{name}_{key}".lower(): f"the app {name}" for name, app in apps.items() for key in (SERVICE, *app["services"])
+    }
+    owners |= {f"monitoring_{one}": one.capitalize() for one in kinds.SERVICES} | {"proxy_proxy": "the proxy"}
+    owners |= {f"proxy-{node.name}": "the proxy" for node in world.inventory.nodes}
+    short = {SERVICE, *(str(key).lower() for app in apps.values() for key in app["services"])}
+    for name, app in apps.items():
+        at = f"apps.{name}"
+        for key in map(str, app["services"]):
+            if owner := owners.get(key.lower()) or _of_replica(key.lower(), apps):
+                problem = f"is a name of {owner}: it would mean the one or the other"
+                yield Problem(
+                    ALL_HOSTS, f"{at}.services", key, problem, f"a short name, as {key.replace('_', '-')}-own"
+                )
+        for place, given in _aliases(app):
+            # Docker knows each service by its tasks, too.
+            alias = given.lower().removeprefix("tasks.")
+            owner = "every app's own service" if alias in short else owners.get(alias) or _of_replica(alias, apps)
+            if owner and owner != f"the app {name}":
+                problem = f"is a name of {owner} on the network that all apps share"
+                yield Problem(
+                    ALL_HOSTS, f"{at}.{place}", Harmless(given), problem, f"a name of its own, as {name}-{alias}"
+                )
+            owners.setdefault(alias, f"the app {name}")
+
+
+def _of_replica(name: str, apps: Iterable[str]) -> str:
+    """The app that has a replica of this name, or of one that swarm fills in ({{.Task.Slot}})."""
+    app, slot, number = re.sub(r"{{.*?}}", "0", name).rpartition("-slot-")
+    return f"the app {app}" if slot and number.isdigit() and app in apps else ""
+
+
+def _aliases(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(place, name) of the further names that an app's services want on the network that all apps share.
+
+    A container's host name is one on each of its networks.
+    """
+    services = {"service": app["service"], **{f"services.{key}": one for key, one in app["services"].items()}}
+    for place, service in services.items():
+        if not isinstance(service, Mapping):
+            continue
+        networks = service.get("networks")
+        is_there = place == "service" or (isinstance(networks, (list, Mapping)) and APPS_NETWORK in networks)
+        if is_there and isinstance(service.get("hostname"), str):
+            yield f"{place}.hostname", service["hostname"]
+        given = networks.get(APPS_NETWORK) if isinstance(networks, Mapping) else None
+        aliases = given.get("aliases") if isinstance(given, Mapping) else None
+        for alias in aliases if isinstance(aliases, list) else ():
+            yield f"{place}.networks.{APPS_NETWORK}.aliases", str(alias)
+
+
+def _check_health(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
+    health, update = app["health"], app["update"]
+    needed = health["interval_seconds"] * health["retries"]
+    if health["enabled"] and 0 <= update["monitor_seconds"] < needed:
+        problem = f"is over before a sick container is found out: {needed} s (interval x retries)"
+        value = str(update["monitor_seconds"])
+        yield Problem(ALL_HOSTS, f"{at}.update.monitor_seconds", value, problem, f"at least {needed}")
+
+
+def resolved_apps(inventory: Inventory) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            **jenkins.without_pipeline(app),
+            "env_file": file_path(inventory.inventory_dir, app["env_file"]) if app["env_file"] else "",
+            "env_target": posixpath.normpath(app["env_target"])
+            if app["env_target"]
+            else (DEFAULT_TARGET if app["env_file"] else ""),
+        }
+        for name, app in inventory.apps.items()
+    }

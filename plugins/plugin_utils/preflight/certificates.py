@@ -1,0 +1,61 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Certificates of the operator's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
+from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wanted_hosts
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import (
+    ALL_HOSTS,
+    World,
+    file_path,
+    seen_file,
+    why_unread,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
+from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import CERTIFICATE, JENKINS, VALIDITY
+
+
+def check_certificates(world: World) -> Iterator[Problem]:
+    inventory = world.inventory
+    hosts = {host for app in inventory.apps.values() for host in app["hosts"]}
+    yield from _check_own_certificate(world, "proxy", hosts | set(wanted_hosts(inventory.variables).values()))
+    for problem in _check_own_certificate(world, "jenkins", {str(world.variable("jenkins_host"))} - {""}):
+        yield replace(problem, kind=JENKINS)
+
+
+def _check_own_certificate(world: World, prefix: str, hosts: set[str]) -> Iterator[Problem]:
+    names = {
+        f"{prefix}_certificate_{key}": str(world.variable(f"{prefix}_certificate_{key}"))
+        for key in ("file", "key_file")
+    }
+    (certificate_variable, certificate_name), (key_variable, key_name) = names.items()
+    if bool(certificate_name) != bool(key_name):
+        missing, other = (
+            (key_variable, certificate_variable) if certificate_name else (certificate_variable, key_variable)
+        )
+        yield Problem(ALL_HOSTS, missing, "", f"is missing beside {other}", "name both, or neither")
+    contents: dict[str, bytes] = {}
+    for variable, name in names.items():
+        if not name:
+            continue
+        file = seen_file(world, name)
+        if file and file.error:
+            problem = why_unread(file, file_path(world.inventory.inventory_dir, name))
+            yield Problem(ALL_HOSTS, variable, name, problem, "correct the path")
+        elif file:
+            contents[variable] = file.content
+    if certificate_variable in contents:
+        for about_key, serves, problem, cure in check_certificate(
+            contents[certificate_variable],
+            contents.get(key_variable),
+            sorted(hosts),
+            world.now,
+            of=certificate_variable,
+        ):
+            variable = key_variable if about_key else certificate_variable
+            yield Problem(ALL_HOSTS, variable, names[variable], problem, cure, VALIDITY if serves else CERTIFICATE)

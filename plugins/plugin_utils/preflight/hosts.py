@@ -1,0 +1,126 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The docker hosts: what they are, what they have room for, and what they are reached by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils import kinds
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import DOCKER_HOSTS, NODE_PREFIX, where
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import NEVER, World
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, listed
+from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import DISK, LIMITED, SILENT
+
+DISTRIBUTIONS = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
+DOCKER_VERSION_MIN = (20, 10)
+DISK_ONCE_INSTALLED_GIGABYTES_MIN = 1
+
+
+def check_reachable(world: World) -> Iterator[Problem]:
+    boots: dict[str, str] = {}
+    names: dict[str, str] = {}
+    architectures: dict[str, str] = {}
+    engines = {node.host for node in world.inventory.nodes if node.driver == "engine"}
+    for host in world.inventory.docker_hosts:
+        look = world.looks.get(host, NEVER)
+        if look.limited:
+            # Else a verb would end well without having done anything.
+            cure = f"add {host} to --limit, or leave that away"
+            yield Problem(host, "--limit", "", "leaves this machine out", cure, LIMITED)
+        if look.skipped:
+            continue
+        if look.facts is None:
+            variables = world.raw.hosts.get(host, {})
+            address = variables.get("ansible_host", host)
+            cure = "check that it is up, and ansible_host, ansible_port, ansible_user, its SSH key and become"
+            yield Problem(host, "ansible_host", address, f"can't be looked at: {look.error}", cure, SILENT)
+            continue
+        boot = f"{look.facts['boot_id']} {look.facts['hostname']}"
+        if boot in boots and look.facts["boot_id"]:
+            problem = f"is the same machine as {boots[boot]}"
+            address = world.raw.hosts.get(host, {}).get("ansible_host", host)
+            yield Problem(host, "ansible_host", address, problem, "name each machine once")
+        elif host in engines and names.setdefault(look.facts["hostname"], host) != host:
+            problem = f"is the name of {names[look.facts['hostname']]}'s machine too, and the swarm tells nodes by it"
+            cure = "another one for one of them (hostnamectl hostname ...), and start its engine anew"
+            yield Problem(host, "host name", look.facts["hostname"], problem, cure)
+        boots.setdefault(boot, host)
+        architectures.setdefault(look.facts["architecture"], host)
+    if len(architectures) > 1:
+        told = " and ".join(f"{name} on {host}" for name, host in architectures.items())
+        cure = "docker hosts of one architecture: images are made for one"
+        names_of_all = listed(architectures)
+        yield Problem("inventory", f"group {DOCKER_HOSTS}", names_of_all, f"mixes {told}", cure)
+
+
+def check_hosts(world: World) -> Iterator[Problem]:
+    thresholds, inventory = world.thresholds, world.inventory
+    supported = ", ".join(f"{name} {' and '.join(versions)}" for name, versions in DISTRIBUTIONS.items())
+    for host, facts in world.facts():
+        distribution, docker = facts["distribution"], facts["docker"]
+        told = Harmless(f"{distribution['id']} {distribution['version']}".strip())
+        if world.raw.hosts.get(host, {}).get("docker_engine_source") == "present":
+            if not docker["answering"]:
+                problem = f"no engine answers on {docker['socket']}"
+                cure = "install and start one, or docker_engine_source: distribution"
+                yield Problem(host, "docker_engine_source", "present", problem, cure)
+        elif distribution["version"] not in DISTRIBUTIONS.get(distribution["id"], ()):
+            cure = f"one of: {supported}; or install Docker Engine yourself and set docker_engine_source: present"
+            yield Problem(host, "distribution", told, "is not supported", cure)
+        installed = any(entry["platform"] == inventory.name for entry in docker["containers"]) or (
+            docker["swarm"] == "active"
+        )
+        wanted = DISK_ONCE_INSTALLED_GIGABYTES_MIN if installed else thresholds.disk_free_gigabytes_min
+        free = facts["disk"]["free_bytes"] / 1024**3
+        if free < wanted:
+            problem = f"has {free:.1f} GB free, {wanted:g} GB are needed"
+            cure = "free some, or lower preflight_disk_free_gigabytes_min"
+            yield Problem(host, f"disk at {facts['disk']['path']}", f"{free:.1f} GB", problem, cure, DISK)
+        memory = facts["memory"]["total_bytes"] / 1024**3
+        if memory < thresholds.memory_gigabytes_min:
+            problem = f"is less than the {thresholds.memory_gigabytes_min:g} GB that are needed"
+            cure = "a bigger machine, or lower preflight_memory_gigabytes_min"
+            yield Problem(host, "memory", f"{memory:.1f} GB", problem, cure)
+        version = tuple(int(part) for part in re.findall(r"\d+", docker["version"])[:2])
+        if docker["answering"] and version < DOCKER_VERSION_MIN:
+            yield Problem(host, "Docker Engine", Harmless(docker["version"]), "is too old", "20.10 or newer")
+        if docker["answering"] and docker["storage_driver"] == "vfs":
+            problem = "copies every layer in full"
+            cure = "Docker's data on a filesystem that overlay2 can use (ext4, xfs)"
+            yield Problem(host, "storage driver", "vfs", problem, cure)
+        for module in ("overlay", "vxlan"):
+            if facts["kernel"]["modules"][module] == "missing" and not (module == "overlay" and docker["answering"]):
+                problem = f"has no {module}, which every {'image' if module == 'overlay' else 'overlay network'} needs"
+                yield Problem(host, "kernel", Harmless(facts["kernel"]["release"]), problem, "a kernel that has it")
+        for node in inventory.nodes:
+            if node.host != host:
+                continue
+            if node.cpus > facts["cpus"]:
+                problem = f"is more than the {facts['cpus']} of {host}"
+                yield Problem(node.name, f"{NODE_PREFIX}cpus", node.cpus, problem, "0 for all, or less")
+            if (bytes_of(node.memory) or 0) > facts["memory"]["total_bytes"]:
+                problem = f"is more than the {memory:.1f} GB of {host}"
+                yield Problem(node.name, f"{NODE_PREFIX}memory", node.memory, problem, "0 for all, or less")
+        for path in world.variable("platform_trusted_ca_files") or ():
+            if not facts["files"].get(path) and not kinds.why_no_place(path):
+                cure = "put it there, or take it out of the list"
+                yield Problem(host, "platform_trusted_ca_files", path, "is not there or can't be read", cure)
+
+
+def check_vendor(world: World) -> Iterator[Problem]:
+    """An engine of the vendor's needs the vendor's repository."""
+    wrong = [
+        host
+        for host in world.inventory.docker_hosts
+        if (given := world.raw.hosts.get(host, {})).get("docker_engine_source") == "vendor"
+        and isinstance(repository := given.get("docker_engine_vendor_repository") or {}, Mapping)
+        and not (repository.get("uri") and repository.get("signed_by"))
+    ]
+    if wrong:
+        problem = "needs docker_engine_vendor_repository, with uri and signed_by"
+        debian = "https://download.docker.com/linux/debian"
+        cure = f"as {{uri: {debian}, signed_by: {debian}/gpg}}, or docker_engine_source: distribution"
+        yield Problem(where(world.raw, wrong), "docker_engine_source", "vendor", problem, cure)

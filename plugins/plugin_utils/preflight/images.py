@@ -1,0 +1,99 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The image catalog: what each image comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ansible_collections.fungap.swarm.plugins.module_utils.model.image import full_reference
+from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import catalog_images
+from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wanted_images
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, Image, World
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
+from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
+
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.zst")
+
+
+def check_images(world: World) -> Iterator[Problem]:
+    source = world.variable("images_source")
+    own = ["registry", "proxy", "node"] if world.inventory.is_nested else ["registry", "proxy"]
+    optional = (*wanted_images(world.inventory.variables), *jenkins.wanted_images(world.inventory))
+    own += [name for name in optional if not _may_lack(world, name)]
+    wanted = dict.fromkeys((name for name in own if name in world.images and world.inventory.nodes), "images_source")
+    for name, app in world.inventory.apps.items():
+        for place, image in catalog_images(app).items():
+            wanted.setdefault(image, f"apps.{name}.{place}")
+    for image, variable in wanted.items():
+        entry = world.images.get(image)
+        value = source if variable == "images_source" else image
+        if entry is None and world.images:
+            near = nearest(image, world.images)
+            offered = sorted(name for name, one in world.images.items() if not one.internal)
+            cure = f"did you mean {near}?" if near else f"one of: {', '.join(offered)}; or add it to images_extra"
+            cure += "" if ".services." not in variable else ", or name its tag, as redis:7"
+            yield Problem(ALL_HOSTS, variable, image, "is not in the image catalog", cure)
+        elif entry is not None and entry.internal and variable != "images_source":
+            yield Problem(ALL_HOSTS, variable, image, "is only a base of other images", "the image of an app")
+        elif entry is not None and (entry.source or source) == "build" and not entry.build:
+            problem = f"the catalog does not say how to build {image}"
+            yield Problem(ALL_HOSTS, variable, value, problem, "images_source: pull, or add build to its entry")
+        elif entry is not None and (entry.source or source) in ("auto", "pull") and not entry.pull and not entry.build:
+            problem = f"the catalog says neither where to pull {image} nor how to build it"
+            yield Problem(ALL_HOSTS, variable, value, problem, "add pull or build to its entry")
+        elif entry is not None and (entry.source or source) == "archive":
+            yield from _check_archive(world, image)
+    for name, entry in world.images.items():
+        if entry.base and entry.base not in world.images:
+            near = nearest(entry.base, world.images)
+            cure = f"did you mean {near}?" if near else "add it to images_extra"
+            yield Problem(ALL_HOSTS, f"images_extra.{name}.build.base", entry.base, "is not in the image catalog", cure)
+        elif name in _bases_of(world.images, name):
+            problem = "is built on this one itself"
+            yield Problem(ALL_HOSTS, f"images_extra.{name}.build.base", entry.base, problem, "another base, as nodejs")
+    yield from _check_bases(world)
+
+
+def _bases_of(images: Mapping[str, Image], name: str) -> list[str]:
+    """What an image is built on, and that on, each once."""
+    found: list[str] = []
+    while (name := images.get(name, Image()).base) and name not in found:
+        found.append(name)
+    return found
+
+
+def _check_bases(world: World) -> Iterator[Problem]:
+    meant: dict[str, str] = {}
+    named = {key: name for key, name in world.variable("images_bases").items() if isinstance(name, str) and name}
+    for image, name in named.items():
+        variable = f"images_bases.{image}"
+        if name not in world.images and world.images:
+            near = nearest(name, world.images)
+            offered = ", ".join(sorted(world.images))
+            cure = f"did you mean {near}?" if near else f"one of: {offered}; or add it to images_extra"
+            yield Problem(ALL_HOSTS, variable, name, "is not in the image catalog", cure)
+        elif meant.setdefault(full_reference(str(image)), name) != name:
+            problem = f"is the same image as another one, for which {meant[full_reference(str(image))]} stands in"
+            yield Problem(ALL_HOSTS, variable, name, problem, "one of them")
+
+
+def _may_lack(world: World, image: str) -> bool:
+    return (world.images.get(image, Image()).missing or world.variable("images_missing")) == "skip"
+
+
+def _check_archive(world: World, image: str) -> Iterator[Problem]:
+    folder = str(world.variable("images_archive_dir"))
+    for host, facts in world.facts():
+        if world.inventory.is_nested and not any(node.host == host for node in world.inventory.nodes):
+            continue
+        if not world.inventory.is_nested and host not in world.inventory.registry_hosts:
+            continue
+        names = facts["folders"].get(folder)
+        if names is None:
+            cure = "put the bundle's files there, or correct the path"
+            yield Problem(host, "images_archive_dir", folder, "is not there or can't be read", cure)
+        elif not any(f"{image}{suffix}" in names for suffix in ARCHIVE_SUFFIXES):
+            cure = f"put {image}{ARCHIVE_SUFFIXES[0]} (or {', '.join(ARCHIVE_SUFFIXES[1:])}) there"
+            yield Problem(host, "images_archive_dir", folder, f"has no archive of the image {image}", cure)

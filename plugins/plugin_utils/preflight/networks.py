@@ -1,0 +1,189 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The platform's networks, and what the docker hosts' networks and routes leave of them."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory, address_of, bridge_network
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import (
+    SITES,
+    is_site_network,
+    network_of,
+    why_no_site_network,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import METRICS_NETWORKS, registry_metrics
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, listed, such_as
+
+# How far is looked for one that is free.
+TRIED = 1000
+
+# What the proxy, the apps and Prometheus are on.
+APPS_NETWORK = "public"
+
+# What the platform takes where nobody says otherwise (roles/preflight/meta/argument_specs.yml).
+ADDRESS_PLAN = {
+    "platform_subnet": "172.30.0.0/24",
+    "platform_overlay_pool": "10.100.0.0/16",
+    "platform_node_pool": "10.200.0.0/16",
+    "platform_node_bridge": "10.199.0.1/24",
+}
+
+
+def check_addresses_plan(world: World) -> Iterator[Problem]:
+    """The subnets, in themselves and among each other."""
+    networks: dict[str, ipaddress.IPv4Network] = {}
+    for variable in ("platform_subnet", "platform_overlay_pool", "platform_node_pool"):
+        example = ADDRESS_PLAN[variable]
+        value = str(world.variable(variable))
+        network = network_of(value)
+        if network is None or why_no_site_network(value):
+            continue
+        wanted = _overlay_networks(world)
+        if variable == "platform_overlay_pool" and wanted > 2 ** (24 - network.prefixlen):
+            problem = f"has no room for {wanted} subnets of /24: swarm's own, the proxy's, the monitoring's, each app's"
+            yield Problem(ALL_HOSTS, variable, value, problem, f"as {example}")
+        elif variable == "platform_node_pool" and network.prefixlen > 23:
+            yield Problem(ALL_HOSTS, variable, value, "has no room for several /24 subnets", f"as {example}")
+        elif network.prefixlen > 28:
+            yield Problem(ALL_HOSTS, variable, value, "has no room for the nodes", f"as {example}")
+        else:
+            networks[variable] = network
+    bridge, value = _bridge_network(world), str(world.variable("platform_node_bridge"))
+    if bridge is None:
+        yield Problem(ALL_HOSTS, "platform_node_bridge", value, "is not an address with prefix", "as 10.199.0.1/24")
+    elif not is_site_network(bridge):
+        yield Problem(ALL_HOSTS, "platform_node_bridge", value, "is not private", "as 10.199.0.1/24")
+    elif bridge.prefixlen > 30 or address_of(value.partition("/")[0]) in (
+        bridge.network_address,
+        bridge.broadcast_address,
+    ):
+        problem = f"is not a machine's address in {bridge}"
+        yield Problem(ALL_HOSTS, "platform_node_bridge", value, problem, "as 10.199.0.1/24")
+    else:
+        networks["platform_node_bridge"] = bridge
+    yield from _check_engine_networks(world, networks)
+    for pair in itertools.combinations(networks, 2):
+        # What the operator has chosen is told, rather than a default.
+        name, other = sorted(pair, key=lambda one: str(world.variable(one)) == ADDRESS_PLAN[one])
+        if networks[name].overlaps(networks[other]):
+            problem = f"overlaps {other} {networks[other]}"
+            yield Problem(ALL_HOSTS, name, str(networks[name]), problem, "choose a network apart from it")
+
+
+def _check_engine_networks(world: World, networks: Mapping[str, ipaddress.IPv4Network]) -> Iterator[Problem]:
+    """The network that a docker host's own engine takes before any of ours: its bridge's."""
+    names = list(networks) if world.inventory.is_nested else ["platform_overlay_pool"]
+    for host in world.inventory.docker_hosts:
+        if jenkins.is_apart(world.inventory, host):
+            continue
+        for variable, bridge in _bridges_asked_for(world.raw.hosts.get(host, {})):
+            for name in names:
+                if bridge and name in networks and bridge.overlaps(networks[name]):
+                    problem = f"gives the engine's own bridge {bridge}, which overlaps {name} {networks[name]}"
+                    yield Problem(host, variable, HIDDEN, problem, "choose a network apart from it")
+
+
+def _bridges_asked_for(variables: Mapping[str, Any]) -> Iterator[tuple[str, ipaddress.IPv4Network | None]]:
+    daemon, pools = variables.get("docker_engine_daemon"), variables.get("docker_engine_address_pools")
+    if isinstance(daemon, Mapping) and daemon.get("bip"):
+        yield "docker_engine_daemon", bridge_network(daemon["bip"])
+        return
+    for variable, given in (
+        ("docker_engine_daemon", daemon.get("default-address-pools") if isinstance(daemon, Mapping) else None),
+        ("docker_engine_address_pools", pools),
+    ):
+        # The first of them, unless another one says otherwise.
+        if isinstance(given, list) and given and not kinds.why_no_address_pool(given[0]):
+            base = network_of(given[0]["base"])
+            yield variable, base and ipaddress.IPv4Network((base.network_address, given[0]["size"]))
+            return
+
+
+def _overlay_networks(world: World) -> int:
+    """How many networks of the pool the swarm has at least: ingress, the one that all apps share, and stacks' own."""
+    return 2 + bool(world.variable("monitoring_enabled")) + len(world.inventory.apps)
+
+
+def _bridge_network(world: World) -> ipaddress.IPv4Network | None:
+    return bridge_network(world.variable("platform_node_bridge"))
+
+
+def check_routes(world: World) -> Iterator[Problem]:
+    """Our networks against what the docker hosts use already."""
+    inventory = world.inventory
+    for host, facts in world.facts():
+        if jenkins.is_apart(inventory, host):
+            continue
+        docker = facts["docker"]
+        owners = {subnet: network for network in docker["networks"] for subnet in network["subnets"]}
+        held = {*facts["routes"], *owners}
+        networks = [network for network in map(network_of, held) if network]
+        held |= {
+            address
+            for address in facts["addresses"]
+            if not any(ipaddress.IPv4Address(address) in network for network in networks)
+        }
+        wanted: list[tuple[str, ipaddress.IPv4Network | None]] = [
+            ("platform_overlay_pool", network_of(world.variable("platform_overlay_pool"))),
+        ]
+        if inventory.is_nested:
+            wanted += [
+                ("platform_subnet", inventory.subnet),
+                ("platform_node_pool", network_of(world.variable("platform_node_pool"))),
+                ("platform_node_bridge", _bridge_network(world)),
+            ]
+        for variable, network in wanted:
+            for cidr in sorted(held):
+                route, owner = network_of(cidr), owners.get(cidr)
+                if network is None or route is None or not network.overlaps(route):
+                    continue
+                if variable == "platform_subnet" and owner and _is_ours(inventory, owner):
+                    continue
+                # The swarm's own networks are those of the pool.
+                if owner and not inventory.is_nested and owner["scope"] == "swarm":
+                    continue
+                holder = "a route of the machine" if "/" in cidr else "an address of the machine"
+                holder = f"docker network {owner['name']}" if owner else holder
+                problem = f"overlaps {cidr} on {host} ({holder})"
+                cure = f"choose a network that no docker host uses{such_as(_free_network(world, network))}"
+                cure += ", or remove that one" if owner else ""
+                yield Problem(ALL_HOSTS, variable, str(network), problem, cure)
+        for network in docker["networks"] if inventory.is_nested and inventory.subnet else ():
+            if _is_ours(inventory, network) and str(inventory.subnet) not in network["subnets"]:
+                problem = (
+                    f"is {listed(network['subnets'])} on {host}: the nodes' addresses are part of the swarm's state"
+                )
+                cure = "set it back, or reset the platform first"
+                yield Problem(ALL_HOSTS, "platform_subnet", str(inventory.subnet), problem, cure)
+        wants_figures = host in inventory.registry_hosts and registry_metrics(inventory, [])
+        if wants_figures and not registry_metrics(inventory, docker["networks"]):
+            problem = f"needs a /29 of {METRICS_NETWORKS} on {host}, and docker networks have them all"
+            yield Problem(ALL_HOSTS, "monitoring_enabled", "true", problem, "remove one of them, or false")
+
+
+def _free_network(world: World, like: ipaddress.IPv4Network) -> ipaddress.IPv4Network | None:
+    """The next network of the same size that neither a docker host nor the inventory uses."""
+    used = {cidr for _host, facts in world.facts() for cidr in facts["routes"]}
+    used |= {
+        subnet for _host, facts in world.facts() for one in facts["docker"]["networks"] for subnet in one["subnets"]
+    }
+    used |= {str(world.variable(name)) for name in ("platform_subnet", "platform_overlay_pool", "platform_node_pool")}
+    used |= {str(_bridge_network(world)), str(world.variable("jenkins_subnet"))}
+    taken = [network for network in map(network_of, used) if network]
+    for site in SITES:
+        if like.subnet_of(site):
+            starts = range(int(like.network_address), int(site.broadcast_address), like.num_addresses)
+            near = (ipaddress.IPv4Network((start, like.prefixlen)) for start in starts[:TRIED])
+            return next((one for one in near if not any(one.overlaps(other) for other in taken)), None)
+    return None
+
+
+def _is_ours(inventory: Inventory, network: Mapping[str, Any]) -> bool:
+    return bool(network["platform"] == inventory.name and network["name"] == inventory.name)

@@ -1,0 +1,201 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Groups, managers and nodes: who is what, where, and by which address others reach it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
+    DOCKER_HOSTS,
+    EDGE_OFFSET,
+    GATEWAY_OFFSET,
+    MANAGERS,
+    NODE_PREFIX,
+    REGISTRY,
+    REGISTRY_OFFSET,
+    WORKERS,
+    Inventory,
+    Node,
+    address_of,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import RESERVED_LABELS
+from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import registry_metrics
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import Look, World
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, listed
+from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
+from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import MACHINE, SITE
+
+RESERVED_NODES = ("registry", "edge", "jenkins")
+NODE_NAME_MAX = 57
+NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def check_quorum(world: World) -> Iterator[Problem]:
+    managers = world.raw.group(MANAGERS)
+    if not managers:
+        yield Problem("inventory", f"group {MANAGERS}", "", "has no host", "put one node in it, or three")
+    elif len(managers) % 2 == 0:
+        problem = f"{len(managers)} managers survive no more failures than {len(managers) - 1}"
+        cure = f"{len(managers) - 1} or {len(managers) + 1}: an odd number"
+        yield Problem("inventory", f"group {MANAGERS}", listed(managers), problem, cure, SITE)
+    for name in managers:
+        if name in world.raw.group(WORKERS):
+            cure = f"leave it in one of them (a manager takes tasks too, unless {NODE_PREFIX}availability is drain)"
+            yield Problem(name, f"group {WORKERS}", name, f"is in {MANAGERS} too", cure)
+
+
+def check_groups(world: World) -> Iterator[Problem]:
+    inventory = world.inventory
+    if not inventory.docker_hosts:
+        yield Problem("inventory", f"group {DOCKER_HOSTS}", "", "has no host", "put the machine (or machines) in it")
+    hosts = inventory.registry_hosts
+    if not hosts:
+        yield Problem("inventory", f"group {REGISTRY}", "", "has no host", "put one docker host in it")
+    elif len(hosts) > 1:
+        yield Problem("inventory", f"group {REGISTRY}", listed(hosts), "has more than one host", "leave one")
+    for host in hosts:
+        if inventory.docker_hosts and host not in inventory.docker_hosts:
+            problem = f"is not in {DOCKER_HOSTS}"
+            yield Problem(host, f"group {REGISTRY}", host, problem, f"one of: {', '.join(inventory.docker_hosts)}")
+        elif (places := _places(inventory)) and host not in places:
+            problem = "is another docker host than the nodes', which are containers and reach nothing on it"
+            yield Problem(host, f"group {REGISTRY}", host, problem, f"the nodes' own: {listed(places)}")
+    names = {node.name for node in inventory.nodes}
+    for host, variables in world.raw.hosts.items():
+        # Given for all hosts, it is meant for the nodes among them.
+        own = sorted(name for name in variables if name.startswith(NODE_PREFIX) and name in ("swarm_node_host",))
+        if own and host not in names:
+            cure = f"put {host} in {MANAGERS} or {WORKERS}"
+            yield Problem(host, own[0], variables[own[0]], "is set, but the host is not a node", cure)
+
+
+def _places(inventory: Inventory) -> list[str]:
+    """The docker hosts of the nodes that are containers."""
+    return sorted({node.host for node in inventory.nodes if node.driver == "dind"} & set(inventory.docker_hosts))
+
+
+def check_nodes(world: World) -> Iterator[Problem]:
+    inventory = world.inventory
+    hosts = inventory.docker_hosts
+    for node in inventory.nodes:
+        if node.driver == "dind":
+            yield from _check_nested_node(world, node)
+        elif node.name not in hosts:
+            given = world.raw.hosts.get(node.name, {}).get("swarm_node_host")
+            cure = f"put it in {DOCKER_HOSTS}, or give it {NODE_PREFIX}host if it is to be a container"
+            if not given:
+                problem = f"is a node that is its own engine, but not in {DOCKER_HOSTS}"
+                yield Problem(node.name, f"{NODE_PREFIX}host", "", problem, cure)
+        if node.driver == "engine":
+            given = world.raw.hosts.get(node.name, {}).get("swarm_node_host")
+            if given and given != node.name:
+                problem = "is set, but the driver engine means the host itself"
+                yield Problem(node.name, f"{NODE_PREFIX}host", given, problem, "take one of the two away")
+            if bytes_of(node.memory) or node.cpus:
+                variable = f"{NODE_PREFIX}cpus" if node.cpus else f"{NODE_PREFIX}memory"
+                value = node.cpus or node.memory
+                yield Problem(node.name, variable, value, "limits only nodes that are containers", "take it away")
+        yield from _check_node_daemon(world, node)
+        for key in node.labels:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_./-]*", key):
+                cure = "letters, digits, dots, hyphens, slashes"
+                yield Problem(node.name, f"{NODE_PREFIX}labels", key, "is not a label's name", cure)
+            elif key.startswith(RESERVED_LABELS):
+                problem = "is a label that the platform itself sets"
+                yield Problem(node.name, f"{NODE_PREFIX}labels", key, problem, "another name, as disk")
+    if inventory.nodes and not any(node.availability == "active" for node in inventory.nodes):
+        names = listed(node.name for node in inventory.nodes)
+        yield Problem(
+            "inventory", f"{NODE_PREFIX}availability", names, "no node takes tasks", "active for one at least"
+        )
+    by_driver = {driver: [n.name for n in inventory.nodes if n.driver == driver] for driver in ("dind", "engine")}
+    if by_driver["dind"] and by_driver["engine"]:
+        first = {driver: names[0] for driver, names in by_driver.items()}
+        problem = f"is dind for {first['dind']} and engine for {first['engine']}: they can't reach each other"
+        yield Problem("inventory", f"{NODE_PREFIX}driver", listed(by_driver), problem, "one driver for all nodes")
+    places = _places(inventory)
+    if len(places) > 1:
+        problem = "nodes that are containers can't reach those of another docker host"
+        cure = "one docker host for all of them, or the driver engine"
+        yield Problem("inventory", f"{NODE_PREFIX}host", listed(places), problem, cure)
+
+
+def _check_node_daemon(world: World, node: Node) -> Iterator[Problem]:
+    """An engine that leaves its containers alone when it stops can't be in a swarm, and does not start in one."""
+    variable = "docker_engine_daemon" if node.driver == "engine" else "swarm_node_daemon"
+    daemon = world.raw.hosts.get(node.name if node.driver == "engine" else node.host, {}).get(variable)
+    if isinstance(daemon, Mapping) and daemon.get("live-restore"):
+        problem = "has live-restore, with which no engine is in a swarm"
+        yield Problem(node.name, variable, HIDDEN, problem, "take it away: a swarm starts its tasks elsewhere")
+
+
+def _check_nested_node(world: World, node: Node) -> Iterator[Problem]:
+    hosts = world.inventory.docker_hosts
+    if not node.host:
+        cure = f"name its docker host: {', '.join(hosts) or 'one of ' + DOCKER_HOSTS}"
+        yield Problem(node.name, f"{NODE_PREFIX}host", "", "is missing for a node with the driver dind", cure)
+    elif node.host not in hosts:
+        near = nearest(node.host, hosts)
+        cure = f"did you mean {near}?" if near else f"one of: {', '.join(hosts) or '(the group is empty)'}"
+        yield Problem(node.name, f"{NODE_PREFIX}host", node.host, f"is not in {DOCKER_HOSTS}", cure)
+    if not NODE_NAME.fullmatch(node.name):
+        cure = "lower case letters, digits and hyphens"
+        yield Problem(node.name, "inventory host", node.name, "can't be a container's host name", cure)
+    # By the proxy's task on it: proxy-<node>.
+    elif len(node.name) > NODE_NAME_MAX:
+        problem = f"is longer than {NODE_NAME_MAX}: proxy-{node.name[:8]}... would be no host name"
+        yield Problem(node.name, "inventory host", node.name, problem, "a shorter name")
+    if node.name.startswith(("registry-", "jenkins-")) or node.name in RESERVED_NODES:
+        problem = "is the name of another container of the platform"
+        yield Problem(node.name, "inventory host", node.name, problem, "another name, as manager1 or worker1")
+
+
+def check_node_addresses(world: World) -> Iterator[Problem]:
+    inventory = world.inventory
+    subnet, variable = inventory.subnet, f"{NODE_PREFIX}address"
+    taken = {
+        inventory.offset(GATEWAY_OFFSET): "the gateway",
+        inventory.offset(REGISTRY_OFFSET): "the registry",
+        inventory.offset(EDGE_OFFSET): "the edge",
+        **({metrics["address"]: "the registry's figures"} if (metrics := registry_metrics(inventory, [])) else {}),
+    }
+    seen: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for node in inventory.nodes:
+        name = node.name.lower()
+        if name in names:
+            problem = f"has the same name as {names[name]}"
+            yield Problem(node.name, "inventory host", node.name, problem, "another name")
+        names.setdefault(name, node.name)
+        if not node.address:
+            if node.driver == "dind" and not world.raw.hosts.get(node.name, {}).get(variable):
+                example = inventory.offset(11) or "172.30.0.11"
+                yield Problem(node.name, variable, "", "is missing", f"an address of {subnet}, as {example}")
+            continue
+        address = address_of(node.address)
+        if address is None:
+            yield Problem(node.name, variable, node.address, "is not an IPv4 address", "as 172.30.0.11")
+            continue
+        if str(address) in seen:
+            problem = f"is the address of {seen[str(address)]} too"
+            yield Problem(node.name, variable, node.address, problem, "give each node its own")
+        seen.setdefault(str(address), node.name)
+        if node.driver == "engine":
+            facts = world.looks.get(node.host, Look()).facts
+            if facts and facts["addresses"] and str(address) not in facts["addresses"]:
+                cure = f"one of: {', '.join(facts['addresses'])}"
+                yield Problem(node.name, variable, node.address, "is not an address of this machine", cure, MACHINE)
+        elif subnet is None:
+            continue
+        elif address not in subnet:
+            cure = f"an address of {subnet}, or another platform_subnet"
+            yield Problem(node.name, variable, node.address, f"is outside platform_subnet {subnet}", cure)
+        elif str(address) in taken:
+            cure = f"another one, as {inventory.offset(11)}"
+            yield Problem(node.name, variable, node.address, f"is the address of {taken[str(address)]}", cure)
+        elif address in (subnet.network_address, subnet.broadcast_address):
+            cure = f"another one, as {inventory.offset(11)}"
+            yield Problem(node.name, variable, node.address, f"is not a machine's address in {subnet}", cure)

@@ -1,0 +1,221 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ports of a docker host and of the swarm: each has one holder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import published_ports, wrong_services
+from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory, address_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import port_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import REGISTRY_METRICS_PORT
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.networks import TRIED
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World, is_given
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, such_as
+from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import MACHINE
+
+SWARM_PORTS = (2377, 7946)
+OVERLAY_PORT = 4789  # udp
+
+# Of each node (roles/proxy/templates/compose.yml.j2).
+PROXY_PORTS = (80, 443)
+THE_REGISTRY = "the registry"
+PUBLISHED = re.compile(r"(?:([0-9]+):)?([0-9]+)(?:/(tcp|udp|sctp))?")
+PORT_CURE = "another port: each is published once"
+PORT_KEYS = {"target", "published", "protocol", "mode"}
+
+
+def check_ports(world: World) -> Iterator[Problem]:
+    inventory = world.inventory
+    ports = ("proxy_http_port", "proxy_https_port")
+    for variable in ports:
+        port = world.variable(variable)
+        if not 1 <= port <= 65535:
+            return
+    if world.variable(ports[0]) == world.variable(ports[1]):
+        value = str(world.variable(ports[1]))
+        yield Problem(ALL_HOSTS, ports[1], value, "is proxy_http_port too", "two different ports, as 80 and 443")
+    for variable in ports:
+        owner = _own_ports(world).get((world.variable(variable), "tcp"))
+        # A default is right: the registry's address is told.
+        if owner and (owner != THE_REGISTRY or is_given(world, variable)):
+            value = str(world.variable(variable))
+            yield Problem(ALL_HOSTS, variable, value, f"is a port of {owner}", "another one, as 80 and 443")
+    yield from _check_metrics_address(world)
+    bind = str(world.variable("proxy_bind_address"))
+    if address_of(bind) is None:
+        yield Problem(ALL_HOSTS, "proxy_bind_address", bind, "is not an IPv4 address", "0.0.0.0 for every one")
+        return
+    registry_port = registry_port_of(str(world.variable("registry_address")))
+    for host, facts in world.facts():
+        if inventory.is_nested and not any(node.host == host for node in inventory.nodes):
+            continue
+        if jenkins.is_apart(inventory, host):
+            continue
+        addresses = [*facts["addresses"], "127.0.0.1"]
+        if bind != "0.0.0.0" and facts["addresses"] and bind not in addresses and not bind.startswith("127."):
+            cure = f"0.0.0.0, or one of: {', '.join(addresses)}"
+            yield Problem(host, "proxy_bind_address", bind, "is not an address of this machine", cure, MACHINE)
+        wanted = [(variable, world.variable(variable), bind) for variable in ports]
+        if not inventory.is_nested:
+            # A machine that is a node has no edge: the proxy's own ports are the machine's.
+            wanted = [(variable, port, "0.0.0.0") for variable, port in zip(ports, PROXY_PORTS, strict=True)]
+            if host in inventory.registry_hosts and registry_port:
+                wanted.append(("registry_address", registry_port, "0.0.0.0"))
+            if facts["docker"]["swarm"] == "inactive":
+                wanted += [("swarm port", port, "0.0.0.0") for port in SWARM_PORTS]
+        for variable, port, address in wanted:
+            holder = who_listens(inventory, facts, port, address)
+            if holder:
+                cure = "stop it"
+                if variable != "swarm port" and (inventory.is_nested or variable not in ports):
+                    free = _free_port(world, facts, port)
+                    name = f"{show(registry_name(world))}:" if variable == "registry_address" else ""
+                    cure += f", or another {variable}{such_as(free and f'{name}{free}')}"
+                yield Problem(host, variable, str(port), f"the port is held by {holder}", cure, MACHINE)
+
+
+def _free_port(world: World, facts: Mapping[str, Any], port: int) -> int | None:
+    """A port near the wanted one that nobody listens on, and the inventory doesn't ask for."""
+    own = {world.variable(name) for name in ("proxy_http_port", "proxy_https_port", "jenkins_https_port")}
+    own |= {REGISTRY_METRICS_PORT, *(number for number, _protocol in _own_ports(world))}
+    held = {entry["port"] for entry in [*facts["listening"], *facts["docker"]["ports"]]}
+    first = port + 8000 if port < 1024 else port + 1
+    return next((one for one in range(first, min(first + TRIED, 65536)) if one not in held | own), None)
+
+
+def _node_ports() -> dict[tuple[int, str], str]:
+    """What every node listens on, and whose it is."""
+    found = {(port, protocol): "swarm itself" for port in SWARM_PORTS for protocol in ("tcp", "udp")}
+    found[OVERLAY_PORT, "udp"] = "swarm itself"
+    return found
+
+
+def _own_ports(world: World) -> dict[tuple[int, str], str]:
+    """The same of the docker hosts, and the registry's: of machines that are nodes."""
+    if world.inventory.is_nested:
+        return {}
+    port = registry_port_of(str(world.variable("registry_address")))
+    return {**_node_ports(), **({(port, "tcp"): THE_REGISTRY} if port else {})}
+
+
+def proxy_ports(world: World) -> tuple[int, ...]:
+    """Of machines that are nodes: what the proxy listens on, and what clients use where nobody has said."""
+    ports = ("proxy_http_port", "proxy_https_port")
+    return (*PROXY_PORTS, *(world.variable(name) for name in ports if not is_given(world, name)))
+
+
+def _check_metrics_address(world: World) -> Iterator[Problem]:
+    """An engine that can't listen where it is to show its figures does not start."""
+    ports = {world.variable(name): "the proxy" for name in ("proxy_http_port", "proxy_https_port")}
+    if not world.inventory.is_nested:
+        owned = {port: owner for (port, protocol), owner in _own_ports(world).items() if protocol == "tcp"}
+        ports = {**dict.fromkeys(PROXY_PORTS, "the proxy"), **owned}
+    for host in world.inventory.docker_hosts:
+        value = world.raw.hosts.get(host, {}).get("docker_engine_metrics_address")
+        owner = ports.get(port_of(str(value).rpartition(":")[2]) or 0)
+        if owner and not jenkins.is_apart(world.inventory, host):
+            problem = f"has a port of {owner}"
+            yield Problem(host, "docker_engine_metrics_address", value, problem, "another one, as 127.0.0.1:9323")
+
+
+def check_published_ports(world: World) -> Iterator[Problem]:
+    """The ports that apps publish beside the proxy's routes."""
+    # Whatever the ports are that clients use.
+    owners = {**{(port, "tcp"): "the proxy" for port in PROXY_PORTS}, **_node_ports(), **_own_ports(world)}
+    if not world.inventory.is_nested:
+        owners.update({(world.variable(name), "tcp"): name for name in ("proxy_http_port", "proxy_https_port")})
+    for variable, port, published in _published(world):
+        if published is None:
+            cure = "as 8025:25/tcp, or {target: 25, published: 8025}"
+            yield Problem(ALL_HOSTS, variable, port, "is not a port to publish", cure)
+            continue
+        if owner := owners.get(published):
+            yield Problem(ALL_HOSTS, variable, port, f"publishes a port of {owner} too", PORT_CURE)
+        if world.inventory.is_nested or published[1] != "tcp":
+            continue
+        for host, facts in world.facts():
+            holder = who_listens(world.inventory, facts, published[0], "0.0.0.0")
+            if holder:
+                cure = "stop it, or publish another"
+                yield Problem(host, variable, port, f"the port is held by {holder}", cure, MACHINE)
+
+
+def check_shared_ports(world: World) -> Iterator[Problem]:
+    """That no port is published twice."""
+    seen = [(variable, port, published) for variable, port, published in _published(world) if published]
+    owners: dict[tuple[int, str], str] = {}
+    for variable, port, published in seen:
+        name = variable.split(".")[1]
+        owner = owners.setdefault(published, name)
+        own = [one for other, _port, one in seen if other.split(".")[1] == name]
+        if owner != name or own.count(published) > 1:
+            yield Problem(ALL_HOSTS, variable, port, f"publishes a port of the app {owner} too", PORT_CURE)
+
+
+def _published(world: World) -> Iterator[tuple[str, Any, tuple[int, str] | None]]:
+    """Where an app says that it publishes a port, what it says, and which port and protocol that is; None for none."""
+    for name, app in world.inventory.apps.items():
+        for place, port in _ports_of({**app, "name": name}):
+            yield f"apps.{name}.{place}", port, published_port(port)
+
+
+def _ports_of(app: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What the app's services publish. What is misshapen is told as that."""
+    yield from published_ports(app) if not wrong_services(app, ipvs=True) else (("ports", one) for one in app["ports"])
+
+
+def published_port(port: Any) -> tuple[int, str] | None:
+    """The published port and its protocol, of either form that a compose file knows; None when it is none."""
+    if isinstance(port, Mapping):
+        if port.get("mode", "ingress") not in ("ingress", "host") or set(port) - PORT_KEYS:
+            return None
+        numbers, protocol = [port.get("published", port.get("target")), port.get("target")], port.get("protocol", "tcp")
+    else:
+        match = PUBLISHED.fullmatch(str(port))
+        if not match:
+            return None
+        numbers, protocol = [match.group(1) or match.group(2), match.group(2)], match.group(3) or "tcp"
+    published, target = map(port_of, numbers)
+    if not published or not target or protocol not in ("tcp", "udp", "sctp"):
+        return None
+    return published, str(protocol)
+
+
+def registry_name(world: World) -> str:
+    return str(world.variable("registry_address")).rpartition(":")[0]
+
+
+def registry_port_of(address: str) -> int | None:
+    return port_of(address.rpartition(":")[2])
+
+
+def who_listens(inventory: Inventory, facts: Mapping[str, Any], port: int, address: str, own: str = "") -> str:
+    """Who, other than the platform itself, listens on a port; '' when nobody does.
+
+    ``own``: the label of the containers that may, by default the platform's.
+    """
+    any_address = ("0.0.0.0", "::")
+
+    def clashes(entry: Mapping[str, Any]) -> bool:
+        same = entry["address"] == address or entry["address"] in any_address or address in any_address
+        return bool(entry["port"] == port and same)
+
+    published = [entry for entry in facts["docker"]["ports"] if clashes(entry)]
+    for entry in published:
+        in_swarm = entry["service"] and not inventory.is_nested
+        if entry["platform"] != (own or inventory.name) and not in_swarm:
+            return f"the container {entry['container']}"
+    if published:
+        return ""
+    for entry in facts["listening"]:
+        if clashes(entry):
+            # The routing mesh's ports belong to the daemon itself.
+            if entry["process"] == "dockerd" and facts["docker"]["swarm"] == "active":
+                continue
+            return f"the process {entry['process']}" if entry["process"] else "a process that can't be seen"
+    return ""
