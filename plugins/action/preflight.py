@@ -157,6 +157,8 @@ class ActionModule(ActionBase):
             elif not answer.get("unreachable") and any(isinstance(one, Undefined) for one in raw.hosts[host].values()):
                 # Ansible's words have pieces of the template.
                 looks[str(host)] = Look(error="a variable that can't be resolved may be what it is looked at by")
+            elif answer.get("old_python"):
+                looks[str(host)] = Look(error=str(answer["msg"]), old_python=str(answer["old_python"]))
             else:
                 looks[str(host)] = Look(error=" ".join(str(answer.get("msg") or "it was not looked at").split()))
         return looks

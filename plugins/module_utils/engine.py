@@ -80,13 +80,21 @@ def wait_until(
 def read_swarm_data(folder: str) -> SwarmData:
     """What lies in a folder ``swarm`` of an engine's data."""
     raft, certificate = os.path.join(folder, "raft"), os.path.join(folder, "certificates", "swarm-node.crt")
-    is_managers = os.path.isdir(raft) and bool(os.listdir(raft))
+    is_managers, unreadable = False, ""
+    try:
+        is_managers = bool(os.listdir(raft))
+    except FileNotFoundError:
+        # Who listens may be out of sight (another PID namespace), and its root with it.
+        if not os.path.isdir(os.path.dirname(folder)):
+            unreadable = f"{os.path.dirname(folder)} is not there"
+    except OSError as error:
+        unreadable = str(error)
     names: dict[str, str] = {}
     with suppress(OSError, ssl.SSLError):  # there is none, or half of one
         # The standard library reads a certificate's names nowhere else.
         decoded = ssl._ssl._test_decode_cert(certificate)  # type: ignore[attr-defined]
         names = {key: value for part in decoded["subject"] for key, value in part}
-    return SwarmData(is_managers, names.get("commonName", ""), names.get("organizationName", ""))
+    return SwarmData(is_managers, names.get("commonName", ""), names.get("organizationName", ""), unreadable)
 
 
 def read_raft_log(folder: str) -> RaftLog | None:

@@ -5,9 +5,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import FILE, Memory, broken
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import (
+    FILE,
+    Memory,
+    broken,
+    highest_revisions,
+    missing,
+    refusal,
+    to_be_held,
+)
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import REVISION_LABEL
 
 
 def memory_path(folder: str, stack: str) -> str:
@@ -33,6 +45,20 @@ def recall_stack(folder: str, stack: str) -> Memory | None:
         return None
     except (OSError, ValueError) as error:
         raise PlatformError(broken(path, error)) from error
+
+
+def loss(manager: Engine | None, here: Sequence[Memory], elsewhere: Sequence[Memory], begin_anew: str) -> str:
+    """What a swarm lacks of what it was known to hold, in words for an operator; '' when nothing.
+
+    ``manager``: an engine that leads it, None for a swarm that is to be started. ``here``: what the docker host
+    remembers, ``elsewhere``: what the controller does. ``begin_anew``: the ID of the swarm whose loss is known.
+    """
+    memories = to_be_held(here, elsewhere)
+    if not memories or begin_anew in {memory.cluster_id for memory in memories}:
+        return ""
+    configs: Sequence[Any] = manager.swarm_items("config", REVISION_LABEL) if manager else ()
+    lacks = missing(memories, highest_revisions(configs))
+    return refusal(lacks, memories) if lacks else ""
 
 
 def forget(folder: str) -> None:

@@ -89,6 +89,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+old_python:
+  description: The version of the machine's Python, where that is older than 3.10. Nothing else is looked at then.
+  returned: failure
+  type: str
 trees:
   description:
     - State of each file and folder in the wanted trees, by tree and path. For
@@ -193,9 +197,18 @@ ansible_facts:
           returned: always
 """
 
+import json
 import secrets
+import sys
 from dataclasses import asdict
 from typing import Any
+
+# The first module on a machine, so it says what none of ours could: an older Python can't read what comes next.
+if sys.version_info < (3, 10):  # noqa: UP036
+    version = ".".join(map(str, sys.version_info[:3]))
+    told = f"Python {version} is too old, 3.10 or newer is needed"
+    print(json.dumps({"failed": True, "msg": told, "old_python": version}))
+    sys.exit(1)
 
 from ansible_collections.fungap.swarm.plugins.module_utils import folders
 from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config import settled_digest

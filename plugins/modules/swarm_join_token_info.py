@@ -24,6 +24,18 @@ options:
     description: Whether to return the tokens (and the unlock key of a swarm with autolock).
     type: bool
     default: true
+  stacks_dir:
+    description: As O(fungap.swarm.swarm_member#module:stacks_dir), for RV(loss).
+    type: path
+  remembered:
+    description: As O(fungap.swarm.swarm_member#module:remembered), for RV(loss).
+    type: list
+    elements: dict
+    default: []
+  begin_anew:
+    description: As O(fungap.swarm.swarm_member#module:begin_anew), for RV(loss).
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: Reads only.
@@ -55,6 +67,10 @@ live:
   type: bool
 cluster_id:
   description: ID of the swarm, empty when none is live.
+  returned: success
+  type: str
+loss:
+  description: What the live swarm lacks of what it was known to hold, in words for an operator. Empty when nothing.
   returned: success
   type: str
 holders:
@@ -127,7 +143,9 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils import runner
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.memory import loss, recall
 from ansible_collections.fungap.swarm.plugins.module_utils.model.member import SWARM_PORT, EngineMembership, Entry
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory
 from ansible_collections.fungap.swarm.plugins.module_utils.model.raft import newest
 
 
@@ -137,6 +155,7 @@ class JoinTokens:
     def __init__(self, params: dict[str, Any]) -> None:
         self.sockets: list[str] = params["manager_sockets"]
         self.with_tokens: bool = params["tokens"]
+        self.params = params
 
     def plan(self) -> runner.Plan:
         holders: list[dict[str, str]] = []
@@ -164,6 +183,7 @@ class JoinTokens:
         nothing = {
             "live": False,
             "cluster_id": "",
+            "loss": "",
             "holders": holders,
             "log": log.as_lists() if log else [],
             "silent": silent,
@@ -187,6 +207,7 @@ class JoinTokens:
         return {
             "live": True,
             "cluster_id": membership.cluster_id,
+            "loss": self._loss(engine),
             "holders": [],
             "log": [],
             "silent": [],
@@ -196,6 +217,14 @@ class JoinTokens:
             "tokens": tokens,
             "unlock_key": unlock_key,
         }
+
+    def _loss(self, engine: Engine) -> str:
+        try:
+            here = recall(self.params["stacks_dir"]) if self.params["stacks_dir"] else []
+        except PlatformError as error:  # the failure of a task with no_log would say nothing
+            return error.message
+        elsewhere = [Memory.of(fields) for fields in self.params["remembered"]]
+        return loss(engine, here, elsewhere, self.params["begin_anew"])
 
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:  # noqa: ARG002  there is nothing to do
         return {}
@@ -208,6 +237,9 @@ def main() -> None:
         {
             "manager_sockets": {"type": "list", "elements": "path", "required": True},
             "tokens": {"type": "bool", "default": True, "no_log": False},
+            "stacks_dir": {"type": "path"},
+            "remembered": {"type": "list", "elements": "dict", "default": []},
+            "begin_anew": {"type": "str", "default": ""},
         },
     )
 

@@ -255,7 +255,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils import runner
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.memory import forget, recall
+from ansible_collections.fungap.swarm.plugins.module_utils.memory import forget, loss, recall
 from ansible_collections.fungap.swarm.plugins.module_utils.model.member import (
     AVAILABILITIES,
     ENV_LABEL_PREFIX,
@@ -267,14 +267,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.member import (
     SwarmSettings,
     WantedNode,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import (
-    Memory,
-    highest_revisions,
-    missing,
-    refusal,
-    to_be_held,
-)
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import REVISION_LABEL
+from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.member import (
     Action,
     Circumstances,
@@ -378,17 +371,12 @@ class Members:
         here = recall(self.stacks_dir) if self.stacks_dir else []
         elsewhere = [Memory.of(fields) for fields in self.params["remembered"]]
         self.forgets = self.params["begin_anew"] in {memory.cluster_id for memory in here}
-        confirmed = self.params["begin_anew"] in {memory.cluster_id for memory in here or elsewhere}
         starts = any(action.kind == "init" for action in self.members.actions)
-        if not (here or elsewhere) or confirmed or not (starts or self.seen.controllers):
+        if not (starts or self.seen.controllers):
             return
-        configs: list[Any] = []
-        if not starts:
-            configs = next(iter(self.seen.controllers.values())).swarm_items("config", REVISION_LABEL)
-        revisions = highest_revisions(configs)
-        memories = to_be_held(here, elsewhere)
-        if lacks := missing(memories, revisions):
-            raise PlatformError(refusal(lacks, memories))
+        manager = None if starts else next(iter(self.seen.controllers.values()))
+        if lost := loss(manager, here, elsewhere, self.params["begin_anew"]):
+            raise PlatformError(lost)
 
     def _observe(self) -> Seen:
         seen = Seen(wanted=list(self.wanted))

@@ -486,6 +486,18 @@ def test_a_swarm_that_lost_its_memory_is_not_filled_anew_without_a_word(
         refused = run_module("swarm_member", wanted, check=check)
         assert "of stack web, there is no record, and 3 was in force since 2026-11-28T10:00:00Z" in refused["msg"]
         assert f"-e swarm_member_begin_anew={cluster}" in refused["msg"]
+    # On several docker hosts no node of another one has left its swarm by then.
+    on = [("manager1", "a", "manager"), ("worker1", "b", "worker")]
+    nodes = [
+        {"name": name, "host": host, "role": role, "socket": node.socket, "address": node.address}
+        for name, host, role in on
+        for node in [engines.nodes[name]]
+    ]
+    was = engines.nodes["worker1"].api.info()["Swarm"]["NodeID"]
+    refused, changed = play_role(tmp_path, nodes, fails=True, swarm_member_stacks_dir=str(tmp_path))
+    assert "a: the swarm holds less than swarm" in refused
+    assert changed == {"a": 0, "b": 0}
+    assert engines.nodes["worker1"].api.info()["Swarm"]["NodeID"] == was
     assert "worker1" not in listed(manager)
     # Put back, it is as it was.
     engines.stop("manager1")

@@ -1,9 +1,12 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The controller's half of the look at a docker host."""
+"""The look at a docker host: the controller's half, and the module's first lines."""
 
 from __future__ import annotations
 
+import json
+import runpy
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
 from ansible_collections.fungap.swarm.plugins.action.docker_host_info import ActionModule
+from ansible_collections.fungap.swarm.plugins.modules import docker_host_info
 
 try:
     from ansible.template import trust_as_template
@@ -49,3 +53,14 @@ def test_a_variable_that_fails_is_told_without_its_template(
     assert started == ([args] if args else [])
     assert found.get("msg") == failed
     assert "hunter2" not in repr(found)
+
+
+def test_an_old_python_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the file's first lines: in an older Python what they import can't be read."""
+    monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
+    monkeypatch.setitem(sys.modules, "ansible_collections.fungap.swarm.plugins.module_utils.folders", None)
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(docker_host_info.__file__), run_name="__main__")
+    told = json.loads(capsys.readouterr().out)
+    assert (told["failed"], told["old_python"]) == (True, "3.9.2")
+    assert told["msg"] == "Python 3.9.2 is too old, 3.10 or newer is needed"

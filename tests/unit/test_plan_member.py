@@ -24,6 +24,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.member import (
     choose_swarm,
     describe,
     plan_members,
+    repair,
     unsettled,
 )
 
@@ -970,6 +971,10 @@ def test_no_quorum_is_recovered_from_a_copy_that_may_be_an_older_one(
         ("m1", member("m1"), Swarm(), True),
         ("m1", member("m1", state="locked"), Swarm(), False),
         ("m1", member("m1", state="pending", is_manager=False), Swarm(), True),
+        # It restarts, and reads what it has.
+        ("m1", member("m1", state="error", node_id="", is_manager=False, holds_data=True), Swarm(), True),
+        ("m1", member("m1", state="error", node_id="", is_manager=False), Swarm(), False),
+        ("w1", member("w1", state="error"), swarm(row("m1"), row("w1", state="down")), True),
         ("w1", None, swarm(row("m1"), row("w1"), row("w1", id="id-other")), True),
         ("w1", None, swarm(row("m1"), row("w1"), row("w1", **GHOST)), False),
     ],
@@ -978,6 +983,29 @@ def test_what_may_come_right_by_itself(node: str, engine: EngineMembership | Non
     engines = {node: engine} if engine else {}
     assert unsettled([want(node)], engines, seen) == ([node] if waits else [])
     assert unsettled([want(node, "absent")], engines, seen) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        ("write /var/lib/docker/swarm/state.json: no space left on device", "free space"),
+        ("can't initialize raft node: open /var/lib/docker/swarm/raft/wal-v3-encrypted: permission denied", "mount"),
+        ("mkdir /var/lib/docker/swarm/raft/snap-v3-encrypted: read-only file system", "mount, owner, mode"),
+        ("open /var/lib/docker/swarm/raft/wal-v3-encrypted/0.wal: operation not permitted", "mount, owner, mode"),
+        (
+            "error while loading TLS certificate: certificate (1 - abc) not valid after Mon: x509: expired",
+            "out of date",
+        ),
+        ("Swarm is encrypted and needs to be unlocked before it can be used.", "unlock_key"),
+        ("swarm could not be unlocked: invalid key provided", "unlock_key"),
+        ("can't initialize raft node: irreparable WAL error: wal: crc mismatch", "from a copy"),
+        ("/var/lib/docker/swarm/raft/snap-v3-encrypted/1.snap: unexpected EOF", "from a copy"),
+        ("read /var/lib/docker/swarm/raft/wal-v3-encrypted/0.wal: input/output error", "from a copy"),
+        ("context deadline exceeded", "engine's log"),
+    ],
+)
+def test_what_helps(error: str, cure: str) -> None:
+    assert cure in repair(error)
 
 
 def test_choice_among_swarms() -> None:

@@ -563,6 +563,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (lambda s: s.vm["routes"].append("10.100.4.0/24"), "all hosts", "platform_overlay_pool", "10.100.0.0/16", "overlaps 10.100.4.0/24", "choose a network"),
     (lambda s: s.vm["routes"].append("10.199.0.0/16"), "all hosts", "platform_node_bridge", "10.199.0.0/24", "overlaps 10.199.0.0/16", "choose a network"),
     # docker hosts
+    (lambda s: s.looks.update(vm1=Look(error="too old", old_python="3.9.2")), "vm1", "ansible_python_interpreter", "3.9.2", "is too old for the modules", "3.10 or newer"),
     (lambda s: s.looks.update(vm1=Look(error="Connection refused")), "vm1", "ansible_host", "192.0.2.10", "can't be looked at: Connection refused", "SSH key"),
     (in_cluster(named(vm3="vm2")), "vm3", "host name", "vm2", "the name of vm2's machine too", "hostnamectl"),
     (in_cluster(named(vm2="debian"), app(constraints=["node.hostname == vm2"])), "all hosts", "apps.web.constraints[0]", "node.hostname == vm2", "no node can run it", "did you mean debian?"),

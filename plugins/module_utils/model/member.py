@@ -25,12 +25,13 @@ class SwarmData:
     """What lies in the folder in which an engine keeps its part of a swarm, whether it can make use of it or not.
 
     ``is_managers``: a manager's, that is services, secrets, configs and the node list of the whole swarm. The IDs are
-    those of the node's certificate.
+    those of the node's certificate. ``unreadable``: why it can't be told whether it is a manager's.
     """
 
     is_managers: bool = False
     node_id: str = ""
     cluster_id: str = ""
+    unreadable: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,9 @@ class EngineMembership:
             address=swarm.get("NodeAddr") or "",
             is_manager=bool(swarm.get("ControlAvailable")),
             cluster_id=(swarm.get("Cluster") or {}).get("ID") or known.cluster_id,
-            holds_data=data.is_managers,
-            error=swarm.get("Error") or "",
+            # What can't be looked at is there, unless the engine itself says how it is.
+            holds_data=data.is_managers or (bool(data.unreadable) and state not in ("active", "inactive")),
+            error=swarm.get("Error") or (f"its data can't be looked at: {data.unreadable}" if data.unreadable else ""),
             managers={peer["NodeID"]: peer["Addr"] for peer in swarm.get("RemoteManagers") or ()},
         )
 

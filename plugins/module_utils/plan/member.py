@@ -496,18 +496,19 @@ def plan_node(
 # What an engine says of a swarm that it can't lead -> what helps. The last one helps with the rest.
 REPAIRS = (
     (r"no space left", "free space on its disk, then restart the engine"),
+    # Before what a path may be called: raft's own folders are wal-v3-encrypted and snap-v3-encrypted.
+    (
+        r"permission denied|not permitted|read-only",
+        "let it write to its folder again (mount, owner, mode), then restart the engine",
+    ),
     (
         r"certificate.*expired|expired.*certificate|x509",
         "its certificate is out of date: restart the engine with the machine's clock set back to before its end, or "
         "let it start again alone with recover_quorum: true",
     ),
-    (r"locked|encrypt", "give its unlock_key"),
+    (r"unlock|is encrypted", "give its unlock_key"),
     (
-        r"permission denied|read-only",
-        "let it write to its folder again (mount, owner, mode), then restart the engine",
-    ),
-    (
-        r"corrupt|crc|wal|snap|unexpected EOF|not a directory",
+        r"corrupt|crc|\bwal|\bsnap|unexpected EOF|not a directory|input/output error",
         "put back the folder `swarm` of the engine's data from a copy, with the engine stopped, then start it",
     ),
     (r"", "look at the engine's log, mend what it names, and restart it"),

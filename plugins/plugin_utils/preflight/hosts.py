@@ -32,6 +32,11 @@ def check_reachable(world: World) -> Iterator[Problem]:
             yield Problem(host, "--limit", "", "leaves this machine out", cure, LIMITED)
         if look.skipped:
             continue
+        if look.old_python:
+            cure = "3.10 or newer, as Ubuntu 22.04 and Debian 12 have it; beside the old one: name its path here"
+            problem = "is too old for the modules"
+            yield Problem(host, "ansible_python_interpreter", Harmless(look.old_python), problem, cure, SILENT)
+            continue
         if look.facts is None:
             variables = world.raw.hosts.get(host, {})
             address = variables.get("ansible_host", host)

@@ -24,7 +24,8 @@ ALL_HOSTS = "all hosts"
 class Look:
     """What is known of a docker host: the fact ``docker_host``, or why there is none.
 
-    ``skipped``: not asked; ``limited``: because --limit leaves it out.
+    ``skipped``: not asked; ``limited``: because --limit leaves it out. ``old_python``: its Python, where that is too
+    old to look at anything.
     ``stacks``: what its swarm has recorded, where that was asked for. ``trees``: of the same look, as
     docker_host_info returns them.
     """
@@ -33,6 +34,7 @@ class Look:
     error: str = ""
     skipped: bool = False
     limited: bool = False
+    old_python: str = ""
     stacks: Mapping[str, Any] = field(default_factory=dict)
     trees: renewal.Trees = field(default_factory=dict)
 
