@@ -452,3 +452,12 @@ def test_docker_host_info_needs_nothing_installed(tmp_path: Path) -> None:
         check=True,
     )
     assert float(done.stdout) < 0.3
+
+
+@pytest.mark.parametrize("part", [("--tags", "backup"), ("--skip-tags", "jenkins"), ("--tags", "images,jenkins")])
+def test_a_restore_is_whole_or_not_at_all(inventory: Inventory, part: tuple[str, str]) -> None:
+    what = ("-e", "backup_name=jenkins", "-e", "backup_archive=x.tar.gz", "-e", f"backup_confirmed={NAME}")
+    run = inventory.play(ROOT / "playbooks" / "restore.yml", *what, *part)
+    assert run.code != 0
+    assert "A restore is done whole or not at all" in run.output
+    assert run.changed == 0

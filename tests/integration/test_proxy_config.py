@@ -849,20 +849,44 @@ def test_an_address_that_stands_for_many_clients_has_no_limit(site: Site, tmp_pa
         other.forget("unlimited")
 
 
-def test_jenkins_proxy_has_limits_and_room_for_headers(site: Site, tmp_path: Path) -> None:
-    other = site.on(site.network, tmp_path)
+@pytest.fixture(scope="module")
+def jenkins(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of Jenkins' proxy, for the longest name that there is. A backend stands in for the controller."""
+    directory = tmp_path_factory.mktemp("jenkins")
+    other = site.on(site.network, directory)
     controller = site.address(site.client.containers.get(f"{site.prefix}-web1"))
-    variables = {"jenkins_host": "web.localhost", "jenkins_addresses": {"controller": controller}}
-    render(tmp_path, variables, "jenkins", ["nginx.conf"])
-    config = (tmp_path / "nginx.conf").read_text()
-    (tmp_path / "nginx.conf").write_text(config.replace(f"{controller}:8080", f"{controller}:3000"))
+    variables = {"jenkins_host": LONGEST, "jenkins_addresses": {"controller": controller}}
+    render(directory, variables, "jenkins", ["nginx.conf"])
+    config = (directory / "nginx.conf").read_text()
+    (directory / "nginx.conf").write_text(config.replace(f"{controller}:8080", f"{controller}:3000"))
     try:
-        address = other.jenkins_proxy()
-        answer = site.https(address, "web.localhost", "/?header=32768", headers={"Cookie": "c=" + "x" * 32766})
-        assert (answer.status, len(answer.headers["x-long"])) == (200, 32768)
-        silent = held(address, 200)
-        assert is_closed(held(address, 1)[0])
-        for connection in silent:
-            connection.close()
+        yield other.jenkins_proxy()
     finally:
         other.forget("jenkins")
+
+
+@pytest.mark.parametrize(("target", "host"), [(f"https://{LONGEST}/x", "evil.example"), ("/", f"{LONGEST}:9999")])
+def test_jenkins_hears_its_own_name_whatever_the_client_says(site: Site, jenkins: str, target: str, host: str) -> None:
+    headers = site.https(jenkins, LONGEST, target, headers={"Host": host}).json["headers"]
+    assert (headers["host"], headers["x-forwarded-host"]) == (LONGEST, LONGEST)
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "foo, websocket"])
+def test_jenkins_is_asked_for_no_protocol_but_a_websocket(site: Site, jenkins: str, protocol: str) -> None:
+    headers = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": protocol, "HTTP2-Settings": "AAMAAABkAAQAAP__"}
+    answer = site.https(jenkins, LONGEST, headers=headers)
+    assert answer.status == 200
+    assert "upgrade" not in answer.json["headers"]
+
+
+def test_another_name_than_jenkins_is_nobodys(site: Site, jenkins: str) -> None:
+    assert site.https(jenkins, "web.localhost").status == 421
+
+
+def test_jenkins_proxy_has_limits_and_room_for_headers(site: Site, jenkins: str) -> None:
+    answer = site.https(jenkins, LONGEST, "/?header=32768", headers={"Cookie": "c=" + "x" * 32766})
+    assert (answer.status, len(answer.headers["x-long"])) == (200, 32768)
+    silent = held(jenkins, 200)
+    assert is_closed(held(jenkins, 1)[0])
+    for connection in silent:
+        connection.close()

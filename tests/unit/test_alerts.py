@@ -336,3 +336,37 @@ def test_receivers_are_refused(
 )
 def test_duration_words(duration: str, words: str) -> None:
     assert duration_words(duration) == words
+
+
+# Words of PromQL that stand where a name may.
+OPERATORS = {"and", "or", "unless", "bool", "offset"}
+
+
+def names_in(expression: str) -> set[str]:
+    """The series that a PromQL expression asks for."""
+    for part in (
+        r'"[^"]*"',
+        r"\{[^}]*\}",
+        r"\[[^]]*\]",
+        r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)",
+    ):
+        expression = re.sub(part, "", expression)
+    return set(re.findall(r"(?<![\w:.])[a-zA-Z_:][\w:]*(?![\w:])(?!\s*\()", expression)) - OPERATORS
+
+
+def test_no_rule_asks_for_what_an_app_may_call_a_figure_of_its_own() -> None:
+    """The scrape of apps drops what the platform's figures are called, so none of theirs can get into an alert."""
+    variables = yaml.safe_load((ROOT / "roles/monitoring/vars/main.yml").read_text())
+    own = re.compile(variables["__monitoring_own_names"].strip())
+    groups = [group for text in FILES.values() for group in yaml.safe_load(text)["groups"]]
+    names = set().union(*(names_in(rule["expr"]) for group in groups for rule in group["rules"]))
+    assert len(names) > 30
+    assert {name for name in names if not own.fullmatch(name)} == set()
+
+
+def test_an_app_tells_no_more_than_prometheus_can_bear() -> None:
+    template = (ROOT / "roles/monitoring/templates/prometheus.yml.j2").read_text()
+    job = template.partition("job_name: apps\n")[2].partition("job_name:")[0]
+    limits = ("sample", "label", "label_name_length", "label_value_length", "body_size")
+    assert [one for one in limits if not re.search(rf"^    {one}_limit: [1-9]", job, re.MULTILINE)] == []
+    assert "honor_labels" not in job

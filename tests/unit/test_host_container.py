@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.plugins.action import ActionBase
 
+from ansible_collections.fungap.swarm.plugins.action.host_container import ActionModule
 from ansible_collections.fungap.swarm.plugins.plugin_utils.host_container import as_wanted, with_spec
 
 CONTAINER: dict[str, Any] = {
@@ -36,6 +39,7 @@ SEEN: dict[str, Any] = {
         pytest.param({**CONTAINER, "command": ["nginx"]}, [SEEN], False, id="a parameter changed"),
         pytest.param(CONTAINER, [], False, id="there is none"),
         pytest.param(CONTAINER, [{**SEEN, "state": "exited"}], False, id="stopped"),
+        pytest.param(CONTAINER, [{**SEEN, "state": "paused"}], False, id="paused by a backup that was killed"),
         pytest.param(CONTAINER, [{**SEEN, "image_id": "sha256:2"}], False, id="of another image"),
         pytest.param(CONTAINER, [{**SEEN, "addresses": {}}], False, id="disconnected"),
         pytest.param(CONTAINER, [{**SEEN, "memory_bytes": 0}], False, id="limit lifted by hand"),
@@ -50,3 +54,21 @@ def test_as_wanted(container: dict[str, Any], seen: list[dict[str, Any]], wanted
 def test_the_label_is_another_for_other_parameters_only() -> None:
     same = dict(reversed(list(CONTAINER.items())))
     assert with_spec(same)["labels"] == with_spec(CONTAINER)["labels"] != with_spec({**CONTAINER, "x": 1})["labels"]
+
+
+def test_what_a_killed_backup_has_left_paused_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next site.yml, as every run of a role that has the container."""
+    asked: list[dict[str, Any]] = []
+
+    def module(_self: ActionModule, _name: str, args: dict[str, Any], **_more: Any) -> dict[str, Any]:
+        asked.append(args)
+        return {"changed": True}
+
+    monkeypatch.setattr(ActionBase, "run", lambda *_args: {})
+    monkeypatch.setattr(ActionModule, "_execute_module", module)
+    seen = [{**SEEN, "state": "paused"}]
+    action = ActionModule.__new__(ActionModule)
+    action._task = SimpleNamespace(args={"container": CONTAINER, "seen": seen})
+    assert action.run()["changed"]
+    assert asked[0]["paused"] is False
+    assert asked[0]["name"] == "p-edge"

@@ -132,3 +132,25 @@ def test_routes_are_read_the_certificate_made_and_the_routes_written_again_where
     assert tasks[2]["ansible.builtin.import_role"]["name"] == "fungap.swarm.proxy"
     assert tasks[3]["ansible.builtin.include_tasks"] == "routes.yml"
     assert "proxy_job.moved" in tasks[3]["when"]
+
+
+def test_a_half_restored_home_is_undone_before_jenkins_runs_on_it() -> None:
+    """By site.yml as by a restore: both have the controller from these tasks."""
+    tasks = yaml.safe_load((PLAYBOOKS.parent / "roles/jenkins/tasks/controller.yml").read_text())
+    parts = [next(key for key in task if key.startswith("fungap.swarm.")) for task in tasks[:3]]
+    assert parts[0] == "fungap.swarm.volume_restore"
+    assert "archive" not in tasks[0]["fungap.swarm.volume_restore"]
+    assert "fungap.swarm.host_container" in parts[1:]
+
+
+def test_what_was_there_before_a_restore_is_kept_until_the_new_one_answers() -> None:
+    plays = yaml.safe_load((PLAYBOOKS / "restore.yml").read_text())
+    names = [play.get("name", play.get("ansible.builtin.import_playbook")) for play in plays]
+    assert names.index("Run Jenkins on it") < names.index("Forget what was there before")
+    [task] = plays[names.index("Forget what was there before")]["tasks"]
+    assert task["ansible.builtin.import_role"]["tasks_from"] == "forget"
+    for answer, forgets in (({"status": 200}, True), ({"status": 503}, False), ({}, False), (None, False)):
+        given = {} if answer is None else {"__jenkins_answer": answer}
+        facts = {"inventory_hostname": "vm1", "__jenkins": {"host": "vm1"}, **given}
+        templar = Templar(loader=DataLoader(), variables=facts)
+        assert templar.template(trust_as_template("{{ " + task["when"] + " }}")) is forgets
