@@ -1,14 +1,15 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The unit tests on the ansible-cores that the collection declares, beside the pinned one.
+"""The unit tests on the ansible-cores that the collection declares, with the Pythons that run them, beside the pinned.
 
-``python -m tests.cores 2.18.19`` runs them on one, without arguments on each that this Python can run. A core is put
-before the one of the environment; everything else is the environment's.
+``python -m tests.cores`` runs them on each core with each Python that this machine has; ``python -m tests.cores
+2.18.19 3.12`` with those alone. A core is put before the one of the environment; everything else is the environment's.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,44 +22,80 @@ CORES = {
     "2.20.10": ((3, 12), (3, 14)),
     "2.21.5": ((3, 12), (3, 14)),
 }
+THIS = sys.version_info[:2]
+# Those that the lock files are for (docs/development.md).
+PYTHONS = ((3, 11), (3, 12), (3, 13))
 # What Ansible itself says to the line that is tried is nothing that a test is about.
 SETTINGS = {"ANSIBLE_DEPRECATION_WARNINGS": "0"}
 
+Version = tuple[int, int]
 
-def runnable(python: tuple[int, int] = sys.version_info[:2]) -> list[str]:
+
+def runnable(python: Version = THIS) -> list[str]:
     """The cores that a Python runs."""
     return [core for core, (first, last) in CORES.items() if first <= python <= last]
 
 
-def environment(core: str) -> Path:
+def interpreter(python: Version) -> str:
+    """Where that Python is, '' when it isn't here."""
+    name = f"python{python[0]}.{python[1]}"
+    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
+    own = sorted(versions.glob(f"{python[0]}.{python[1]}.*/bin/{name}"))
+    return sys.executable if python == THIS else str(own[-1]) if own else shutil.which(name) or ""
+
+
+def environment(core: str, python: Version = THIS) -> Path:
     """An environment with that ansible-core alone, which is kept."""
-    folder = ROOT / ".cache" / f"ansible-core-{core}"
+    folder = ROOT / ".cache" / f"ansible-core-{core}-{python[0]}.{python[1]}"
     if not (folder / "complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)], check=True)
-        pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--no-compile"]
-        subprocess.run([*pip, "--quiet", "--disable-pip-version-check", f"ansible-core=={core}"], check=True)
+        subprocess.run([interpreter(python), "-m", "venv", "--clear", "--without-pip", str(folder)], check=True)
+        install(folder, "--no-compile", f"ansible-core=={core}")
         (folder / "complete").touch()
     return folder
 
 
-def unit_tests(core: str) -> int:
+def developers(python: Version) -> Path:
+    """An environment with what the pinned one has, for another Python, which is kept: its interpreter."""
+    if python == THIS:
+        return Path(sys.executable)
+    lock = ROOT / "requirements-dev.lock"
+    folder = ROOT / ".cache" / f"python-{python[0]}.{python[1]}"
+    if not (folder / "complete").exists() or (folder / "complete").read_text() != lock.read_text():
+        subprocess.run([interpreter(python), "-m", "venv", "--clear", "--without-pip", str(folder)], check=True)
+        install(folder, "--require-hashes", "--requirement", str(lock))
+        (folder / "complete").write_text(lock.read_text())
+    return folder / "bin" / "python"
+
+
+def install(folder: Path, *what: str) -> None:
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install"]
+    subprocess.run([*pip, "--quiet", "--disable-pip-version-check", *what], check=True)
+
+
+def unit_tests(core: str, python: Version) -> int:
     """Run them; the exit code."""
-    [packages] = environment(core).glob("lib/python3*/site-packages")
-    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", str(os.cpu_count()), "tests/unit"]
-    print(f"ansible-core {core}, Python {sys.version_info[0]}.{sys.version_info[1]}", flush=True)
+    [packages] = environment(core, python).glob("lib/python3*/site-packages")
+    program = str(developers(python))
+    tests = [program, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", str(os.cpu_count()), "tests/unit"]
+    print(f"ansible-core {core}, Python {python[0]}.{python[1]}", flush=True)
     return subprocess.run(tests, cwd=ROOT, env={**os.environ, **SETTINGS, "PYTHONPATH": str(packages)}).returncode
 
 
 def main(asked: list[str]) -> int:
-    for core in asked:
-        if core not in CORES:
-            sys.exit(f"ansible-core {core} is not one of {', '.join(CORES)}")
-    can = runnable()
-    for core in CORES.keys() - {*can} if not asked else {*asked} - {*can}:
-        first, last = (f"{major}.{minor}" for major, minor in CORES[core])
-        print(f"ansible-core {core} is not tried: it needs a Python from {first} to {last}", file=sys.stderr)
-    codes = [unit_tests(core) for core in asked or can if core in can]
-    return int(any(codes) or not {*asked} <= {*can})
+    known = {f"{major}.{minor}": (major, minor) for major, minor in PYTHONS}
+    if wrong := [one for one in asked if one not in CORES and one not in known]:
+        sys.exit(
+            f"{', '.join(wrong)}: neither an ansible-core of {', '.join(CORES)} nor a Python of {', '.join(known)}"
+        )
+    pythons = [known[one] for one in asked if one in known] or list(PYTHONS)
+    wanted = [one for one in asked if one in CORES] or list(CORES)
+    pairs = [(core, python) for python in pythons for core in wanted if core in runnable(python)]
+    here = [(core, python) for core, python in pairs if interpreter(python)]
+    for core, (major, minor) in sorted({*pairs} - {*here}):
+        print(f"ansible-core {core} is not tried with Python {major}.{minor}: that is not here", file=sys.stderr)
+    codes = [unit_tests(core, python) for core, python in here]
+    # What was asked for by name and can't be tried is a failure.
+    return int(any(codes) or not codes or (bool(asked) and here != pairs))
 
 
 if __name__ == "__main__":

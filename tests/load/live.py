@@ -140,7 +140,10 @@ class Running:
 
 @dataclass
 class Load:
-    """A load that runs or ran. ``report``: the client's, once it has ended; ``died``: when a node was killed."""
+    """A load that runs or ran.
+
+    ``report``: the client's, once it has ended; ``died``: when a node was killed, or a replica that served crashed.
+    """
 
     began: float = field(default_factory=time.time)
     died: list[float] = field(default_factory=list)
@@ -164,7 +167,7 @@ class Load:
 
     @property
     def beyond_help(self) -> int:
-        """POSTs that a node was answering at the moment it died: nobody may send them again but who sent them."""
+        """POSTs that were being answered by what died at that moment: nobody may send them again but who sent them."""
         return sum(
             kind == "post"
             and reason.startswith(CUT_OFF)

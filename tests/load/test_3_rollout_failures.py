@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 
-from ..load.live import APP, Live, Load, Run, check, kill_job, kill_tree
+from ..load.live import APP, SERVICE, Live, Load, Run, check, kill_job, kill_tree
 from ..steps import tell
 from ..waiting import patience, wait_for
 
@@ -80,13 +80,19 @@ def light_load(live: Live, what: str, *, may_cut: bool = False, is_logged: bool 
 
 @pytest.fixture
 def fails(live: Live) -> Fails:
-    """Deploy what must fail, under load; the old revision serves before, meanwhile and after."""
+    """Deploy what must fail, under load; the old revision serves before, meanwhile and after.
 
-    def run(what: str, *causes: str, is_logged: bool = True, **changes: Any) -> Run:
+    ``serves``: the new one does, too, until it crashes.
+    """
+
+    def run(what: str, *causes: str, is_logged: bool = True, serves: bool = False, **changes: Any) -> Run:
         before = template(live)
         with light_load(live, what, is_logged=is_logged) as load:
             run = live.operate("deploy", **changes)
             wait_for("three replicas", lambda: len(live.running()) == 3)
+            if serves:
+                failed = live.manager.tasks(filters={"service": SERVICE, "desired-state": "shutdown"})
+                load.died += [when(one["Status"]["Timestamp"]) for one in failed if one["Status"]["State"] == "failed"]
         tell(f"the playbook ended with {run.code} after {run.seconds:.1f} s:\n{run.cause}")
         assert run.code != 0
         for cause in causes:
@@ -133,7 +139,7 @@ def test_a_crash_after_20_seconds(live: Live, fails: Fails) -> None:
     image = live.image_from("late-crash", f"CMD {json.dumps(['node', '-e', script])}")
     before = {task["ID"] for task in live.running()}
     settings = {**{key: DEFAULTS[key] for key in ("health", "update")}, "service": {"deploy": {}}}
-    fails("a crash after 20 s", "exit code 7", "out of luck", image=image, settings=settings)
+    fails("a crash after 20 s", "exit code 7", "out of luck", image=image, settings=settings, serves=True)
     untouched = len(before & {task["ID"] for task in live.running()})
     tell(f"{untouched} of the three old replicas had not been replaced when the first new one crashed")
     assert untouched >= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,19 @@ def test_nothing_is_waited_for_by_trying_again(path: Path) -> None:
     """Ansible's retries read like failures, and start a module each: what is waited for shows how far it is."""
     ways = r"^\s*(?:until|ansible\.builtin\.(?:wait_for\w*|pause|async_status)):"
     assert re.findall(ways, path.read_text(), flags=re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("path", TASK_FILES, ids=lambda path: str(path.relative_to(ROLES_DIR.parent)))
+def test_no_shell_reads_what_an_inventory_says(path: Path) -> None:
+    """What a script needs are its arguments."""
+
+    def scripts(value: Any) -> Iterator[str]:
+        parts = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+        if isinstance(value, list) and value[:2] in (["sh", "-c"], ["bash", "-c"], ["/bin/sh", "-c"]):
+            yield str(value[2])
+        for part in parts:
+            yield from scripts(part)
+
+    content = yaml.safe_load(path.read_text())
+    assert [one for one in scripts(content) if "{{" in one] == []
+    assert not re.search(r"ansible\.(builtin\.shell|legacy\.shell)|^\s+shell:", path.read_text(), re.MULTILINE)
