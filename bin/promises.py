@@ -312,7 +312,7 @@ PROMISES = (
     ),
     Promise(
         "A preflight refuses a wrong inventory",
-        f"{UTILS}/preflight.py",
+        f"{UTILS}/preflight/checks.py",
         '    (check_quorum, ""),\n',
         "",
         "test_preflight.py::test_a_wrong_inventory_is_named",

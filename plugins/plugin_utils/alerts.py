@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils import kinds
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import why_no_prometheus_time
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import PATH
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
 
 DAY_SECONDS = 86400
@@ -247,7 +248,7 @@ def _check_alert(at: str, name: str, settings: Mapping[str, Any]) -> Iterator[Wr
             problem, cure = threshold.why_not(value)
             if problem:
                 yield f"{at}.{key}", value, problem, cure
-        elif key == "for" and (why := kinds.why_no_prometheus_time(value, zero=True)):
+        elif key == "for" and (why := why_no_prometheus_time(value, zero=True)):
             yield f"{at}.for", value, why, "as 30s, 10m or 1h30m"
         elif key == "severity" and value not in SEVERITIES:
             yield f"{at}.severity", value, "is not a severity", f"one of: {', '.join(SEVERITIES)}"
@@ -260,7 +261,7 @@ def check_rule_files(paths: Iterable[str], contents: Mapping[str, bytes]) -> Ite
     names: dict[str, str] = {}
     for index, path in enumerate(paths):
         at, name = f"monitoring_rule_files[{index}]", posixpath.basename(path)
-        if kinds.PATH.why(path):
+        if PATH.why(path):
             continue
         if not RULE_FILE.fullmatch(name):
             cure = "at most 36 letters, digits, dots and hyphens, with .yml at the end"
@@ -320,7 +321,7 @@ def _wrong_keys(value: Mapping[str, Any], known: Iterable[str], at: str) -> Iter
             near = get_close_matches(str(key), known, 1)
             cure = f"did you mean {near[0]}?" if near else f"any of: {', '.join(known)}"
             yield f"has {show(key)} at {at}, which Prometheus does not know", cure
-        elif key in RULE_TIMES and (why := kinds.why_no_prometheus_time(one, zero=True)):
+        elif key in RULE_TIMES and (why := why_no_prometheus_time(one, zero=True)):
             yield f"has a time at {at}.{key} that {why}", "as 30s, 10m or 1h30m"
 
 
@@ -379,7 +380,7 @@ def _wrong_route(route: Any, at: str) -> Iterator[Wrong]:
             near = get_close_matches(str(key), ROUTE_KEYS, 1)
             cure = f"did you mean {near[0]}?" if near else f"any of: {', '.join(ROUTE_KEYS)}"
             yield place, None, "is nothing that a route may have here", cure
-        elif key in ROUTE_TIMES and (why := kinds.why_no_prometheus_time(value, zero=key == "group_wait")):
+        elif key in ROUTE_TIMES and (why := why_no_prometheus_time(value, zero=key == "group_wait")):
             yield place, value, why, "as 30s, 10m or 4h"
         elif key == "continue" and not isinstance(value, bool):
             yield place, value, "is neither true nor false", "true or false"

@@ -20,7 +20,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import ON
 from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_service
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_service import Wrong
 from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile, replica_check, request_path
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import RESERVED_LABELS
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.swarm import RESERVED_LABELS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
 
 Json = dict[str, Any]

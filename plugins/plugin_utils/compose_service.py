@@ -16,8 +16,16 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import ID_MAX
-from ansible_collections.fungap.swarm.plugins.plugin_utils import kinds
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import MOUNT_OPTIONS, Kind, port_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import variables
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import (
+    port_of,
+    why_no_host,
+    why_no_host_lines,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.daemon import JSON_FILE_OPTIONS, MOUNT_OPTIONS, SYSCTL
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.images import why_no_image
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.kind import Kind, number
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.swarm import why_no_argument
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
@@ -90,11 +98,11 @@ def _all_of(*asks: Ask) -> Ask:
 def _why_no_pair(value: str) -> tuple[str, str] | None:
     if "=" not in value.lstrip("="):
         return "has no value", "as NAME=value"
-    return _of_kind(kinds.TEMPLATE_TEXT)(value.partition("=")[2])
+    return _of_kind(variables.TEMPLATE_TEXT)(value.partition("=")[2])
 
 
 def _why_no_volume(value: str) -> tuple[str, str] | None:
-    if wrong := _of_kind(kinds.TEMPLATE_TEXT)(value):
+    if wrong := _of_kind(variables.TEMPLATE_TEXT)(value):
         return wrong
     parts = value.split(":")
     if len(parts) > 3 or not all(parts) or not parts[min(len(parts), 2) - 1].startswith("/"):
@@ -116,13 +124,13 @@ def _why_no_mount(value: Json) -> tuple[str, str] | None:
 
 
 def _is_image(value: str) -> bool:
-    return not kinds.why_no_image(value) or "$" in value  # which is told apart
+    return not why_no_image(value) or "$" in value  # which is told apart
 
 
 def _why_no_health_test(value: list[Any]) -> tuple[str, str] | None:
     if not value:
-        return "has no command", kinds.HEALTH_TEST.cure
-    return None if value == ["NONE"] else _of_kind(kinds.HEALTH_TEST)(value)
+        return "has no command", variables.HEALTH_TEST.cure
+    return None if value == ["NONE"] else _of_kind(variables.HEALTH_TEST)(value)
 
 
 def _why_no_ulimit(value: Json) -> tuple[str, str] | None:
@@ -145,14 +153,14 @@ def _why_no_names(value: list[Any] | Json) -> tuple[str, str] | None:
 
 def _why_no_search(value: str) -> tuple[str, str] | None:
     """It becomes a word of a resolv.conf; a dot stands for none."""
-    is_right = value == "." or not kinds.why_no_host(value.removesuffix("."))
+    is_right = value == "." or not why_no_host(value.removesuffix("."))
     return None if is_right else ("is not a domain", "as example.com")
 
 
 def _why_no_sysctls(value: list[Any] | Json) -> tuple[str, str] | None:
     """Those that a container has for itself: with another one it does not start."""
     names = [name.replace("/", ".") for name in pairs(value)]
-    if not all(map(kinds.SYSCTL.match, names)):
+    if not all(map(SYSCTL.match, names)):
         return "has what is no kernel parameter's name", "as net.core.somaxconn"
     if not all(name in SYSCTLS or name.startswith(("net.", "fs.mqueue.")) for name in names):
         return "has a parameter that is the whole machine's", "net.* or fs.mqueue.*, or docker_engine_sysctls"
@@ -188,7 +196,7 @@ def _why_no_check(value: Json) -> tuple[str, str] | None:
 
 def _why_no_extra_host(value: str) -> tuple[str, str] | None:
     name, _colon, address = value.partition(":") if "=" not in value else value.partition("=")
-    why = kinds.why_no_host_lines({name: address.removeprefix("[").removesuffix("]")})
+    why = why_no_host_lines({name: address.removeprefix("[").removesuffix("]")})
     return ("is not a host name with its address", "as db.example.com:192.0.2.10") if why else None
 
 
@@ -230,15 +238,15 @@ SYSCTLS = (
 )
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]*\$?\Z")
 LOG_OPTIONS = {
-    "json-file": kinds.JSON_FILE_OPTIONS,
-    "local": tuple(one for one in kinds.JSON_FILE_OPTIONS if not one.startswith(("env", "labels", "tag"))),
+    "json-file": JSON_FILE_OPTIONS,
+    "local": tuple(one for one in JSON_FILE_OPTIONS if not one.startswith(("env", "labels", "tag"))),
 }
 SHORT_PORT = re.compile(r"(?P<published>[0-9]+):(?P<target>[0-9]+)(?:/(?P<protocol>tcp|udp|sctp))?")
 
 TEXT = Shape((TEXT_KIND,))
-COUNT = Shape((WHOLE_KIND,), _of_kind(kinds.number(0, 2**63 - 1, "0 or more")))
-REPLICAS = Shape((WHOLE_KIND,), _of_kind(kinds.REPLICAS))
-NO_LIMIT_OR = _of_kind(kinds.number(-1, 2**63 - 1, "-1 for no limit, or more"))
+COUNT = Shape((WHOLE_KIND,), _of_kind(number(0, 2**63 - 1, "0 or more")))
+REPLICAS = Shape((WHOLE_KIND,), _of_kind(variables.REPLICAS))
+NO_LIMIT_OR = _of_kind(number(-1, 2**63 - 1, "-1 for no limit, or more"))
 LIMIT = Shape((WHOLE_KIND,), NO_LIMIT_OR)
 IMAGE_TEXT = Shape((TEXT_KIND,), _matching(_is_image, "is not an image's name", "as redis:7"))
 ABSOLUTE = _matching(lambda value: value.startswith("/"), "is not an absolute path", "as /data")
@@ -247,14 +255,14 @@ TARGET = Shape(
     _all_of(
         ABSOLUTE,
         _matching(lambda value: value.strip("/."), "would hide the whole image", "as /data"),
-        _of_kind(kinds.TEMPLATE_TEXT),
+        _of_kind(variables.TEMPLATE_TEXT),
     ),
 )
 NUMBER = Shape((NUMBER_KIND,))
-RATIO = Shape((NUMBER_KIND,), _of_kind(kinds.RATIO))
+RATIO = Shape((NUMBER_KIND,), _of_kind(variables.RATIO))
 SWITCH = Shape((SWITCH_KIND,))
-DURATION_TEXT = Shape((TEXT_KIND,), _of_kind(kinds.DURATION_TEXT))
-INTERVAL_TEXT = Shape((TEXT_KIND,), _of_kind(kinds.INTERVAL_TEXT))
+DURATION_TEXT = Shape((TEXT_KIND,), _of_kind(variables.DURATION_TEXT))
+INTERVAL_TEXT = Shape((TEXT_KIND,), _of_kind(variables.INTERVAL_TEXT))
 
 
 def _cpus(kind: Kind) -> Shape:
@@ -281,7 +289,7 @@ PORT_NUMBER = Shape((WHOLE_KIND,), _matching(port_of, "is not a port", "1 to 655
 SCALAR = Shape((TEXT_KIND, NUMBER_KIND))
 TEXTS = Shape((LIST_KIND,), elements=TEXT)
 ONCE = Shape((LIST_KIND,), elements=TEXT, whole=_why_twice)
-ALIASES = Shape((LIST_KIND,), elements=Shape((TEXT_KIND,), _of_kind(kinds.HOST_TEXT)), whole=_why_twice)
+ALIASES = Shape((LIST_KIND,), elements=Shape((TEXT_KIND,), _of_kind(variables.HOST_TEXT)), whole=_why_twice)
 DOMAIN = Shape((TEXT_KIND,), _why_no_search)
 DOMAIN_OR_DOMAINS = Shape((TEXT_KIND, LIST_KIND), _why_no_search, elements=DOMAIN, whole=_why_twice)
 PAIRS = Shape((LIST_KIND, MAPPING_KIND), elements=TEXT, values=SCALAR, whole=_all_of(_why_twice, _why_no_names))
@@ -289,13 +297,13 @@ PAIRS = Shape((LIST_KIND, MAPPING_KIND), elements=TEXT, values=SCALAR, whole=_al
 ENVIRONMENT = Shape(
     (LIST_KIND, MAPPING_KIND),
     elements=Shape((TEXT_KIND,), _why_no_pair),
-    values=Shape((TEXT_KIND, NUMBER_KIND), _of_kind(kinds.TEMPLATE_TEXT)),
+    values=Shape((TEXT_KIND, NUMBER_KIND), _of_kind(variables.TEMPLATE_TEXT)),
     whole=_all_of(_why_twice, _why_no_names),
 )
 ADDRESS_OR_ADDRESSES = Shape(
     (TEXT_KIND, LIST_KIND),
-    _of_kind(kinds.ADDRESS),
-    elements=Shape((TEXT_KIND,), _of_kind(kinds.ADDRESS)),
+    _of_kind(variables.ADDRESS),
+    elements=Shape((TEXT_KIND,), _of_kind(variables.ADDRESS)),
     whole=_why_twice,
 )
 ITEMS = Shape(
@@ -306,7 +314,7 @@ ITEMS = Shape(
         needed=("source",),
     ),
 )
-CONSTRAINTS = Shape((LIST_KIND,), elements=Shape((TEXT_KIND,), _of_kind(kinds.KINDS["apps{}.constraints[]"])))
+CONSTRAINTS = Shape((LIST_KIND,), elements=Shape((TEXT_KIND,), _of_kind(variables.KINDS["apps{}.constraints[]"])))
 
 
 def _update(*actions: str) -> Shape:
@@ -328,10 +336,12 @@ DEPLOY = _keyed(
     update_config=_update("continue", "pause", "rollback"),
     rollback_config=_update("continue", "pause"),
     resources=_keyed(
-        limits=_keyed(cpus=_cpus(kinds.CPUS), memory=Shape((TEXT_KIND,), _of_kind(kinds.CONTAINER_MEMORY)), pids=LIMIT),
+        limits=_keyed(
+            cpus=_cpus(variables.CPUS), memory=Shape((TEXT_KIND,), _of_kind(variables.CONTAINER_MEMORY)), pids=LIMIT
+        ),
         reservations=_keyed(
-            cpus=_cpus(kinds.RESERVED_CPUS),
-            memory=Shape((TEXT_KIND,), _of_kind(kinds.RESERVED_MEMORY)),
+            cpus=_cpus(variables.RESERVED_CPUS),
+            memory=Shape((TEXT_KIND,), _of_kind(variables.RESERVED_MEMORY)),
             generic_resources=Shape(
                 (LIST_KIND,), elements=_keyed(discrete_resource_spec=_keyed(kind=TEXT, value=NUMBER))
             ),
@@ -349,7 +359,7 @@ DEPLOY = _keyed(
 SERVICE = _keyed(
     image=IMAGE_TEXT,
     user=Shape((TEXT_KIND,), _why_no_user),
-    hostname=Shape((TEXT_KIND,), _of_kind(kinds.HOST_TEXT)),
+    hostname=Shape((TEXT_KIND,), _of_kind(variables.HOST_TEXT)),
     stop_signal=Shape(
         (TEXT_KIND,),
         _matching(SIGNAL.match, "is not a signal", "as SIGTERM"),
@@ -358,7 +368,9 @@ SERVICE = _keyed(
     **dict.fromkeys(("cap_add", "cap_drop"), Shape((LIST_KIND,), elements=CAPABILITY, whole=_why_twice)),
     depends_on=ONCE,
     sysctls=replace(PAIRS, whole=_all_of(_why_twice, _why_no_sysctls)),
-    **dict.fromkeys(("command", "entrypoint"), Shape((TEXT_KIND, LIST_KIND), _of_kind(kinds.COMMAND), elements=TEXT)),
+    **dict.fromkeys(
+        ("command", "entrypoint"), Shape((TEXT_KIND, LIST_KIND), _of_kind(variables.COMMAND), elements=TEXT)
+    ),
     dns=ADDRESS_OR_ADDRESSES,
     dns_search=DOMAIN_OR_DOMAINS,
     **dict.fromkeys(("init", "read_only", "stdin_open", "tty"), SWITCH),
@@ -368,7 +380,7 @@ SERVICE = _keyed(
         elements=Shape((TEXT_KIND,), _why_no_extra_host),
         values=TEXT,
         # A mapping; of a list each element was asked.
-        whole=_all_of(_why_twice, _of_kind(kinds.KINDS["swarm_node_extra_hosts"])),
+        whole=_all_of(_why_twice, _of_kind(variables.KINDS["swarm_node_extra_hosts"])),
     ),
     environment=ENVIRONMENT,
     configs=ITEMS,
@@ -382,7 +394,7 @@ SERVICE = _keyed(
             retries=COUNT,
             test=Shape(
                 (TEXT_KIND, LIST_KIND),
-                _matching(str.strip, "has no command", kinds.HEALTH_TEST.cure),
+                _matching(str.strip, "has no command", variables.HEALTH_TEST.cure),
                 elements=TEXT,
                 whole=_why_no_health_test,
             ),
@@ -391,7 +403,8 @@ SERVICE = _keyed(
     ),
     logging=replace(
         _keyed(
-            driver=Shape((TEXT_KIND,), _of_kind(kinds.IMAGE_REFERENCE)), options=Shape((MAPPING_KIND,), values=SCALAR)
+            driver=Shape((TEXT_KIND,), _of_kind(variables.IMAGE_REFERENCE)),
+            options=Shape((MAPPING_KIND,), values=SCALAR),
         ),
         whole=_why_no_logging,
     ),
@@ -437,7 +450,7 @@ SERVICE = _keyed(
             _why_no_volume,
             keys={
                 "type": _one_of("bind", "tmpfs", "volume"),
-                "source": Shape((TEXT_KIND,), _of_kind(kinds.TEMPLATE_TEXT)),
+                "source": Shape((TEXT_KIND,), _of_kind(variables.TEMPLATE_TEXT)),
                 "target": TARGET,
                 "read_only": SWITCH,
                 "consistency": TEXT,
@@ -502,7 +515,7 @@ def misshapen(value: Any, place: str = "", shape: Shape = SERVICE) -> Iterator[W
     ask = shape.whole if kind in (LIST_KIND, MAPPING_KIND) else shape.ask
     if wrong or kind in (NOTHING_KIND, SWITCH_KIND):
         return
-    if kind not in (LIST_KIND, MAPPING_KIND) and (problem := kinds.why_no_argument(value)):
+    if kind not in (LIST_KIND, MAPPING_KIND) and (problem := why_no_argument(value)):
         yield Wrong(place, problem, "another value")
     elif ask and (why := ask(value)):
         yield Wrong(place, *why)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import PREFIX, network_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import PREFIX, network_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, listed, show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import (
     Specs,

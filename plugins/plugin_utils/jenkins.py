@@ -20,7 +20,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     address_of,
     bridge_network,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import (
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import (
     HOST_NAME,
     network_of,
     port_of,

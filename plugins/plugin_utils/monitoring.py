@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import METRICS_OFFSET, Inventory, Node
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import network_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import network_of
 
 # Of the image catalog. What serves pages of its own, with the port.
 PAGES = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import NUMBER
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import NUMBER
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show, texts_of
 
 Options = Mapping[str, Mapping[str, Any]]

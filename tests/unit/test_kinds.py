@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import KINDS, why_no_template
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.swarm import why_no_template
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import KINDS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight import load_test
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import read_specs
 

@@ -9,10 +9,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds
+from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET, REFERENCE, SERVICE, wrong_services
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import HOST_NAME, VARIABLE_NAME, why_no_template
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import HOST_NAME
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.swarm import why_no_template
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import VARIABLE_NAME
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import NAME, SERVICES
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.env_files import check_env_access
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.networks import APPS_NETWORK
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.placement import check_reservations
@@ -34,10 +37,10 @@ def check_apps(world: World) -> Iterator[Problem]:
         if name in RESERVED_APPS:
             yield Problem(ALL_HOSTS, f"apps.{name}", name, "is the name of a stack of the platform", "another name")
     for name in world.inventory.variables["apps_absent"]:
-        if not kinds.NAME.why(name) and (not APP_NAME.fullmatch(name) or name in RESERVED_APPS):
+        if not NAME.why(name) and (not APP_NAME.fullmatch(name) or name in RESERVED_APPS):
             yield Problem(ALL_HOSTS, "apps_absent", name, "is no app's name", "the one that make status shows")
     for name in world.inventory.variables["apps_older_confirmed"]:
-        if not kinds.NAME.why(name) and name not in world.inventory.app_names:
+        if not NAME.why(name) and name not in world.inventory.app_names:
             cure = f"there are: {', '.join(sorted(world.inventory.app_names)) or 'none'}"
             yield Problem(ALL_HOSTS, "apps_older_confirmed", name, "is not an app of the inventory", cure)
     for name, app in world.inventory.apps.items():
@@ -102,7 +105,7 @@ def check_names_of_services(world: World) -> Iterator[Problem]:
     owners = {
         f"{name}_{key}".lower(): f"the app {name}" for name, app in apps.items() for key in (SERVICE, *app["services"])
     }
-    owners |= {f"monitoring_{one}": one.capitalize() for one in kinds.SERVICES} | {"proxy_proxy": "the proxy"}
+    owners |= {f"monitoring_{one}": one.capitalize() for one in SERVICES} | {"proxy_proxy": "the proxy"}
     owners |= {f"proxy-{node.name}": "the proxy" for node in world.inventory.nodes}
     short = {SERVICE, *(str(key).lower() for app in apps.values() for key in app["services"])}
     for name, app in apps.items():

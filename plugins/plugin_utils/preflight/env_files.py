@@ -13,7 +13,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 from ansible_collections.fungap.swarm.plugins.module_utils.model.env import MODE, parse_env
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder
 from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import why_no_mode, why_no_owner
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import why_no_mode, why_no_owner
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import (
     ALL_HOSTS,
     World,

@@ -15,7 +15,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     why_not_lasting,
     why_not_own_folder,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils import kinds
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.daemon import why_no_engine_folder
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World, is_given
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import kind_of
@@ -87,6 +87,6 @@ def check_folders_apart(world: World) -> Iterator[Problem]:
                 for name, one in paths.items()
                 if f"{path}/".startswith(f"{one}/") or f"{one}/".startswith(f"{path}/")
             ]
-            if own and not kinds.why_no_engine_folder(path):
+            if own and not why_no_engine_folder(path):
                 problem = f"has a {key} that is {own[0]}, lies in it or holds it"
                 yield Problem(host, "docker_engine_daemon", HIDDEN, problem, "a folder apart from it")

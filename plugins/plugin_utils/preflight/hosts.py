@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils import kinds
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import DOCKER_HOSTS, NODE_PREFIX, where
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import why_no_place
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import NEVER, World
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, listed
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
@@ -110,7 +110,7 @@ def check_hosts(world: World) -> Iterator[Problem]:
                 problem = f"is more than the {memory:.1f} GB of {host}"
                 yield Problem(node.name, f"{NODE_PREFIX}memory", node.memory, problem, "0 for all, or less")
         for path in world.variable("platform_trusted_ca_files") or ():
-            if not facts["files"].get(path) and not kinds.why_no_place(path):
+            if not facts["files"].get(path) and not why_no_place(path):
                 cure = "put it there, or take it out of the list"
                 yield Problem(host, "platform_trusted_ca_files", path, "is not there or can't be read", cure)
 

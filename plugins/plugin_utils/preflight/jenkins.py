@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import HOST_NAME
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import HOST_NAME
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wanted_hosts
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports import registry_name, who_listens
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import (

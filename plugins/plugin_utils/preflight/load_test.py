@@ -9,8 +9,9 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.load_test import check_bounds, choose_profile
-from ansible_collections.fungap.swarm.plugins.plugin_utils import kinds
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import DOCKER_HOSTS
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import why_no_profiles
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import NAME
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
@@ -29,7 +30,7 @@ def check_load_test(world: World) -> Iterator[Problem]:
     for variables in world.raw.hosts.values():
         name, known = variables.get("load_test_profile"), variables.get("load_test_profiles") or LOAD_TEST_PROFILES
         yield from _check_bounds(variables)
-        is_name = isinstance(name, str) and not kinds.NAME.why(name)
+        is_name = isinstance(name, str) and not NAME.why(name)
         if is_name and isinstance(known, (Mapping, tuple)) and name not in known:
             cure = f"one of: {', '.join(sorted(map(str, known)))}"
             yield Problem(ALL_HOSTS, "load_test_profile", name, "is not one of load_test_profiles", cure)
@@ -42,7 +43,7 @@ REQUESTS_MAX, DEADLINE_SECONDS = 20000, 300
 def _check_bounds(variables: Mapping[str, Any]) -> Iterator[Problem]:
     """That no profile is more than a load test may be. What a profile is in itself, its kind says."""
     profiles = variables.get("load_test_profiles")
-    if not isinstance(profiles, Mapping) or kinds.why_no_profiles(profiles):
+    if not isinstance(profiles, Mapping) or why_no_profiles(profiles):
         return
     limits = [variables.get("load_test_requests_max", REQUESTS_MAX), variables.get("load_test_deadline_seconds")]
     try:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import alerts
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import HOST_NAME
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import HOST_NAME
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wanted_hosts
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World, seen_file
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem

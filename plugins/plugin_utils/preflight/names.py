@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils import kinds
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import DOCKER_HOSTS, Undefined, where
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import KINDS, check_values, parts_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.folders import (
     check_folders_apart,
     check_folders_by_name,
@@ -32,7 +32,7 @@ def check_kinds(world: World) -> Iterator[Problem]:
     found: dict[Problem, list[str]] = {}
     for host, variables in world.raw.hosts.items():
         known = {name: value for name, value in variables.items() if not isinstance(value, Undefined)}
-        for place, value, why, kind in kinds.check(known):
+        for place, value, why, kind in check_values(known):
             if place in world.inventory.misread:
                 continue
             hidden = kind.hidden or SECRET.search(place.rpartition(".")[2])
@@ -77,7 +77,7 @@ def check_listed_names(world: World) -> Iterator[Problem]:
     ):
         for name, place, one in _listed_names(world, variables):
             # What is no name is told as that.
-            if known and str(one) not in known and not kinds.KINDS[f"{name}[]"].why(one):
+            if known and str(one) not in known and not KINDS[f"{name}[]"].why(one):
                 near = nearest(str(one), known)
                 cure = f"did you mean {near}?" if near else f"one of: {', '.join(known)}"
                 yield Problem(ALL_HOSTS, place, one, what, cure)
@@ -90,6 +90,6 @@ def _listed_names(world: World, variables: Sequence[str]) -> Iterator[tuple[str,
         for given in world.raw.hosts.values()
         for name in variables
         if not isinstance(given.get(name), Undefined)
-        for place, one in kinds.parts(f"{name}[]", given)
+        for place, one in parts_of(f"{name}[]", given)
     }
     yield from ((name, place, one) for (name, place, _text), one in found.items())

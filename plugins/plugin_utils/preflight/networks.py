@@ -9,14 +9,15 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, kinds
+from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory, address_of, bridge_network
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import (
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import (
     SITES,
     is_site_network,
     network_of,
     why_no_site_network,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.daemon import why_no_address_pool
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import METRICS_NETWORKS, registry_metrics
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, listed, such_as
@@ -100,7 +101,7 @@ def _bridges_asked_for(variables: Mapping[str, Any]) -> Iterator[tuple[str, ipad
         ("docker_engine_address_pools", pools),
     ):
         # The first of them, unless another one says otherwise.
-        if isinstance(given, list) and given and not kinds.why_no_address_pool(given[0]):
+        if isinstance(given, list) and given and not why_no_address_pool(given[0]):
             base = network_of(given[0]["base"])
             yield variable, base and ipaddress.IPv4Network((base.network_address, given[0]["size"]))
             return

@@ -20,7 +20,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     Node,
     address_of,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import RESERVED_LABELS
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.swarm import RESERVED_LABELS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import registry_metrics
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import Look, World
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, listed

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_service, jenkins, kinds
+from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_service, jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import wrong_services
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Node
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import KINDS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports import published_port
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, show
@@ -57,7 +58,7 @@ def _check_places(
     why = f"each takes {most} (max_replicas_per_node)"
     if any(compose_service.port(one, ipvs=ipvs)["mode"] == "host" for one in ports):
         most, why = 1, "each has the published port once"
-    if not most or any(map(kinds.KINDS["apps{}.constraints[]"].why, constraints)):
+    if not most or any(map(KINDS["apps{}.constraints[]"].why, constraints)):
         return
     nodes = nodes_able(world, constraints)
     if nodes and number > most * len(nodes):

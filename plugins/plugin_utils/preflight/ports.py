@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import published_ports, wrong_services
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory, address_of
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import port_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import port_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import REGISTRY_METRICS_PORT
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.networks import TRIED
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World, is_given

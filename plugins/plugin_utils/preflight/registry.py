@@ -12,7 +12,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import S
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file import Line, clashes
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import REGISTRY_OFFSET, Inventory, address_of
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import HOST_NAME
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import HOST_NAME
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import REGISTRY_METRICS_PORT, wanted_hosts
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports import (
     SWARM_PORTS,

@@ -13,8 +13,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import controllers_file
-from ansible_collections.fungap.swarm.plugins.plugin_utils import kinds, renewal
+from ansible_collections.fungap.swarm.plugins.plugin_utils import renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory, RawInventory
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import PATH
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, show
 
 ALL_HOSTS = "all hosts"
@@ -122,7 +123,7 @@ def file_path(inventory_dir: str, name: str) -> str:
 
 def seen_file(world: World, name: str) -> FileContent | None:
     """What the controller has at a path of the inventory. None for what is no path, which is told as that."""
-    if kinds.PATH.why(name):
+    if PATH.why(name):
         return None
     return world.files.get(file_path(world.inventory.inventory_dir, name), FileContent(error="it was not read"))
 
