@@ -673,3 +673,36 @@ def test_blank_managers_join_the_one_that_has_the_data(lab: Lab, tmp_path: Path)
     play_role(tmp_path, managers(), swarm_member_recover_quorum=True)
     assert set(roles(holder).values()) == {("manager", "ready")}
     assert "survives" in [config["Spec"]["Name"] for config in lab.nodes["manager1"].api.configs()]
+
+
+def has_no_leader(node: Node) -> bool:
+    try:
+        node.api.nodes()
+    except docker.errors.APIError as error:
+        return "leader" in str(error)
+    return False
+
+
+def test_the_data_of_two_swarms_stops_the_run(lab: Lab, tmp_path: Path) -> None:
+    """Two managers on two docker hosts, each the rest of a swarm of its own."""
+    third = lab.nodes["worker1"]
+    rests = {"a": lab.nodes["manager1"], "b": lab.nodes["worker2"]}
+    for node in (third, *rests.values()):
+        node.api.leave_swarm(force=True)
+    for node in rests.values():
+        node.api.init_swarm(advertise_addr=node.address)
+        token = node.api.inspect_swarm()["JoinTokens"]["Manager"]
+        third.api.join_swarm([f"{node.address}:2377"], token, advertise_addr=third.address)
+        until(lambda node=node: len(node.api.nodes()) == 2)
+        third.api.leave_swarm(force=True)
+        until(lambda node=node: has_no_leader(node))
+    nodes = [
+        {"name": node.name, "host": host, "role": "manager", "socket": node.socket, "address": node.address}
+        for host, node in rests.items()
+    ]
+    were = [node.api.info()["Swarm"]["NodeID"] for node in rests.values()]
+    for recover in (False, True):
+        refused, changed = play_role(tmp_path, nodes, fails=True, swarm_member_recover_quorum=recover)
+        assert "a, b hold the data of different swarms" in refused
+        assert changed == {"a": 0, "b": 0}
+    assert [node.api.info()["Swarm"]["NodeID"] for node in rests.values()] == were
