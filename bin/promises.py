@@ -214,16 +214,15 @@ PROMISES = (
     Promise(
         "Deploys roll back: the env too",
         f"{UTILS}/release.py",
-        'for key in RUNS if key in target["release"]}, "inventory": dict(inventory)}',
-        'for key in RUNS if key in target["release"]}, "env": stack["revisions"][0]["release"]["env"], '
-        '"inventory": dict(inventory)}',
+        'return {**kept, "inventory": dict(inventory)}',
+        'return {**kept, "env": stack["revisions"][0]["release"]["env"], "inventory": dict(inventory)}',
         "test_release.py::test_a_rollback_brings_all_of_a_release_back",
     ),
     Promise(
         "Deploys roll back: to a revision whose env alone differs",
         f"{UTILS}/release.py",
-        '(in_force["release"].get(key) or {}) for key in RUNS)',
-        '(in_force["release"].get(key) or {}) for key in ("app", "image"))',
+        "{key: release.get(key) or {} for key in RELEASE_KEYS}",
+        '{key: release.get(key) or {} for key in ("app", "image")}',
         "test_release.py::test_rollback_target",
     ),
     Promise(

@@ -29,18 +29,18 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain, texts_from_vault
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.apps import check_settings_together
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.checks import check, check_for_reset, of_kind
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.resolve import resolve
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.verdict import brought_in, judge, warnings
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import (
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
     FileContent,
+    HostFacts,
     Image,
-    Look,
+    PreflightInput,
     Thresholds,
-    World,
     parse_images,
     utc_now,
     wanted_files,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.resolve import resolve
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.verdict import brought_in, judge, warnings
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, read_specs
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import VERBS
@@ -77,10 +77,10 @@ class ActionModule(ActionBase):
         if verb == "reset":
             return {**result, **_told(problem.without(hidden) for problem in check_for_reset(raw, specs))}
         looks, thresholds = self._looks(variables, raw), Thresholds(**params)
-        world, found = self._look(raw, specs, looks, thresholds)
-        problems = refused(changes, world.inventory.apps) if changes else []
+        inputs, found = self._look(raw, specs, looks, thresholds)
+        problems = refused(changes, inputs.inventory.apps) if changes else []
         app = asked_for(changes)[0] if changes and not problems else ""
-        blocking, others = judge(world, found, verb, app)
+        blocking, others = judge(inputs, found, verb, app)
         if app and not blocking:
             asked = with_settings(raw, *asked_for(changes))
             # What is in force, and not this copy of the inventory, says what it comes to: app_releases judges that.
@@ -88,22 +88,22 @@ class ActionModule(ActionBase):
             # Whatever it is about: it is what was asked for that brings it in.
             blocking = [in_operators_words(one, *asked_for(changes)) for one in brought_in(found, after)]
         problems = [*blocking, *problems]
-        result["warnings"] = warnings(world)
+        result["warnings"] = warnings(inputs)
         result["warnings"] += [f"not in the way of this: {problem.without(hidden).line}" for problem in others]
         if not problems:
-            result["ansible_facts"] = {"platform": resolve(world)}
+            result["ansible_facts"] = {"platform": resolve(inputs)}
         return {**result, **_told(problem.without(hidden) for problem in problems)}
 
     def _look(
         self,
         raw: RawInventory,
         specs: Specs,
-        looks: Mapping[str, Look],
+        looks: Mapping[str, HostFacts],
         thresholds: Thresholds,
-        without: Collection[Callable[[World], Iterator[Problem]]] = (),
-    ) -> tuple[World, list[Problem]]:
+        without: Collection[Callable[[PreflightInput], Iterator[Problem]]] = (),
+    ) -> tuple[PreflightInput, list[Problem]]:
         inventory, problems = parse(raw, specs)
-        world = World(
+        inputs = PreflightInput(
             raw=raw,
             inventory=inventory,
             looks=looks,
@@ -112,7 +112,7 @@ class ActionModule(ActionBase):
             now=utc_now(),
             thresholds=thresholds,
         )
-        return world, list(dict.fromkeys([*map(of_kind, problems), *check(world, without)]))
+        return inputs, list(dict.fromkeys([*map(of_kind, problems), *check(inputs, without)]))
 
     def _raw_inventory(self, specs: Specs, variables: Mapping[str, Any]) -> RawInventory:
         """Of every host, the variables that are ours or look like it, resolved."""
@@ -136,7 +136,7 @@ class ActionModule(ActionBase):
             from_vault=frozenset(from_vault),
         )
 
-    def _looks(self, variables: Mapping[str, Any], raw: RawInventory) -> dict[str, Look]:
+    def _looks(self, variables: Mapping[str, Any], raw: RawInventory) -> dict[str, HostFacts]:
         """What the docker hosts' facts say, or what was said in their place."""
         looks = {}
         for host in variables["groups"].get(DOCKER_HOSTS, ()):
@@ -146,21 +146,21 @@ class ActionModule(ActionBase):
             # What the role has just seen, or failed to see, before facts that may come from a cache.
             facts = (answer or values).get("ansible_facts", {}).get("docker_host")
             if facts:
-                looks[str(host)] = Look(
+                looks[str(host)] = HostFacts(
                     facts=plain(facts),
                     limited=limited,
                     stacks=plain(answer.get("stacks") or {}),
                     trees=answer.get("trees") or {},
                 )
             elif answer.get("skipped") or limited:
-                looks[str(host)] = Look(skipped=True, limited=limited)
+                looks[str(host)] = HostFacts(skipped=True, limited=limited)
             elif not answer.get("unreachable") and any(isinstance(one, Undefined) for one in raw.hosts[host].values()):
                 # Ansible's words have pieces of the template.
-                looks[str(host)] = Look(error="a variable that can't be resolved may be what it is looked at by")
+                looks[str(host)] = HostFacts(error="a variable that can't be resolved may be what it is looked at by")
             elif answer.get("old_python"):
-                looks[str(host)] = Look(error=str(answer["msg"]), old_python=str(answer["old_python"]))
+                looks[str(host)] = HostFacts(error=str(answer["msg"]), old_python=str(answer["old_python"]))
             else:
-                looks[str(host)] = Look(error=" ".join(str(answer.get("msg") or "it was not looked at").split()))
+                looks[str(host)] = HostFacts(error=" ".join(str(answer.get("msg") or "it was not looked at").split()))
         return looks
 
     def _read(self, path: str) -> FileContent:

@@ -30,10 +30,10 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import F
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, missing
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import refusal as lost_memory
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
+    ACTIVE_VERDICTS,
     COMPOSE_FILE,
     CONVERGED,
     IMAGE_LABEL,
-    IN_FORCE,
     NAMESPACE_LABEL,
     REVISION_LABEL,
     ROLLED_BACK,
@@ -486,7 +486,7 @@ class StackOperation:
         labels = {STACK_LABEL: self.stack, REVISION_LABEL: str(revision.number), VERDICT_LABEL: verdict}
         name = record_name(self.stack, revision.number)
         self.engine.create_swarm_item("config", name, dump_revision(self.stack, revision), labels)
-        if verdict in IN_FORCE:
+        if verdict in ACTIVE_VERDICTS:
             self._remember(revision)
         return revision
 

@@ -63,7 +63,7 @@ def platform_of(inventory: Inventory) -> str:
     return f"{inventory.name}-jenkins"
 
 
-def is_apart(inventory: Inventory, host: str) -> bool:
+def is_dedicated_host(inventory: Inventory, host: str) -> bool:
     """Whether a docker host carries Jenkins and nothing else of the platform."""
     return host in inventory.jenkins_hosts and host not in _carriers(inventory)
 
@@ -79,7 +79,7 @@ def _carriers(inventory: Inventory) -> dict[str, str]:
 def deploy_hosts(inventory: Inventory) -> list[str]:
     """The hosts that Jenkins' agent gets onto: those of the platform, and Jenkins' own only to back it up."""
     with_own = bool(inventory.variables["jenkins_backup_dir"])
-    return [host for host in inventory.docker_hosts if with_own or not is_apart(inventory, host)]
+    return [host for host in inventory.docker_hosts if with_own or not is_dedicated_host(inventory, host)]
 
 
 def jobs(apps: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -110,7 +110,7 @@ def known_images_of(inventory: Inventory, known: Mapping[str, Any]) -> list[str]
 
 def shared_images(inventory: Inventory, known: Mapping[str, Any]) -> list[str]:
     """What the platform's own host has to have of them: all, where Jenkins runs there, else none."""
-    apart = is_apart(inventory, jenkins_host(inventory))
+    apart = is_dedicated_host(inventory, jenkins_host(inventory))
     return [] if apart else known_images_of(inventory, known)
 
 
@@ -124,7 +124,7 @@ def resolve_jenkins(inventory: Inventory, known_images: Mapping[str, Any]) -> di
         network = None
     return {
         "host": jenkins_host(inventory),
-        "apart": is_apart(inventory, jenkins_host(inventory)),
+        "apart": is_dedicated_host(inventory, jenkins_host(inventory)),
         "platform": platform_of(inventory),
         "name": variables["jenkins_host"],
         "subnet": variables["jenkins_subnet"],

@@ -23,14 +23,14 @@ from os.path import basename
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import CONVERGED, IN_FORCE, Node
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import ACTIVE_VERDICTS, CONVERGED, Node
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import satisfies
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, is_global
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Options, check_options, complete
 
 Json = Mapping[str, Any]
-RUNS = ("app", "image", "images", "env")
+RELEASE_KEYS = ("app", "image", "images", "env")
 CURE = "run site.yml with the newer copy of the inventory; to go back on purpose, say so"
 
 
@@ -75,7 +75,7 @@ def _why_older(now: Json, stack: Json) -> str:
         # A deploy, a rollback and a scaling hand on what was said before. What failed was said all the same.
         if not latest or _word(word) != _word(latest):
             said.append(row)
-        if row["verdict"] in IN_FORCE:
+        if row["verdict"] in ACTIVE_VERDICTS:
             latest = word
     if not latest:
         return ""
@@ -292,7 +292,13 @@ def refuse_shared_hosts(apps: Mapping[str, Json], others: Mapping[str, str], unk
 def rollback(name: str, stack: Json | None, inventory: Json, to: int | None = None) -> dict[str, Any]:
     """The release of an earlier revision. ``stack``: of platform_info. ``to``: a number, None: the last healthy."""
     target = rollback_target(name, stack, to)
-    return {**{key: target["release"][key] for key in RUNS if key in target["release"]}, "inventory": dict(inventory)}
+    kept = {key: target["release"][key] for key in RELEASE_KEYS if key in target["release"]}
+    return {**kept, "inventory": dict(inventory)}
+
+
+def _parts(release: Json) -> Json:
+    """What a release consists of."""
+    return {key: release.get(key) or {} for key in RELEASE_KEYS}
 
 
 def rollback_target(name: str, stack: Json | None, to: int | None = None) -> Json:
@@ -301,21 +307,21 @@ def rollback_target(name: str, stack: Json | None, to: int | None = None) -> Jso
     in_force = next((row for row in rows if row["number"] == (stack or {}).get("in_force")), None)
     if in_force is None:
         raise PlatformError(f"app {name} has no revision in force: there is nothing to roll back")
-    healthy = [row for row in rows if row["verdict"] in IN_FORCE and row["release"]]
+    healthy = [row for row in rows if row["verdict"] in ACTIVE_VERDICTS and row["release"]]
     if to is not None:
         found = next((row for row in rows if row["number"] == to), None)
         if found is None or found not in healthy:
             why = f"ended as {found['verdict']}" if found else "is not kept"
             raise PlatformError(f"revision {to} of app {name} {why}: there are {_numbers(healthy)}")
         return found
-    if rows[0]["verdict"] not in IN_FORCE:
+    if rows[0]["verdict"] not in ACTIVE_VERDICTS:
         raise PlatformError(
             f"revision {rows[0]['number']} of app {name} failed and was rolled back already: revision "
             f"{in_force['number']} is in force. To go further back, say to which: -e to=N, one of {_numbers(healthy)}"
         )
     for row in healthy:
         older = row["number"] < in_force["number"] and row["verdict"] == CONVERGED
-        if older and any((row["release"].get(key) or {}) != (in_force["release"].get(key) or {}) for key in RUNS):
+        if older and _parts(row["release"]) != _parts(in_force["release"]):
             return row
     raise PlatformError(f"app {name} has no earlier healthy revision than {in_force['number']}, which is in force")
 

@@ -35,9 +35,14 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
 from ansible_collections.fungap.swarm.plugins.plugin_utils.jenkins import PIPELINE_SETTINGS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.apps import check_settings_together
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.checks import check, check_for_reset, of_kind
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
+    FileContent,
+    HostFacts,
+    PreflightInput,
+    parse_images,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.resolve import resolve
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.verdict import brought_in, judge, warnings
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import FileContent, Look, World, parse_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import in_force, of_inventory
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
@@ -128,7 +133,7 @@ class Scenario:
             "swarm_workers": ["worker1", "worker2"],
         }
         self.facts = {"vm1": copy.deepcopy(FACTS)}
-        self.looks: dict[str, Look] = {}
+        self.looks: dict[str, HostFacts] = {}
         self.catalog = dict(CATALOG)
         self.files = {ENV: FileContent(b"GREETING=hello\n")}
         # What an operator asks for besides.
@@ -157,7 +162,7 @@ class Scenario:
             own = {"hostname": name, "boot_id": name, "address": address, "addresses": [address]}
             self.facts[name] = {**copy.deepcopy(FACTS), **own}
 
-    def world(self) -> tuple[World, list[Problem]]:
+    def inputs(self) -> tuple[PreflightInput, list[Problem]]:
         raw = RawInventory(
             hosts={name: {**self.all, **variables} for name, variables in self.hosts.items()},
             groups={"all": list(self.hosts), "ungrouped": [], **self.groups},
@@ -166,12 +171,12 @@ class Scenario:
         if self.changes:
             raw = with_settings(raw, *asked_for(self.changes))
         inventory, problems = parse(raw, SPECS)
-        looks = {**{name: Look(facts=facts) for name, facts in self.facts.items()}, **self.looks}
-        return World(raw, inventory, looks, parse_images(self.catalog), self.files, NOW), problems
+        looks = {**{name: HostFacts(facts=facts) for name, facts in self.facts.items()}, **self.looks}
+        return PreflightInput(raw, inventory, looks, parse_images(self.catalog), self.files, NOW), problems
 
     def problems(self) -> list[Problem]:
-        world, problems = self.world()
-        return problems + check(world, [check_settings_together] if self.changes else [])
+        inputs, problems = self.inputs()
+        return problems + check(inputs, [check_settings_together] if self.changes else [])
 
 
 def alternative_name(name: str) -> x509.GeneralName:
@@ -292,7 +297,7 @@ def newer_in_force(env: str = "", **settings: Any) -> Change:
     """What the inventory says is in revision 1, as site.yml records it, and a newer copy in revision 2."""
 
     def change(s: Scenario) -> None:
-        app = resolve(s.world()[0])["apps"]["web"]
+        app = resolve(s.inputs()[0])["apps"]["web"]
         digest = secret_digest(s.files[ENV].content) if app["env_file"] else ""
         older = of_inventory(resolve_app("web", app), "registry:5000/web@sha256:1", digest)
         newer = {**older, "env": env or digest, "app": {**older["app"], **settings}}
@@ -302,7 +307,7 @@ def newer_in_force(env: str = "", **settings: Any) -> Change:
             for number, word in ((2, newer), (1, older))
         ]
         manager = s.groups["docker_hosts"][-1]
-        s.looks[manager] = Look(facts=s.facts[manager], stacks={"web": {"revisions": rows}})
+        s.looks[manager] = HostFacts(facts=s.facts[manager], stacks={"web": {"revisions": rows}})
 
     return change
 
@@ -380,7 +385,7 @@ def same_ca(digest: str = "x") -> Change:
     """The machine's CA of the registry, and the one in the platform's folder."""
     there = {"/etc/docker": {f"{CERTIFICATES}/ca.crt": {"digest": "x"}}}
     own = {"/etc/fungap": {"/etc/fungap/certs.d/registry:5000/ca.crt": {"digest": digest}}}
-    return lambda s: s.looks.update(vm1=Look(facts=s.vm, trees={**there, **own}))
+    return lambda s: s.looks.update(vm1=HostFacts(facts=s.vm, trees={**there, **own}))
 
 
 def containers(*found: tuple[str, str]) -> Change:
@@ -563,8 +568,8 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (lambda s: s.vm["routes"].append("10.100.4.0/24"), "all hosts", "platform_overlay_pool", "10.100.0.0/16", "overlaps 10.100.4.0/24", "choose a network"),
     (lambda s: s.vm["routes"].append("10.199.0.0/16"), "all hosts", "platform_node_bridge", "10.199.0.0/24", "overlaps 10.199.0.0/16", "choose a network"),
     # docker hosts
-    (lambda s: s.looks.update(vm1=Look(error="too old", old_python="3.9.2")), "vm1", "ansible_python_interpreter", "3.9.2", "is too old for the modules", "3.10 or newer"),
-    (lambda s: s.looks.update(vm1=Look(error="Connection refused")), "vm1", "ansible_host", "192.0.2.10", "can't be looked at: Connection refused", "SSH key"),
+    (lambda s: s.looks.update(vm1=HostFacts(error="too old", old_python="3.9.2")), "vm1", "ansible_python_interpreter", "3.9.2", "is too old for the modules", "3.10 or newer"),
+    (lambda s: s.looks.update(vm1=HostFacts(error="Connection refused")), "vm1", "ansible_host", "192.0.2.10", "can't be looked at: Connection refused", "SSH key"),
     (in_cluster(named(vm3="vm2")), "vm3", "host name", "vm2", "the name of vm2's machine too", "hostnamectl"),
     (in_cluster(named(vm2="debian"), app(constraints=["node.hostname == vm2"])), "all hosts", "apps.web.constraints[0]", "node.hostname == vm2", "no node can run it", "did you mean debian?"),
     (both(second_docker_host, lambda s: s.facts["vm2"].update(boot_id="one")), "vm2", "ansible_host", "192.0.2.20", "same machine as vm1", "once"),
@@ -834,7 +839,7 @@ def mesh(s: Scenario) -> None:
         platform(images_extra={"express-app": {"pull": "x/y:1"}}),
         platform(images_bases={"node:14-alpine": "nodejs", f"hub.example:5000/team/node@sha256:{'0' * 64}": "base"}),
         lambda s: s.all["apps"].clear(),
-        lambda s: s.looks.update(vm1=Look(skipped=True)),
+        lambda s: s.looks.update(vm1=HostFacts(skipped=True)),
         newer_in_force(),
         both(newer_in_force(replicas=5), app(replicas=6)),
         both(newer_in_force(replicas=5), app(replicas=5)),
@@ -893,13 +898,13 @@ def mesh(s: Scenario) -> None:
         both(app(hosts=["127.0.0.1"]), tls("127.0.0.1")),
         in_cluster(platform(proxy_http_port=8080), listening(8080, "java")),
         # Skipped, it does not say what it is called.
-        in_cluster(lambda s: s.looks.update(vm3=Look(skipped=True)), app(constraints=["node.hostname == db3"])),
-        in_cluster(lambda s: s.looks.update(vm3=Look(skipped=True)), app(constraints=["node.hostname == vm1"])),
+        in_cluster(lambda s: s.looks.update(vm3=HostFacts(skipped=True)), app(constraints=["node.hostname == db3"])),
+        in_cluster(lambda s: s.looks.update(vm3=HostFacts(skipped=True)), app(constraints=["node.hostname == vm1"])),
         in_cluster(hosts_line("192.0.2.11", "registry", host="vm2")),
         with_jenkins(containers(("fungap-jenkins", "fungap-jenkins"))),
         # What the machine of Jenkins has on its networks is no clash with the nodes'.
         with_jenkins(jenkins_network("lab", "172.30.0.0/16")),
-        with_jenkins(lambda s: s.looks.update(vm9=Look(skipped=True))),
+        with_jenkins(lambda s: s.looks.update(vm9=HostFacts(skipped=True))),
         with_jenkins(lambda s: s.catalog.update({"jenkins": {"pull": "x/y:1", "missing": "skip"}})),
     ],
 )
@@ -923,13 +928,13 @@ def test_a_right_inventory_has_no_problem(change: Change) -> None:
         (group("docker_host", "vm1"), ["group docker_host"]),
         # What a reset doesn't need can't stop it.
         (both(app(port=0), platform(platform_subnet="nonsense", proxy_http_prot=1), env_file(error="gone")), []),
-        (lambda s: s.looks.update(vm1=Look(error="unreachable")), []),
+        (lambda s: s.looks.update(vm1=HostFacts(error="unreachable")), []),
     ],
 )
 def test_a_reset_looks_at_what_it_goes_by(change: Change, variables: list[str]) -> None:
     scenario = Scenario()
     change(scenario)
-    assert [problem.variable for problem in check_for_reset(scenario.world()[0].raw, SPECS)] == variables
+    assert [problem.variable for problem in check_for_reset(scenario.inputs()[0].raw, SPECS)] == variables
 
 
 def test_a_controller_without_cryptography_is_told_so_by_who_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -937,7 +942,7 @@ def test_a_controller_without_cryptography_is_told_so_by_who_needs_it(monkeypatc
     monkeypatch.delattr(pki, "x509")
     scenario = Scenario()
     assert scenario.problems() == []
-    assert warnings(scenario.world()[0]) == []
+    assert warnings(scenario.inputs()[0]) == []
 
 
 def test_every_problem_is_told_at_once() -> None:
@@ -995,13 +1000,13 @@ def test_the_platform_tells_which_certificates_end_soon() -> None:
     pem, _key = certificate("registry", days=29)
     path = "/etc/fungap/registry/tls.crt"
     trees = {"/etc/fungap": {path: digested(PathState("file", pem.decode(), 0o644), "key")}}
-    scenario.looks["vm1"] = Look(facts=scenario.vm, trees=trees)
-    assert resolve(scenario.world()[0])["certificates"] == {"registry": {"until": "2026-12-21T12:00:00Z", "due": True}}
-    assert resolve(Scenario().world()[0])["certificates"] == {}
+    scenario.looks["vm1"] = HostFacts(facts=scenario.vm, trees=trees)
+    assert resolve(scenario.inputs()[0])["certificates"] == {"registry": {"until": "2026-12-21T12:00:00Z", "due": True}}
+    assert resolve(Scenario().inputs()[0])["certificates"] == {}
 
 
 def test_the_platform_of_the_local_inventory() -> None:
-    platform_ = resolve(Scenario().world()[0])
+    platform_ = resolve(Scenario().inputs()[0])
     assert platform_["name"] == "fungap"
     assert platform_["config_dir"] == "/etc/fungap"
     assert platform_["run_dir"] == "/run/fungap"
@@ -1057,7 +1062,7 @@ def test_a_nodes_labels_are_those_of_the_inventory() -> None:
     scenario = Scenario()
     given = {"disk": "x" * 130, "rack": "a  b", "fast": True, "height": 1.5, "none": ""}
     scenario.hosts["worker1"]["swarm_node_labels"] = given
-    labels = {node["name"]: node["labels"] for node in resolve(scenario.world()[0])["nodes"]}["worker1"]
+    labels = {node["name"]: node["labels"] for node in resolve(scenario.inputs()[0])["nodes"]}["worker1"]
     assert labels == {
         "disk": "x" * 130,
         "rack": "a  b",
@@ -1069,7 +1074,7 @@ def test_a_nodes_labels_are_those_of_the_inventory() -> None:
 
 def test_the_platform_with_jenkins() -> None:
     scenario = Scenario()
-    assert resolve(scenario.world()[0])["jenkins"] == {"host": "", "images": []}
+    assert resolve(scenario.inputs()[0])["jenkins"] == {"host": "", "images": []}
     with_jenkins(
         app(repository=GITHUB),
         lambda s: s.facts["vm9"].update(mtu=1280),
@@ -1077,7 +1082,7 @@ def test_the_platform_with_jenkins() -> None:
         lambda s: s.catalog.update({"jenkins-agent": {"build": {"context": "x"}}}),
         jenkins_certificate_file="files/j.pem",
     )(scenario)
-    platform_ = resolve(scenario.world()[0])
+    platform_ = resolve(scenario.inputs()[0])
     assert platform_["jenkins"] == {
         "host": "vm9",
         "apart": True,
@@ -1101,7 +1106,7 @@ def test_the_platform_with_jenkins() -> None:
     }
     assert platform_["optional_images"] == ["node", *BASIC]
     scenario.groups["jenkins"] = ["vm1"]
-    assert resolve(scenario.world()[0])["optional_images"] == ["node", *BASIC, "jenkins-agent"]
+    assert resolve(scenario.inputs()[0])["optional_images"] == ["node", *BASIC, "jenkins-agent"]
     # No part of what is rolled out, and Jenkins' machine says nothing of the nodes' network.
     assert "repository" not in platform_["apps"]["web"]
     assert (platform_["mtu"], platform_["ipvs"]) == (1500, True)
@@ -1119,7 +1124,7 @@ def test_the_platform_of_a_cluster() -> None:
     scenario.facts["vm2"]["mtu"] = 1460
     scenario.facts["vm3"]["kernel"]["ipvs"] = False
     scenario.facts["vm3"]["hostname"] = "debian"
-    platform_ = resolve(scenario.world()[0])
+    platform_ = resolve(scenario.inputs()[0])
     assert [(node["name"], node["hostname"]) for node in platform_["nodes"]][1:] == [("vm2", "vm2"), ("vm3", "debian")]
     assert [node["address"] for node in platform_["nodes"]] == ["192.0.2.11", "192.0.2.12", "192.0.2.13"]
     assert {node["socket"] for node in platform_["nodes"]} == {"/run/docker.sock"}
@@ -1148,7 +1153,7 @@ def test_where_the_proxy_is_reached(reach: dict[str, str], bound: str, address: 
     scenario = Scenario()
     scenario.hosts["vm1"] = reach
     scenario.all["proxy_bind_address"] = bound
-    assert resolve(scenario.world()[0])["proxy"]["address"] == address
+    assert resolve(scenario.inputs()[0])["proxy"]["address"] == address
 
 
 @pytest.mark.parametrize(
@@ -1268,9 +1273,9 @@ def test_what_is_asked_for_is_of_an_app(changes: Any, variable: str, problem: st
 def test_what_is_allowed_and_not_to_be_forgotten(set_as: Any) -> None:
     scenario = Scenario()
     scenario.hosts["vm1"]["swarm_member_recover_quorum"] = ["true"]
-    assert warnings(scenario.world()[0]) == []
+    assert warnings(scenario.inputs()[0]) == []
     scenario.hosts["vm1"]["swarm_member_recover_quorum"] = set_as
-    assert warnings(scenario.world()[0]) == [
+    assert warnings(scenario.inputs()[0]) == [
         "swarm_member_recover_quorum is set for vm1: a manager that misses the others may start the swarm again "
         "without them; take it away once that is done"
     ]
@@ -1279,10 +1284,10 @@ def test_what_is_allowed_and_not_to_be_forgotten(set_as: Any) -> None:
 def test_a_drained_node_that_alone_may_run_an_app_is_mentioned() -> None:
     scenario = Scenario()
     scenario.web["constraints"] = ["node.hostname == worker1"]
-    assert warnings(scenario.world()[0]) == []
+    assert warnings(scenario.inputs()[0]) == []
     scenario.hosts["worker1"]["swarm_node_availability"] = "drain"
     assert scenario.problems() == []
-    assert warnings(scenario.world()[0]) == [
+    assert warnings(scenario.inputs()[0]) == [
         "apps.web.constraints leave worker1 alone to run it, which takes no tasks as long as it is not active"
     ]
 
@@ -1295,18 +1300,18 @@ def test_another_platforms_secrets_are_mentioned(common_name: str, said: bool) -
     scenario = Scenario()
     content = pki.make_ca(common_name, pki.new_key(), NOW).encode() if common_name else b"no certificate"
     scenario.files["/inventory/.secrets/ca.crt"] = FileContent(content)
-    found = warnings(scenario.world()[0])
+    found = warnings(scenario.inputs()[0])
     assert [" has the CA of platform two: " in text and text.endswith("/.secrets-fungap") for text in found] == [
         True
     ] * said
 
 
 def dead(*names: str) -> Change:
-    return lambda s: s.looks.update({name: Look(error="no route to host") for name in names})
+    return lambda s: s.looks.update({name: HostFacts(error="no route to host") for name in names})
 
 
 def limited(*names: str) -> Change:
-    return lambda s: s.looks.update({name: Look(skipped=True, limited=True) for name in names})
+    return lambda s: s.looks.update({name: HostFacts(skipped=True, limited=True) for name in names})
 
 
 def full(*names: str) -> Change:
@@ -1388,21 +1393,21 @@ ON_THE_WAY: list[tuple[Change, str, bool, str]] = [
 def test_a_problem_blocks_what_it_concerns_alone(change: Change, verb: str, goes_on: bool, manager: str) -> None:
     scenario = Scenario()
     change(scenario)
-    world, problems = scenario.world()
-    found = list(dict.fromkeys([*map(of_kind, problems), *check(world)]))
-    blocking, others = judge(world, found, verb, "web")
+    inputs, problems = scenario.inputs()
+    found = list(dict.fromkeys([*map(of_kind, problems), *check(inputs)]))
+    blocking, others = judge(inputs, found, verb, "web")
     assert (not blocking) is goes_on, blocking
     assert sorted([*blocking, *others]) == sorted(found)
     if goes_on:
         assert others
-        assert resolve(world)["manager"]["name"] == manager
+        assert resolve(inputs)["manager"]["name"] == manager
 
 
 def test_an_apps_entry_that_is_none_leaves_its_route_to_what_is_in_force() -> None:
     """Another app's deploy takes it for one that changes nothing."""
     scenario = Scenario()
     scenario.all["apps"]["b"] = "x"
-    entry = resolve_app("b", resolve(scenario.world()[0])["apps"]["b"], recorded=True)
+    entry = resolve_app("b", resolve(scenario.inputs()[0])["apps"]["b"], recorded=True)
     running = {**entry, "hosts": ["b.localhost"], "port": 80, "image": "express-app"}
     release = in_force(entry, {"app": running, "image": "i", "env": {}, "inventory": {}})
     assert app_routes({"b": release["app"]})[0]["hosts"] == ["b.localhost"]
@@ -1438,13 +1443,13 @@ def with_managers(*states: str) -> Change:
 def test_the_manager_that_is_asked_is_one_that_answers(change: Change, manager: str) -> None:
     scenario = Scenario()
     change(scenario)
-    assert resolve(scenario.world()[0])["manager"]["name"] == manager
+    assert resolve(scenario.inputs()[0])["manager"]["name"] == manager
 
 
 def test_what_a_silent_machine_is_said_to_be() -> None:
     scenario = Scenario()
     both(mesh, dead("vm1"))(scenario)
-    platform_ = resolve(scenario.world()[0])
+    platform_ = resolve(scenario.inputs()[0])
     assert platform_["answering"] == ["vm2", "vm3"]
     assert platform_["silent"] == {"vm1": "no route to host"}
     assert platform_["proxy"]["address"] == "192.0.2.12"
@@ -1458,12 +1463,12 @@ def test_what_is_in_nobodys_way_can_be_gone_on_with(case: tuple[Change, str, str
     """Whatever is wrong, as long as it does not block a verb there is a platform for it."""
     scenario = Scenario()
     case[0](scenario)
-    world, problems = scenario.world()
-    found = [*map(of_kind, problems), *check(world)]
+    inputs, problems = scenario.inputs()
+    found = [*map(of_kind, problems), *check(inputs)]
     assert all(one.kind in KINDS for one in found)
     for verb in VERBS:
-        if not judge(world, found, verb, "second")[0]:
-            assert resolve(world)["manager"]["socket"]
+        if not judge(inputs, found, verb, "second")[0]:
+            assert resolve(inputs)["manager"]["socket"]
 
 
 def test_what_is_asked_for_answers_for_what_it_brings_in_alone() -> None:

@@ -30,7 +30,7 @@ CONVERGED = "converged"
 UNVERIFIED = "unverified"  # deployed without waiting
 ROLLED_BACK = "rolled_back"  # swarm saw it fail
 STUCK = "stuck"  # not converged at the deadline
-IN_FORCE = (CONVERGED, UNVERIFIED)
+ACTIVE_VERDICTS = (CONVERGED, UNVERIFIED)
 
 # States of a task that no longer runs, and never will.
 ENDED = ("failed", "rejected", "orphaned", "complete", "shutdown", "remove")
@@ -153,7 +153,7 @@ class Observed:
     @property
     def in_force(self) -> Revision | None:
         """The revision that ought to be running."""
-        good = [revision for revision in self.revisions if revision.verdict in IN_FORCE]
+        good = [revision for revision in self.revisions if revision.verdict in ACTIVE_VERDICTS]
         return max(good, key=lambda revision: revision.number, default=None)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import MADE_FOR_LABEL, is_made_for
 from ansible_collections.fungap.swarm.plugins.module_utils.model.registry import Manifest, Storage, parse_reference
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import IN_FORCE, Revision
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import ACTIVE_VERDICTS, Revision
 
 Json = Mapping[str, Any]
 Reasons = Mapping[str, Sequence[str]]
@@ -48,7 +48,7 @@ def needed_images(
             add(_image({"TaskTemplate": task["Spec"]}), f"service {names.get(task.get('ServiceID', ''), '?')}")
     for stack, recorded in sorted(revisions.items()):
         for revision in sorted(recorded, key=lambda one: -one.number):
-            if revision.verdict in IN_FORCE:
+            if revision.verdict in ACTIVE_VERDICTS:
                 images = [_image(spec) for spec in revision.specs.values()]
                 images += [one.get("image", "") for one in (revision.compose.get("services") or {}).values()]
                 for image in images:

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import named_items, own_networks, replicas
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
+    ACTIVE_VERDICTS,
     CONVERGED,
-    IN_FORCE,
     Desired,
     Item,
     Observed,
@@ -189,7 +189,7 @@ def plan_prune(observed: Observed, *, keep: int) -> list[Action]:
         (kind, name)
         for kind in ("config", "secret")
         for revision in kept
-        if revision.verdict in IN_FORCE
+        if revision.verdict in ACTIVE_VERDICTS
         for name in named_items(revision.compose, kind)
     }
     for service in observed.services.values():
@@ -204,9 +204,11 @@ def kept_revisions(revisions: Sequence[Revision], keep: int) -> list[Revision]:
     """The newest ``keep`` revisions that ran, one at least, and the failed ones beside them, at most as many."""
     keep = max(keep, 1)
     newest = sorted(revisions, key=lambda revision: -revision.number)
-    good = [revision for revision in newest if revision.verdict in IN_FORCE][:keep]
+    good = [revision for revision in newest if revision.verdict in ACTIVE_VERDICTS][:keep]
     oldest = good[-1].number if len(good) == keep else 0
-    failed = [revision for revision in newest if revision.verdict not in IN_FORCE and revision.number > oldest][:keep]
+    failed = [revision for revision in newest if revision.verdict not in ACTIVE_VERDICTS and revision.number > oldest][
+        :keep
+    ]
     return [*good, *failed]
 
 

@@ -17,33 +17,33 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.swarm import wh
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import VARIABLE_NAME
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import NAME, SERVICES
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.env_files import check_env_access
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput, file_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.networks import APPS_NETWORK
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.placement import check_reservations
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World, file_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, listed
 
 RESERVED_APPS = ("edge", "jenkins", "monitoring", "proxy", "registry")
 APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
 
 
-def check_apps(world: World) -> Iterator[Problem]:
+def check_apps(inputs: PreflightInput) -> Iterator[Problem]:
     """Each app's settings in themselves."""
-    for name in world.inventory.app_names:
+    for name in inputs.inventory.app_names:
         if not APP_NAME.fullmatch(name):
             cure = "lower case letters, digits and hyphens, beginning with a letter, at most 31"
             yield Problem(ALL_HOSTS, f"apps.{name}", name, "is not an app's name", cure)
-        if name in world.inventory.variables["apps_absent"]:
+        if name in inputs.inventory.variables["apps_absent"]:
             yield Problem(ALL_HOSTS, "apps_absent", name, "is one of apps, too", "take it out of apps first")
         if name in RESERVED_APPS:
             yield Problem(ALL_HOSTS, f"apps.{name}", name, "is the name of a stack of the platform", "another name")
-    for name in world.inventory.variables["apps_absent"]:
+    for name in inputs.inventory.variables["apps_absent"]:
         if not NAME.why(name) and (not APP_NAME.fullmatch(name) or name in RESERVED_APPS):
             yield Problem(ALL_HOSTS, "apps_absent", name, "is no app's name", "the one that make status shows")
-    for name in world.inventory.variables["apps_older_confirmed"]:
-        if not NAME.why(name) and name not in world.inventory.app_names:
-            cure = f"there are: {', '.join(sorted(world.inventory.app_names)) or 'none'}"
+    for name in inputs.inventory.variables["apps_older_confirmed"]:
+        if not NAME.why(name) and name not in inputs.inventory.app_names:
+            cure = f"there are: {', '.join(sorted(inputs.inventory.app_names)) or 'none'}"
             yield Problem(ALL_HOSTS, "apps_older_confirmed", name, "is not an app of the inventory", cure)
-    for name, app in world.inventory.apps.items():
+    for name, app in inputs.inventory.apps.items():
         at = f"apps.{name}"
         for host in app["hosts"]:
             if not HOST_NAME.fullmatch(host):
@@ -60,7 +60,7 @@ def check_apps(world: World) -> Iterator[Problem]:
                 yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, "must be text", "quote it")
             elif value is not None and (why := why_no_template(value)):
                 yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, why, "text that a container can be given")
-        ipvs = all(facts["kernel"]["ipvs"] for _host, facts in world.facts())
+        ipvs = all(facts["kernel"]["ipvs"] for _host, facts in inputs.facts())
         for wrong in wrong_services({**app, "name": name}, ipvs=ipvs):
             # A value of a service may be anything, a password too.
             yield Problem(ALL_HOSTS, f"{at}.{wrong.place}", "", wrong.problem, wrong.cure)
@@ -74,16 +74,16 @@ def check_apps(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", Harmless(same_site[0]), problem, "add secure")
 
 
-def check_settings_together(world: World) -> Iterator[Problem]:
+def check_settings_together(inputs: PreflightInput) -> Iterator[Problem]:
     """What an app's settings come to together, and beside the other apps'.
 
     Of what an operator asks for, that depends on what is in force: app_releases judges it.
     """
     owners: dict[str, str] = {}
-    for name, app in world.inventory.apps.items():
+    for name, app in inputs.inventory.apps.items():
         at, metrics = f"apps.{name}", app["metrics"]
         # A deploy may ask for such a one; what site.yml builds, pulls and keeps has a name of its own.
-        if world.images and app["image"] and REFERENCE.search(app["image"]):
+        if inputs.images and app["image"] and REFERENCE.search(app["image"]):
             cure = f"an entry of images_extra, as {{{name}: {{pull: ...}}}}, and its name here"
             yield Problem(ALL_HOSTS, f"{at}.image", app["image"], "is not a name of the image catalog", cure)
         for host in app["hosts"]:
@@ -98,15 +98,15 @@ def check_settings_together(world: World) -> Iterator[Problem]:
         yield from check_env_access(at, app)
 
 
-def check_names_of_services(world: World) -> Iterator[Problem]:
+def check_names_of_services(inputs: PreflightInput) -> Iterator[Problem]:
     """What an app calls its own services, and what it wants to be called where all apps are: names of nobody else."""
-    apps = world.inventory.apps
+    apps = inputs.inventory.apps
     # Docker asks without regard to case.
     owners = {
         f"{name}_{key}".lower(): f"the app {name}" for name, app in apps.items() for key in (SERVICE, *app["services"])
     }
     owners |= {f"monitoring_{one}": one.capitalize() for one in SERVICES} | {"proxy_proxy": "the proxy"}
-    owners |= {f"proxy-{node.name}": "the proxy" for node in world.inventory.nodes}
+    owners |= {f"proxy-{node.name}": "the proxy" for node in inputs.inventory.nodes}
     short = {SERVICE, *(str(key).lower() for app in apps.values() for key in app["services"])}
     for name, app in apps.items():
         at = f"apps.{name}"

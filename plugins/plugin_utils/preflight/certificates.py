@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wanted_hosts
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import (
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
     ALL_HOSTS,
-    World,
+    PreflightInput,
     file_path,
     seen_file,
     why_unread,
@@ -20,17 +20,17 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Proble
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import CERTIFICATE, JENKINS, VALIDITY
 
 
-def check_certificates(world: World) -> Iterator[Problem]:
-    inventory = world.inventory
+def check_certificates(inputs: PreflightInput) -> Iterator[Problem]:
+    inventory = inputs.inventory
     hosts = {host for app in inventory.apps.values() for host in app["hosts"]}
-    yield from _check_own_certificate(world, "proxy", hosts | set(wanted_hosts(inventory.variables).values()))
-    for problem in _check_own_certificate(world, "jenkins", {str(world.variable("jenkins_host"))} - {""}):
+    yield from _check_own_certificate(inputs, "proxy", hosts | set(wanted_hosts(inventory.variables).values()))
+    for problem in _check_own_certificate(inputs, "jenkins", {str(inputs.variable("jenkins_host"))} - {""}):
         yield replace(problem, kind=JENKINS)
 
 
-def _check_own_certificate(world: World, prefix: str, hosts: set[str]) -> Iterator[Problem]:
+def _check_own_certificate(inputs: PreflightInput, prefix: str, hosts: set[str]) -> Iterator[Problem]:
     names = {
-        f"{prefix}_certificate_{key}": str(world.variable(f"{prefix}_certificate_{key}"))
+        f"{prefix}_certificate_{key}": str(inputs.variable(f"{prefix}_certificate_{key}"))
         for key in ("file", "key_file")
     }
     (certificate_variable, certificate_name), (key_variable, key_name) = names.items()
@@ -43,9 +43,9 @@ def _check_own_certificate(world: World, prefix: str, hosts: set[str]) -> Iterat
     for variable, name in names.items():
         if not name:
             continue
-        file = seen_file(world, name)
+        file = seen_file(inputs, name)
         if file and file.error:
-            problem = why_unread(file, file_path(world.inventory.inventory_dir, name))
+            problem = why_unread(file, file_path(inputs.inventory.inventory_dir, name))
             yield Problem(ALL_HOSTS, variable, name, problem, "correct the path")
         elif file:
             contents[variable] = file.content
@@ -54,7 +54,7 @@ def _check_own_certificate(world: World, prefix: str, hosts: set[str]) -> Iterat
             contents[certificate_variable],
             contents.get(key_variable),
             sorted(hosts),
-            world.now,
+            inputs.now,
             of=certificate_variable,
         ):
             variable = key_variable if about_key else certificate_variable

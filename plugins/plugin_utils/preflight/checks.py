@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What would go wrong later, found before the first change.
 
-Each check is a pure function of a ``World`` that yields problems. Nothing here reads a file, a clock or a machine. Each
-subject has a file; the table ``CHECKS`` says what is checked, in which order.
+Each check is a pure function of a ``PreflightInput`` that yields problems. Nothing here reads a file, a clock or a
+machine. Each subject has a file; the table ``CHECKS`` says what is checked, in which order.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.hosts impor
     check_vendor,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.images import check_images
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput, utc_now
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.jenkins import check_jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.load_test import check_load_test
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.monitoring import check_monitoring
@@ -54,7 +55,6 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.registry im
     check_shared_names,
     check_shared_registry,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World, utc_now
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import (
@@ -69,7 +69,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import (
 )
 
 # Each with the kind of its problems, where neither they nor the variable that they are about say it.
-CHECKS: tuple[tuple[Callable[[World], Iterator[Problem]], str], ...] = (
+CHECKS: tuple[tuple[Callable[[PreflightInput], Iterator[Problem]], str], ...] = (
     (check_kinds, ""),
     (check_names, ""),
     (check_addresses_plan, ""),
@@ -111,8 +111,8 @@ RESET_VARIABLES = ("platform_name", "platform_config_dir", "platform_run_dir", "
 def check_for_reset(raw: RawInventory, specs: Specs) -> list[Problem]:
     """What is wrong in an inventory by which a platform is to be removed; no host is looked at."""
     inventory, problems = parse(raw, specs)
-    world = World(raw, inventory, looks={}, images={}, files={}, now=utc_now())
-    found = dict.fromkeys([*problems, *check_kinds(world), *check_names(world), *check_registry(world)])
+    inputs = PreflightInput(raw, inventory, looks={}, images={}, files={}, now=utc_now())
+    found = dict.fromkeys([*problems, *check_kinds(inputs), *check_names(inputs), *check_registry(inputs)])
     misspelt = {
         name
         for variables in raw.hosts.values()
@@ -126,10 +126,12 @@ def check_for_reset(raw: RawInventory, specs: Specs) -> list[Problem]:
     ]
 
 
-def check(world: World, without: Collection[Callable[[World], Iterator[Problem]]] = ()) -> list[Problem]:
+def check(
+    inputs: PreflightInput, without: Collection[Callable[[PreflightInput], Iterator[Problem]]] = ()
+) -> list[Problem]:
     """Every problem, in the order of CHECKS, none twice. ``without``: checks that are left out."""
     checks = [(one, kind) for one, kind in CHECKS if one not in without]
-    return list(dict.fromkeys(of_kind(problem, kind) for one, kind in checks for problem in one(world)))
+    return list(dict.fromkeys(of_kind(problem, kind) for one, kind in checks for problem in one(inputs)))
 
 
 def check_entries(apps: Mapping[str, Any], specs: Specs, *, ran_before: bool = False) -> list[Problem]:
@@ -139,10 +141,10 @@ def check_entries(apps: Mapping[str, Any], specs: Specs, *, ran_before: bool = F
     """
     raw = RawInventory(hosts={ALL_HOSTS: {"apps": apps}}, groups={}, inventory_dir="")
     inventory, problems = parse(raw, specs)
-    world = World(raw, inventory, looks={}, images={}, files={}, now=utc_now())
+    inputs = PreflightInput(raw, inventory, looks={}, images={}, files={}, now=utc_now())
     beside = (check_shared_ports, check_names_of_services)
     checks = beside if ran_before else (check_kinds, check_apps, check_settings_together, *beside)
-    found = [*([] if ran_before else problems), *(problem for one in checks for problem in one(world))]
+    found = [*([] if ran_before else problems), *(problem for one in checks for problem in one(inputs))]
     return [problem.without(secrets(raw, specs)) for problem in dict.fromkeys(found)]
 
 

@@ -14,9 +14,9 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.env import MODE
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder
 from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import why_no_mode, why_no_owner
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import (
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
     ALL_HOSTS,
-    World,
+    PreflightInput,
     file_path,
     seen_file,
     why_unread,
@@ -27,13 +27,13 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import ENV
 SECRET_BYTES_MAX = 500_000
 
 
-def check_env_files(world: World) -> Iterator[Problem]:
-    for name, app in world.inventory.apps.items():
+def check_env_files(inputs: PreflightInput) -> Iterator[Problem]:
+    for name, app in inputs.inventory.apps.items():
         at, target = f"apps.{name}", app["env_target"]
         if app["env_file"]:
-            file = seen_file(world, app["env_file"])
+            file = seen_file(inputs, app["env_file"])
             if file and file.error:
-                problem = why_unread(file, file_path(world.inventory.inventory_dir, app["env_file"]))
+                problem = why_unread(file, file_path(inputs.inventory.inventory_dir, app["env_file"]))
                 yield Problem(
                     ALL_HOSTS, f"{at}.env_file", app["env_file"], problem, "put it there, readable, or correct the path"
                 )

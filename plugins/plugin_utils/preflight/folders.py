@@ -16,69 +16,69 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     why_not_own_folder,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.daemon import why_no_engine_folder
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World, is_given
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput, is_given
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import kind_of
 
 OWN_FOLDERS = ("platform_config_dir", "platform_run_dir", "jenkins_backup_dir")
 
 
-def check_folders_by_name(world: World) -> Iterator[Problem]:
+def check_folders_by_name(inputs: PreflightInput) -> Iterator[Problem]:
     """The folders that follow from the platform's name. Those that are given, their kind judges."""
     for variable in OWN_FOLDERS:
-        value = str(world.variable(variable))
-        if value and not is_given(world, variable) and (why := why_not_own_folder(value)):
+        value = str(inputs.variable(variable))
+        if value and not is_given(inputs, variable) and (why := why_not_own_folder(value)):
             problem = f"makes {variable} {value}, which {why}"
             cure = f"another name, or {variable}: {value}-platform"
-            yield Problem(ALL_HOSTS, "platform_name", world.inventory.name, problem, cure)
+            yield Problem(ALL_HOSTS, "platform_name", inputs.inventory.name, problem, cure)
 
 
-def check_own_folders(world: World) -> Iterator[Problem]:
+def check_own_folders(inputs: PreflightInput) -> Iterator[Problem]:
     """A folder stays from boot to boot; one that is there already and is not this platform's is left alone."""
-    name = world.inventory.name
+    name = inputs.inventory.name
     for variable in ("platform_config_dir", "jenkins_backup_dir"):
-        value = str(world.variable(variable))
+        value = str(inputs.variable(variable))
         if not why_not_own_folder(value) and (why := why_not_lasting(value)):
             cure = "a folder that stays, as /etc/fungap or /var/backups/fungap"
             yield Problem(ALL_HOSTS, variable, value, why, cure, kind_of(variable))
-    for host, facts in world.facts():
+    for host, facts in inputs.facts():
         seen = {posixpath.normpath(path): one for path, one in facts.get("own_folders", {}).items()}
         docker = facts["docker"]
         mounts = [Mount(**mount) for mount in docker.get("mounts", ())]
         # An engine that is down can't say which containers mount it: the roles ask once it is up.
         is_silent = docker["present"] and not docker["answering"]
         for variable in OWN_FOLDERS:
-            path = posixpath.normpath(str(world.variable(variable)))
+            path = posixpath.normpath(str(inputs.variable(variable)))
             # What its name alone rules out is a problem already, and no marker would make it right.
             if path not in seen or why_not_own_folder(path):
                 continue
             folder = SeenFolder(**seen[path])
-            found = whose(path, name, folder, mounts=mounts, registry=str(world.variable("registry_address")))
+            found = whose(path, name, folder, mounts=mounts, registry=str(inputs.variable("registry_address")))
             if found.is_refused and not (found.state == "unknown" and is_silent):
                 yield Problem(host, variable, path, found.why, found.cure(path, name))
 
 
-def check_folders_apart(world: World) -> Iterator[Problem]:
+def check_folders_apart(inputs: PreflightInput) -> Iterator[Problem]:
     """No folder of the platform lies in another: each is removed whole, and has modes of its own."""
     local = any(
-        variables.get("ansible_connection") == "local" and host in world.inventory.docker_hosts
-        for host, variables in world.raw.hosts.items()
+        variables.get("ansible_connection") == "local" and host in inputs.inventory.docker_hosts
+        for host, variables in inputs.raw.hosts.items()
     )
     # The secrets lie on the controller, and stay when a docker host is reset.
     names = (*OWN_FOLDERS, *(("platform_secrets_dir",) if local else ()))
-    paths = {name: real_path(value) for name in names if (value := world.variable(name))}
+    paths = {name: real_path(value) for name in names if (value := inputs.variable(name))}
     paths = {name: path for name, path in paths.items() if not why_not_own_folder(path)}
     for number, (name, path) in enumerate(paths.items()):
         for other, folder in list(paths.items())[:number]:
             inner, outer = sorted(((path, name), (folder, other)), key=lambda one: len(one[0]), reverse=True)
             if inner[0] == outer[0] or inner[0].startswith(f"{outer[0]}/"):
                 # Of two that are one, what the operator has written is told.
-                if inner[0] == outer[0] and not is_given(world, inner[1]):
+                if inner[0] == outer[0] and not is_given(inputs, inner[1]):
                     inner, outer = outer, inner
                 problem = f"{'is' if inner[0] == outer[0] else 'lies in'} {outer[1]} {outer[0]}"
                 yield Problem(ALL_HOSTS, inner[1], inner[0], problem, "a folder apart from it")
-    for host in world.inventory.docker_hosts:
-        daemon = world.raw.hosts.get(host, {}).get("docker_engine_daemon")
+    for host in inputs.inventory.docker_hosts:
+        daemon = inputs.raw.hosts.get(host, {}).get("docker_engine_daemon")
         folders = [(key, daemon.get(key)) for key in ("data-root", "exec-root")] if isinstance(daemon, Mapping) else []
         for key, value in folders:
             path = real_path(value or "/")

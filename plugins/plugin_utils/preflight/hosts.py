@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import DOCKER_HOSTS, NODE_PREFIX, where
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import why_no_place
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import NEVER, World
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import NEVER, PreflightInput
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, listed
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import DISK, LIMITED, SILENT
@@ -19,13 +19,13 @@ DOCKER_VERSION_MIN = (20, 10)
 DISK_ONCE_INSTALLED_GIGABYTES_MIN = 1
 
 
-def check_reachable(world: World) -> Iterator[Problem]:
+def check_reachable(inputs: PreflightInput) -> Iterator[Problem]:
     boots: dict[str, str] = {}
     names: dict[str, str] = {}
     architectures: dict[str, str] = {}
-    engines = {node.host for node in world.inventory.nodes if node.driver == "engine"}
-    for host in world.inventory.docker_hosts:
-        look = world.looks.get(host, NEVER)
+    engines = {node.host for node in inputs.inventory.nodes if node.driver == "engine"}
+    for host in inputs.inventory.docker_hosts:
+        look = inputs.looks.get(host, NEVER)
         if look.limited:
             # Else a verb would end well without having done anything.
             cure = f"add {host} to --limit, or leave that away"
@@ -38,7 +38,7 @@ def check_reachable(world: World) -> Iterator[Problem]:
             yield Problem(host, "ansible_python_interpreter", Harmless(look.old_python), problem, cure, SILENT)
             continue
         if look.facts is None:
-            variables = world.raw.hosts.get(host, {})
+            variables = inputs.raw.hosts.get(host, {})
             address = variables.get("ansible_host", host)
             cure = "check that it is up, and ansible_host, ansible_port, ansible_user, its SSH key and become"
             yield Problem(host, "ansible_host", address, f"can't be looked at: {look.error}", cure, SILENT)
@@ -46,7 +46,7 @@ def check_reachable(world: World) -> Iterator[Problem]:
         boot = f"{look.facts['boot_id']} {look.facts['hostname']}"
         if boot in boots and look.facts["boot_id"]:
             problem = f"is the same machine as {boots[boot]}"
-            address = world.raw.hosts.get(host, {}).get("ansible_host", host)
+            address = inputs.raw.hosts.get(host, {}).get("ansible_host", host)
             yield Problem(host, "ansible_host", address, problem, "name each machine once")
         elif host in engines and names.setdefault(look.facts["hostname"], host) != host:
             problem = f"is the name of {names[look.facts['hostname']]}'s machine too, and the swarm tells nodes by it"
@@ -61,13 +61,13 @@ def check_reachable(world: World) -> Iterator[Problem]:
         yield Problem("inventory", f"group {DOCKER_HOSTS}", names_of_all, f"mixes {told}", cure)
 
 
-def check_hosts(world: World) -> Iterator[Problem]:
-    thresholds, inventory = world.thresholds, world.inventory
+def check_hosts(inputs: PreflightInput) -> Iterator[Problem]:
+    thresholds, inventory = inputs.thresholds, inputs.inventory
     supported = ", ".join(f"{name} {' and '.join(versions)}" for name, versions in DISTRIBUTIONS.items())
-    for host, facts in world.facts():
+    for host, facts in inputs.facts():
         distribution, docker = facts["distribution"], facts["docker"]
         told = Harmless(f"{distribution['id']} {distribution['version']}".strip())
-        if world.raw.hosts.get(host, {}).get("docker_engine_source") == "present":
+        if inputs.raw.hosts.get(host, {}).get("docker_engine_source") == "present":
             if not docker["answering"]:
                 problem = f"no engine answers on {docker['socket']}"
                 cure = "install and start one, or docker_engine_source: distribution"
@@ -109,18 +109,18 @@ def check_hosts(world: World) -> Iterator[Problem]:
             if (bytes_of(node.memory) or 0) > facts["memory"]["total_bytes"]:
                 problem = f"is more than the {memory:.1f} GB of {host}"
                 yield Problem(node.name, f"{NODE_PREFIX}memory", node.memory, problem, "0 for all, or less")
-        for path in world.variable("platform_trusted_ca_files") or ():
+        for path in inputs.variable("platform_trusted_ca_files") or ():
             if not facts["files"].get(path) and not why_no_place(path):
                 cure = "put it there, or take it out of the list"
                 yield Problem(host, "platform_trusted_ca_files", path, "is not there or can't be read", cure)
 
 
-def check_vendor(world: World) -> Iterator[Problem]:
+def check_vendor(inputs: PreflightInput) -> Iterator[Problem]:
     """An engine of the vendor's needs the vendor's repository."""
     wrong = [
         host
-        for host in world.inventory.docker_hosts
-        if (given := world.raw.hosts.get(host, {})).get("docker_engine_source") == "vendor"
+        for host in inputs.inventory.docker_hosts
+        if (given := inputs.raw.hosts.get(host, {})).get("docker_engine_source") == "vendor"
         and isinstance(repository := given.get("docker_engine_vendor_repository") or {}, Mapping)
         and not (repository.get("uri") and repository.get("signed_by"))
     ]
@@ -128,4 +128,4 @@ def check_vendor(world: World) -> Iterator[Problem]:
         problem = "needs docker_engine_vendor_repository, with uri and signed_by"
         debian = "https://download.docker.com/linux/debian"
         cure = f"as {{uri: {debian}, signed_by: {debian}/gpg}}, or docker_engine_source: distribution"
-        yield Problem(where(world.raw, wrong), "docker_engine_source", "vendor", problem, cure)
+        yield Problem(where(inputs.raw, wrong), "docker_engine_source", "vendor", problem, cure)

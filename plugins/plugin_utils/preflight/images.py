@@ -10,28 +10,28 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.image import fu
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import catalog_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wanted_images
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, Image, World
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, Image, PreflightInput
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.zst")
 
 
-def check_images(world: World) -> Iterator[Problem]:
-    source = world.variable("images_source")
-    own = ["registry", "proxy", "node"] if world.inventory.is_nested else ["registry", "proxy"]
-    optional = (*wanted_images(world.inventory.variables), *jenkins.wanted_images(world.inventory))
-    own += [name for name in optional if not _may_lack(world, name)]
-    wanted = dict.fromkeys((name for name in own if name in world.images and world.inventory.nodes), "images_source")
-    for name, app in world.inventory.apps.items():
+def check_images(inputs: PreflightInput) -> Iterator[Problem]:
+    source = inputs.variable("images_source")
+    own = ["registry", "proxy", "node"] if inputs.inventory.is_nested else ["registry", "proxy"]
+    optional = (*wanted_images(inputs.inventory.variables), *jenkins.wanted_images(inputs.inventory))
+    own += [name for name in optional if not _may_lack(inputs, name)]
+    wanted = dict.fromkeys((name for name in own if name in inputs.images and inputs.inventory.nodes), "images_source")
+    for name, app in inputs.inventory.apps.items():
         for place, image in catalog_images(app).items():
             wanted.setdefault(image, f"apps.{name}.{place}")
     for image, variable in wanted.items():
-        entry = world.images.get(image)
+        entry = inputs.images.get(image)
         value = source if variable == "images_source" else image
-        if entry is None and world.images:
-            near = nearest(image, world.images)
-            offered = sorted(name for name, one in world.images.items() if not one.internal)
+        if entry is None and inputs.images:
+            near = nearest(image, inputs.images)
+            offered = sorted(name for name, one in inputs.images.items() if not one.internal)
             cure = f"did you mean {near}?" if near else f"one of: {', '.join(offered)}; or add it to images_extra"
             cure += "" if ".services." not in variable else ", or name its tag, as redis:7"
             yield Problem(ALL_HOSTS, variable, image, "is not in the image catalog", cure)
@@ -44,16 +44,16 @@ def check_images(world: World) -> Iterator[Problem]:
             problem = f"the catalog says neither where to pull {image} nor how to build it"
             yield Problem(ALL_HOSTS, variable, value, problem, "add pull or build to its entry")
         elif entry is not None and (entry.source or source) == "archive":
-            yield from _check_archive(world, image)
-    for name, entry in world.images.items():
-        if entry.base and entry.base not in world.images:
-            near = nearest(entry.base, world.images)
+            yield from _check_archive(inputs, image)
+    for name, entry in inputs.images.items():
+        if entry.base and entry.base not in inputs.images:
+            near = nearest(entry.base, inputs.images)
             cure = f"did you mean {near}?" if near else "add it to images_extra"
             yield Problem(ALL_HOSTS, f"images_extra.{name}.build.base", entry.base, "is not in the image catalog", cure)
-        elif name in _bases_of(world.images, name):
+        elif name in _bases_of(inputs.images, name):
             problem = "is built on this one itself"
             yield Problem(ALL_HOSTS, f"images_extra.{name}.build.base", entry.base, problem, "another base, as nodejs")
-    yield from _check_bases(world)
+    yield from _check_bases(inputs)
 
 
 def _bases_of(images: Mapping[str, Image], name: str) -> list[str]:
@@ -64,14 +64,14 @@ def _bases_of(images: Mapping[str, Image], name: str) -> list[str]:
     return found
 
 
-def _check_bases(world: World) -> Iterator[Problem]:
+def _check_bases(inputs: PreflightInput) -> Iterator[Problem]:
     meant: dict[str, str] = {}
-    named = {key: name for key, name in world.variable("images_bases").items() if isinstance(name, str) and name}
+    named = {key: name for key, name in inputs.variable("images_bases").items() if isinstance(name, str) and name}
     for image, name in named.items():
         variable = f"images_bases.{image}"
-        if name not in world.images and world.images:
-            near = nearest(name, world.images)
-            offered = ", ".join(sorted(world.images))
+        if name not in inputs.images and inputs.images:
+            near = nearest(name, inputs.images)
+            offered = ", ".join(sorted(inputs.images))
             cure = f"did you mean {near}?" if near else f"one of: {offered}; or add it to images_extra"
             yield Problem(ALL_HOSTS, variable, name, "is not in the image catalog", cure)
         elif meant.setdefault(full_reference(str(image)), name) != name:
@@ -79,16 +79,16 @@ def _check_bases(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, variable, name, problem, "one of them")
 
 
-def _may_lack(world: World, image: str) -> bool:
-    return (world.images.get(image, Image()).missing or world.variable("images_missing")) == "skip"
+def _may_lack(inputs: PreflightInput, image: str) -> bool:
+    return (inputs.images.get(image, Image()).missing or inputs.variable("images_missing")) == "skip"
 
 
-def _check_archive(world: World, image: str) -> Iterator[Problem]:
-    folder = str(world.variable("images_archive_dir"))
-    for host, facts in world.facts():
-        if world.inventory.is_nested and not any(node.host == host for node in world.inventory.nodes):
+def _check_archive(inputs: PreflightInput, image: str) -> Iterator[Problem]:
+    folder = str(inputs.variable("images_archive_dir"))
+    for host, facts in inputs.facts():
+        if inputs.inventory.is_nested and not any(node.host == host for node in inputs.inventory.nodes):
             continue
-        if not world.inventory.is_nested and host not in world.inventory.registry_hosts:
+        if not inputs.inventory.is_nested and host not in inputs.inventory.registry_hosts:
             continue
         names = facts["folders"].get(folder)
         if names is None:

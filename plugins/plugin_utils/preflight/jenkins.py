@@ -9,39 +9,39 @@ from collections.abc import Iterator
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import HOST_NAME
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wanted_hosts
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports import registry_name, who_listens
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import (
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
     ALL_HOSTS,
-    Look,
-    World,
+    HostFacts,
+    PreflightInput,
     is_given,
     seen_file,
     vault_password_file,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports import registry_name, who_listens
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem
 
 
-def check_jenkins(world: World) -> Iterator[Problem]:
+def check_jenkins(inputs: PreflightInput) -> Iterator[Problem]:
     """Its host, its addresses, its jobs."""
-    inventory = world.inventory
-    yield from jenkins.check_group(world.raw, inventory)
+    inventory = inputs.inventory
+    yield from jenkins.check_group(inputs.raw, inventory)
     host = jenkins.jenkins_host(inventory)
     if not host:
         return
-    facts = world.looks.get(host, Look()).facts
+    facts = inputs.looks.get(host, HostFacts()).facts
     yield from jenkins.check_addresses(inventory, facts)
     yield from jenkins.check_settings(inventory, facts)
     yield from jenkins.check_jobs(inventory)
-    if path := vault_password_file(world.raw, inventory):
-        file = seen_file(world, path)
+    if path := vault_password_file(inputs.raw, inventory):
+        file = seen_file(inputs, path)
         if file and file.error:
             cure = "put the password there, or correct the path"
             yield Problem(ALL_HOSTS, "jenkins_vault_password_file", HIDDEN, f"can't be read: {file.error}", cure)
-    name = str(world.variable("jenkins_host"))
+    name = str(inputs.variable("jenkins_host"))
     taken = {one: f"the app {app}" for app, settings in inventory.apps.items() for one in settings["hosts"]}
     taken.update({one: page for page, one in wanted_hosts(inventory.variables).items()})
-    if not is_given(world, "registry_address"):  # else that is what is told
-        taken[registry_name(world)] = "the registry"
+    if not is_given(inputs, "registry_address"):  # else that is what is told
+        taken[registry_name(inputs)] = "the registry"
     if "jenkins_host" in inventory.misread:
         pass
     elif not name:
@@ -52,9 +52,9 @@ def check_jenkins(world: World) -> Iterator[Problem]:
         yield Problem(ALL_HOSTS, "jenkins_host", name, "is not a host name", cure)
     elif name in taken:
         yield Problem(ALL_HOSTS, "jenkins_host", name, f"is a host name of {taken[name]} too", "another one")
-    port, bind = world.variable("jenkins_https_port"), str(world.variable("jenkins_bind_address"))
+    port, bind = inputs.variable("jenkins_https_port"), str(inputs.variable("jenkins_bind_address"))
     for variable in ("proxy_http_port", "proxy_https_port"):
-        if not jenkins.is_apart(inventory, host) and port == world.variable(variable):
+        if not jenkins.is_dedicated_host(inventory, host) and port == inputs.variable(variable):
             problem = f"is {variable} of the same machine too"
             yield Problem(ALL_HOSTS, "jenkins_https_port", str(port), problem, "another port, as 8443")
             return

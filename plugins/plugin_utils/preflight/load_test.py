@@ -12,7 +12,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.load_test import
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import DOCKER_HOSTS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import why_no_profiles
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import NAME
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
@@ -20,14 +20,14 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 LOAD_TEST_PROFILES = ("load", "capacity")
 
 
-def check_load_test(world: World) -> Iterator[Problem]:
-    host = str(world.variable("load_test_host") or "")
-    hosts = world.inventory.docker_hosts
+def check_load_test(inputs: PreflightInput) -> Iterator[Problem]:
+    host = str(inputs.variable("load_test_host") or "")
+    hosts = inputs.inventory.docker_hosts
     if host and host not in hosts:
         near = nearest(host, hosts)
         cure = f"did you mean {near}?" if near else f"one of: {', '.join(hosts)}"
         yield Problem(ALL_HOSTS, "load_test_host", host, f"is not in {DOCKER_HOSTS}", cure)
-    for variables in world.raw.hosts.values():
+    for variables in inputs.raw.hosts.values():
         name, known = variables.get("load_test_profile"), variables.get("load_test_profiles") or LOAD_TEST_PROFILES
         yield from _check_bounds(variables)
         is_name = isinstance(name, str) and not NAME.why(name)

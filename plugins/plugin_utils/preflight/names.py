@@ -15,8 +15,8 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.folders imp
     check_folders_apart,
     check_folders_by_name,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.networks import APPS_NETWORK
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
@@ -27,36 +27,36 @@ DOCKER_NETWORKS = ("bridge", "default", "host", "ingress", "none")
 SWARM_NETWORKS = (APPS_NETWORK, "monitoring")
 
 
-def check_kinds(world: World) -> Iterator[Problem]:
+def check_kinds(inputs: PreflightInput) -> Iterator[Problem]:
     """What every variable's value has to look like, beyond its type."""
     found: dict[Problem, list[str]] = {}
-    for host, variables in world.raw.hosts.items():
+    for host, variables in inputs.raw.hosts.items():
         known = {name: value for name, value in variables.items() if not isinstance(value, Undefined)}
         for place, value, why, kind in check_values(known):
-            if place in world.inventory.misread:
+            if place in inputs.inventory.misread:
                 continue
             hidden = kind.hidden or SECRET.search(place.rpartition(".")[2])
             problem = Problem("", place, HIDDEN if hidden else value, why, kind.cure)
             found.setdefault(problem, []).append(host)
     for one, hosts in found.items():
-        yield replace(one, where=where(world.raw, hosts))
+        yield replace(one, where=where(inputs.raw, hosts))
 
 
-def check_names(world: World) -> Iterator[Problem]:
-    name = world.inventory.name
+def check_names(inputs: PreflightInput) -> Iterator[Problem]:
+    name = inputs.inventory.name
     if not PLATFORM_NAME.fullmatch(name):
         cure = "lower case letters, digits and hyphens, at most 31, as fungap"
         yield Problem(ALL_HOSTS, "platform_name", name, "can't be part of container and network names", cure)
     elif name.endswith("-jenkins"):
         problem = "is what Jenkins' own containers would be called"
         yield Problem(ALL_HOSTS, "platform_name", name, problem, "another name, as fungap")
-    elif name in DOCKER_NETWORKS or (name in SWARM_NETWORKS and not world.inventory.is_nested):
+    elif name in DOCKER_NETWORKS or (name in SWARM_NETWORKS and not inputs.inventory.is_nested):
         problem = "is the name of another network, and the platform's own would be called so"
         yield Problem(ALL_HOSTS, "platform_name", name, problem, "another name, as fungap")
     else:
-        yield from check_folders_by_name(world)
-    yield from check_folders_apart(world)
-    for node in world.inventory.nodes:
+        yield from check_folders_by_name(inputs)
+    yield from check_folders_apart(inputs)
+    for node in inputs.inventory.nodes:
         # The kernel allows 107 characters for a socket's path.
         if node.driver == "dind" and len(node.socket) > 107:
             cure = "a shorter platform_run_dir or node name"
@@ -68,14 +68,14 @@ LISTS_OF_HOSTS = ("load_test_cpu_hosts", "jenkins_deploy_hosts")
 LISTS_OF_IMAGES = ("images_names", "images_optional", "images_required", "images_push_names")
 
 
-def check_listed_names(world: World) -> Iterator[Problem]:
+def check_listed_names(inputs: PreflightInput) -> Iterator[Problem]:
     """What a role's variable names one by one, and whether it is there."""
-    hosts, images = dict.fromkeys(world.inventory.docker_hosts), world.images
+    hosts, images = dict.fromkeys(inputs.inventory.docker_hosts), inputs.images
     for variables, known, what in (
         (LISTS_OF_HOSTS, hosts, f"is not in {DOCKER_HOSTS}"),
         (LISTS_OF_IMAGES, images, "is not in the image catalog"),
     ):
-        for name, place, one in _listed_names(world, variables):
+        for name, place, one in _listed_names(inputs, variables):
             # What is no name is told as that.
             if known and str(one) not in known and not KINDS[f"{name}[]"].why(one):
                 near = nearest(str(one), known)
@@ -83,11 +83,11 @@ def check_listed_names(world: World) -> Iterator[Problem]:
                 yield Problem(ALL_HOSTS, place, one, what, cure)
 
 
-def _listed_names(world: World, variables: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+def _listed_names(inputs: PreflightInput, variables: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
     """(variable, place, element) of lists, each once, whatever the number of hosts that have it."""
     found = {
         (name, place, str(one)): one
-        for given in world.raw.hosts.values()
+        for given in inputs.raw.hosts.values()
         for name in variables
         if not isinstance(given.get(name), Undefined)
         for place, one in parts_of(f"{name}[]", given)

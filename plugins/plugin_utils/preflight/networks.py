@@ -19,7 +19,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses impor
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.daemon import why_no_address_pool
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import METRICS_NETWORKS, registry_metrics
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, listed, such_as
 
 # How far is looked for one that is free.
@@ -37,16 +37,16 @@ ADDRESS_PLAN = {
 }
 
 
-def check_addresses_plan(world: World) -> Iterator[Problem]:
+def check_addresses_plan(inputs: PreflightInput) -> Iterator[Problem]:
     """The subnets, in themselves and among each other."""
     networks: dict[str, ipaddress.IPv4Network] = {}
     for variable in ("platform_subnet", "platform_overlay_pool", "platform_node_pool"):
         example = ADDRESS_PLAN[variable]
-        value = str(world.variable(variable))
+        value = str(inputs.variable(variable))
         network = network_of(value)
         if network is None or why_no_site_network(value):
             continue
-        wanted = _overlay_networks(world)
+        wanted = _overlay_networks(inputs)
         if variable == "platform_overlay_pool" and wanted > 2 ** (24 - network.prefixlen):
             problem = f"has no room for {wanted} subnets of /24: swarm's own, the proxy's, the monitoring's, each app's"
             yield Problem(ALL_HOSTS, variable, value, problem, f"as {example}")
@@ -56,7 +56,7 @@ def check_addresses_plan(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, variable, value, "has no room for the nodes", f"as {example}")
         else:
             networks[variable] = network
-    bridge, value = _bridge_network(world), str(world.variable("platform_node_bridge"))
+    bridge, value = _bridge_network(inputs), str(inputs.variable("platform_node_bridge"))
     if bridge is None:
         yield Problem(ALL_HOSTS, "platform_node_bridge", value, "is not an address with prefix", "as 10.199.0.1/24")
     elif not is_site_network(bridge):
@@ -69,22 +69,22 @@ def check_addresses_plan(world: World) -> Iterator[Problem]:
         yield Problem(ALL_HOSTS, "platform_node_bridge", value, problem, "as 10.199.0.1/24")
     else:
         networks["platform_node_bridge"] = bridge
-    yield from _check_engine_networks(world, networks)
+    yield from _check_engine_networks(inputs, networks)
     for pair in itertools.combinations(networks, 2):
         # What the operator has chosen is told, rather than a default.
-        name, other = sorted(pair, key=lambda one: str(world.variable(one)) == ADDRESS_PLAN[one])
+        name, other = sorted(pair, key=lambda one: str(inputs.variable(one)) == ADDRESS_PLAN[one])
         if networks[name].overlaps(networks[other]):
             problem = f"overlaps {other} {networks[other]}"
             yield Problem(ALL_HOSTS, name, str(networks[name]), problem, "choose a network apart from it")
 
 
-def _check_engine_networks(world: World, networks: Mapping[str, ipaddress.IPv4Network]) -> Iterator[Problem]:
+def _check_engine_networks(inputs: PreflightInput, networks: Mapping[str, ipaddress.IPv4Network]) -> Iterator[Problem]:
     """The network that a docker host's own engine takes before any of ours: its bridge's."""
-    names = list(networks) if world.inventory.is_nested else ["platform_overlay_pool"]
-    for host in world.inventory.docker_hosts:
-        if jenkins.is_apart(world.inventory, host):
+    names = list(networks) if inputs.inventory.is_nested else ["platform_overlay_pool"]
+    for host in inputs.inventory.docker_hosts:
+        if jenkins.is_dedicated_host(inputs.inventory, host):
             continue
-        for variable, bridge in _bridges_asked_for(world.raw.hosts.get(host, {})):
+        for variable, bridge in _bridges_asked_for(inputs.raw.hosts.get(host, {})):
             for name in names:
                 if bridge and name in networks and bridge.overlaps(networks[name]):
                     problem = f"gives the engine's own bridge {bridge}, which overlaps {name} {networks[name]}"
@@ -107,20 +107,20 @@ def _bridges_asked_for(variables: Mapping[str, Any]) -> Iterator[tuple[str, ipad
             return
 
 
-def _overlay_networks(world: World) -> int:
+def _overlay_networks(inputs: PreflightInput) -> int:
     """How many networks of the pool the swarm has at least: ingress, the one that all apps share, and stacks' own."""
-    return 2 + bool(world.variable("monitoring_enabled")) + len(world.inventory.apps)
+    return 2 + bool(inputs.variable("monitoring_enabled")) + len(inputs.inventory.apps)
 
 
-def _bridge_network(world: World) -> ipaddress.IPv4Network | None:
-    return bridge_network(world.variable("platform_node_bridge"))
+def _bridge_network(inputs: PreflightInput) -> ipaddress.IPv4Network | None:
+    return bridge_network(inputs.variable("platform_node_bridge"))
 
 
-def check_routes(world: World) -> Iterator[Problem]:
+def check_routes(inputs: PreflightInput) -> Iterator[Problem]:
     """Our networks against what the docker hosts use already."""
-    inventory = world.inventory
-    for host, facts in world.facts():
-        if jenkins.is_apart(inventory, host):
+    inventory = inputs.inventory
+    for host, facts in inputs.facts():
+        if jenkins.is_dedicated_host(inventory, host):
             continue
         docker = facts["docker"]
         owners = {subnet: network for network in docker["networks"] for subnet in network["subnets"]}
@@ -132,13 +132,13 @@ def check_routes(world: World) -> Iterator[Problem]:
             if not any(ipaddress.IPv4Address(address) in network for network in networks)
         }
         wanted: list[tuple[str, ipaddress.IPv4Network | None]] = [
-            ("platform_overlay_pool", network_of(world.variable("platform_overlay_pool"))),
+            ("platform_overlay_pool", network_of(inputs.variable("platform_overlay_pool"))),
         ]
         if inventory.is_nested:
             wanted += [
                 ("platform_subnet", inventory.subnet),
-                ("platform_node_pool", network_of(world.variable("platform_node_pool"))),
-                ("platform_node_bridge", _bridge_network(world)),
+                ("platform_node_pool", network_of(inputs.variable("platform_node_pool"))),
+                ("platform_node_bridge", _bridge_network(inputs)),
             ]
         for variable, network in wanted:
             for cidr in sorted(held):
@@ -153,7 +153,7 @@ def check_routes(world: World) -> Iterator[Problem]:
                 holder = "a route of the machine" if "/" in cidr else "an address of the machine"
                 holder = f"docker network {owner['name']}" if owner else holder
                 problem = f"overlaps {cidr} on {host} ({holder})"
-                cure = f"choose a network that no docker host uses{such_as(_free_network(world, network))}"
+                cure = f"choose a network that no docker host uses{such_as(_free_network(inputs, network))}"
                 cure += ", or remove that one" if owner else ""
                 yield Problem(ALL_HOSTS, variable, str(network), problem, cure)
         for network in docker["networks"] if inventory.is_nested and inventory.subnet else ():
@@ -169,14 +169,14 @@ def check_routes(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, "monitoring_enabled", "true", problem, "remove one of them, or false")
 
 
-def _free_network(world: World, like: ipaddress.IPv4Network) -> ipaddress.IPv4Network | None:
+def _free_network(inputs: PreflightInput, like: ipaddress.IPv4Network) -> ipaddress.IPv4Network | None:
     """The next network of the same size that neither a docker host nor the inventory uses."""
-    used = {cidr for _host, facts in world.facts() for cidr in facts["routes"]}
+    used = {cidr for _host, facts in inputs.facts() for cidr in facts["routes"]}
     used |= {
-        subnet for _host, facts in world.facts() for one in facts["docker"]["networks"] for subnet in one["subnets"]
+        subnet for _host, facts in inputs.facts() for one in facts["docker"]["networks"] for subnet in one["subnets"]
     }
-    used |= {str(world.variable(name)) for name in ("platform_subnet", "platform_overlay_pool", "platform_node_pool")}
-    used |= {str(_bridge_network(world)), str(world.variable("jenkins_subnet"))}
+    used |= {str(inputs.variable(name)) for name in ("platform_subnet", "platform_overlay_pool", "platform_node_pool")}
+    used |= {str(_bridge_network(inputs)), str(inputs.variable("jenkins_subnet"))}
     taken = [network for network in map(network_of, used) if network]
     for site in SITES:
         if like.subnet_of(site):

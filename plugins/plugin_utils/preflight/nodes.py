@@ -22,7 +22,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.swarm import RESERVED_LABELS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import registry_metrics
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import Look, World
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import HostFacts, PreflightInput
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, listed
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
@@ -33,8 +33,8 @@ NODE_NAME_MAX = 57
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
-def check_quorum(world: World) -> Iterator[Problem]:
-    managers = world.raw.group(MANAGERS)
+def check_quorum(inputs: PreflightInput) -> Iterator[Problem]:
+    managers = inputs.raw.group(MANAGERS)
     if not managers:
         yield Problem("inventory", f"group {MANAGERS}", "", "has no host", "put one node in it, or three")
     elif len(managers) % 2 == 0:
@@ -42,13 +42,13 @@ def check_quorum(world: World) -> Iterator[Problem]:
         cure = f"{len(managers) - 1} or {len(managers) + 1}: an odd number"
         yield Problem("inventory", f"group {MANAGERS}", listed(managers), problem, cure, SITE)
     for name in managers:
-        if name in world.raw.group(WORKERS):
+        if name in inputs.raw.group(WORKERS):
             cure = f"leave it in one of them (a manager takes tasks too, unless {NODE_PREFIX}availability is drain)"
             yield Problem(name, f"group {WORKERS}", name, f"is in {MANAGERS} too", cure)
 
 
-def check_groups(world: World) -> Iterator[Problem]:
-    inventory = world.inventory
+def check_groups(inputs: PreflightInput) -> Iterator[Problem]:
+    inventory = inputs.inventory
     if not inventory.docker_hosts:
         yield Problem("inventory", f"group {DOCKER_HOSTS}", "", "has no host", "put the machine (or machines) in it")
     hosts = inventory.registry_hosts
@@ -64,7 +64,7 @@ def check_groups(world: World) -> Iterator[Problem]:
             problem = "is another docker host than the nodes', which are containers and reach nothing on it"
             yield Problem(host, f"group {REGISTRY}", host, problem, f"the nodes' own: {listed(places)}")
     names = {node.name for node in inventory.nodes}
-    for host, variables in world.raw.hosts.items():
+    for host, variables in inputs.raw.hosts.items():
         # Given for all hosts, it is meant for the nodes among them.
         own = sorted(name for name in variables if name.startswith(NODE_PREFIX) and name in ("swarm_node_host",))
         if own and host not in names:
@@ -77,20 +77,20 @@ def _places(inventory: Inventory) -> list[str]:
     return sorted({node.host for node in inventory.nodes if node.driver == "dind"} & set(inventory.docker_hosts))
 
 
-def check_nodes(world: World) -> Iterator[Problem]:
-    inventory = world.inventory
+def check_nodes(inputs: PreflightInput) -> Iterator[Problem]:
+    inventory = inputs.inventory
     hosts = inventory.docker_hosts
     for node in inventory.nodes:
         if node.driver == "dind":
-            yield from _check_nested_node(world, node)
+            yield from _check_nested_node(inputs, node)
         elif node.name not in hosts:
-            given = world.raw.hosts.get(node.name, {}).get("swarm_node_host")
+            given = inputs.raw.hosts.get(node.name, {}).get("swarm_node_host")
             cure = f"put it in {DOCKER_HOSTS}, or give it {NODE_PREFIX}host if it is to be a container"
             if not given:
                 problem = f"is a node that is its own engine, but not in {DOCKER_HOSTS}"
                 yield Problem(node.name, f"{NODE_PREFIX}host", "", problem, cure)
         if node.driver == "engine":
-            given = world.raw.hosts.get(node.name, {}).get("swarm_node_host")
+            given = inputs.raw.hosts.get(node.name, {}).get("swarm_node_host")
             if given and given != node.name:
                 problem = "is set, but the driver engine means the host itself"
                 yield Problem(node.name, f"{NODE_PREFIX}host", given, problem, "take one of the two away")
@@ -98,7 +98,7 @@ def check_nodes(world: World) -> Iterator[Problem]:
                 variable = f"{NODE_PREFIX}cpus" if node.cpus else f"{NODE_PREFIX}memory"
                 value = node.cpus or node.memory
                 yield Problem(node.name, variable, value, "limits only nodes that are containers", "take it away")
-        yield from _check_node_daemon(world, node)
+        yield from _check_node_daemon(inputs, node)
         for key in node.labels:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_./-]*", key):
                 cure = "letters, digits, dots, hyphens, slashes"
@@ -123,17 +123,17 @@ def check_nodes(world: World) -> Iterator[Problem]:
         yield Problem("inventory", f"{NODE_PREFIX}host", listed(places), problem, cure)
 
 
-def _check_node_daemon(world: World, node: Node) -> Iterator[Problem]:
+def _check_node_daemon(inputs: PreflightInput, node: Node) -> Iterator[Problem]:
     """An engine that leaves its containers alone when it stops can't be in a swarm, and does not start in one."""
     variable = "docker_engine_daemon" if node.driver == "engine" else "swarm_node_daemon"
-    daemon = world.raw.hosts.get(node.name if node.driver == "engine" else node.host, {}).get(variable)
+    daemon = inputs.raw.hosts.get(node.name if node.driver == "engine" else node.host, {}).get(variable)
     if isinstance(daemon, Mapping) and daemon.get("live-restore"):
         problem = "has live-restore, with which no engine is in a swarm"
         yield Problem(node.name, variable, HIDDEN, problem, "take it away: a swarm starts its tasks elsewhere")
 
 
-def _check_nested_node(world: World, node: Node) -> Iterator[Problem]:
-    hosts = world.inventory.docker_hosts
+def _check_nested_node(inputs: PreflightInput, node: Node) -> Iterator[Problem]:
+    hosts = inputs.inventory.docker_hosts
     if not node.host:
         cure = f"name its docker host: {', '.join(hosts) or 'one of ' + DOCKER_HOSTS}"
         yield Problem(node.name, f"{NODE_PREFIX}host", "", "is missing for a node with the driver dind", cure)
@@ -153,8 +153,8 @@ def _check_nested_node(world: World, node: Node) -> Iterator[Problem]:
         yield Problem(node.name, "inventory host", node.name, problem, "another name, as manager1 or worker1")
 
 
-def check_node_addresses(world: World) -> Iterator[Problem]:
-    inventory = world.inventory
+def check_node_addresses(inputs: PreflightInput) -> Iterator[Problem]:
+    inventory = inputs.inventory
     subnet, variable = inventory.subnet, f"{NODE_PREFIX}address"
     taken = {
         inventory.offset(GATEWAY_OFFSET): "the gateway",
@@ -171,7 +171,7 @@ def check_node_addresses(world: World) -> Iterator[Problem]:
             yield Problem(node.name, "inventory host", node.name, problem, "another name")
         names.setdefault(name, node.name)
         if not node.address:
-            if node.driver == "dind" and not world.raw.hosts.get(node.name, {}).get(variable):
+            if node.driver == "dind" and not inputs.raw.hosts.get(node.name, {}).get(variable):
                 example = inventory.offset(11) or "172.30.0.11"
                 yield Problem(node.name, variable, "", "is missing", f"an address of {subnet}, as {example}")
             continue
@@ -184,7 +184,7 @@ def check_node_addresses(world: World) -> Iterator[Problem]:
             yield Problem(node.name, variable, node.address, problem, "give each node its own")
         seen.setdefault(str(address), node.name)
         if node.driver == "engine":
-            facts = world.looks.get(node.host, Look()).facts
+            facts = inputs.looks.get(node.host, HostFacts()).facts
             if facts and facts["addresses"] and str(address) not in facts["addresses"]:
                 cure = f"one of: {', '.join(facts['addresses'])}"
                 yield Problem(node.name, variable, node.address, "is not an address of this machine", cure, MACHINE)

@@ -11,24 +11,24 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_servic
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import wrong_services
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Node
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import KINDS
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports import published_port
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
 
-def check_constraints(world: World) -> Iterator[Problem]:
+def check_constraints(inputs: PreflightInput) -> Iterator[Problem]:
     """That there is a node for each service."""
-    ipvs = all(facts["kernel"]["ipvs"] for _host, facts in world.facts())
-    for name, app in world.inventory.apps.items():
+    ipvs = all(facts["kernel"]["ipvs"] for _host, facts in inputs.facts())
+    for name, app in inputs.inventory.apps.items():
         at = f"apps.{name}"
-        yield from _check_constraints(world, at, app["constraints"])
+        yield from _check_constraints(inputs, at, app["constraints"])
         services = {"service": app["service"], **{f"services.{show(key)}": one for key, one in app["services"].items()}}
         for place, service in ({} if wrong_services({**app, "name": name}, ipvs=ipvs) else services).items():
             deploy = service.get("deploy") or {}
             constraints = (deploy.get("placement") or {}).get("constraints") or []
-            yield from _check_constraints(world, f"{at}.{place}.deploy.placement", constraints)
+            yield from _check_constraints(inputs, f"{at}.{place}.deploy.placement", constraints)
             own = place == "service"
             ports = [*(app["ports"] if own else ()), *(service.get("ports") or [])]
             if any(published_port(one) is None for one in ports):
@@ -40,11 +40,11 @@ def check_constraints(world: World) -> Iterator[Problem]:
             )
             if not str(deploy.get("mode")).startswith("global"):
                 constraints = [*(app["constraints"] if own else ()), *constraints]
-                yield from _check_places(world, what, number, constraints, deploy, ports, ipvs=ipvs)
+                yield from _check_places(inputs, what, number, constraints, deploy, ports, ipvs=ipvs)
 
 
 def _check_places(
-    world: World,
+    inputs: PreflightInput,
     variable: str,
     number: int,
     constraints: Sequence[str],
@@ -60,7 +60,7 @@ def _check_places(
         most, why = 1, "each has the published port once"
     if not most or any(map(KINDS["apps{}.constraints[]"].why, constraints)):
         return
-    nodes = nodes_able(world, constraints)
+    nodes = nodes_able(inputs, constraints)
     if nodes and number > most * len(nodes):
         problem = f"has no place for each: {len(nodes)} {'node' if len(nodes) == 1 else 'nodes'} may run it, and {why}"
         yield Problem(ALL_HOSTS, variable, number, problem, f"at most {most * len(nodes)}")
@@ -71,17 +71,17 @@ def swarm_name(node: Node, facts: Mapping[str, Any]) -> str:
     return str(facts.get("hostname") or node.name) if node.driver == "engine" else node.name
 
 
-def _check_constraints(world: World, at: str, constraints: Sequence[str]) -> Iterator[Problem]:
+def _check_constraints(inputs: PreflightInput, at: str, constraints: Sequence[str]) -> Iterator[Problem]:
     """That some node can fulfil what is asked of its name and its role; labels may come later."""
-    nodes, facts = world.inventory.nodes, dict(world.facts())
+    nodes, facts = inputs.inventory.nodes, dict(inputs.facts())
     names = {node.name: swarm_name(node, facts.get(node.host, {})) for node in nodes}
-    unnamed = _unnamed(world)
+    unnamed = _unnamed(inputs)
     problems: list[Problem] = []
     for index, constraint in enumerate(constraints):
         key, equal, wanted = constraint.partition("==")
         key = key.strip().lower()
         hostnames = [] if unnamed else list(names.values())
-        architectures = {of["node.platform.arch"] for _node, of in _told(world) if "node.platform.arch" in of}
+        architectures = {of["node.platform.arch"] for _node, of in _told(inputs) if "node.platform.arch" in of}
         known = {
             "node.hostname": hostnames,
             "node.role": ["manager", "worker"],
@@ -100,27 +100,27 @@ def _check_constraints(world: World, at: str, constraints: Sequence[str]) -> Ite
             cure = "take it away, or add one"
             problems.append(Problem(ALL_HOSTS, f"{at}.constraints[{index}]", value, problem, cure))
     yield from problems
-    if nodes and not problems and not nodes_able(world, constraints):
+    if nodes and not problems and not nodes_able(inputs, constraints):
         problem = f"no node can run it: none of {', '.join(names.values())} fulfils all of them"
         yield Problem(ALL_HOSTS, f"{at}.constraints", "", problem, "take one of them away, or add a node")
 
 
-def nodes_able(world: World, constraints: Sequence[str]) -> list[Node]:
+def nodes_able(inputs: PreflightInput, constraints: Sequence[str]) -> list[Node]:
     """The nodes that fulfil constraints, as far as that can be known, drained ones too."""
-    return [node for node, of in _told(world) if all(_may_run(one, of) for one in constraints)]
+    return [node for node, of in _told(inputs) if all(_may_run(one, of) for one in constraints)]
 
 
-def _unnamed(world: World) -> set[str]:
+def _unnamed(inputs: PreflightInput) -> set[str]:
     """The nodes on machines that do not answer, which do not say what they are called."""
-    facts = dict(world.facts())
-    return {node.name for node in world.inventory.nodes if node.driver == "engine" and node.host not in facts}
+    facts = dict(inputs.facts())
+    return {node.name for node in inputs.inventory.nodes if node.driver == "engine" and node.host not in facts}
 
 
-def _told(world: World) -> list[tuple[Node, dict[str, str]]]:
+def _told(inputs: PreflightInput) -> list[tuple[Node, dict[str, str]]]:
     """Each node, with what is known of it and a constraint may ask for, in small letters."""
-    facts, unnamed = dict(world.facts()), _unnamed(world)
+    facts, unnamed = dict(inputs.facts()), _unnamed(inputs)
     found = []
-    for node in world.inventory.nodes:
+    for node in inputs.inventory.nodes:
         seen = facts.get(node.host, {})
         of = {"node.role": node.role, "node.platform.os": "linux"}
         if node.name not in unnamed:
@@ -151,13 +151,13 @@ def check_reservations(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(ALL_HOSTS, f"{at}.limits.cpus", limits["cpus"], problem, "a limit of at least that")
 
 
-def check_capacity(world: World) -> Iterator[Problem]:
+def check_capacity(inputs: PreflightInput) -> Iterator[Problem]:
     """What the apps reserve together against what the machines have."""
-    hosts = [host for host in world.inventory.docker_hosts if not jenkins.is_apart(world.inventory, host)]
-    facts = [facts for host, facts in world.facts() if host in hosts]
+    hosts = [host for host in inputs.inventory.docker_hosts if not jenkins.is_dedicated_host(inputs.inventory, host)]
+    facts = [facts for host, facts in inputs.facts() if host in hosts]
     if not facts or len(facts) != len(hosts):
         return
-    tasks = [task for name, app in world.inventory.apps.items() for task in _reserved(world, name, app)]
+    tasks = [task for name, app in inputs.inventory.apps.items() for task in _reserved(inputs, name, app)]
     memory = sum(number * each for _place, number, each, _cpus in tasks)
     cpus = sum(number * each for _place, number, _memory, each in tasks)
     total_memory, total_cpus = sum(f["memory"]["total_bytes"] for f in facts), sum(f["cpus"] for f in facts)
@@ -180,7 +180,7 @@ def check_capacity(world: World) -> Iterator[Problem]:
         yield Problem(ALL_HOSTS, "apps.*.reservations.cpus", f"{cpus:g}", problem, cure)
 
 
-def _reserved(world: World, name: str, app: Mapping[str, Any]) -> Iterator[tuple[str, int, float, float]]:
+def _reserved(inputs: PreflightInput, name: str, app: Mapping[str, Any]) -> Iterator[tuple[str, int, float, float]]:
     """(where it says so, tasks, bytes, CPUs) of what each of an app's services reserves for each of its tasks."""
     own = app["reservations"]
     yield f"apps.{name}.reservations", max(app["replicas"], 0), bytes_of(own["memory"]) or 0, own["cpus"]
@@ -189,6 +189,6 @@ def _reserved(world: World, name: str, app: Mapping[str, Any]) -> Iterator[tuple
         deploy = service.get("deploy") or {}
         asked = (deploy.get("resources") or {}).get("reservations") or {}
         is_global = str(deploy.get("mode")).startswith("global")
-        number = len(world.inventory.nodes) if is_global else deploy.get("replicas", 1)
+        number = len(inputs.inventory.nodes) if is_global else deploy.get("replicas", 1)
         place = f"apps.{name}.services.{show(key)}.deploy.resources.reservations"
         yield place, number, bytes_of(asked.get("memory") or "0") or 0, float(asked.get("cpus") or 0)

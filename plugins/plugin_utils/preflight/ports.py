@@ -13,8 +13,8 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import published_
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory, address_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import port_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import REGISTRY_METRICS_PORT
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput, is_given
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.networks import TRIED
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World, is_given
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, such_as
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import MACHINE
 
@@ -29,38 +29,38 @@ PORT_CURE = "another port: each is published once"
 PORT_KEYS = {"target", "published", "protocol", "mode"}
 
 
-def check_ports(world: World) -> Iterator[Problem]:
-    inventory = world.inventory
+def check_ports(inputs: PreflightInput) -> Iterator[Problem]:
+    inventory = inputs.inventory
     ports = ("proxy_http_port", "proxy_https_port")
     for variable in ports:
-        port = world.variable(variable)
+        port = inputs.variable(variable)
         if not 1 <= port <= 65535:
             return
-    if world.variable(ports[0]) == world.variable(ports[1]):
-        value = str(world.variable(ports[1]))
+    if inputs.variable(ports[0]) == inputs.variable(ports[1]):
+        value = str(inputs.variable(ports[1]))
         yield Problem(ALL_HOSTS, ports[1], value, "is proxy_http_port too", "two different ports, as 80 and 443")
     for variable in ports:
-        owner = _own_ports(world).get((world.variable(variable), "tcp"))
+        owner = _own_ports(inputs).get((inputs.variable(variable), "tcp"))
         # A default is right: the registry's address is told.
-        if owner and (owner != THE_REGISTRY or is_given(world, variable)):
-            value = str(world.variable(variable))
+        if owner and (owner != THE_REGISTRY or is_given(inputs, variable)):
+            value = str(inputs.variable(variable))
             yield Problem(ALL_HOSTS, variable, value, f"is a port of {owner}", "another one, as 80 and 443")
-    yield from _check_metrics_address(world)
-    bind = str(world.variable("proxy_bind_address"))
+    yield from _check_metrics_address(inputs)
+    bind = str(inputs.variable("proxy_bind_address"))
     if address_of(bind) is None:
         yield Problem(ALL_HOSTS, "proxy_bind_address", bind, "is not an IPv4 address", "0.0.0.0 for every one")
         return
-    registry_port = registry_port_of(str(world.variable("registry_address")))
-    for host, facts in world.facts():
+    registry_port = registry_port_of(str(inputs.variable("registry_address")))
+    for host, facts in inputs.facts():
         if inventory.is_nested and not any(node.host == host for node in inventory.nodes):
             continue
-        if jenkins.is_apart(inventory, host):
+        if jenkins.is_dedicated_host(inventory, host):
             continue
         addresses = [*facts["addresses"], "127.0.0.1"]
         if bind != "0.0.0.0" and facts["addresses"] and bind not in addresses and not bind.startswith("127."):
             cure = f"0.0.0.0, or one of: {', '.join(addresses)}"
             yield Problem(host, "proxy_bind_address", bind, "is not an address of this machine", cure, MACHINE)
-        wanted = [(variable, world.variable(variable), bind) for variable in ports]
+        wanted = [(variable, inputs.variable(variable), bind) for variable in ports]
         if not inventory.is_nested:
             # A machine that is a node has no edge: the proxy's own ports are the machine's.
             wanted = [(variable, port, "0.0.0.0") for variable, port in zip(ports, PROXY_PORTS, strict=True)]
@@ -73,16 +73,16 @@ def check_ports(world: World) -> Iterator[Problem]:
             if holder:
                 cure = "stop it"
                 if variable != "swarm port" and (inventory.is_nested or variable not in ports):
-                    free = _free_port(world, facts, port)
-                    name = f"{show(registry_name(world))}:" if variable == "registry_address" else ""
+                    free = _free_port(inputs, facts, port)
+                    name = f"{show(registry_name(inputs))}:" if variable == "registry_address" else ""
                     cure += f", or another {variable}{such_as(free and f'{name}{free}')}"
                 yield Problem(host, variable, str(port), f"the port is held by {holder}", cure, MACHINE)
 
 
-def _free_port(world: World, facts: Mapping[str, Any], port: int) -> int | None:
+def _free_port(inputs: PreflightInput, facts: Mapping[str, Any], port: int) -> int | None:
     """A port near the wanted one that nobody listens on, and the inventory doesn't ask for."""
-    own = {world.variable(name) for name in ("proxy_http_port", "proxy_https_port", "jenkins_https_port")}
-    own |= {REGISTRY_METRICS_PORT, *(number for number, _protocol in _own_ports(world))}
+    own = {inputs.variable(name) for name in ("proxy_http_port", "proxy_https_port", "jenkins_https_port")}
+    own |= {REGISTRY_METRICS_PORT, *(number for number, _protocol in _own_ports(inputs))}
     held = {entry["port"] for entry in [*facts["listening"], *facts["docker"]["ports"]]}
     first = port + 8000 if port < 1024 else port + 1
     return next((one for one in range(first, min(first + TRIED, 65536)) if one not in held | own), None)
@@ -95,59 +95,59 @@ def _node_ports() -> dict[tuple[int, str], str]:
     return found
 
 
-def _own_ports(world: World) -> dict[tuple[int, str], str]:
+def _own_ports(inputs: PreflightInput) -> dict[tuple[int, str], str]:
     """The same of the docker hosts, and the registry's: of machines that are nodes."""
-    if world.inventory.is_nested:
+    if inputs.inventory.is_nested:
         return {}
-    port = registry_port_of(str(world.variable("registry_address")))
+    port = registry_port_of(str(inputs.variable("registry_address")))
     return {**_node_ports(), **({(port, "tcp"): THE_REGISTRY} if port else {})}
 
 
-def proxy_ports(world: World) -> tuple[int, ...]:
+def proxy_ports(inputs: PreflightInput) -> tuple[int, ...]:
     """Of machines that are nodes: what the proxy listens on, and what clients use where nobody has said."""
     ports = ("proxy_http_port", "proxy_https_port")
-    return (*PROXY_PORTS, *(world.variable(name) for name in ports if not is_given(world, name)))
+    return (*PROXY_PORTS, *(inputs.variable(name) for name in ports if not is_given(inputs, name)))
 
 
-def _check_metrics_address(world: World) -> Iterator[Problem]:
+def _check_metrics_address(inputs: PreflightInput) -> Iterator[Problem]:
     """An engine that can't listen where it is to show its figures does not start."""
-    ports = {world.variable(name): "the proxy" for name in ("proxy_http_port", "proxy_https_port")}
-    if not world.inventory.is_nested:
-        owned = {port: owner for (port, protocol), owner in _own_ports(world).items() if protocol == "tcp"}
+    ports = {inputs.variable(name): "the proxy" for name in ("proxy_http_port", "proxy_https_port")}
+    if not inputs.inventory.is_nested:
+        owned = {port: owner for (port, protocol), owner in _own_ports(inputs).items() if protocol == "tcp"}
         ports = {**dict.fromkeys(PROXY_PORTS, "the proxy"), **owned}
-    for host in world.inventory.docker_hosts:
-        value = world.raw.hosts.get(host, {}).get("docker_engine_metrics_address")
+    for host in inputs.inventory.docker_hosts:
+        value = inputs.raw.hosts.get(host, {}).get("docker_engine_metrics_address")
         owner = ports.get(port_of(str(value).rpartition(":")[2]) or 0)
-        if owner and not jenkins.is_apart(world.inventory, host):
+        if owner and not jenkins.is_dedicated_host(inputs.inventory, host):
             problem = f"has a port of {owner}"
             yield Problem(host, "docker_engine_metrics_address", value, problem, "another one, as 127.0.0.1:9323")
 
 
-def check_published_ports(world: World) -> Iterator[Problem]:
+def check_published_ports(inputs: PreflightInput) -> Iterator[Problem]:
     """The ports that apps publish beside the proxy's routes."""
     # Whatever the ports are that clients use.
-    owners = {**{(port, "tcp"): "the proxy" for port in PROXY_PORTS}, **_node_ports(), **_own_ports(world)}
-    if not world.inventory.is_nested:
-        owners.update({(world.variable(name), "tcp"): name for name in ("proxy_http_port", "proxy_https_port")})
-    for variable, port, published in _published(world):
+    owners = {**{(port, "tcp"): "the proxy" for port in PROXY_PORTS}, **_node_ports(), **_own_ports(inputs)}
+    if not inputs.inventory.is_nested:
+        owners.update({(inputs.variable(name), "tcp"): name for name in ("proxy_http_port", "proxy_https_port")})
+    for variable, port, published in _published(inputs):
         if published is None:
             cure = "as 8025:25/tcp, or {target: 25, published: 8025}"
             yield Problem(ALL_HOSTS, variable, port, "is not a port to publish", cure)
             continue
         if owner := owners.get(published):
             yield Problem(ALL_HOSTS, variable, port, f"publishes a port of {owner} too", PORT_CURE)
-        if world.inventory.is_nested or published[1] != "tcp":
+        if inputs.inventory.is_nested or published[1] != "tcp":
             continue
-        for host, facts in world.facts():
-            holder = who_listens(world.inventory, facts, published[0], "0.0.0.0")
+        for host, facts in inputs.facts():
+            holder = who_listens(inputs.inventory, facts, published[0], "0.0.0.0")
             if holder:
                 cure = "stop it, or publish another"
                 yield Problem(host, variable, port, f"the port is held by {holder}", cure, MACHINE)
 
 
-def check_shared_ports(world: World) -> Iterator[Problem]:
+def check_shared_ports(inputs: PreflightInput) -> Iterator[Problem]:
     """That no port is published twice."""
-    seen = [(variable, port, published) for variable, port, published in _published(world) if published]
+    seen = [(variable, port, published) for variable, port, published in _published(inputs) if published]
     owners: dict[tuple[int, str], str] = {}
     for variable, port, published in seen:
         name = variable.split(".")[1]
@@ -157,9 +157,9 @@ def check_shared_ports(world: World) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, variable, port, f"publishes a port of the app {owner} too", PORT_CURE)
 
 
-def _published(world: World) -> Iterator[tuple[str, Any, tuple[int, str] | None]]:
+def _published(inputs: PreflightInput) -> Iterator[tuple[str, Any, tuple[int, str] | None]]:
     """Where an app says that it publishes a port, what it says, and which port and protocol that is; None for none."""
-    for name, app in world.inventory.apps.items():
+    for name, app in inputs.inventory.apps.items():
         for place, port in _ports_of({**app, "name": name}):
             yield f"apps.{name}.{place}", port, published_port(port)
 
@@ -186,8 +186,8 @@ def published_port(port: Any) -> tuple[int, str] | None:
     return published, str(protocol)
 
 
-def registry_name(world: World) -> str:
-    return str(world.variable("registry_address")).rpartition(":")[0]
+def registry_name(inputs: PreflightInput) -> str:
+    return str(inputs.variable("registry_address")).rpartition(":")[0]
 
 
 def registry_port_of(address: str) -> int | None:

@@ -11,12 +11,12 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, parse_all
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.apps import resolved_apps
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import (
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
     ALL_HOSTS,
     MISSING,
     FileContent,
-    Look,
-    World,
+    HostFacts,
+    PreflightInput,
     file_path,
     memory_file,
 )
@@ -24,32 +24,32 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Proble
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import of_inventory, older_copies
 
 
-def check_older_copies(world: World) -> Iterator[Problem]:
+def check_older_copies(inputs: PreflightInput) -> Iterator[Problem]:
     """No app is taken back by an older copy of the inventory."""
-    looks = [world.looks.get(host, Look()) for host in world.inventory.docker_hosts]
+    looks = [inputs.looks.get(host, HostFacts()) for host in inputs.inventory.docker_hosts]
     # Every manager knows the same; one that is about to join knows nothing.
     stacks: Mapping[str, Any] = next((look.stacks for look in looks if look.stacks), {})
     said = {}
-    for name, app in resolved_apps(world.inventory).items():
-        file = world.files.get(app["env_file"], FileContent())
+    for name, app in resolved_apps(inputs.inventory).items():
+        file = inputs.files.get(app["env_file"], FileContent())
         if not file.error:
             said[name] = of_inventory(app, "", secret_digest(file.content) if app["env_file"] else "")
-    yield from older_copies(said, stacks, world.variable("apps_older_confirmed"))
+    yield from older_copies(said, stacks, inputs.variable("apps_older_confirmed"))
 
 
-def check_memory(world: World) -> Iterator[Problem]:
+def check_memory(inputs: PreflightInput) -> Iterator[Problem]:
     """A file that is broken is not to be taken for one that remembers nothing."""
-    path, error = controllers_memory(world)[::2]
+    path, error = controllers_memory(inputs)[::2]
     if error:
         cure = "put it back from a copy; or, where the swarm has what it should have (make status), remove it"
         problem = f"has {posixpath.basename(path)}, which tells what the swarm was known to hold and is broken: {error}"
         yield Problem(ALL_HOSTS, "platform_secrets_dir", posixpath.dirname(path), problem, cure)
 
 
-def controllers_memory(world: World) -> tuple[str, list[Memory], str]:
+def controllers_memory(inputs: PreflightInput) -> tuple[str, list[Memory], str]:
     """(path, what it remembers, why that can't be told)."""
-    path = file_path(world.inventory.inventory_dir, memory_file(world.inventory))
-    file = world.files.get(path, FileContent(error=MISSING))
+    path = file_path(inputs.inventory.inventory_dir, memory_file(inputs.inventory))
+    file = inputs.files.get(path, FileContent(error=MISSING))
     if file.error:
         return path, [], "" if file.error == MISSING else file.error
     try:

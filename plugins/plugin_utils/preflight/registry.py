@@ -14,13 +14,13 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import REGISTRY_OFFSET, Inventory, address_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import HOST_NAME
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import REGISTRY_METRICS_PORT, wanted_hosts
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput, is_given
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports import (
     SWARM_PORTS,
     proxy_ports,
     registry_name,
     registry_port_of,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import ALL_HOSTS, World, is_given
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
 
 PUBLIC_REGISTRIES = (
@@ -38,24 +38,24 @@ LOOPBACK_NAMES = (
 CERTIFICATES = "/etc/docker/certs.d"
 
 
-def check_registry(world: World) -> Iterator[Problem]:
-    value = str(world.variable("registry_address"))
+def check_registry(inputs: PreflightInput) -> Iterator[Problem]:
+    value = str(inputs.variable("registry_address"))
     name, colon, _port = value.rpartition(":")
-    taken = {host: f"the app {app}'s" for app, one in world.inventory.apps.items() for host in one["hosts"]}
-    taken.update({host: f"the page {page}'s" for page, host in wanted_hosts(world.inventory.variables).items()})
-    taken.update({node.name: "a node's" for node in world.inventory.nodes if node.driver == "dind"})
-    if world.inventory.jenkins_hosts and is_given(world, "registry_address"):
-        taken[str(world.variable("jenkins_host"))] = "Jenkins'"
+    taken = {host: f"the app {app}'s" for app, one in inputs.inventory.apps.items() for host in one["hosts"]}
+    taken.update({host: f"the page {page}'s" for page, host in wanted_hosts(inputs.inventory.variables).items()})
+    taken.update({node.name: "a node's" for node in inputs.inventory.nodes if node.driver == "dind"})
+    if inputs.inventory.jenkins_hosts and is_given(inputs, "registry_address"):
+        taken[str(inputs.variable("jenkins_host"))] = "Jenkins'"
     taken.update(dict.fromkeys(LOOPBACK_NAMES, "each machine's own"))
     if not colon or not registry_port_of(value) or not HOST_NAME.fullmatch(name):
         yield Problem(ALL_HOSTS, "registry_address", value, "is not name:port", "as registry:5000")
     elif address_of(name):
         problem = "is an address, and a registry is known by its name: in its certificate, and in /etc/hosts"
         yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name, as registry:5000")
-    elif not world.inventory.is_nested and registry_port_of(value) in SWARM_PORTS:
+    elif not inputs.inventory.is_nested and registry_port_of(value) in SWARM_PORTS:
         cure = f"another one, as {name}:5000"
         yield Problem(ALL_HOSTS, "registry_address", value, "has a port of swarm itself", cure)
-    elif not world.inventory.is_nested and registry_port_of(value) in proxy_ports(world):
+    elif not inputs.inventory.is_nested and registry_port_of(value) in proxy_ports(inputs):
         problem = "has a port of the proxy, which listens on the same machine"
         yield Problem(ALL_HOSTS, "registry_address", value, problem, f"another one, as {name}:5000")
     elif registry_port_of(value) == REGISTRY_METRICS_PORT:
@@ -69,13 +69,13 @@ def check_registry(world: World) -> Iterator[Problem]:
         yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of its own, as registry:5000")
 
 
-def check_shared_registry(world: World) -> Iterator[Problem]:
+def check_shared_registry(inputs: PreflightInput) -> Iterator[Problem]:
     """The registry's name and its CA, which a machine knows once, whatever the number of platforms on it."""
-    value, platform = str(world.variable("registry_address")), world.inventory.name
-    name, address = registry_name(world), registry_ip(world)
+    value, platform = str(inputs.variable("registry_address")), inputs.inventory.name
+    name, address = registry_name(inputs), registry_ip(inputs)
     certificates = f"{CERTIFICATES}/{value}"
-    cure = f"a name that nothing else there has, as {_free_registry(world)}"
-    for host, facts in world.facts():
+    cure = f"a name that nothing else there has, as {_free_registry(inputs)}"
+    for host, facts in inputs.facts():
         lines = [Line(one["address"], tuple(one["names"]), one["owner"]) for one in facts.get("hosts_lines", ())]
         for line in clashes(lines, f"{platform}-registry", address, name) if address and name else ():
             problem = f"is {line.address} in /etc/hosts there ({line.owner or 'a line of its own'})"
@@ -83,29 +83,29 @@ def check_shared_registry(world: World) -> Iterator[Problem]:
         if certificates not in facts.get("own_folders", {}):
             continue
         folder = SeenFolder(**facts["own_folders"][certificates])
-        found = whose(certificates, platform, folder, proof=_same_ca(world, host))
+        found = whose(certificates, platform, folder, proof=_same_ca(inputs, host))
         if found.is_refused:
             problem = f"has certificates there already: {certificates} {found.why}"
             yield Problem(host, "registry_address", value, problem, cure)
 
 
-def _same_ca(world: World, host: str) -> str:
+def _same_ca(inputs: PreflightInput, host: str) -> str:
     """Why a registry's certificates, without a marker, are the platform's: its own folder has the same CA."""
-    value, trees = str(world.variable("registry_address")), world.looks[host].trees
-    folder = posixpath.normpath(str(world.variable("platform_config_dir")))
+    value, trees = str(inputs.variable("registry_address")), inputs.looks[host].trees
+    folder = posixpath.normpath(str(inputs.variable("platform_config_dir")))
     there = trees.get("/etc/docker", {}).get(f"{CERTIFICATES}/{value}/ca.crt", {}).get("digest")
     own = trees.get(folder, {}).get(f"{folder}/certs.d/{value}/ca.crt", {}).get("digest")
     return f"its CA is the one of {folder}" if own and own == there else ""
 
 
-def _free_registry(world: World) -> str:
+def _free_registry(inputs: PreflightInput) -> str:
     """A registry's address that no machine knows yet."""
-    port = registry_port_of(str(world.variable("registry_address"))) or 5000
-    taken = {host for app in world.inventory.apps.values() for host in app["hosts"]}
-    taken |= {node.name for node in world.inventory.nodes}
-    for _host, facts in world.facts():
+    port = registry_port_of(str(inputs.variable("registry_address"))) or 5000
+    taken = {host for app in inputs.inventory.apps.values() for host in app["hosts"]}
+    taken |= {node.name for node in inputs.inventory.nodes}
+    for _host, facts in inputs.facts():
         taken |= {name for line in facts.get("hosts_lines", ()) for name in line["names"]}
-    return f"{_free(f'registry-{world.inventory.name}', taken)}:{port}"
+    return f"{_free(f'registry-{inputs.inventory.name}', taken)}:{port}"
 
 
 def _free(name: str, taken: Collection[str]) -> str:
@@ -114,10 +114,10 @@ def _free(name: str, taken: Collection[str]) -> str:
     return next(one for one in itertools.chain([name], numbered) if one not in taken)
 
 
-def check_shared_names(world: World) -> Iterator[Problem]:
+def check_shared_names(inputs: PreflightInput) -> Iterator[Problem]:
     """Containers, networks and volumes of an engine: names of two platforms, made of other parts, may be the same."""
-    inventory = world.inventory
-    for host, facts in world.facts():
+    inventory = inputs.inventory
+    for host, facts in inputs.facts():
         docker, ours = facts["docker"], (inventory.name, jenkins.platform_of(inventory))
         wanted = _names_on(inventory, host)
         networks = wanted & {*ours, f"{inventory.name}-registry-metrics"}
@@ -150,11 +150,11 @@ def _names_on(inventory: Inventory, host: str) -> set[str]:
     return found
 
 
-def registry_ip(world: World) -> str:
+def registry_ip(inputs: PreflightInput) -> str:
     """The address that the registry's name stands for; '' where it can't be known."""
-    inventory = world.inventory
+    inventory = inputs.inventory
     if inventory.is_nested:
         return inventory.offset(REGISTRY_OFFSET)
     host = next(iter(inventory.registry_hosts), "")
     given = next((node.address for node in inventory.nodes if node.name == host), "")
-    return given or str(dict(world.facts()).get(host, {}).get("address", ""))
+    return given or str(dict(inputs.facts()).get(host, {}).get("address", ""))

@@ -25,19 +25,19 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
     wanted_images,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.apps import resolved_apps
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import HostFacts, PreflightInput, file_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.placement import swarm_name
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports import registry_name, registry_port_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.records import controllers_memory
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.registry import registry_ip
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.verdict import silent
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import Look, World, file_path
 
 
-def resolve(world: World) -> dict[str, Any]:
+def resolve(inputs: PreflightInput) -> dict[str, Any]:
     """The fact ``platform`` of an inventory that nothing blocks."""
-    inventory = world.inventory
+    inventory = inputs.inventory
     # What the nodes' networks can do, the machine of Jenkins says nothing of.
-    facts = {host: fact for host, fact in world.facts() if not jenkins.is_apart(inventory, host)}
+    facts = {host: fact for host, fact in inputs.facts() if not jenkins.is_dedicated_host(inventory, host)}
     monitoring = wanted_images(inventory.variables)
     measured = host_nodes(inventory.nodes) if monitoring else frozenset()
     nodes = [
@@ -59,14 +59,14 @@ def resolve(world: World) -> dict[str, Any]:
     ]
     registry_host = inventory.registry_hosts[0]
     edge_host = next((node.host for node in inventory.nodes if node.driver == "dind"), "")
-    manager = _manager(world, nodes)
-    shared_images = jenkins.shared_images(inventory, world.images)
-    memory_file, remembered, _broken = controllers_memory(world)
+    manager = _manager(inputs, nodes)
+    shared_images = jenkins.shared_images(inventory, inputs.images)
+    memory_file, remembered, _broken = controllers_memory(inputs)
     return {
         "name": inventory.name,
-        **{key: world.variable(f"platform_{key}") for key in ("subnet", "overlay_pool", "node_pool", "node_bridge")},
+        **{key: inputs.variable(f"platform_{key}") for key in ("subnet", "overlay_pool", "node_pool", "node_bridge")},
         **{
-            key: posixpath.normpath(world.variable(f"platform_{key}"))
+            key: posixpath.normpath(inputs.variable(f"platform_{key}"))
             for key in ("config_dir", "run_dir", "secrets_dir")
         },
         "memory_file": memory_file,
@@ -76,17 +76,17 @@ def resolve(world: World) -> dict[str, Any]:
         "ipvs": bool(facts) and all(fact["kernel"]["ipvs"] for fact in facts.values()),
         "nodes": nodes,
         "manager": manager,
-        "answering": [host for host, _facts in world.facts()],
-        "silent": silent(world),
+        "answering": [host for host, _facts in inputs.facts()],
+        "silent": silent(inputs),
         "registry": {
             "host": registry_host,
-            "address": world.variable("registry_address"),
-            "name": registry_name(world),
-            "port": registry_port_of(str(world.variable("registry_address"))),
-            "ip": registry_ip(world),
+            "address": inputs.variable("registry_address"),
+            "name": registry_name(inputs),
+            "port": registry_port_of(str(inputs.variable("registry_address"))),
+            "ip": registry_ip(inputs),
             # In the platform's own bridge; without nodes there, clients come by the docker host's address.
             "container_ip": inventory.offset(REGISTRY_OFFSET),
-            "bind_address": "" if inventory.is_nested else registry_ip(world),
+            "bind_address": "" if inventory.is_nested else registry_ip(inputs),
             "metrics": registry_metrics(inventory, facts.get(registry_host, {}).get("docker", {}).get("networks", [])),
         },
         "monitoring": {
@@ -96,21 +96,21 @@ def resolve(world: World) -> dict[str, Any]:
         },
         "edge": {"host": edge_host, "ip": inventory.offset(EDGE_OFFSET) if edge_host else ""},
         "proxy": {
-            **{key: world.variable(f"proxy_{key}") for key in ("http_port", "https_port", "bind_address")},
-            "address": _proxy_address(world, edge_host, str(manager.get("address", ""))),
+            **{key: inputs.variable(f"proxy_{key}") for key in ("http_port", "https_port", "bind_address")},
+            "address": _proxy_address(inputs, edge_host, str(manager.get("address", ""))),
             **{
-                key: file_path(inventory.inventory_dir, name) if (name := str(world.variable(f"proxy_{key}"))) else ""
+                key: file_path(inventory.inventory_dir, name) if (name := str(inputs.variable(f"proxy_{key}"))) else ""
                 for key in ("certificate_file", "certificate_key_file")
             },
         },
         "trusted_ca_files": {
-            host: list(world.variable("platform_trusted_ca_files") or fact["trusted_ca_files"])
-            if world.variable("platform_trusted_ca_files") is not None
+            host: list(inputs.variable("platform_trusted_ca_files") or fact["trusted_ca_files"])
+            if inputs.variable("platform_trusted_ca_files") is not None
             else fact["trusted_ca_files"]
-            for host, fact in world.facts()
+            for host, fact in inputs.facts()
         },
-        "jenkins": _resolve_jenkins(world),
-        "certificates": _resolve_certificates(world),
+        "jenkins": _resolve_jenkins(inputs),
+        "certificates": _resolve_certificates(inputs),
         # Of the image catalog, where nodes and registry are.
         "optional_images": [*(["node"] if inventory.is_nested or shared_images else []), *monitoring, *shared_images],
         "apps": resolved_apps(inventory),
@@ -120,12 +120,12 @@ def resolve(world: World) -> dict[str, Any]:
     }
 
 
-def _manager(world: World, nodes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _manager(inputs: PreflightInput, nodes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The node that whatever needs a manager asks: the first that answers, as far as its docker host can tell."""
-    facts = dict(world.facts())
+    facts = dict(inputs.facts())
 
     def rank(node: Mapping[str, Any]) -> int:
-        if node["host"] not in facts or world.looks[node["host"]].limited:
+        if node["host"] not in facts or inputs.looks[node["host"]].limited:
             return 2
         docker = facts[node["host"]]["docker"]
         if node["driver"] == "engine":
@@ -136,37 +136,37 @@ def _manager(world: World, nodes: Sequence[Mapping[str, Any]]) -> Mapping[str, A
     return min((node for node in nodes if node["role"] == "manager"), key=rank, default={})
 
 
-def _proxy_address(world: World, edge_host: str, manager_address: str) -> str:
+def _proxy_address(inputs: PreflightInput, edge_host: str, manager_address: str) -> str:
     """Where the controller reaches the proxy: for the operator's first try."""
-    bound = str(world.variable("proxy_bind_address"))
+    bound = str(inputs.variable("proxy_bind_address"))
     if bound not in ("", "0.0.0.0"):
         return bound
     if not edge_host:
         return manager_address
-    variables = world.raw.hosts.get(edge_host, {})
+    variables = inputs.raw.hosts.get(edge_host, {})
     if variables.get("ansible_connection") == "local":
         return "127.0.0.1"
     given = str(variables.get("ansible_host") or edge_host)
-    facts = world.looks.get(edge_host, Look()).facts or {}
+    facts = inputs.looks.get(edge_host, HostFacts()).facts or {}
     return given if address_of(given) else str(facts.get("address", ""))
 
 
-def _resolve_jenkins(world: World) -> dict[str, Any]:
-    resolved = jenkins.resolve_jenkins(world.inventory, world.images)
+def _resolve_jenkins(inputs: PreflightInput) -> dict[str, Any]:
+    resolved = jenkins.resolve_jenkins(inputs.inventory, inputs.images)
     for key in ("certificate_file", "certificate_key_file"):
         if resolved.get(key):
-            resolved[key] = file_path(world.inventory.inventory_dir, resolved[key])
+            resolved[key] = file_path(inputs.inventory.inventory_dir, resolved[key])
     return resolved
 
 
-def _resolve_certificates(world: World) -> dict[str, Any]:
+def _resolve_certificates(inputs: PreflightInput) -> dict[str, Any]:
     """Until when those that the docker hosts have are valid, and which are to be renewed (``renewal.installed``)."""
-    inventory = world.inventory
+    inventory = inputs.inventory
     wanted = renewal.places(
-        posixpath.normpath(world.variable("platform_config_dir")),
-        str(world.variable("registry_address")),
+        posixpath.normpath(inputs.variable("platform_config_dir")),
+        str(inputs.variable("registry_address")),
         inventory.registry_hosts[0],
         jenkins.jenkins_host(inventory) if inventory.jenkins_hosts else "",
         inventory.docker_hosts,
     )
-    return renewal.installed(wanted, {host: look.trees for host, look in world.looks.items()}, world.now)
+    return renewal.installed(wanted, {host: look.trees for host, look in inputs.looks.items()}, inputs.now)

@@ -11,14 +11,14 @@ from ansible.module_utils.parsing.convert_bool import BOOLEANS_TRUE
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory, where
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.placement import nodes_able
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.world import (
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
     NEVER,
     FileContent,
-    World,
+    PreflightInput,
     ca_file,
     file_path,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.placement import nodes_able
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import EVERY, JENKINS_HOST, LOAD, MANAGER, blocks
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import REGISTRY as REGISTRY_HOST
@@ -39,16 +39,18 @@ def machines(inventory: Inventory) -> dict[str, tuple[str, ...]]:
     }
 
 
-def silent(world: World) -> dict[str, str]:
+def silent(inputs: PreflightInput) -> dict[str, str]:
     """The docker hosts that were asked in vain, and why."""
-    looks = {host: world.looks.get(host, NEVER) for host in world.inventory.docker_hosts}
+    looks = {host: inputs.looks.get(host, NEVER) for host in inputs.inventory.docker_hosts}
     return {host: look.error for host, look in looks.items() if look.facts is None and not look.skipped}
 
 
-def judge(world: World, problems: Sequence[Problem], verb: str, app: str = "") -> tuple[list[Problem], list[Problem]]:
+def judge(
+    inputs: PreflightInput, problems: Sequence[Problem], verb: str, app: str = ""
+) -> tuple[list[Problem], list[Problem]]:
     """The problems that block a verb, and those that are warnings for it. ``app``: the one that is asked for."""
-    carriers, mute = machines(world.inventory), silent(world)
-    mute.update({host: "" for host, look in world.looks.items() if look.limited})
+    carriers, mute = machines(inputs.inventory), silent(inputs)
+    mute.update({host: "" for host, look in inputs.looks.items() if look.limited})
     blocking = [one for one in problems if blocks(one, verb, app=app, machines=carriers, silent=mute)]
     return blocking, [problem for problem in problems if problem not in blocking]
 
@@ -59,20 +61,20 @@ def brought_in(before: Sequence[Problem], after: Sequence[Problem]) -> list[Prob
     return [problem for problem in after if (problem.where, problem.variable, problem.problem) not in known]
 
 
-def warnings(world: World) -> list[str]:
+def warnings(inputs: PreflightInput) -> list[str]:
     """What is allowed, and not to be forgotten."""
     found = []
     name = "swarm_member_recover_quorum"
-    hosts = [host for host, variables in world.raw.hosts.items() if str(variables.get(name)).lower() in BOOLEANS_TRUE]
+    hosts = [host for host, variables in inputs.raw.hosts.items() if str(variables.get(name)).lower() in BOOLEANS_TRUE]
     if hosts:
         text = "a manager that misses the others may start the swarm again without them; take it away once that is done"
-        found.append(f"{name} is set for {where(world.raw, hosts)}: {text}")
-    if owner := _secrets_owner(world):
-        folder, name = world.variable("platform_secrets_dir"), world.inventory.name
+        found.append(f"{name} is set for {where(inputs.raw, hosts)}: {text}")
+    if owner := _secrets_owner(inputs):
+        folder, name = inputs.variable("platform_secrets_dir"), inputs.inventory.name
         text = f"has the CA of platform {owner}: where both are in use, each run replaces the other's certificates"
         found.append(f"platform_secrets_dir {folder} {text}; choose a folder of {name}'s own, as {folder}-{name}")
-    for app, settings in world.inventory.apps.items():
-        able = nodes_able(world, settings["constraints"])
+    for app, settings in inputs.inventory.apps.items():
+        able = nodes_able(inputs, settings["constraints"])
         # On purpose perhaps, before work on a machine; so it stops nobody.
         if able and all(node.availability != "active" for node in able):
             told = ", ".join(node.name for node in able)
@@ -81,13 +83,15 @@ def warnings(world: World) -> list[str]:
     return found
 
 
-def _secrets_owner(world: World) -> str:
+def _secrets_owner(inputs: PreflightInput) -> str:
     """The other platform whose CA lies in the folder of secrets; '' where there is none."""
-    content = world.files.get(file_path(world.inventory.inventory_dir, ca_file(world.inventory)), FileContent()).content
+    content = inputs.files.get(
+        file_path(inputs.inventory.inventory_dir, ca_file(inputs.inventory)), FileContent()
+    ).content
     try:
         pki.check_libraries()
         common_name = pki.common_name(content.decode(errors="replace"))
     except PlatformError:  # there is none, or who makes use of it says so, and what lacks for that
         return ""
     owner = common_name.removesuffix(CA_SUFFIX)
-    return owner if owner not in (common_name, world.inventory.name) else ""
+    return owner if owner not in (common_name, inputs.inventory.name) else ""

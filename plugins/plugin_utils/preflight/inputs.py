@@ -22,7 +22,7 @@ ALL_HOSTS = "all hosts"
 
 
 @dataclass(frozen=True)
-class Look:
+class HostFacts:
     """What is known of a docker host: the fact ``docker_host``, or why there is none.
 
     ``skipped``: not asked; ``limited``: because --limit leaves it out. ``old_python``: its Python, where that is too
@@ -40,7 +40,7 @@ class Look:
     trees: renewal.Trees = field(default_factory=dict)
 
 
-NEVER = Look(error="it was not looked at")
+NEVER = HostFacts(error="it was not looked at")
 
 # What is said of a file that is not there.
 MISSING = os.strerror(errno.ENOENT)
@@ -94,12 +94,12 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class World:
+class PreflightInput:
     """All that is looked at. ``images``: the catalog. ``files``: path on the controller -> content."""
 
     raw: RawInventory
     inventory: Inventory
-    looks: Mapping[str, Look]
+    looks: Mapping[str, HostFacts]
     images: Mapping[str, Image]
     files: Mapping[str, FileContent]
     now: datetime
@@ -108,7 +108,7 @@ class World:
     def facts(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The docker hosts that could be looked at."""
         for host in self.inventory.docker_hosts:
-            facts = self.looks.get(host, Look()).facts
+            facts = self.looks.get(host, HostFacts()).facts
             if facts:
                 yield host, facts
 
@@ -121,11 +121,11 @@ def file_path(inventory_dir: str, name: str) -> str:
     return posixpath.normpath(posixpath.join(inventory_dir, posixpath.expanduser(name)))
 
 
-def seen_file(world: World, name: str) -> FileContent | None:
+def seen_file(inputs: PreflightInput, name: str) -> FileContent | None:
     """What the controller has at a path of the inventory. None for what is no path, which is told as that."""
     if PATH.why(name):
         return None
-    return world.files.get(file_path(world.inventory.inventory_dir, name), FileContent(error="it was not read"))
+    return inputs.files.get(file_path(inputs.inventory.inventory_dir, name), FileContent(error="it was not read"))
 
 
 def vault_password_file(raw: RawInventory, inventory: Inventory) -> str:
@@ -156,8 +156,8 @@ def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
     return sorted({file_path(inventory.inventory_dir, name) for name in names if name})
 
 
-def is_given(world: World, variable: str) -> bool:
-    return any(variable in variables for variables in world.raw.hosts.values())
+def is_given(inputs: PreflightInput, variable: str) -> bool:
+    return any(variable in variables for variables in inputs.raw.hosts.values())
 
 
 def why_unread(file: FileContent, path: str) -> str:
