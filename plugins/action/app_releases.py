@@ -167,7 +167,7 @@ class ActionModule(ActionBase):
             "new_target": releases.has_new_target(release, row["release"] if row else None),
             "base_revision": stack["in_force"],
             "changes": row is None or release != row["release"],
-            "notes": releases.notes(name, release, row),
+            "notes": releases.inventory_differences(name, release, row),
         }
 
     def _image(self, name: str | None, args: dict[str, Any]) -> str:

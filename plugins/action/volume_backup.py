@@ -16,7 +16,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils import volumes
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.plugin_utils.backup import archive_name, signed_sha256, surplus
+from ansible_collections.fungap.swarm.plugins.plugin_utils.backup import archive_name, archives_to_delete, signed_sha256
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_file import read_secret
 
@@ -75,7 +75,7 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _clean(directory: str, args: dict[str, Any]) -> list[str]:
-        removed = surplus(os.listdir(directory), str(args["volume"]), int(args.get("keep", 7)))
+        removed = archives_to_delete(os.listdir(directory), str(args["volume"]), int(args.get("keep", 7)))
         for name in removed:
             for path in (os.path.join(directory, name), os.path.join(directory, f"{name}.sha256")):
                 if os.path.exists(path):

@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils import files
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, foreign_containers, reload_engine
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, held
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, acquire_lock
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import ConfigFile, Ownership, PathState
 from ansible_collections.fungap.swarm.plugins.module_utils.model.daemon_config import (
     Config,
@@ -119,7 +119,7 @@ class DaemonConfig:
 
     def apply(self, plan: Plan) -> Mapping[str, Any]:  # noqa: ARG002  it is made anew, under the lock
         """Whenever a run is killed, the next one tells ours from theirs, and knows what the engine has yet to do."""
-        with held(LOCK_FILE, f"a run that changes {self.place.path}", wait_seconds=WAIT_SECONDS):
+        with acquire_lock(LOCK_FILE, f"a run that changes {self.place.path}", wait_seconds=WAIT_SECONDS):
             return self._apply()
 
     def _apply(self) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from typing import IO, Any, TypeVar
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, REGISTRY_LOCK, held
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, REGISTRY_LOCK, acquire_lock
 from ansible_collections.fungap.swarm.plugins.module_utils.model import image as model
 from ansible_collections.fungap.swarm.plugins.module_utils.model.dockerfile import with_images
 from ansible_collections.fungap.swarm.plugins.module_utils.plan import image as planning
@@ -283,7 +283,7 @@ class ImageCatalog:
             pushes = [action for action in pushes if action.target.name not in there]
         durations: dict[str, float] = {}
         if makes:
-            with held(LOCK_FILE, "a run that makes images", wait_seconds=BUILD_TIMEOUT_SECONDS):
+            with acquire_lock(LOCK_FILE, "a run that makes images", wait_seconds=BUILD_TIMEOUT_SECONDS):
                 here = self._present()  # another run may have made some while this one waited
                 waiting = [action for action in makes if action.target.name not in here]
                 durations.update(_in_parallel(waiting, self._make))
@@ -398,7 +398,7 @@ class ImageCatalog:
 
         def renew() -> bool:
             address = self.params["registry_address"]
-            with held(REGISTRY_LOCK.format(address=address), "a push", wait_seconds=REGISTRY_DEADLINE_SECONDS):
+            with acquire_lock(REGISTRY_LOCK.format(address=address), "a push", wait_seconds=REGISTRY_DEADLINE_SECONDS):
                 return self._registry().renew(target.name, target.recipe[:12])
 
         for _attempt in range(PUSH_ATTEMPTS):

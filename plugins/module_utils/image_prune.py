@@ -71,7 +71,7 @@ class ImagePrune:
                 "engines": {
                     name: {
                         "kept": [{"names": image.names or [image.id], "why": why} for image, why in look.kept.items()],
-                        "removed": _told(look.removals),
+                        "removed": _as_rows(look.removals),
                         "bytes_freed": 0,
                     }
                     for name, look in looks.items()
@@ -108,7 +108,7 @@ class ImagePrune:
         def remove(name: str) -> Callable[[], None]:
             def remove_from_engine() -> None:
                 removed, bytes_freed = self._remove(name, removals[name])
-                engines[name] = {**engines[name], "removed": _told(removed), "bytes_freed": bytes_freed}
+                engines[name] = {**engines[name], "removed": _as_rows(removed), "bytes_freed": bytes_freed}
 
             return remove_from_engine
 
@@ -132,7 +132,7 @@ class ImagePrune:
         return removed, before - engine.layer_bytes()
 
 
-def _told(removals: list[RemoveImage]) -> list[dict[str, Any]]:
+def _as_rows(removals: list[RemoveImage]) -> list[dict[str, Any]]:
     return [{"names": one.names or [one.image.id], "size_bytes": one.image.size_bytes} for one in removals]
 
 

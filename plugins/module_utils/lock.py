@@ -19,7 +19,9 @@ REGISTRY_LOCK = FOLDER + "/registry-{address}.lock"
 
 
 @contextmanager
-def held(path: str, holder: str, *, wait_seconds: float, waiting: Callable[[str], None] | None = None) -> Iterator[str]:
+def acquire_lock(
+    path: str, holder: str, *, wait_seconds: float, waiting: Callable[[str], None] | None = None
+) -> Iterator[str]:
     """Hold the lock of a file, and say in it who does.
 
     Yields what the last holder wrote if it was killed before its end, else "". ``waiting`` is told whom this waits for.

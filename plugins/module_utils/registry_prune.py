@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, REGISTRY_LOCK, held
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, REGISTRY_LOCK, acquire_lock
 from ansible_collections.fungap.swarm.plugins.module_utils.model.image import parse_registry_auth
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.prune import (
     DeleteManifest,
@@ -102,7 +102,7 @@ class RegistryPrune:
     # --- act ---
 
     def apply(self, plan: Plan) -> Mapping[str, Any]:  # noqa: ARG002  made anew: an earlier run may have done it
-        with held(
+        with acquire_lock(
             LOCK_FILE.format(container=self.params["container"]),
             "a clean-up of the registry",
             wait_seconds=self.params["deadline_seconds"],
@@ -114,7 +114,9 @@ class RegistryPrune:
             self.window.close()
         self._await(writable=True)
         address = self.params["registry_address"]
-        with held(REGISTRY_LOCK.format(address=address), "a clean-up of the registry", wait_seconds=ANSWER_SECONDS):
+        with acquire_lock(
+            REGISTRY_LOCK.format(address=address), "a clean-up of the registry", wait_seconds=ANSWER_SECONDS
+        ):
             self._registry().delete(
                 (action.manifest.repository, action.manifest.digest)
                 for action in plan.actions

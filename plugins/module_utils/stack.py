@@ -18,7 +18,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, tar_entry, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.listening import Doubt
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import acquire_lock
 from ansible_collections.fungap.swarm.plugins.module_utils.memory import memory_path, recall_stack
 from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import (
     full_names_on,
@@ -61,7 +61,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import (
     DONE,
     ServiceState,
     assess,
-    deadline_seconds,
+    default_deadline,
     failing_tasks,
     is_one_shot,
 )
@@ -309,7 +309,7 @@ class StackOperation:
         if self.params["rollout"] == "later" and any(isinstance(action, Deploy) for action in plan.actions):
             return {"pending": True, "validated": self.validated}
         # What the lock's last holder did may have changed what the plan was made from.
-        with held(
+        with acquire_lock(
             lock_path(self.params["path"], self.stack),
             f"{self.params['kind'] or 'a deploy'} of {self.stack} by {self.params['who'] or 'somebody'} since {_now()}",
             wait_seconds=self.params["lock_seconds"],
@@ -434,7 +434,7 @@ class StackOperation:
                 return float(self.params["deadline_seconds"])
             services = look.services.values()
             counts = {one.spec["Name"]: one.replicas for one in services if one.replicas is not None}
-            return deadline_seconds([one.spec for one in services], counts, nodes=len(look.nodes))
+            return default_deadline([one.spec for one in services], counts, nodes=len(look.nodes))
 
         return watch(
             self._look,

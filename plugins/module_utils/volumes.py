@@ -51,7 +51,7 @@ def archive(root: str, target: str) -> dict[str, Any]:
     """Write all that is in a folder into a tar that only root may read; its ``sha256``, ``bytes`` and ``files``."""
     count = 0
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with _told(f"write {target}"), os.fdopen(descriptor, "wb") as file:
+    with _as_platform_error(f"write {target}"), os.fdopen(descriptor, "wb") as file:
         hashing = HashingFile(file)
         # As a stream: the hash is of what is in the file, byte by byte.
         with tarfile.open(fileobj=hashing, mode="w|", format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
@@ -83,7 +83,7 @@ def _walk(root: str) -> Iterator[tuple[str, str]]:
 def digest(path: str) -> str:
     """The SHA-256 of a file."""
     found = hashlib.sha256()
-    with _told(f"read {path}"), open(path, "rb") as file:
+    with _as_platform_error(f"read {path}"), open(path, "rb") as file:
         while block := file.read(1 << 20):
             found.update(block)
     return found.hexdigest()
@@ -98,7 +98,7 @@ def check_archive(path: str) -> int:
     names: set[str] = set()
     files: set[str] = set()
     links: set[str] = set()
-    with _told(f"read {path}"), tarfile.open(path, "r:") as tar:
+    with _as_platform_error(f"read {path}"), tarfile.open(path, "r:") as tar:
         for entry in tar:
             name = os.path.normpath(entry.name)
             hard = os.path.normpath(entry.linkname) if entry.islnk() else ""
@@ -137,14 +137,14 @@ def _above(name: str) -> Iterator[str]:
 
 def unpack(path: str, root: str) -> None:
     """Put what ``archive`` wrote into an empty folder, with owners, modes and times."""
-    with _told(f"unpack {path}"), tarfile.open(path, "r:") as tar:
+    with _as_platform_error(f"unpack {path}"), tarfile.open(path, "r:") as tar:
         extra: dict[str, Any] = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
         tar.extractall(root, numeric_owner=True, **extra)
 
 
 def copy(source: str, target: str, duplicate: Callable[[str, str], None] | None = None) -> None:
     """Copy all that is in a folder into an empty one, with owners, modes and times."""
-    with _told(f"copy {source}"):
+    with _as_platform_error(f"copy {source}"):
         (duplicate or _duplicate)(source, target)
 
 
@@ -169,7 +169,7 @@ def _copy_file(source: str, target: str) -> str:
 
 def move(source: str, target: str) -> None:
     """Move all that is in a folder into an empty one on the same filesystem, and its owner and mode; takes no time."""
-    with _told(f"move {source}"):
+    with _as_platform_error(f"move {source}"):
         status = os.stat(source)
         for name in os.listdir(source):
             os.rename(os.path.join(source, name), os.path.join(target, name))
@@ -179,12 +179,12 @@ def move(source: str, target: str) -> None:
 
 def mark(root: str) -> None:
     """Write beside a volume's files that all that belongs into it is there; it goes with the volume."""
-    with _told(f"mark {root}"):
+    with _as_platform_error(f"mark {root}"):
         write_marker(_mark_of(root))
 
 
 def unmark(root: str) -> None:
-    with _told(f"unmark {root}"):
+    with _as_platform_error(f"unmark {root}"):
         os.unlink(_mark_of(root))
         sync_directory(os.path.dirname(root))
 
@@ -199,7 +199,7 @@ def _mark_of(root: str) -> str:
 
 def empty(root: str) -> None:
     """Remove all that is in a folder."""
-    with _told(f"empty {root}"):
+    with _as_platform_error(f"empty {root}"):
         for entry in os.scandir(root):
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path)
@@ -215,7 +215,7 @@ def fresh_volume(engine: Engine, name: str, labels: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _told(doing: str) -> Iterator[None]:
+def _as_platform_error(doing: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, shutil.Error, tarfile.TarError) as error:

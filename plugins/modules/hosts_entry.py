@@ -66,7 +66,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils import files, runner
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, held
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, acquire_lock
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file import clashes, parse_lines, with_entry
 
 LOCK_FILE = f"{FOLDER}/hosts.lock"
@@ -88,7 +88,7 @@ class HostsEntry:
         return runner.Plan(actions=[said] if after != before else [], before=before, after=after)
 
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:  # noqa: ARG002  it is made anew, under the lock
-        with held(LOCK_FILE, f"a run that changes {self.path}", wait_seconds=WAIT_SECONDS):
+        with acquire_lock(LOCK_FILE, f"a run that changes {self.path}", wait_seconds=WAIT_SECONDS):
             # Another run may have written since the plan was made.
             now = self._read()
             self._refuse_clashes(now)

@@ -125,7 +125,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.status import (
     service_row,
     unwell,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import drift, settled
+from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import drift, no_action_fingerprint
 from ansible_collections.fungap.swarm.plugins.module_utils.progress import Progress
 from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path, read_private
 
@@ -194,7 +194,9 @@ class Status:
                 if row["name"].removeprefix(f"{name}_") in seen.services
             }
             locked_by = holder(lock_path(self.stacks_dir, name)) if self.stacks_dir else ""
-            calm = not locked_by and all(count["running"] == count["wanted"] for count in counts.values())
+            unlocked_and_complete = not locked_by and all(
+                count["running"] == count["wanted"] for count in counts.values()
+            )
             stacks[name] = {
                 "in_force": in_force.number if in_force else 0,
                 "revisions": [revision_row(one) for one in reversed(seen.revisions)],
@@ -202,7 +204,7 @@ class Status:
                 "locked_by": locked_by,
                 "services": counts,
                 "made_for": made_for(in_force.compose) if in_force else {},
-                "settled": settled(seen, keep=self.keep) if calm else "",
+                "settled": no_action_fingerprint(seen, keep=self.keep) if unlocked_and_complete else "",
             }
         return stacks
 

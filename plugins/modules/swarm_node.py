@@ -170,8 +170,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.node import (
     SeenContainer,
     SeenHost,
     StartNode,
+    nodes_to_remove,
     plan_nodes,
-    surplus,
 )
 
 
@@ -220,12 +220,12 @@ class Nodes:
             seen=seen,
             prune=self.prune,
         )
-        kept = {} if self.prune else dict.fromkeys(surplus(specs, seen), "kept")
+        kept = {} if self.prune else dict.fromkeys(nodes_to_remove(specs, seen), "kept")
         return runner.Plan(
             actions=actions,
             before={container.node: f"{container.state} {container.spec[:12]}" for container in seen.containers},
             after={node: f"running {spec[:12]}" for node, spec in specs.items()} | kept,
-            result={"surplus": surplus(specs, seen)},
+            result={"surplus": nodes_to_remove(specs, seen)},
             upkeep=folders.to_claim(self.own_folders, self.owner) if self.host.nodes else [],
         )
 

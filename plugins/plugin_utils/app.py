@@ -288,16 +288,16 @@ def refuse_wrong_services(app: Mapping[str, Any], ran: Mapping[str, Any] | None 
     before = wrong_services({**app, **services}, ipvs=True)
     wrong = [one for one in wrong_services(app, ipvs=True) if not (one.is_ours and one in before)]
     if wrong:
-        raise PlatformError(_told(app["name"], wrong))
+        raise PlatformError(_all_of_them(app["name"], wrong))
 
 
 def _refuse(app: Mapping[str, Any], wrong: Iterable[Wrong]) -> None:
     """What can't be deployed. Of what is ours to refuse, it was said whether it ran before."""
     if found := [one for one in wrong if not one.is_ours]:
-        raise PlatformError(_told(app["name"], found))
+        raise PlatformError(_all_of_them(app["name"], found))
 
 
-def _told(name: str, wrong: list[Wrong]) -> str:
+def _all_of_them(name: str, wrong: list[Wrong]) -> str:
     return "\n".join(f"apps.{name}.{one.place} {one.problem}; cure: {one.cure}" for one in wrong)
 
 

@@ -26,7 +26,7 @@ def archives(names: Iterable[str], volume: str) -> list[str]:
     return sorted(name for name in names if pattern.fullmatch(name))
 
 
-def surplus(names: Iterable[str], volume: str, keep: int) -> list[str]:
+def archives_to_delete(names: Iterable[str], volume: str, keep: int) -> list[str]:
     """The archives that go, so that the newest ``keep`` stay; 0 keeps all."""
     found = archives(names, volume)
     return found[:-keep] if keep > 0 else []

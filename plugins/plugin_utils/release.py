@@ -357,7 +357,7 @@ def env_source(release: Json, path: str, digest: str) -> str:
     return path if path and digest == release["env"]["digest"] else ""
 
 
-def notes(name: str, release: Json, row: Json | None) -> list[str]:
+def inventory_differences(name: str, release: Json, row: Json | None) -> list[str]:
     """Where what runs is not what the inventory says, and since when. ``row``: of the revision in force."""
     inventory = release["inventory"]
     differing = [key for key, value in inventory["app"].items() if release["app"].get(key) != value]

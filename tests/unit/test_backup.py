@@ -21,8 +21,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.errors import Platfor
 from ansible_collections.fungap.swarm.plugins.modules.volume_copy import version_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.backup import (
     archive_name,
+    archives_to_delete,
     signed_sha256,
-    surplus,
     trusted_sha256,
 )
 
@@ -42,7 +42,7 @@ def test_the_newest_stay(keep: int, gone: list[str]) -> None:
         f"{NAMES[0]}.partial",
         "q-home-20200101T000000Z.tar",
     ]
-    assert surplus([*reversed(NAMES), *others], "p-home", keep) == gone
+    assert archives_to_delete([*reversed(NAMES), *others], "p-home", keep) == gone
 
 
 SUM, OTHER = "0a" * 32, "0b" * 32

@@ -19,7 +19,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import (
     assess,
-    deadline_seconds,
+    default_deadline,
     failing_tasks,
     is_hopeless,
     satisfies,
@@ -328,14 +328,14 @@ HEALTH = {"Test": ["CMD", "x"], "Interval": 5 * SECOND, "Retries": 3, "StartPeri
     ],
 )
 def test_deadline_seconds(specs: list[dict[str, Any]], count: int, seconds: float) -> None:
-    assert deadline_seconds(specs, {"web": count}) == seconds
+    assert default_deadline(specs, {"web": count}) == seconds
 
 
 def test_a_global_service_has_a_task_on_each_node() -> None:
     one_by_one = a_spec({"Order": "start-first", "Parallelism": 1})
-    assert deadline_seconds([one_by_one], {}, nodes=4) == 80
-    assert deadline_seconds([one_by_one], {}) == 65
-    assert deadline_seconds([one_by_one], {"web": 2}, nodes=4) == 70
+    assert default_deadline([one_by_one], {}, nodes=4) == 80
+    assert default_deadline([one_by_one], {}) == 65
+    assert default_deadline([one_by_one], {"web": 2}, nodes=4) == 70
 
 
 @pytest.mark.parametrize(

@@ -40,11 +40,11 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
     image_drift,
     kept_counts,
     kept_revisions,
+    no_action_fingerprint,
     plan_absent,
     plan_present,
     plan_prune,
     rollback_target,
-    settled,
 )
 
 
@@ -679,7 +679,7 @@ def test_diff_shows_what_is_recorded_with_a_revision() -> None:
     ],
 )
 def test_settled_is_what_may_be_wanted_without_anything_to_do(observed: Observed, nothing_left: bool) -> None:
-    found = settled(observed, keep=5)
+    found = no_action_fingerprint(observed, keep=5)
     in_force = observed.in_force
     assert found == (fingerprint(in_force.compose, "one\n") if nothing_left and in_force else "")
     if nothing_left and in_force:
@@ -687,5 +687,5 @@ def test_settled_is_what_may_be_wanted_without_anything_to_do(observed: Observed
 
 
 def test_a_file_that_is_not_as_written_settles_another_wish() -> None:
-    found = settled(replace(RUNS, file_text="edited\n"), keep=5)
+    found = no_action_fingerprint(replace(RUNS, file_text="edited\n"), keep=5)
     assert found == fingerprint(compose(), "edited\n") != fingerprint(compose(), "one\n")

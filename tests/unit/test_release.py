@@ -22,7 +22,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (
     has_new_target,
     images_to_pull,
     in_force,
-    notes,
+    inventory_differences,
     of_inventory,
     older_copies,
     refuse_shared_hosts,
@@ -650,20 +650,20 @@ def test_a_rollback_outlives_the_next_run_of_site() -> None:
 )
 def test_notes_tell_where_a_difference_comes_from(who: str, kind: str, origin: str) -> None:
     at = {"number": 7, "who": who, "kind": kind, "when": "2026-01-01"}
-    assert f" of revision 7 ({origin}), " in notes("web", release(replicas=6), at)[0]
+    assert f" of revision 7 ({origin}), " in inventory_differences("web", release(replicas=6), at)[0]
 
 
 def test_notes_name_an_image_once() -> None:
     at = {"number": 7, "who": "", "kind": "", "when": ""}
     deployed = release(image=R2)
     deployed["app"] = {**deployed["app"], "image": "team/web:42"}
-    assert notes("web", deployed, at)[0].startswith("App web keeps image of revision 7 ")
+    assert inventory_differences("web", deployed, at)[0].startswith("App web keeps image of revision 7 ")
 
 
 def test_notes() -> None:
     at = {"number": 7, "who": "me@here", "kind": "deploy", "when": "2026-01-01T00:00:00Z"}
-    assert notes("web", release(), at) == []
-    assert notes("web", DEPLOYED, at) == [
+    assert inventory_differences("web", release(), at) == []
+    assert inventory_differences("web", DEPLOYED, at) == [
         "App web keeps replicas, image, the env file's content of revision 7 "
         "(deploy by me@here, 2026-01-01T00:00:00Z), "
         "which the inventory has otherwise"

@@ -117,10 +117,10 @@ def plan_nodes(
         elif container.state != "running":
             actions.append(StartNode(node, container.state))
     if prune:
-        actions += [RemoveNode(node) for node in surplus(specs, seen)]
+        actions += [RemoveNode(node) for node in nodes_to_remove(specs, seen)]
     return actions
 
 
-def surplus(wanted: Iterable[str], seen: SeenHost) -> list[str]:
+def nodes_to_remove(wanted: Iterable[str], seen: SeenHost) -> list[str]:
     """Nodes that are there and not wanted, sorted."""
     return sorted({container.node for container in seen.containers} - set(wanted))

@@ -159,7 +159,7 @@ def settle_seconds(service: Service, before: Service | None) -> float:
     return 2 if before.template == service.template and placement[0] != placement[1] else 0
 
 
-def deadline_seconds(specs: Iterable[Mapping[str, Any]], counts: Mapping[str, int], *, nodes: int = 1) -> float:
+def default_deadline(specs: Iterable[Mapping[str, Any]], counts: Mapping[str, int], *, nodes: int = 1) -> float:
     """Time a rollout may take: 60 s, and for every batch of tasks start, monitoring period and delay.
 
     ``specs``: services' specs as the engine returns them; ``counts``: replicas by the service's full name, ``nodes``:

@@ -172,7 +172,7 @@ def fingerprint(compose: Mapping[str, Any], text: str) -> str:
     return hashlib.sha256(json.dumps([compose, text], sort_keys=True).encode()).hexdigest()
 
 
-def settled(observed: Observed, *, keep: int) -> str:
+def no_action_fingerprint(observed: Observed, *, keep: int) -> str:
     """The ``fingerprint`` of the one wish that leaves nothing to do; empty where there is something to do anyway."""
     in_force, text = observed.in_force, observed.file_text
     if in_force is None or text is None:

@@ -81,7 +81,9 @@ def _check_constraints(inputs: PreflightInput, at: str, constraints: Sequence[st
         key, equal, wanted = constraint.partition("==")
         key = key.strip().lower()
         hostnames = [] if unnamed else list(names.values())
-        architectures = {of["node.platform.arch"] for _node, of in _told(inputs) if "node.platform.arch" in of}
+        architectures = {
+            of["node.platform.arch"] for _node, of in _known_attributes(inputs) if "node.platform.arch" in of
+        }
         known = {
             "node.hostname": hostnames,
             "node.role": ["manager", "worker"],
@@ -107,7 +109,7 @@ def _check_constraints(inputs: PreflightInput, at: str, constraints: Sequence[st
 
 def nodes_able(inputs: PreflightInput, constraints: Sequence[str]) -> list[Node]:
     """The nodes that fulfil constraints, as far as that can be known, drained ones too."""
-    return [node for node, of in _told(inputs) if all(_may_run(one, of) for one in constraints)]
+    return [node for node, of in _known_attributes(inputs) if all(_may_run(one, of) for one in constraints)]
 
 
 def _unnamed(inputs: PreflightInput) -> set[str]:
@@ -116,7 +118,7 @@ def _unnamed(inputs: PreflightInput) -> set[str]:
     return {node.name for node in inputs.inventory.nodes if node.driver == "engine" and node.host not in facts}
 
 
-def _told(inputs: PreflightInput) -> list[tuple[Node, dict[str, str]]]:
+def _known_attributes(inputs: PreflightInput) -> list[tuple[Node, dict[str, str]]]:
     """Each node, with what is known of it and a constraint may ask for, in small letters."""
     facts, unnamed = dict(inputs.facts()), _unnamed(inputs)
     found = []
