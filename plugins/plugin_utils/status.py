@@ -312,4 +312,6 @@ def _monitoring_notes(pages: Mapping[str, str], secrets: Mapping[str, Any], suff
     if pages and "monitoring" in passwords:
         login = passwords["monitoring"]
         lines.append(f"{'Login':<12} {login['user']}, with the password in {login['file']}")
+        if "grafana" in pages:
+            lines.append(f"{'':<12} in Grafana itself admin, with the one in {passwords['grafana']['file']}")
     return lines

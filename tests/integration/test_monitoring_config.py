@@ -405,12 +405,6 @@ def test_grafana_lets_nobody_in_and_calls_nobody(everything: Rendered) -> None:
     ini = everything.configs["grafana.ini"]
     for section, setting in (
         ("auth.anonymous", "enabled = false"),
-        ("auth.basic", "enabled = false"),
-        ("auth", "disable_login_form = true"),
-        # As pkg/services/authn/clients/proxy.go and grafana.go read them.
-        ("auth.proxy", "enabled = true"),
-        ("auth.proxy", "header_name = X-Forwarded-User"),
-        ("auth.proxy", "auto_sign_up = false"),
         ("analytics", "reporting_enabled = false"),
         ("analytics", "check_for_updates = false"),
         ("news", "news_feed_enabled = false"),

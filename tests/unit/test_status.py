@@ -344,7 +344,10 @@ def seen(*services: str, nodes: Mapping[str, str] = MappingProxyType({}), **stac
 
 
 def test_notes_tell_where_what_is_there_is_reached() -> None:
-    passwords = {"monitoring": {"user": "admin", "file": "/s/monitoring.password"}}
+    passwords = {
+        "monitoring": {"user": "admin", "file": "/s/monitoring.password"},
+        "grafana": {"file": "/s/grafana.password"},
+    }
     web = a_stack("web", hosts=("web.localhost", "by-a-deploy.localhost"))
     there = ("web_web", "monitoring_prometheus", "monitoring_grafana")
     assert platform_notes(PLATFORM, {"passwords": passwords}, seen(*there, web=web)) == [
@@ -353,6 +356,7 @@ def test_notes_tell_where_what_is_there_is_reached() -> None:
         "Prometheus   https://prometheus.localhost:8443/",
         "Grafana      https://grafana.localhost:8443/",
         "Login        admin, with the password in /s/monitoring.password",
+        "             in Grafana itself admin, with the one in /s/grafana.password",
     ]
     left_out = {"grafana": "there is no archive of it"}
     assert platform_notes(PLATFORM, {"passwords": passwords}, seen(*there[:2], web=web), left_out=left_out)[2:] == [
