@@ -6,7 +6,8 @@
     sudo bench/idle.py fungap [seconds]
 
 Memory is each process's proportional share of what it has in memory (Pss). What starts and ends meanwhile, as health
-checks do, is what the containers' control groups have used beyond their processes that were there all the time.
+checks do, is what the containers' control groups have used beyond their processes that were there all the time. The
+machine's own engine, with its shims and its docker-proxy, is not counted.
 """
 
 from __future__ import annotations
@@ -21,7 +22,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-ENGINE = {"dockerd": "dockerd", "containerd": "containerd", "containerd-shim": "containerd's shims", "docker-init": ""}
+ENGINE = {
+    "dockerd": "dockerd",
+    "containerd": "containerd",
+    "containerd-shim": "containerd's shims",
+    "docker-init": "docker-init",
+}
 
 
 def containers(platform: str) -> dict[str, tuple[str, int]]:
@@ -109,13 +115,12 @@ def measure(platform: str, seconds: float = 60) -> str:
     used: dict[str, float] = defaultdict(float)
     for (what, pid), before in cpu.items():
         used[what] += cpu_then.get((what, pid), before) - before
-    total = sum(groups_then[name] - before for name, before in groups.items())
+    total = sum(groups_then[name] - before for name, before in groups.items() if name in groups_then)
     passing = total - sum(used.values())
     rows = sorted(((memory[what], what) for what in memory), reverse=True)
     lines = ["| component | processes | MiB | CPU, % of one |", "| --- | ---: | ---: | ---: |"]
     lines += [
-        f"| {what or 'docker-init'} | {number[what]} | {size / 1024**2:.0f} | {100 * used[what] / seconds:.1f} |"
-        for size, what in rows
+        f"| {what} | {number[what]} | {size / 1024**2:.0f} | {100 * used[what] / seconds:.1f} |" for size, what in rows
     ]
     lines.append(f"| what starts and ends meanwhile (health checks) | | | {100 * passing / seconds:.1f} |")
     share = 100 * total / seconds

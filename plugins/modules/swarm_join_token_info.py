@@ -70,7 +70,9 @@ cluster_id:
   returned: success
   type: str
 loss:
-  description: What the live swarm lacks of what it was known to hold, in words for an operator. Empty when nothing.
+  description: >-
+    What the live swarm lacks of what it was known to hold, in words for an operator; or why that can't be told. Empty
+    when nothing.
   returned: success
   type: str
 holders:
@@ -221,10 +223,13 @@ class JoinTokens:
     def _loss(self, engine: Engine) -> str:
         try:
             here = recall(self.params["stacks_dir"]) if self.params["stacks_dir"] else []
-        except PlatformError as error:  # the failure of a task with no_log would say nothing
+            elsewhere = [Memory.of(fields) for fields in self.params["remembered"]]
+            return loss(engine, here, elsewhere, self.params["begin_anew"])
+        # The failure of a task with no_log would say nothing.
+        except PlatformError as error:
             return error.message
-        elsewhere = [Memory.of(fields) for fields in self.params["remembered"]]
-        return loss(engine, here, elsewhere, self.params["begin_anew"])
+        except (LookupError, TypeError, ValueError) as error:
+            return f"remembered has an entry that is no memory of a stack: {error!r}"
 
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:  # noqa: ARG002  there is nothing to do
         return {}

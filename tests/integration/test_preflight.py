@@ -461,3 +461,21 @@ def test_a_restore_is_whole_or_not_at_all(inventory: Inventory, part: tuple[str,
     assert run.code != 0
     assert "A restore is done whole or not at all" in run.output
     assert run.changed == 0
+
+
+def test_a_machine_with_an_old_python_is_told(inventory: Inventory, preflight: Path) -> None:
+    """By a real one: what pyenv or the system has of a version that ansible-core still speaks with."""
+    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
+    found = [
+        *versions.glob("3.[89].*/bin/python"),
+        *(Path(p) for p in map(shutil.which, ("python3.9", "python3.8")) if p),
+    ]
+    if not found:
+        pytest.skip("there is no Python 3.8 or 3.9 on this machine")
+    inventory.set_host("vm1", ansible_python_interpreter=str(found[0]))
+    run = inventory.play(preflight)
+    assert run.code != 0
+    assert re.search(
+        r"vm1: ansible_python_interpreter = 3\.[89]\.\d+\n\s+problem: is too old for the modules", run.output
+    )
+    assert "3.10 or newer" in run.output

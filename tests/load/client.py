@@ -20,6 +20,10 @@ GET that was being answered when its connection broke is sent again once, what c
 a message is said once more over a new socket when the old one stays open without an echo (`cut`). What connected, and
 was closed before its TLS handshake had ended, connects again for a second long, too (`turned_away`). A run in which
 nothing breaks has `cut` 0, and `turned_away` 0 where no proxy stops.
+
+By SIGINT or after --seconds it sends no more slow requests, and the others until those are answered; then it prints a
+table to stderr and a line of JSON to stdout. The line before, {"ready": true}, is printed once every kind but the slow
+has had a good answer.
 """
 
 from __future__ import annotations

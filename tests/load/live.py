@@ -458,9 +458,11 @@ def check(load: Load, *, may_cut: bool = False, is_logged: bool = True, proxies_
     assert report["sent"] > 0
     assert load.posts_done_twice == {}
     if is_logged:
-        assert len(load.executed) == report["kinds"]["post"]["sent"]
+        sent = report["kinds"]["post"]["sent"]
+        assert sent - load.beyond_help <= len(load.executed) <= sent
     if not may_cut:
-        assert load.cut == 0, report["timeline"]
+        # What died was answering a few at that moment.
+        assert load.cut <= (IN_FLIGHT_MAX if load.died else 0), report["timeline"]
         assert load.turned_away <= proxies_stop, report["timeline"]
 
 

@@ -1002,6 +1002,12 @@ def test_what_may_come_right_by_itself(node: str, engine: EngineMembership | Non
         ("/var/lib/docker/swarm/raft/snap-v3-encrypted/1.snap: unexpected EOF", "from a copy"),
         ("read /var/lib/docker/swarm/raft/wal-v3-encrypted/0.wal: input/output error", "from a copy"),
         ("context deadline exceeded", "engine's log"),
+        (
+            "its data can't be looked at: [Errno 13] Permission denied: '/proc/7/root/var/lib/docker/swarm/raft'",
+            "as root",
+        ),
+        ("its data can't be looked at: /proc/0/root/var/lib/docker is not there", "PID namespace"),
+        ("its data can't be looked at: [Errno 5] Input/output error: '/proc/7/root'", "from a copy"),
     ],
 )
 def test_what_helps(error: str, cure: str) -> None:

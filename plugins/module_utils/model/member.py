@@ -61,6 +61,8 @@ class EngineMembership:
         swarm = info.get("Swarm") or {}
         state = swarm.get("LocalNodeState") or "inactive"
         known = data if state != "inactive" else SwarmData()
+        # What can't be looked at is there, unless the engine itself says how it is.
+        unseen = data.unreadable if state not in ("active", "inactive") else ""
         return cls(
             state=state,
             hostname=info.get("Name") or "",
@@ -68,9 +70,8 @@ class EngineMembership:
             address=swarm.get("NodeAddr") or "",
             is_manager=bool(swarm.get("ControlAvailable")),
             cluster_id=(swarm.get("Cluster") or {}).get("ID") or known.cluster_id,
-            # What can't be looked at is there, unless the engine itself says how it is.
-            holds_data=data.is_managers or (bool(data.unreadable) and state not in ("active", "inactive")),
-            error=swarm.get("Error") or (f"its data can't be looked at: {data.unreadable}" if data.unreadable else ""),
+            holds_data=data.is_managers or bool(unseen),
+            error=swarm.get("Error") or (f"its data can't be looked at: {unseen}" if unseen else ""),
             managers={peer["NodeID"]: peer["Addr"] for peer in swarm.get("RemoteManagers") or ()},
         )
 

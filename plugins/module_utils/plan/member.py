@@ -495,6 +495,10 @@ def plan_node(
 
 # What an engine says of a swarm that it can't lead -> what helps. The last one helps with the rest.
 REPAIRS = (
+    (
+        r"can't be looked at: .*(denied|not permitted|is not there)",
+        "run this where the engine's data can be read: as root, in the PID namespace of the engine",
+    ),
     (r"no space left", "free space on its disk, then restart the engine"),
     # Before what a path may be called: raft's own folders are wal-v3-encrypted and snap-v3-encrypted.
     (

@@ -16,6 +16,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 
 MEBIBYTE = 1024**2
+# What the swarm takes of a service.
 CPUS_MAX = 4096
 
 

@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Env files: where they lie, what they hold, and what their mount would hide."""
+"""Env files: where they lie, what they hold, who may read them, and what their mount would hide."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Monitoring and its alerts, and load tests."""
+"""Monitoring: its pages, its mail, its alerts and the databases that it watches."""
 
 from __future__ import annotations
 

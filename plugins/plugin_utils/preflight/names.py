@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Kinds of values, the names of a platform, and the folders that carry them."""
+"""Values by their kinds, the name of a platform, and what is listed by name."""
 
 from __future__ import annotations
 
