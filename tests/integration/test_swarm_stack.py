@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import acquire_lock
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.validation import HELPER, HELPER_LABEL
 from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
@@ -641,7 +641,7 @@ def test_revisions_tell_who_did_what_and_one_run_at_a_time_does(
     assert swarm.versions(stack) == versions
 
     # one at a time
-    with held(lock_path(str(folder), stack), "deploy of history by her@there since noon", wait_seconds=0):
+    with acquire_lock(lock_path(str(folder), stack), "deploy of history by her@there since noon", wait_seconds=0):
         assert look()["locked_by"] == "deploy of history by her@there since noon"
         refused = deploy(stack, other, lock_seconds=1, **given)
         assert "deploy of history by her@there since noon is still at work after 1 s" in refused["msg"]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import held
+from ansible_collections.fungap.swarm.plugins.module_utils.lock import acquire_lock
 from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.pki import htpasswd_line
 
@@ -298,7 +298,7 @@ def test_two_deploys_at_once_that_both_change_routes(platform: Platform, operato
     hosts = {"web": [HOST, "third.localhost"], "two": ["two.localhost", "fourth.localhost"]}
     platform.run("--tags", "app,proxy", *apps, inventories=operator.inventories)
 
-    with held(lock_path(f"/etc/{platform.name}/stacks", "proxy"), "the tests", wait_seconds=60):
+    with acquire_lock(lock_path(f"/etc/{platform.name}/stacks", "proxy"), "the tests", wait_seconds=60):
         deploys = [
             live.launch("playbooks/deploy.yml", *given, "-e", json.dumps({"app": name, "settings": {"hosts": wanted}}))
             for name, wanted in hosts.items()
