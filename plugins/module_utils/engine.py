@@ -24,7 +24,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.cli import search_path
@@ -45,7 +45,10 @@ try:
 except ImportError:
     DOCKER_IMPORT_ERROR = traceback.format_exc()
 
+T = TypeVar("T")
 Json = dict[str, Any]
+# What is written is another version than what was read.
+OUT_OF_SEQUENCE = "out of sequence"
 # Username and password by registry host.
 Credentials = Mapping[str, Mapping[str, str]]
 
@@ -563,7 +566,7 @@ class Engine:
             version = str(swarm["Version"]["Index"])
             self._post("update the swarm", "/swarm/update", change(swarm["Spec"]), version=version, **query)
 
-        _again_while("out of sequence", write)
+        _again_while(OUT_OF_SEQUENCE, write)
 
     def swarm_node(self, node_id: str) -> Json | None:
         """``GET /nodes/<id>``; None when there is none."""
@@ -584,7 +587,7 @@ class Engine:
             version = str(node["Version"]["Index"])
             self._post("update a swarm node", f"/nodes/{node_id}/update", change(node["Spec"]), version=version)
 
-        _again_while("out of sequence", write)
+        _again_while(OUT_OF_SEQUENCE, write)
 
     def swarm_node_remove(self, node_id: str) -> None:
         """Take a node out of the list, also one that isn't down; no error when there is none."""
@@ -659,22 +662,26 @@ class Engine:
 
     def set_service_label(self, service_id: str, key: str, value: str) -> None:
         """Change one label of a service, not of its tasks."""
-        with self._errors(f"label service {service_id}"):
-            self._write_service(service_id, {key: value})
+        self._write_service(f"label service {service_id}", service_id, {key: value})
 
     def rewrite_service(self, service_id: str) -> None:
         """Write a service as it is, upon which swarm compares it with its tasks; none that is as wanted is replaced."""
-        with self._errors(f"write service {service_id}"):
-            self._write_service(service_id, {})
+        self._write_service(f"write service {service_id}", service_id, {})
 
-    def _write_service(self, service_id: str, labels: Mapping[str, str]) -> None:
-        api: Any = self.api
-        service = api.inspect_service(service_id)
-        spec = service["Spec"]
-        spec["Labels"] = {**(spec.get("Labels") or {}), **labels}
-        params = {"version": service["Version"]["Index"], "registryAuthFrom": "spec"}
-        url = api._url("/services/{0}/update", service_id)
-        api._result(api._post_json(url, data=spec, params=params), json=True)
+    def _write_service(self, doing: str, service_id: str, labels: Mapping[str, str]) -> None:
+        """Read and written again when swarm was faster, which notes in the service how its update goes on."""
+
+        def write() -> None:
+            api: Any = self.api
+            with self._errors(doing):
+                service = api.inspect_service(service_id)
+                spec = service["Spec"]
+                spec["Labels"] = {**(spec.get("Labels") or {}), **labels}
+                params = {"version": service["Version"]["Index"], "registryAuthFrom": "spec"}
+                url = api._url("/services/{0}/update", service_id)
+                api._result(api._post_json(url, data=spec, params=params), json=True)
+
+        _again_while(OUT_OF_SEQUENCE, write)
 
     def task_log(self, task_id: str, *, lines: int, timeout_seconds: float = 5) -> str:
         """The last lines of a task's output, from whichever node it ran on; empty when they can't be had."""
@@ -721,17 +728,21 @@ class Engine:
         def change(spec: dict[str, Any]) -> dict[str, Any]:
             return without_short_names(spec, full_names_on)
 
-        with relay(self.socket, change, timeout_seconds=timeout_seconds) as socket:
-            code, output = self._cli(
-                arguments,
-                stdin=compose,
-                host=f"unix://{socket}",
-                registry_config=registry_config,
-                timeout_seconds=timeout_seconds,
-            )
-        if code:
-            raise PlatformError(f"docker stack deploy of {stack} on {self.socket} failed: {output.strip()}")
-        return output
+        def deploy() -> str:
+            with relay(self.socket, change, timeout_seconds=timeout_seconds) as socket:
+                code, output = self._cli(
+                    arguments,
+                    stdin=compose,
+                    host=f"unix://{socket}",
+                    registry_config=registry_config,
+                    timeout_seconds=timeout_seconds,
+                )
+            if code:
+                raise PlatformError(f"docker stack deploy of {stack} on {self.socket} failed: {output.strip()}")
+            return output
+
+        # Swarm notes in a service how its update goes on, perhaps between the CLI's look and its word.
+        return _again_while(OUT_OF_SEQUENCE, deploy)
 
     def compose_problems(self, stack: str, compose: str) -> list[str]:
         """What ``docker stack deploy`` would refuse in a compose file, or silently ignore.
@@ -991,16 +1002,16 @@ class Engine:
         return layer_bytes(usage)
 
 
-def _again_while(said: str, act: Callable[[], None], attempts: int = 5) -> None:
+def _again_while(said: str, act: Callable[[], T], attempts: int = 5) -> T:
     """Try again where the engine says that it was a matter of chance."""
-    for attempt in range(1, attempts + 1):
+    for attempt in range(1, attempts):
         try:
             return act()
         except PlatformError as error:
-            if said not in error.message or attempt == attempts:
+            if said not in error.message:
                 raise
             time.sleep(0.05 * attempt)
-    return None
+    return act()
 
 
 def _auth_for(reference: str, credentials: Credentials) -> dict[str, str] | None:

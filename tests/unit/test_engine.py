@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -191,3 +193,56 @@ def test_prune_goes_on_until_nothing_is_left_that_it_has_not_tried() -> None:
         done = prune.apply(prune.plan())["engines"]["vm"]
     assert [one["names"] for one in done["removed"]] == [["sha256:top"], ["sha256:step"], ["sha256:base"]]
     assert done["bytes_freed"] == 2
+
+
+class Overtaken(Handler):
+    """A manager that has noted something in the service between each of the first looks and what was to be written."""
+
+    written: list[tuple[int, dict[str, Any]]] = []
+    version = 7
+
+    def do_GET(self) -> None:
+        labels = {"a": "1", "b": "2"}
+        self.answer("OK" if self.path == "/_ping" else {"Version": {"Index": self.version}, "Spec": {"Labels": labels}})
+
+    def do_POST(self) -> None:
+        spec = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        Overtaken.version += 1
+        if Overtaken.version < 10:
+            told = json.dumps({"message": "rpc error: code = Unknown desc = update out of sequence"}).encode()
+            self.send_response(500)
+            self.send_header("Content-Length", str(len(told)))
+            self.end_headers()
+            self.wfile.write(told)
+        else:
+            version = int(parse_qs(urlsplit(self.path).query)["version"][0])
+            self.written.append((version, spec))
+            self.answer({"Warnings": None})
+
+
+def test_a_service_that_swarm_has_written_meanwhile_is_read_again(tmp_path: Path) -> None:
+    with engine_at(tmp_path / "socket", Overtaken):
+        Engine(str(tmp_path / "socket")).set_service_label("abc", "b", "3")
+    assert Overtaken.written == [(9, {"Labels": {"a": "1", "b": "3"}})]
+
+
+@pytest.mark.parametrize(("refusals", "ends_well"), [(0, True), (2, True), (9, False)])
+def test_a_deploy_that_swarm_has_overtaken_is_said_again(tmp_path: Path, refusals: int, ends_well: bool) -> None:
+    said: list[list[str]] = []
+
+    def cli(_engine: Engine, arguments: list[str], **_more: Any) -> tuple[int, str]:
+        said.append(arguments)
+        if "--help" in arguments or len(said) > refusals + 1:
+            return 0, "done"
+        return 1, "Error response from daemon: rpc error: code = Unknown desc = update out of sequence"
+
+    with patch.object(Engine, "_cli", cli):
+        deploy = partial(
+            Engine(str(tmp_path / "socket")).deploy_stack, "web", "", resolve_image="never", registry_config=None
+        )
+        if ends_well:
+            assert deploy() == "done"
+        else:
+            with pytest.raises(PlatformError, match="out of sequence"):
+                deploy()
+    assert len(said) == 1 + min(refusals + 1, 5)
