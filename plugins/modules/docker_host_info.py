@@ -207,8 +207,8 @@ from typing import Any
 if sys.version_info < (3, 10):  # noqa: UP036
     version = ".".join(map(str, sys.version_info[:3]))
     told = f"Python {version} is too old, 3.10 or newer is needed"
-    print(json.dumps({"failed": True, "msg": told, "old_python": version}))
-    sys.exit(1)
+    sys.stdout.write(json.dumps({"failed": True, "msg": told, "old_python": version}))
+    raise SystemExit(1)
 
 from ansible_collections.fungap.swarm.plugins.module_utils import folders
 from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config import settled_digest
