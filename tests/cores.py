@@ -90,9 +90,10 @@ def main(asked: list[str]) -> int:
     pythons = [known[one] for one in asked if one in known] or list(PYTHONS)
     wanted = [one for one in asked if one in CORES] or list(CORES)
     pairs = [(core, python) for python in pythons for core in wanted if core in runnable(python)]
-    for core in {*wanted} - {core for core, _python in pairs} if len(wanted) < len(CORES) else ():
-        first, last = (f"{major}.{minor}" for major, minor in CORES[core])
-        sys.exit(f"ansible-core {core} needs a Python from {first} to {last}")
+    for core in asked:
+        if core in CORES and core not in dict(pairs):
+            first, last = (f"{major}.{minor}" for major, minor in CORES[core])
+            sys.exit(f"ansible-core {core} needs a Python from {first} to {last}")
     here = [(core, python) for core, python in pairs if interpreter(python)]
     for core, (major, minor) in sorted({*pairs} - {*here}):
         print(f"ansible-core {core} is not tried with Python {major}.{minor}: that is not here", file=sys.stderr)

@@ -47,7 +47,7 @@ except ImportError:
 
 T = TypeVar("T")
 Json = dict[str, Any]
-# What is written is another version than what was read.
+# Somebody else has written the object since it was read (swarmkit, manager/state/store/memory.go, ErrSequenceConflict).
 OUT_OF_SEQUENCE = "out of sequence"
 # Username and password by registry host.
 Credentials = Mapping[str, Mapping[str, str]]
@@ -669,7 +669,7 @@ class Engine:
         self._write_service(f"write service {service_id}", service_id, {})
 
     def _write_service(self, doing: str, service_id: str, labels: Mapping[str, str]) -> None:
-        """Read and written again when swarm was faster, which notes in the service how its update goes on."""
+        """Add labels. Swarm writes a service, too, while it updates it: then the service is read and written again."""
 
         def write() -> None:
             api: Any = self.api
@@ -741,7 +741,7 @@ class Engine:
                 raise PlatformError(f"docker stack deploy of {stack} on {self.socket} failed: {output.strip()}")
             return output
 
-        # Swarm notes in a service how its update goes on, perhaps between the CLI's look and its word.
+        # Swarm may write a service, too, between the CLI's reading and its writing.
         return _again_while(OUT_OF_SEQUENCE, deploy)
 
     def compose_problems(self, stack: str, compose: str) -> list[str]:

@@ -203,8 +203,9 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-# The first module on a machine, so it says what none of ours could: an older Python can't read what comes next.
-if sys.version_info < (3, 10):  # noqa: UP036
+# An older Python can't import what follows, the runner with its AnsibleModule included. This module is the first on a
+# machine, so it answers here, in the form of a module's answer.
+if sys.version_info < (3, 10):  # noqa: UP036  it is the machine's Python, not the checkout's
     version = ".".join(map(str, sys.version_info[:3]))
     told = f"Python {version} is too old, 3.10 or newer is needed"
     sys.stdout.write(json.dumps({"failed": True, "msg": told, "old_python": version}))

@@ -996,6 +996,8 @@ def test_what_may_come_right_by_itself(node: str, engine: EngineMembership | Non
             "error while loading TLS certificate: certificate (1 - abc) not valid after Mon: x509: expired",
             "out of date",
         ),
+        # moby's daemon/cluster/errors.go, read at 20e75ce: this one and the next two.
+        ("Swarm certificates have expired. To replace them, leave the swarm and join again.", "out of date"),
         ("Swarm is encrypted and needs to be unlocked before it can be used.", "unlock_key"),
         ("swarm could not be unlocked: invalid key provided", "unlock_key"),
         ("can't initialize raft node: irreparable WAL error: wal: crc mismatch", "from a copy"),

@@ -206,9 +206,8 @@ def kept_revisions(revisions: Sequence[Revision], keep: int) -> list[Revision]:
     newest = sorted(revisions, key=lambda revision: -revision.number)
     good = [revision for revision in newest if revision.verdict in ACTIVE_VERDICTS][:keep]
     oldest = good[-1].number if len(good) == keep else 0
-    failed = [revision for revision in newest if revision.verdict not in ACTIVE_VERDICTS and revision.number > oldest][
-        :keep
-    ]
+    newer = [revision for revision in newest if revision.number > oldest]
+    failed = [revision for revision in newer if revision.verdict not in ACTIVE_VERDICTS][:keep]
     return [*good, *failed]
 
 
