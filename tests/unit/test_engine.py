@@ -198,7 +198,7 @@ def test_prune_goes_on_until_nothing_is_left_that_it_has_not_tried() -> None:
 class Overtaken(Handler):
     """A manager whose service is written by swarm between the first readings and writings.
 
-    Its words are swarmkit's (manager/state/store/memory.go, read at 0ee9cb3), as an engine 26.1 was heard to pass them on.
+    Its words are swarmkit's (manager/state/store/memory.go, read at 0ee9cb3), as an engine 26.1 passes them on.
     """
 
     written: list[tuple[int, dict[str, Any]]] = []
