@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Usage: bin/mutants.sh [run [PATTERN] | show NAME]
-# Mutation testing of what decides: module_utils/{model,plan} and plugin_utils/release.py, against their unit tests.
-#   run   make mutants, run the tests of each, list those that survive; PATTERN: of files, e.g. '*/plan/stack.py'
+# Mutation testing of what decides: what module_utils has of models and plans, and plugin_utils/release.py, against their unit tests.
+#   run   make mutants, run the tests of each, list those that survive; PATTERN: of files, e.g. '*/stack/plan.py'
 #   show  the diff of one
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 tool=$PWD/.cache/mutmut work=$PWD/.cache/mutants swarm=ansible_collections/fungap/swarm
-patterns=('*/module_utils/model/*.py' '*/module_utils/plan/*.py' '*/plugin_utils/release.py')
+patterns=('*/module_utils/*/model.py' '*/module_utils/*/plan.py' '*/module_utils/*/rollout.py' '*/plugin_utils/release.py')
 tests=(tests/unit/test_{plan,model}_*.py tests/unit/test_{app,compose,env,host_container,release,stack,status}.py)
 
 if [[ ${1:-run} == show ]]; then

@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 UNIT = "tests/unit"
-PLAN, MODEL, UTILS = "plugins/module_utils/plan", "plugins/module_utils/model", "plugins/plugin_utils"
+SUBJECTS, UTILS = "plugins/module_utils", "plugins/plugin_utils"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ PROMISES = (
     ),
     Promise(
         "Images are built from the distribution's packages",
-        f"{PLAN}/image.py",
+        f"{SUBJECTS}/image/plan.py",
         'elif source == "pull" and entry.pull:',
         "elif entry.pull:",
         "test_plan_image.py",
@@ -59,7 +59,7 @@ PROMISES = (
     ),
     Promise(
         "Env files never hide code: what a mount would hide is refused",
-        f"{MODEL}/env.py",
+        f"{SUBJECTS}/env_volume/model.py",
         "if path != file_name and not (is_folder and path in parents)",
         "if path == file_name and not (is_folder and path in parents)",
         "test_env.py",
@@ -73,28 +73,28 @@ PROMISES = (
     ),
     Promise(
         "Nodes have fixed addresses",
-        f"{MODEL}/node.py",
+        f"{SUBJECTS}/node/model.py",
         '{"IPAMConfig": {"IPv4Address": node.address}}',
         "{}",
         "test_plan_node.py",
     ),
     Promise(
         "Nodes have named volumes",
-        f"{MODEL}/node.py",
+        f"{SUBJECTS}/node/model.py",
         'f"{name}:/var/lib/docker"',
         '"/var/lib/docker"',
         "test_plan_node.py",
     ),
     Promise(
         "Nodes come back after a reboot",
-        f"{MODEL}/node.py",
+        f"{SUBJECTS}/node/model.py",
         '"RestartPolicy": {"Name": "unless-stopped"},',
         '"RestartPolicy": {"Name": "no"},',
         "test_plan_node.py",
     ),
     Promise(
         "Nodes stay the same swarm members",
-        f"{PLAN}/member.py",
+        f"{SUBJECTS}/member/plan.py",
         'entry = swarm.by_id(engine.node_id) if engine.state != "inactive" else None\n    if entry is None:',
         "entry = None\n    if entry is None:",
         "test_plan_member.py",
@@ -122,21 +122,21 @@ PROMISES = (
     ),
     Promise(
         "Nodes pull by digest: from the registry",
-        f"{PLAN}/image.py",
+        f"{SUBJECTS}/image/plan.py",
         'return f"{registry_address}/{name}@{digest}"',
         'return f"{registry_address}/{name}:latest"',
         "test_plan_image.py",
     ),
     Promise(
         "Nodes pull by digest: what comes from another registry",
-        f"{MODEL}/image.py",
+        f"{SUBJECTS}/image/model.py",
         "return f\"{path}{slash}{last.partition(':')[0]}@{digest}\"",
         "return name",
         "test_model_image.py",
     ),
     Promise(
         "Nodes pull by digest: a tag is warned of",
-        "plugins/module_utils/stack.py",
+        f"{SUBJECTS}/stack/operation.py",
         'if "@sha256:" not in definition.get("image", ""):',
         "if False:",
         "test_stack.py",
@@ -157,14 +157,14 @@ PROMISES = (
     ),
     Promise(
         "Deploys wait for the verdict: a task that starts does not count",
-        f"{PLAN}/rollout.py",
+        f"{SUBJECTS}/stack/rollout.py",
         'task.desired == "running" and task.state == "running"]',
         'task.desired == "running"]',
         "test_plan_rollout.py::test_assess",
     ),
     Promise(
         "Deploys wait for the verdict: a task of another version does not count",
-        f"{PLAN}/rollout.py",
+        f"{SUBJECTS}/stack/rollout.py",
         "current = [task for task in own if task.template == service.template]",
         "current = own",
         "test_plan_rollout.py::test_assess",
@@ -185,28 +185,28 @@ PROMISES = (
     ),
     Promise(
         "Deploys wait for the verdict: what no health check asks has to be reached",
-        "plugins/module_utils/stack.py",
+        f"{SUBJECTS}/stack/operation.py",
         "doubt=doubt,",
         "doubt=None,",
         "test_stack.py",
     ),
     Promise(
         "Deploys wait for the verdict: and go by it",
-        "plugins/module_utils/stack.py",
+        f"{SUBJECTS}/stack/operation.py",
         "            if outcome.verdict == CONVERGED:\n",
         "            if outcome.verdict:\n",
         "test_stack.py",
     ),
     Promise(
         "Deploys say why a task failed",
-        "plugins/module_utils/stack.py",
+        f"{SUBJECTS}/stack/operation.py",
         "lines.append(f\"  {tasks}: {failure['state']}: {failure['error']}{code}\")",
         "lines.append(f\"  {tasks}: {failure['state']}{code}\")",
         "test_stack.py",
     ),
     Promise(
         "Deploys roll back: a failed rollout, with the env",
-        "plugins/module_utils/stack.py",
+        f"{SUBJECTS}/stack/operation.py",
         "self._deploy(target.compose, counts)",
         "self._deploy({**target.compose, 'services': self.desired.compose['services']}, counts)",
         "test_stack.py",
@@ -283,7 +283,7 @@ PROMISES = (
     ),
     Promise(
         "--check writes nothing",
-        "plugins/module_utils/runner.py",
+        f"{SUBJECTS}/core/runner.py",
         "if (plan.actions or plan.upkeep) and not module.check_mode:",
         "if plan.actions or plan.upkeep:",
         "test_runner.py",
@@ -297,14 +297,14 @@ PROMISES = (
     ),
     Promise(
         "--check says what would change",
-        "plugins/module_utils/runner.py",
+        f"{SUBJECTS}/core/runner.py",
         "changed=bool(plan.actions),",
         "changed=bool(plan.actions) and not module.check_mode,",
         "test_runner.py",
     ),
     Promise(
         "--diff shows it",
-        "plugins/module_utils/runner.py",
+        f"{SUBJECTS}/core/runner.py",
         'diff={"before": plan.before, "after": plan.after} if plan.actions else {},',
         "diff={},",
         "test_runner.py",
@@ -325,7 +325,7 @@ PROMISES = (
     ),
     Promise(
         "The summary tells whether all services run as wanted",
-        f"{MODEL}/status.py",
+        f"{SUBJECTS}/stack/status.py",
         'if service["running"] < service["wanted"]:',
         "if False:",
         "test_status.py",

@@ -21,10 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 # Programs need it; pytest has it from pyproject.toml.
 sys.path.insert(0, str(ROOT / "collections"))
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
-from ansible_collections.fungap.swarm.plugins.module_utils.image_catalog import authorities_hash, read_authorities
-from ansible_collections.fungap.swarm.plugins.module_utils.model.image import Entry, parse_catalog
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.image import Circumstances, resolve
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.image.model import Entry, parse_catalog
+from ansible_collections.fungap.swarm.plugins.module_utils.image.operation import authorities_hash, read_authorities
+from ansible_collections.fungap.swarm.plugins.module_utils.image.plan import Circumstances, resolve
 from ansible_collections.fungap.swarm.plugins.plugin_utils.build_context import pack
 
 ROLE = ROOT / "roles" / "images"
@@ -38,7 +38,7 @@ class MissingImageError(LookupError):
 def image(name: str) -> str:
     """The image that this checkout's recipe makes, as ``fungap/<name>:<tag>``. Fails if the engine lacks it."""
     wanted = reference(name)
-    if wanted not in Engine(SOCKET).image_tags(wanted):
+    if wanted not in Engine(SOCKET).images.tags(wanted):
         raise MissingImageError(f"the engine lacks {wanted}; make it: {command(name)}")
     return wanted
 

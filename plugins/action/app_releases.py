@@ -13,8 +13,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.validation import check_type_list
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import secret_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils import release as releases
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     catalog_images,

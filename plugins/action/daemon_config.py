@@ -10,8 +10,8 @@ from typing import Any
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.daemon_config import digest
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.daemon_config import wanted_config
+from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.model import digest
+from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.plan import wanted_config
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 from ansible_collections.fungap.swarm.plugins.plugin_utils.run_key import run_key
 

@@ -16,9 +16,9 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.load_test import Measured, Step
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.load_test import (
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.load_test.model import Measured, Step
+from ansible_collections.fungap.swarm.plugins.module_utils.load_test.plan import (
     check_bounds,
     check_confirmation,
     choose_profile,

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import parse_all
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import parse_all
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 
 MODULE = "fungap.swarm.platform_reset"

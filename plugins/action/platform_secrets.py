@@ -18,10 +18,10 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.validation import check_type_dict, check_type_list
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fungap.swarm.plugins.module_utils import files
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import taken
-from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import ConfigFile, Ownership
+from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model import ConfigFile, Ownership
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.lock import taken
+from ansible_collections.fungap.swarm.plugins.module_utils.host import files
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import (
     CertificateRequest,

@@ -10,8 +10,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, of_platform
-from ansible_collections.fungap.swarm.plugins.module_utils.model.status import unwell
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import Memory, of_platform
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.status import unwell
 from ansible_collections.fungap.swarm.plugins.plugin_utils.background import run_followed, shown
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (

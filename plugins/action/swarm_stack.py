@@ -12,8 +12,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import compose_path
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import compose_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.background import run_followed, shown
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import as_wanted, render
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain

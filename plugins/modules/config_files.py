@@ -167,28 +167,12 @@ actions:
   sample: [write /etc/fungap/registry/config.yml]
 """
 
-from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils import files, folders, runner
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import parse_config_set
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.config_files import (
-    Claim,
-    MakeDirectory,
-    Remove,
-    RunCommand,
-    SetOwnership,
-    WriteFile,
-    changed_files,
-    describe,
-    plan_files,
-    proof,
-    unmarked,
-)
+from ansible_collections.fungap.swarm.plugins.module_utils.config_files.operation import InstallFiles
+from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
 
 _OWNERSHIP: dict[str, Any] = {"owner": {"type": "str"}, "group": {"type": "str"}}
-
 ARGUMENT_SPEC: dict[str, Any] = {
     "platform": {"type": "str", "default": ""},
     "own_folders": {"type": "list", "elements": "path", "default": []},
@@ -221,62 +205,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "seen": {"type": "dict", "default": {}},
     "secret_contents": {"type": "dict", "default": {}, "no_log": True},
 }
-
-
-class InstallFiles:
-    """The module's operation."""
-
-    def __init__(self, params: dict[str, Any]) -> None:
-        self._wanted = parse_config_set(params)
-
-    def plan(self) -> runner.Plan:
-        found = {path: files.read_state(path) for path in self._wanted.paths}
-        belongings = {
-            path: folders.whose_is(path, self._wanted.platform, proof=proof(self._wanted, found, path))
-            for path in unmarked(self._wanted, found)
-        }
-        actions = plan_files(self._wanted, found, belongings)
-        before, after = describe(found, actions)
-        return runner.Plan(actions, before, after, {"changed_files": changed_files(self._wanted, actions)})
-
-    def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
-        for action in plan.actions:
-            if isinstance(action, Claim):
-                folders.claim(action.path, action.platform)
-        for action in plan.actions:
-            if isinstance(action, MakeDirectory):
-                files.make_directory(action.path, action.ownership)
-        staged: dict[str, str] = {}
-        try:
-            for action in plan.actions:
-                if isinstance(action, WriteFile):
-                    staged[action.file.path] = files.stage(action.file)
-        except PlatformError:
-            for temporary in staged.values():
-                files.discard(temporary)
-            raise
-        if self._wanted.after_change:
-            files.write_marker(self._wanted.after_change.marker)
-        for action in plan.actions:
-            if isinstance(action, WriteFile):
-                files.install(staged[action.file.path], action.file.path)
-            elif isinstance(action, SetOwnership):
-                files.set_ownership(action.path, action.ownership)
-            elif isinstance(action, Remove):
-                files.remove(action.path)
-            elif isinstance(action, RunCommand):
-                self._run(action)
-        return {}
-
-    def _run(self, action: RunCommand) -> None:
-        command = action.after_change.command
-        code, output = files.run_command(command)
-        if code:
-            raise PlatformError(
-                f"the files are installed, but {' '.join(command)!r} ended with {code}: {output.strip()[-2000:]}; "
-                "the next run tries it again"
-            )
-        files.remove(action.after_change.marker)
 
 
 def main() -> None:

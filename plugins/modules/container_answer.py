@@ -89,8 +89,8 @@ seconds:
   returned: success, but in check mode
 """
 
-from ansible_collections.fungap.swarm.plugins.module_utils.container_answer import WaitForAnswer
-from ansible_collections.fungap.swarm.plugins.module_utils.runner import run
+from ansible_collections.fungap.swarm.plugins.module_utils.container_answer.operation import WaitForAnswer
+from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import run
 
 
 def main() -> None:

@@ -102,8 +102,8 @@ actions:
 
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils import runner
-from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config import PATH, DaemonConfig
+from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.operation import PATH, DaemonConfig
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "defaults": {"type": "dict", "default": {}},

@@ -198,10 +198,7 @@ ansible_facts:
 """
 
 import json
-import secrets
 import sys
-from dataclasses import asdict
-from typing import Any
 
 # An older Python can't import what follows, the runner with its AnsibleModule included. This module is the first on a
 # machine, so it answers here, in the form of a module's answer.
@@ -211,51 +208,8 @@ if sys.version_info < (3, 10):  # noqa: UP036  it is the machine's Python, not t
     sys.stdout.write(json.dumps({"failed": True, "msg": told, "old_python": version}))
     raise SystemExit(1)
 
-from ansible_collections.fungap.swarm.plugins.module_utils import folders
-from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config import settled_digest
-from ansible_collections.fungap.swarm.plugins.module_utils.files import read_tree
-from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, look, wait_for_engine
-from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import digested
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import Mount, may_be_read, why_no_path
-from ansible_collections.fungap.swarm.plugins.module_utils.model.status import what_inventories_said
-from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan, run
-
-
-class DockerHostInfo:
-    """Looks, and never acts."""
-
-    def __init__(self, params: dict[str, Any]) -> None:
-        self.wait_seconds: int = params.pop("wait_seconds")
-        params.pop("variables")  # the controller's
-        # What can't be a path is not there; that it is none is told by its variable's name.
-        for name in ("files", "folders", "trees", "manager_sockets", "own_folders"):
-            params[name] = [path for path in params[name] if not why_no_path(path)]
-        self.trees: list[str] = params.pop("trees")
-        self.manager_sockets: list[str] = params.pop("manager_sockets")
-        self.own_folders: list[str] = params.pop("own_folders")
-        # Without the controller's, digests that nobody can compare.
-        self.digest_key: str = params.pop("digest_key") or secrets.token_hex(32)
-        self.params = params
-
-    def plan(self) -> Plan:
-        if self.wait_seconds:
-            wait_for_engine(self.params["docker_socket"], self.wait_seconds)
-        host = Host()
-        facts = look(host, **self.params)
-        facts["docker"]["config_digest"] = settled_digest(host, self.digest_key)
-        own_folders = {path: folders.look(path) for path in self.own_folders}
-        facts["own_folders"] = {path: asdict(seen) for path, seen in own_folders.items()}
-        mounts = [Mount(**mount) for mount in facts["docker"].get("mounts", ())]
-        trees = {
-            root: {path: digested(state, self.digest_key) for path, state in read_tree(root).items()}
-            for root in self.trees
-            if root not in own_folders or may_be_read(root, own_folders[root], mounts)
-        }
-        stacks = what_inventories_said(host.records(self.manager_sockets))
-        return Plan(result={"ansible_facts": {"docker_host": facts}, "trees": trees, "stacks": stacks})
-
-    def apply(self, plan: Plan) -> dict[str, Any]:
-        raise AssertionError(f"nothing to apply: {plan.actions}")
+from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import run
+from ansible_collections.fungap.swarm.plugins.module_utils.host.info import DockerHostInfo
 
 
 def main() -> None:

@@ -262,8 +262,8 @@ durations_seconds:
   type: dict
 """
 
-from ansible_collections.fungap.swarm.plugins.module_utils.image_catalog import ImageCatalog
-from ansible_collections.fungap.swarm.plugins.module_utils.runner import run
+from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import run
+from ansible_collections.fungap.swarm.plugins.module_utils.image.operation import ImageCatalog
 
 
 def main() -> None:

@@ -98,8 +98,8 @@ actions:
   elements: str
 """
 
-from ansible_collections.fungap.swarm.plugins.module_utils.image_prune import ImagePrune
-from ansible_collections.fungap.swarm.plugins.module_utils.runner import run
+from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import run
+from ansible_collections.fungap.swarm.plugins.module_utils.prune.images import ImagePrune
 
 
 def main() -> None:

@@ -48,50 +48,8 @@ images:
   sample: {"registry:5000/web@sha256:9f2c...": [service web_web, revision 7 of web]}
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-from ansible_collections.fungap.swarm.plugins.module_utils import runner
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import answering_manager
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
-    REVISION_LABEL,
-    STACK_LABEL,
-    Revision,
-    parse_revision,
-)
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.prune import needed_images
-
-
-class ImageUse:
-    """A look at a swarm."""
-
-    def __init__(self, params: dict[str, Any]) -> None:
-        self.params = params
-
-    def plan(self) -> runner.Plan:
-        """Read; there is never anything to do."""
-        manager = answering_manager(
-            self.params["manager_sockets"],
-            timeout_seconds=30,
-            otherwise=", so nobody knows which images are needed",
-        )
-        revisions: dict[str, list[Revision]] = {}
-        for config in manager.swarm_items("config", REVISION_LABEL):
-            labels = config["Spec"]["Labels"]
-            try:
-                revisions.setdefault(labels[STACK_LABEL], []).append(parse_revision(config))
-            except (ValueError, LookupError, TypeError) as error:
-                raise PlatformError(
-                    f"the record {config['Spec']['Name']} can't be read ({error!r}), so nobody knows which images it "
-                    "needs: remove it (docker config rm) if it is not to be rolled back to"
-                ) from None
-        images = needed_images(manager.swarm_services(), manager.swarm_tasks(), revisions)
-        return runner.Plan(result={"images": images})
-
-    def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
-        """Never called: a look has no actions."""
-        return plan.result
+from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.prune.use_info import ImageUse
 
 
 def main() -> None:

@@ -140,8 +140,8 @@ actions:
   elements: str
 """
 
-from ansible_collections.fungap.swarm.plugins.module_utils.registry_prune import RegistryPrune
-from ansible_collections.fungap.swarm.plugins.module_utils.runner import run
+from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import run
+from ansible_collections.fungap.swarm.plugins.module_utils.prune.registry import RegistryPrune
 
 
 def main() -> None:

@@ -66,83 +66,8 @@ lines:
   sample: [{when: "2026-11-22T15:00:00.123456789Z", task: web.1, node: worker1, text: listening on 3000}]
 """
 
-import time
-from collections.abc import Mapping
-from dataclasses import asdict
-from threading import Thread
-from typing import Any
-
-from ansible_collections.fungap.swarm.plugins.module_utils import runner
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, answering_manager
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.logs import (
-    latest,
-    parse_duration,
-    parse_line,
-    task_names,
-)
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import NAMESPACE_LABEL
-
-
-class StackLogs:
-    """A look at the logs."""
-
-    def __init__(self, params: dict[str, Any]) -> None:
-        self.params = params
-        self.since = int(time.time()) - parse_duration(params["since"]) if params["since"] else 0
-
-    def plan(self) -> runner.Plan:
-        """Read; there is never anything to do."""
-        manager = answering_manager(self.params["manager_sockets"], timeout_seconds=10, otherwise="")
-        self.socket = manager.socket
-        services = self._services(manager)
-        nodes = {node["ID"]: node["Description"]["Hostname"] for node in manager.swarm_nodes()}
-        tasks = task_names(services, manager.swarm_tasks(), nodes)
-        raw, warnings = self._read([service["ID"] for service in services])
-        parsed = (parse_line(line, tasks, nodes) for line in raw)
-        lines = latest((line for line in parsed if line), self.params["lines"])
-        return runner.Plan(result={"lines": [asdict(line) for line in lines]}, warnings=warnings)
-
-    def _services(self, manager: Engine) -> list[dict[str, Any]]:
-        stack, wanted = self.params["stack"], self.params["service"]
-        there = {
-            service["Spec"]["Name"].removeprefix(f"{stack}_"): service
-            for service in manager.swarm_services()
-            if (service["Spec"].get("Labels") or {}).get(NAMESPACE_LABEL) == stack
-        }
-        if not there:
-            raise PlatformError(f"there is no stack {stack}")
-        if wanted and wanted not in there:
-            raise PlatformError(f"stack {stack} has no service {wanted}; there are: {', '.join(sorted(there))}")
-        return [there[wanted]] if wanted else list(there.values())
-
-    def _read(self, services: list[str]) -> tuple[list[str], list[str]]:
-        """The lines of all services, and what is to be said of those that were not heard to the end."""
-        lines: list[str] = []
-        failures: list[str] = []
-
-        def read(service: str) -> None:
-            try:
-                for line in Engine(self.socket).service_logs(service, since=self.since, tail=self.params["lines"]):
-                    lines.append(line)
-            except PlatformError as error:
-                failures.append(error.message)
-
-        threads = [Thread(target=read, args=(service,), daemon=True) for service in services]
-        for thread in threads:
-            thread.start()
-        end = time.monotonic() + self.params["timeout_seconds"]
-        for thread in threads:
-            thread.join(max(end - time.monotonic(), 0))
-        if any(thread.is_alive() for thread in threads):
-            failures.append(
-                f"not every node has answered within {self.params['timeout_seconds']} s: lines may be missing"
-            )
-        return list(lines), failures
-
-    def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
-        """Never called: a look has no actions."""
-        return plan.result
+from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.read_logs import StackLogs
 
 
 def main() -> None:

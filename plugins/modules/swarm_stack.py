@@ -326,8 +326,8 @@ actions:
   returned: success
 """
 
-from ansible_collections.fungap.swarm.plugins.module_utils.runner import run
-from ansible_collections.fungap.swarm.plugins.module_utils.stack import StackFolder, StackOperation
+from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import run
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.operation import StackFolder, StackOperation
 
 
 def main() -> None:

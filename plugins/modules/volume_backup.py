@@ -98,46 +98,8 @@ removed:
   elements: str
 """
 
-import os
-import time
-from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any
-
-from ansible_collections.fungap.swarm.plugins.module_utils import runner, volumes
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
-from ansible_collections.fungap.swarm.plugins.module_utils.signals import signals_as_exceptions
-
-
-class VolumeBackup:
-    """The docker host's part: the volume into a file there."""
-
-    def __init__(self, params: dict[str, Any]) -> None:
-        self.params = params
-        self.engine = Engine(params["docker_socket"])
-
-    def plan(self) -> runner.Plan:
-        volumes.path_of(self.engine, self.params["volume"])
-        return runner.Plan(actions=[f"back up volume {self.params['volume']}"])
-
-    def apply(self, plan: runner.Plan) -> Mapping[str, Any]:  # noqa: ARG002  there is one thing to do
-        target = self.params["temporary"]
-        with suppress(FileNotFoundError):  # of a run that was killed
-            os.unlink(target)
-        with signals_as_exceptions():
-            try:
-                with self.engine.paused(self.params["container"]):
-                    begun = time.monotonic()
-                    found = volumes.archive(volumes.path_of(self.engine, self.params["volume"]), target)
-                    seconds = time.monotonic() - begun
-                # For the connection's user, who takes it away.
-                status = os.stat(os.path.dirname(target))
-                os.chown(target, status.st_uid, status.st_gid)
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    os.unlink(target)
-                raise
-        return {**found, "paused_seconds": round(seconds, 3)}
+from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.volume.backup import VolumeBackup
 
 
 def main() -> None:

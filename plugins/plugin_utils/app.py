@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model import env
-from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import FULL_NAMES
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import ONE_SHOT_CONDITIONS
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.env_volume import model as env
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import FULL_NAMES
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import ONE_SHOT_CONDITIONS
 from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_service
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_service import Wrong
 from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile, replica_check, request_path

@@ -17,10 +17,10 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import FULL_NAMES
-from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import plain_digest, secret_digest
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import fingerprint
+from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import plain_digest, secret_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import FULL_NAMES
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.plan import fingerprint
 from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_service
 
 MAX_TEXT_BYTES = 200_000  # a record holds the file twice, and the services' specs beside it, in at most 1 MB

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.env import ID_MAX
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import ID_MAX
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds import variables
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import (
     port_of,

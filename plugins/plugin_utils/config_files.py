@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import as_seen, parse_config_set
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.config_files import plan_files
+from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model import as_seen, parse_config_set
+from ansible_collections.fungap.swarm.plugins.module_utils.config_files.plan import plan_files
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 
 
 def split_secrets(args: Mapping[str, Any], *, is_true: Callable[[Any], bool] = bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.node import SPEC_LABEL
+from ansible_collections.fungap.swarm.plugins.module_utils.node.model import SPEC_LABEL
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 
 

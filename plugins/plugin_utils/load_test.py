@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.load_test import Measured
+from ansible_collections.fungap.swarm.plugins.module_utils.load_test.model import Measured
 from ansible_collections.fungap.swarm.plugins.plugin_utils.status import table
 
 HEAD = ("STEP", "USERS", "REQUESTS", "ERRORS", "RATE", "MEAN", "P50", "P95", "MAX", "CPU")

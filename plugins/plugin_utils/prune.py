@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.prune import human
+from ansible_collections.fungap.swarm.plugins.module_utils.prune.plan import human
 from ansible_collections.fungap.swarm.plugins.plugin_utils.status import table
 
 

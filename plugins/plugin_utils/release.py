@@ -22,9 +22,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os.path import basename
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import ACTIVE_VERDICTS, CONVERGED, Node
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import satisfies
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import ACTIVE_VERDICTS, CONVERGED, Node
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.rollout import satisfies
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, is_global
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Options, check_options, complete

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.status import unwell
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.status import unwell
 
 Row = Mapping[str, Any]
 

@@ -27,8 +27,8 @@ from typing import Any
 
 import docker
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
-from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Host, Network, Node
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.node.model import Host, Network, Node
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
 from .. import checkout, images
@@ -285,8 +285,8 @@ class World:
         )
         engine = Engine("/var/run/docker.sock")
         body = host.container(Node("build", BUILD), self.images["node"])
-        engine.create_volume(BUILD_NAME, {})
-        engine.create_container(BUILD_NAME, body, host.files())
+        engine.volumes.create(BUILD_NAME, {})
+        engine.containers.create(BUILD_NAME, body, host.files())
         self.outer.api.start(BUILD_NAME)
         self.builder = docker.DockerClient(f"unix://{run}/shared/docker.sock", version="1.41", timeout=120)
         wait_for("the build engine", lambda: bool(self.builder.ping()), 60)

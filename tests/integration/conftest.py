@@ -17,9 +17,9 @@ from typing import Any
 import docker
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
-from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Host, Network
-from ansible_collections.fungap.swarm.plugins.module_utils.model.node import Node as ModelNode
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.node.model import Host, Network
+from ansible_collections.fungap.swarm.plugins.module_utils.node.model import Node as ModelNode
 
 from .. import checkout
 from ..images import image
@@ -119,8 +119,8 @@ class Lab:
             extra_hosts={},
         )
         engine = Engine("/var/run/docker.sock")
-        engine.create_volume(container, {})
-        engine.create_container(container, host.container(ModelNode(name, address), self.image), host.files())
+        engine.volumes.create(container, {})
+        engine.containers.create(container, host.container(ModelNode(name, address), self.image), host.files())
         api = self.outer.api
         api.start(container)
         self.nodes[name] = Node(name, container, str(socket_dir / "docker.sock"), address)

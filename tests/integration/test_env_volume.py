@@ -19,8 +19,8 @@ from typing import Any
 import docker
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 from ansible_collections.fungap.swarm.plugins.plugin_utils.env_copies import env_copies, env_labels
 
 from ..waiting import until
@@ -61,7 +61,7 @@ def code(version: str) -> dict[str, str]:
 
 def run_in(node: Node, container: str, *command: str) -> str:
     try:
-        return Engine(node.socket).run_in_container(container, command)[1]
+        return Engine(node.socket).containers.exec(container, command)[1]
     except PlatformError:  # not running yet, or not any more
         return ""
 

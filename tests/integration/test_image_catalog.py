@@ -27,7 +27,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 
 from ..images import reference
 from ..waiting import wait_for
@@ -213,7 +213,7 @@ def test_a_base_stands_in_for_an_official_image(run_module: Run, outer: docker.D
 
         def fetch(path: str) -> str:
             script = f"fetch('http://127.0.0.1:3000{path}').then(a => a.text()).then(console.log)"
-            return Engine("/var/run/docker.sock").run_in_container(name, ["node", "-e", script])[1]
+            return Engine("/var/run/docker.sock").containers.exec(name, ["node", "-e", script])[1]
 
         wait_for("the app", lambda: '"greeting":"hello"' in fetch("/"), 30)
         assert '"sid"' in fetch("/socket.io/?EIO=4&transport=polling")

@@ -17,9 +17,10 @@ import pytest
 import requests
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, tar_entry
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.validation import validation_of
-from ansible_collections.fungap.swarm.plugins.module_utils.stack import HOST_SOCKET
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.archives import tar_entry
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.operation import HOST_SOCKET
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import validation_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render as render_compose
 
@@ -203,7 +204,7 @@ def judged(rendered: Rendered, **configs: str) -> list[tuple[int, str]]:
         names = {one.name: one.name.rpartition("_")[0].removeprefix("monitoring_") for one in validation.files}
         contents = {**rendered.configs, **rendered.secrets, **configs}
         files = [tar_entry(one.path, contents[names[one.name]], one.mode, one.uid, one.gid) for one in validation.files]
-        found.append(Engine(HOST_SOCKET).run_once(validation.container(), files, timeout_seconds=60))
+        found.append(Engine(HOST_SOCKET).containers.run_once(validation.container(), files, timeout_seconds=60))
     return found
 
 

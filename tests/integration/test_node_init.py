@@ -13,7 +13,7 @@ from typing import Any
 import docker
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 
 from ..waiting import patience, until
 from .test_image_catalog import real_catalog
@@ -61,7 +61,7 @@ class NodeUnderTest:
         return until(lambda: docker.APIClient(f"unix://{self.socket_dir}/docker.sock", version="auto", timeout=30), 60)
 
     def run(self, command: str) -> str:
-        code, output = Engine("/var/run/docker.sock").run_in_container(self.name, ["sh", "-c", command])
+        code, output = Engine("/var/run/docker.sock").containers.exec(self.name, ["sh", "-c", command])
         assert code == 0, output
         return output
 

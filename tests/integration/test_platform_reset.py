@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import Memory
 
 RunModule = Callable[..., dict[str, Any]]
 MEMORY = Memory("web", 7, "c1", "2026-11-28T10:00:00Z", ("manager1",)).dump()

@@ -19,9 +19,9 @@ import docker
 import pytest
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import MARKER, marker_text
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Revision, dump_revision
+from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import secret_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import MARKER, marker_text
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import Revision, dump_revision
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import resolve_app
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import of_inventory
 
@@ -440,7 +440,7 @@ def test_docker_host_info_needs_nothing_installed(tmp_path: Path) -> None:
     """No SDK, no engine: facts all the same, and quickly (processor time: other tests may run beside it)."""
     script = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); sys.modules['docker'] = None\n"
-        "from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, look\n"
+        "from ansible_collections.fungap.swarm.plugins.module_utils.host.look import Host, look\n"
         "begin = time.process_time(); facts = look(Host(), docker_socket=sys.argv[2])\n"
         "assert not facts['docker']['answering'], facts\n"
         "print(time.process_time() - begin)"

@@ -9,7 +9,7 @@ from typing import Any
 import docker
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.validation import HELPER, HELPER_LABEL
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import HELPER, HELPER_LABEL
 
 from ..images import image
 from ..waiting import until

@@ -23,13 +23,14 @@ import docker
 import pytest
 import requests
 
-from ansible_collections.fungap.swarm.plugins.module_utils import registry_window
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, pushed_digest
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.image_catalog import ImageCatalog
-from ansible_collections.fungap.swarm.plugins.module_utils.registry_prune import RegistryPrune
-from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
-from ansible_collections.fungap.swarm.plugins.modules.hosts_entry import HostsEntry
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import Plan
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.images import pushed_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.host.hosts_entry import HostsEntry
+from ansible_collections.fungap.swarm.plugins.module_utils.image.operation import ImageCatalog
+from ansible_collections.fungap.swarm.plugins.module_utils.prune.registry import RegistryPrune
+from ansible_collections.fungap.swarm.plugins.module_utils.registry import window as registry_window
 
 from ..images import image
 from ..waiting import wait_for
@@ -667,8 +668,9 @@ def wait_for_registry(registry: RegistryUnderTest, *, writable: bool = True) -> 
 # Ends itself by a signal right before the n-th thing that it does to the registry's containers.
 ENDED_RUN = """
 import json, os, sys, time
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, pushed_digest
-from ansible_collections.fungap.swarm.plugins.module_utils.registry_prune import RegistryPrune
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.images import pushed_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.prune.registry import RegistryPrune
 params, number, end = json.load(sys.stdin)
 done = []
 def ending(name):

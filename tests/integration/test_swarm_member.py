@@ -16,8 +16,8 @@ import docker
 import pytest
 import requests
 
-from ansible_collections.fungap.swarm.plugins.module_utils.memory import memory_path
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import Memory
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.operation import memory_path
 
 from ..waiting import until, wait_for
 from ..warm_ansible import ansible_playbook

@@ -23,10 +23,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import acquire_lock
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.validation import HELPER, HELPER_LABEL
-from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path
+from ansible_collections.fungap.swarm.plugins.module_utils.core.lock import acquire_lock
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.operation import lock_path
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import HELPER, HELPER_LABEL
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
 
 from ..waiting import patience, wait_for
@@ -351,13 +351,13 @@ def test_what_the_services_image_refuses_changes_nothing(swarm: Swarm, deploy: R
 
 KILLED = f"""
 import sys
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.validation import validation_of
-from ansible_collections.fungap.swarm.plugins.module_utils.signals import signals_as_exceptions
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import validation_of
+from ansible_collections.fungap.swarm.plugins.module_utils.core.signals import signals_as_exceptions
 compose = {{"services": {{"web": {{"image": "{IMAGE}:1"}}}}}}
 validation = validation_of(compose, "web", ["sh", "-c", "exec sleep " + sys.argv[2]])
 with signals_as_exceptions():
-    Engine(sys.argv[1]).run_once(validation.container(), [], timeout_seconds=60)
+    Engine(sys.argv[1]).containers.run_once(validation.container(), [], timeout_seconds=60)
 """
 
 
@@ -547,7 +547,7 @@ def test_a_run_that_was_killed_is_completed_by_the_next(swarm: Swarm, deploy: Ru
 
 KILLED_RUN = """
 import json, sys
-from ansible_collections.fungap.swarm.plugins.module_utils.stack import StackOperation
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.operation import StackOperation
 operation = StackOperation(json.load(sys.stdin))
 operation.apply(operation.plan())
 """
@@ -678,7 +678,7 @@ def asked_in(swarm: Swarm, stack: str, name: str) -> set[str]:
     node = next(one for one in swarm.manager.api.nodes() if one["ID"] == task["NodeID"])
     engine = Engine((swarm.manager if "ManagerStatus" in node else swarm.worker).socket)
     container = task["Status"]["ContainerStatus"]["ContainerID"]
-    _, answer = engine.run_in_container(container, ["/bin/busybox", "nslookup", "-type=a", name, "127.0.0.11"])
+    _, answer = engine.containers.exec(container, ["/bin/busybox", "nslookup", "-type=a", name, "127.0.0.11"])
     return set(re.findall(r"^Address(?: \d+)?: ([\d.]+)$", answer.partition("Name:")[2], re.MULTILINE))
 
 

@@ -22,8 +22,8 @@ from typing import Any
 import docker
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.volumes import digest
-from ansible_collections.fungap.swarm.plugins.modules.volume_restore import VolumeRestore
+from ansible_collections.fungap.swarm.plugins.module_utils.volume.operation import digest
+from ansible_collections.fungap.swarm.plugins.module_utils.volume.restore import VolumeRestore
 from tests.images import image
 from tests.waiting import patience, wait_for
 

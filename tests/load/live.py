@@ -30,7 +30,7 @@ from typing import IO, Any
 
 import docker
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import controllers_file
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import controllers_file
 
 from .. import checkout, seed, timeline
 from ..steps import tell

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import secret_digest
 
 from ..load.live import APP, Live, kill_job, kill_tree
 from ..steps import tell

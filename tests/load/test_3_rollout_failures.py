@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 
 from ..load.live import APP, SERVICE, Live, Load, Run, check, kill_job, kill_tree
@@ -176,7 +176,7 @@ def test_a_node_whose_disk_is_full(live: Live, fails: Fails) -> None:
     image = live.image_from("big", "RUN head -c 50000000 /dev/urandom > /big\nENV APP_VERSION=9.0.0")
     node = live.container(live.workers[-1])
     fill = "dd if=/dev/zero of=/var/lib/docker/filler bs=1M 2>/dev/null; df /var/lib/docker | tail -1"
-    tell(Engine("/var/run/docker.sock").run_in_container(node.name, ["sh", "-c", fill])[1])
+    tell(Engine("/var/run/docker.sock").containers.exec(node.name, ["sh", "-c", fill])[1])
     try:
         # The app's log on that node is cut off, too.
         causes = ("no space left on device", live.workers[-1])

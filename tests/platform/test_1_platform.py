@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 
 from ..load.live import ROOT
 from ..waiting import patience
@@ -94,7 +94,7 @@ def test_short_names_are_an_apps_own(platform: Platform) -> None:
         )
     )
     names = ["web", "proxy", "prometheus", "proxy_proxy", "tasks.web_web"]
-    found = json.loads(manager.run_in_container(container, ["node", "-e", ask, *names])[1])
+    found = json.loads(manager.containers.exec(container, ["node", "-e", ask, *names])[1])
     assert len(own) == 3
     assert set(found["web"]) == own
     assert {found["proxy"], found["prometheus"]} <= {"ENOTFOUND", "EAI_AGAIN"}

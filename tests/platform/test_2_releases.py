@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import acquire_lock
-from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_path
+from ansible_collections.fungap.swarm.plugins.module_utils.core.lock import acquire_lock
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.operation import lock_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.pki import htpasswd_line
 
 from .. import images

@@ -24,7 +24,7 @@ from tests.affected import ALWAYS, affected
         ),
         pytest.param("roles/load_test/defaults/main.yml", [], id="a role without a scenario"),
         pytest.param("plugins/modules/env_volume.py", ["tests/integration/test_env_volume.py"], id="a module"),
-        pytest.param("plugins/module_utils/plan/rollout.py", ["tests/integration/test_swarm_stack.py"], id="a plan"),
+        pytest.param("plugins/module_utils/stack/rollout.py", ["tests/integration/test_swarm_stack.py"], id="a plan"),
         pytest.param(
             "tests/monitoring/grafana/render.cjs", ["tests/monitoring/test_1_rendered.py"], id="what Grafana shows"
         ),

@@ -16,9 +16,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.fungap.swarm.plugins.action.volume_restore import ActionModule as Restore
-from ansible_collections.fungap.swarm.plugins.module_utils import volumes
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.modules.volume_copy import version_of
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.volume import operation as volumes
+from ansible_collections.fungap.swarm.plugins.module_utils.volume.copy import version_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.backup import (
     archive_name,
     archives_to_delete,

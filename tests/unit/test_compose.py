@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import (
+from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import secret_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import (
     full_names_on,
     named_items,
     own_networks,
     replicas,
     with_replicas,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import without_short_names
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import fingerprint
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import without_short_names
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.plan import fingerprint
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import as_wanted, render
 
 SHORT = "services: {web: {image: a}}"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_service import (
     interpolated,
     merged,
@@ -93,7 +93,7 @@ def test_what_is_accepted_is_what_docker_takes() -> None:
     right = [yaml.safe_load(text) for text, wrong in SHAPES if not wrong]
     services = {f"s{number}": {"image": "a", **one} for number, one in enumerate(right)}
     engine = Engine("/nonexistent")
-    assert engine.compose_problems("x", json.dumps({"version": "3.9", "services": services})) == []
+    assert engine.stacks.problems("x", json.dumps({"version": "3.9", "services": services})) == []
 
 
 @pytest.mark.parametrize(

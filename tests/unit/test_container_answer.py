@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils import container_answer as operation
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.container_answer import (
+from ansible_collections.fungap.swarm.plugins.module_utils.container_answer import operation
+from ansible_collections.fungap.swarm.plugins.module_utils.container_answer.plan import (
     Seen,
     describe,
     failure,
@@ -22,6 +21,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.container_answer
     parse_container,
     quoted,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils.background import shown
 
 REFUSED = "connection refused"
@@ -123,14 +123,14 @@ class Engine:
     """A container, one look after the other; the last one stays."""
 
     def __init__(self, *looks: tuple[str, int]) -> None:
-        self.looks = list(looks)
+        self.looks, self.containers = list(looks), self
 
-    def container(self, _name: str) -> dict[str, Any] | None:
+    def inspect(self, _name: str) -> dict[str, Any] | None:
         state, restarts = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         code = 0 if state == "running" else 7
         return None if state == "absent" else {"State": {"Status": state, "ExitCode": code}, "RestartCount": restarts}
 
-    def container_log(self, _name: str, lines: int) -> str:
+    def log(self, _name: str, lines: int) -> str:
         return f"the last of {lines} lines"
 
 

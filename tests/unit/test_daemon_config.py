@@ -16,11 +16,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils import files
-from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config import DaemonConfig, Place, settled_digest
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.host import Host, foreign_containers, reload_engine
-from ansible_collections.fungap.swarm.plugins.module_utils.model.daemon_config import digest
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.model import digest
+from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.operation import (
+    DaemonConfig,
+    Place,
+    settled_digest,
+)
+from ansible_collections.fungap.swarm.plugins.module_utils.host import files
+from ansible_collections.fungap.swarm.plugins.module_utils.host.look import Host, foreign_containers, reload_engine
 
 from ..engine_socket import Handler, engine_at
 
@@ -110,7 +114,8 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     monkeypatch.setattr(
-        "ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.LOCK_FILE", str(tmp_path / "lock")
+        "ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.operation.LOCK_FILE",
+        str(tmp_path / "lock"),
     )
 
     class Own(Engine):

@@ -58,7 +58,7 @@ def test_a_variable_that_fails_is_told_without_its_template(
 def test_an_old_python_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """By the file's first lines: in an older Python what they import can't be read."""
     monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
-    monkeypatch.setitem(sys.modules, "ansible_collections.fungap.swarm.plugins.module_utils.folders", None)
+    monkeypatch.setitem(sys.modules, "ansible_collections.fungap.swarm.plugins.module_utils.host.info", None)
     with pytest.raises(SystemExit):
         runpy.run_path(str(docker_host_info.__file__), run_name="__main__")
     told = json.loads(capsys.readouterr().out)

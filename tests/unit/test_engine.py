@@ -13,9 +13,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils import image_prune
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, layer_bytes, pushed_digest
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.docker import cli
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.images import pushed_digest, space_of_layers
+from ansible_collections.fungap.swarm.plugins.module_utils.prune import images as image_prune
 
 from ..engine_socket import Handler, engine_at
 
@@ -53,7 +55,7 @@ def test_the_digest_of_a_push(messages: list[dict[str, Any]], digest: str) -> No
     ],
 )
 def test_the_space_that_images_take(usage: dict[str, Any], size: int) -> None:
-    assert layer_bytes(usage) == size
+    assert space_of_layers(usage) == size
 
 
 class Choosy(Handler):
@@ -121,7 +123,7 @@ class Quick(Choosy):
 
 def test_what_a_quick_command_writes_is_not_lost(tmp_path: Path) -> None:
     with engine_at(tmp_path / "socket", Quick):
-        assert Engine(str(tmp_path / "socket")).run_in_container("c1", ["true"]) == (3, "one\ntwo\n")
+        assert Engine(str(tmp_path / "socket")).containers.exec("c1", ["true"]) == (3, "one\ntwo\n")
 
 
 def test_an_engine_that_is_frozen_is_not_waited_for_without_end(tmp_path: Path) -> None:
@@ -159,11 +161,12 @@ class Steps:
 
     def __init__(self, _socket: str, **_options: Any) -> None:
         self.stack = ["sha256:base", "sha256:step", "sha256:top"]
+        self.images = self.containers = self
 
-    def images(self) -> list[dict[str, Any]]:
+    def all(self) -> list[dict[str, Any]]:
         return [{"Id": image, "RepoTags": [], "RepoDigests": [], "Size": 1, "Created": 0} for image in self.stack[-1:]]
 
-    def containers(self, _labels: Any) -> list[dict[str, Any]]:
+    def with_labels(self, _labels: Any) -> list[dict[str, Any]]:
         return []
 
     def platforms_beside(self, _platform: str) -> set[str]:
@@ -172,7 +175,7 @@ class Steps:
     def layer_bytes(self) -> int:
         return len(self.stack)
 
-    def untag_image(self, reference: str) -> None:
+    def untag(self, reference: str) -> None:
         if reference != "sha256:base":  # in use by what can't be seen
             self.stack.remove(reference)
 
@@ -225,7 +228,7 @@ class Overtaken(Handler):
 
 def test_a_service_that_swarm_has_written_meanwhile_is_read_again(tmp_path: Path) -> None:
     with engine_at(tmp_path / "socket", Overtaken):
-        Engine(str(tmp_path / "socket")).set_service_label("abc", "b", "3")
+        Engine(str(tmp_path / "socket")).services.set_label("abc", "b", "3")
     assert Overtaken.written == [(9, {"Labels": {"a": "1", "b": "3"}})]
 
 
@@ -233,15 +236,15 @@ def test_a_service_that_swarm_has_written_meanwhile_is_read_again(tmp_path: Path
 def test_a_deploy_that_swarm_has_overtaken_is_said_again(tmp_path: Path, refusals: int, ends_well: bool) -> None:
     said: list[list[str]] = []
 
-    def cli(_engine: Engine, arguments: list[str], **_more: Any) -> tuple[int, str]:
+    def run(_socket: str, arguments: list[str], **_more: Any) -> tuple[int, str]:
         said.append(arguments)
         if "--help" in arguments or len(said) > refusals + 1:
             return 0, "done"
         return 1, "Error response from daemon: rpc error: code = Unknown desc = update out of sequence"
 
-    with patch.object(Engine, "_cli", cli):
+    with patch.object(cli, "run", run):
         deploy = partial(
-            Engine(str(tmp_path / "socket")).deploy_stack, "web", "", resolve_image="never", registry_config=None
+            Engine(str(tmp_path / "socket")).stacks.deploy, "web", "", resolve_image="never", registry_config=None
         )
         if ends_well:
             assert deploy() == "done"

@@ -10,9 +10,9 @@ import docker
 import pytest
 import requests
 
-from ansible_collections.fungap.swarm.plugins.module_utils import engine as module
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.docker import client
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 
 # runc 1.1 with cgroup v1, on processes that start others all the time; it has thawed them.
 FREEZE = docker.errors.APIError("500", explanation="OCI runtime pause failed: unable to freeze: unknown")
@@ -42,14 +42,14 @@ class Api:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(client.time, "sleep", lambda _seconds: None)
 
 
 def held(api: Api) -> bool:
     """Whether the container was paused while it was to be."""
     one = Engine("/nowhere")
     one.api = api
-    with one.paused("web"):
+    with one.containers.paused("web"):
         return bool(api.state["Paused"])
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model import env
-from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import plain_digest, secret_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import plain_digest, secret_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.env_volume import model as env
 
 
 @pytest.mark.parametrize(

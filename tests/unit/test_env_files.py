@@ -10,10 +10,10 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine
-from ansible_collections.fungap.swarm.plugins.module_utils.env_files import read_version, write_version
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.env import EnvFile, Owner, files_in
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.files import read_version, write_version
+from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import EnvFile, Owner, files_in
 
 FILE = EnvFile(".env", b"A=hunter2\r\n\xc3\xbc", Owner(1000, 1001))
 CHANGED = [
@@ -27,10 +27,10 @@ class Volume:
     """What is used of an engine. ``loses``: what is written doesn't get there."""
 
     def __init__(self, file: EnvFile | None, *, loses: bool = False) -> None:
-        self.archive, self.loses = file.tar(0) if file else b"", loses
+        self.archive, self.loses, self.containers = file.tar(0) if file else b"", loses, self
 
     @contextmanager
-    def helper_container(self, _image: None, _labels: Any, *, volume: str, target: str) -> Iterator[str]:
+    def helper(self, _image: None, _labels: Any, *, volume: str, target: str) -> Iterator[str]:
         assert (volume, target) == (f"web_env_{FILE.version}", "/env")
         yield "helper"
 

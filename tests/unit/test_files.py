@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils import files
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import ConfigFile, Ownership
+from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model import ConfigFile, Ownership
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.host import files
 
 
 def wanted(path: Path, content: str = "new\n", **kwargs: object) -> ConfigFile:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.action.platform_secrets import _loose
-from ansible_collections.fungap.swarm.plugins.module_utils import folders, stack
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
+from ansible_collections.fungap.swarm.plugins.module_utils.config_files.operation import InstallFiles
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.folder import operation as folders
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import (
     MARKER,
     Mount,
     SeenFolder,
@@ -23,9 +24,9 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
     whose,
     why_not_own_folder,
 )
-from ansible_collections.fungap.swarm.plugins.modules import platform_reset
-from ansible_collections.fungap.swarm.plugins.modules.config_files import InstallFiles
-from ansible_collections.fungap.swarm.plugins.modules.platform_reset import Reset
+from ansible_collections.fungap.swarm.plugins.module_utils.reset import operation as platform_reset
+from ansible_collections.fungap.swarm.plugins.module_utils.reset.operation import Reset
+from ansible_collections.fungap.swarm.plugins.module_utils.stack import operation as stack
 from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import SecretsPlan, SecretsRequest
 
 
@@ -452,17 +453,23 @@ def test_a_folder_of_others_is_not_closed(tmp_path: Path) -> None:
 # --- reset ---
 
 
+class NoVolumes:
+    def names(self, label: dict[str, Any]) -> list[str]:
+        return ["web-env"] if list(label.values()) == [None] else []
+
+    def remove(self, _name: str) -> None:
+        pass
+
+
 class NoEngine:
     """An engine with nothing of the platform's on it."""
 
     def __init__(self, _socket: str) -> None:
-        pass
+        self.containers = self.images = self.networks = self
+        self.volumes = NoVolumes()
 
     def info(self) -> dict[str, Any]:
         return {"Swarm": {"LocalNodeState": "active"}}
-
-    def volume_names(self, label: dict[str, Any]) -> list[str]:
-        return ["web-env"] if list(label.values()) == [None] else []
 
     def __getattr__(self, _name: str) -> Any:
         return lambda *_args: []

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.host import (
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.program import parse_version
+from ansible_collections.fungap.swarm.plugins.module_utils.host.look import (
     Host,
     cli_version,
     parse_capabilities,
@@ -26,7 +27,6 @@ from ansible_collections.fungap.swarm.plugins.module_utils.host import (
     parse_routes,
     unlabelled,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.model.cli import parse_version
 
 from ..engine_socket import Handler, engine_at
 

@@ -33,8 +33,9 @@ def engine_with(monkeypatch: pytest.MonkeyPatch, *tags: str) -> None:
     class Engine:
         def __init__(self, socket: str) -> None:
             assert socket == images.SOCKET
+            self.images = self
 
-        def image_tags(self, reference: str) -> dict[str, str]:
+        def tags(self, reference: str) -> dict[str, str]:
             return {tag: "sha256:0" for tag in tags if tag == reference}
 
     monkeypatch.setattr(images, "Engine", Engine)

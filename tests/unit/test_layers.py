@@ -10,26 +10,33 @@ import pytest
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 OURS = "ansible_collections.fungap.swarm.plugins."
-# Layer -> layers that it may import, besides itself. `operation` is the rest of module_utils/*.py: what the modules do,
-# put together from the layers below (they make the runner's plans), and helpers that know neither Docker nor
-# AnsibleModule.
+# Layer -> layers that it may import, besides itself. In module_utils a folder is a subject, with these layers:
+# `model` <- `plan` <- `operation`. `core` knows neither Docker nor AnsibleModule, `docker` alone imports the SDK, and
+# `host` looks at the machine with the standard library alone.
 ALLOWED = {
     "errors": set(),
     "model": {"errors"},
     "plan": {"errors", "model"},
-    "engine": {"errors", "model"},
+    "core": {"errors"},
     "runner": {"errors"},
-    "operation": {"errors", "model", "plan", "engine", "runner"},
-    "modules": {"errors", "model", "plan", "engine", "runner", "operation"},
-    "plugin_utils": {"errors", "model", "plan", "operation"},
-    "action": {"errors", "model", "plan", "operation", "plugin_utils"},
-    "filter": {"errors", "model", "plan", "operation", "plugin_utils"},
-    "lookup": {"errors", "model", "plan", "operation", "plugin_utils"},
+    "host": {"errors", "model", "plan", "core"},
+    "docker": {"errors", "model", "core", "host"},
+    "operation": {"errors", "model", "plan", "core", "docker", "host", "runner"},
+    "modules": {"model", "runner", "operation"},
+    "plugin_utils": {"errors", "model", "plan", "core", "host", "operation"},
+    "action": {"errors", "model", "plan", "core", "host", "operation", "plugin_utils"},
+    "filter": {"errors", "model", "plan", "core", "operation", "plugin_utils"},
+    "lookup": {"errors", "model", "plan", "core", "operation", "plugin_utils"},
     "callback": {"errors", "plugin_utils"},
     "doc_fragments": set(),
 }
-# Beside engine.py, which alone touches Docker: the registry's API, and what the CLI says to an engine.
-ENGINES = ("engine", "registry_api", "relay")
+# By their names, in any folder; what isn't named is an operation.
+MODELS = {"model", "compose", "digest", "dockerfile", "logs", "program", "raft", "status"}
+PLANS = {"plan", "agent_connection", "hosts_file", "listening", "rollout", "validation"}
+# Operations that those of other subjects use: whose a folder is, what a swarm was last known to hold, a registry.
+SHARED = {"folder", "memory", "registry"}
+# A look at the machine has a part from each.
+WHOLE = {Path("module_utils/host/info.py")}
 FILES = sorted(path.relative_to(PLUGINS) for path in PLUGINS.rglob("*.py") if path.name != "__init__.py")
 
 
@@ -37,9 +44,16 @@ def layer(path: Path) -> str:
     """The layer of a file below plugins/."""
     if path.parts[0] != "module_utils":
         return path.parts[0]
-    name = path.parts[1].removesuffix(".py")
-    name = "engine" if name in ENGINES else name
-    return name if name in ("errors", "model", "plan", "engine", "runner") else "operation"
+    subject, name = path.parts[1], path.parts[2].removesuffix(".py")
+    if name in MODELS:
+        return "model"
+    if name in PLANS:
+        return "plan"
+    if subject == "core":
+        return name if name in ("errors", "runner") else "core"
+    if subject == "docker":
+        return "docker"
+    return "host" if (subject, name) in {("host", "files"), ("host", "look"), ("member", "on_disk")} else "operation"
 
 
 def imports(path: Path) -> set[str]:
@@ -69,15 +83,25 @@ def test_imports_go_downward(path: Path) -> None:
             assert other == own or other in ALLOWED[own], f"{path} ({own}) imports {name} ({other})"
 
 
+@pytest.mark.parametrize("path", [path for path in FILES if layer(path) == "operation"], ids=str)
+def test_subjects_do_without_each_other_s_operations(path: Path) -> None:
+    subjects = {
+        parts[1]
+        for name in imports(path)
+        if name.startswith(f"{OURS}module_utils.") and imported_layer(name) == "operation"
+        if (parts := name.removeprefix(OURS).split("."))
+    }
+    assert path in WHOLE or subjects <= {path.parts[1], *SHARED}, subjects
+
+
 @pytest.mark.parametrize("path", FILES, ids=str)
-def test_only_the_engine_touches_docker_and_only_the_runner_ansible_module(path: Path) -> None:
-    own, names = layer(path), imports(path)
-    if own != "engine":
-        assert not [name for name in names if name.split(".")[0] in ("docker", "requests")]
-    if path.name != "engine.py":
-        assert not [name for name in names if name.split(".")[0] == "docker"]
+def test_the_sdk_is_docker_s_alone_and_ansible_module_the_runner_s(path: Path) -> None:
+    own, roots = layer(path), {name.split(".")[0] for name in imports(path)}
+    if own != "docker":
+        assert "docker" not in roots
+        assert "requests" not in roots or path == Path("module_utils/registry/api.py")
     if own not in ("runner", "callback"):
-        assert not [name for name in names if name.startswith("ansible.module_utils.basic")]
+        assert not [name for name in imports(path) if name.startswith("ansible.module_utils.basic")]
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if layer(path) in ("model", "plan")], ids=str)

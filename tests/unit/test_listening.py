@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.listening import Doubt, container_tables
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.listening import Listener, listeners, why_unreachable
-from ansible_collections.fungap.swarm.plugins.module_utils.rollout import Look, watch
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.listening import Listener, listeners, why_unreachable
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.listening_look import Doubt, container_tables
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.watch import Look, watch
 
 from .test_plan_rollout import NODES, OLD, ONCE, SHOT, Clock, service, task, unwanted
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils import lock
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import acquire_lock, holder
+from ansible_collections.fungap.swarm.plugins.module_utils.core import lock
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.lock import acquire_lock, holder
 
 HOLD = """
 import sys, time
-from ansible_collections.fungap.swarm.plugins.module_utils.lock import acquire_lock
+from ansible_collections.fungap.swarm.plugins.module_utils.core.lock import acquire_lock
 with acquire_lock(sys.argv[1], "a deploy by me", wait_seconds=0):
     print("held", flush=True)
     time.sleep(60)

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.action.platform_reset import why_no_memory
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.memory import forget, memory_path, recall
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import (
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import (
     Memory,
     highest_revisions,
     missing,
@@ -20,6 +19,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import (
     refusal,
     to_be_held,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.operation import forget, memory_path, recall
 
 WEB = Memory("web", 7, "c1", "2026-11-28T10:00:00Z", ("manager1", "worker1"))
 PROXY = Memory("proxy", 2, "c1", "2026-11-27T10:00:00Z", ("manager1",))

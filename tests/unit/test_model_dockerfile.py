@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.dockerfile import images_of, with_images
-from ansible_collections.fungap.swarm.plugins.module_utils.model.image import full_reference
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.image.dockerfile import images_of, with_images
+from ansible_collections.fungap.swarm.plugins.module_utils.image.model import full_reference
 
 NODE = "docker.io/library/node:14-alpine"
 HUB = "docker.io/library"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.logs import (
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.logs import (
     LogLine,
     latest,
     parse_duration,

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import (
+from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model import (
     ConfigDirectory,
     ConfigFile,
     Ownership,
@@ -18,8 +17,9 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files im
     digested,
     parse_config_set,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import Belonging, marker_text
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.config_files import changed_files, describe, plan_files
+from ansible_collections.fungap.swarm.plugins.module_utils.config_files.plan import changed_files, describe, plan_files
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import Belonging, marker_text
 from ansible_collections.fungap.swarm.plugins.plugin_utils.config_files import nothing_to_do, split_secrets
 from ansible_collections.fungap.swarm.plugins.plugin_utils.run_key import run_key
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import PathState
-from ansible_collections.fungap.swarm.plugins.module_utils.model.daemon_config import (
+from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model import PathState
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.model import (
     Config,
     Engine,
     Memory,
@@ -23,7 +23,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.daemon_config i
     parse_memory,
     shown,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.daemon_config import (
+from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.plan import (
     DaemonPlan,
     describe,
     merge,

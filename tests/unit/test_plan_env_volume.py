@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.env import EnvVolume
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.env_volume import (
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import EnvVolume
+from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.plan import (
     Copy,
     Desired,
     Label,

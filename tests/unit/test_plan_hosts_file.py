@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file import (
+from ansible_collections.fungap.swarm.plugins.module_utils.host.hosts_file import (
     Line,
     clashes,
     parse_lines,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.image import Archive, parse_catalog
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.image import (
+from ansible_collections.fungap.swarm.plugins.module_utils.image.model import Archive, parse_catalog
+from ansible_collections.fungap.swarm.plugins.module_utils.image.plan import (
     Circumstances,
     choose,
     listing,

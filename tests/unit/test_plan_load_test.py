@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.load_test import (
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.load_test.model import (
     CpuSample,
     Measured,
     Step,
@@ -17,7 +17,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.load_test impor
     parse_proc_stat,
     parse_report,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.load_test import (
+from ansible_collections.fungap.swarm.plugins.module_utils.load_test.plan import (
     Profile,
     check_bounds,
     check_confirmation,

@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.member import (
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
     EngineMembership,
     Entry,
     Swarm,
     SwarmSettings,
     WantedNode,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.model.raft import RaftLog
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.member import (
+from ansible_collections.fungap.swarm.plugins.module_utils.member.plan import (
     Action,
     Circumstances,
     MembersPlan,
@@ -27,6 +26,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.member import (
     repair,
     unsettled,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.member.raft import RaftLog
 
 ADDRESSES = {"m1": "10.0.0.1", "m2": "10.0.0.2", "m3": "10.0.0.3", "w1": "10.0.0.21", "w2": "10.0.0.22"}
 FRESH = EngineMembership(hostname="")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.node import (
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.node.model import (
     CAPABILITIES,
     Host,
     Network,
@@ -15,7 +15,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.node import (
     parse_bytes,
     parse_nodes,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.node import SeenContainer, SeenHost, plan_nodes
+from ansible_collections.fungap.swarm.plugins.module_utils.node.plan import SeenContainer, SeenHost, plan_nodes
 
 UP = SeenContainer("manager1", "spec-1", "running")
 

@@ -10,17 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.registry import (
-    Blob,
-    Manifest,
-    Reference,
-    Storage,
-    parse_manifest,
-    parse_reference,
-)
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Revision, parse_revision
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.prune import (
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.prune.plan import (
     LocalImage,
     human,
     last_push,
@@ -29,7 +20,16 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.prune import (
     plan_images,
     plan_registry,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.registry_storage import read_storage, remove_repository
+from ansible_collections.fungap.swarm.plugins.module_utils.registry.model import (
+    Blob,
+    Manifest,
+    Reference,
+    Storage,
+    parse_manifest,
+    parse_reference,
+)
+from ansible_collections.fungap.swarm.plugins.module_utils.registry.storage import read_storage, remove_repository
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import Revision, parse_revision
 from ansible_collections.fungap.swarm.plugins.plugin_utils.prune import prune_summary
 
 REGISTRY = "registry:5000"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.reset import SeenPlatform, listing, plan_reset
+from ansible_collections.fungap.swarm.plugins.module_utils.reset.plan import SeenPlatform, listing, plan_reset
 
 SEEN = SeenPlatform(
     containers=["fungap-worker1", "fungap-manager1"],

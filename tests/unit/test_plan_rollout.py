@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     Node,
     Service,
     Task,
     comparable_template,
     parse_node,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import (
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.rollout import (
     assess,
     default_deadline,
     failing_tasks,
@@ -25,7 +25,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import (
     satisfies,
     settle_seconds,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.rollout import Look, watch
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.watch import Look, watch
 
 OLD, NEW = {"Image": "box:1"}, {"Image": "box:2"}
 NODES = [

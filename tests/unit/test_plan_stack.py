@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     CONVERGED,
     ROLLED_BACK,
     STUCK,
@@ -30,7 +30,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
     parse_stack,
     parse_task,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.plan import (
     RemoveNetwork,
     RemoveService,
     before_and_after,

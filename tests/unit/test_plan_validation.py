@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import ItemFile
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.validation import (
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import ItemFile
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import (
     HELPER_LABEL,
     is_in_force,
     leftovers,

@@ -14,7 +14,7 @@ from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.fungap.swarm.plugins.action import platform_secrets
 from ansible_collections.fungap.swarm.plugins.action.platform_secrets import ActionModule
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import SecretsRequest
 
 

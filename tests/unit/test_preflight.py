@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import PathState, digested
-from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory
+from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model import PathState, digested
+from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import secret_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import Memory
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, resolve_app
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from ansible_collections.fungap.swarm.plugins.module_utils.progress import Progress
+from ansible_collections.fungap.swarm.plugins.module_utils.core.progress import Progress
 
 
 def tell_often(path: str) -> None:

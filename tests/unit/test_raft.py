@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import read_raft_log
-from ansible_collections.fungap.swarm.plugins.module_utils.model.raft import RaftLog, newest, read
+from ansible_collections.fungap.swarm.plugins.module_utils.member.on_disk import read_raft_log
+from ansible_collections.fungap.swarm.plugins.module_utils.member.raft import RaftLog, newest, read
 
 
 def number(value: int) -> bytes:

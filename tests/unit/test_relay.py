@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.relay import relay
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.relay import relay
 
 from ..engine_socket import Handler, engine_at
 

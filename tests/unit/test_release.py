@@ -12,7 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.action.app_releases import ActionModule
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, resolve_app
 from ansible_collections.fungap.swarm.plugins.plugin_utils.message import rollout_message
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import PathState, digested
+from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model import PathState, digested
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.renewal import installed, places
 

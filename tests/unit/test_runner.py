@@ -24,8 +24,8 @@ except ImportError:  # before ansible-core 2.19
             yield
 
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan, run
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import Plan, run
 
 
 class Recorded:

@@ -8,33 +8,44 @@ import base64
 import functools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils import stack as operation
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.listening import Doubt
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.rollout import ServiceState
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.stack import operation
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.listening_look import Doubt
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.rollout import ServiceState
 
 HEALTHY, CRASHING, SICK = "web:healthy@sha256:1", "web:crashing@sha256:2", "web:sick@sha256:3"
 
 
 class Swarm:
-    """What is used of ``engine.Engine``. Every write is noted.
+    """What is used of ``docker.engine.Engine``. Every write is noted.
 
     A task of ``CRASHING`` fails, and swarm pauses the update; one of ``SICK`` never gets beyond starting.
     """
 
     def __init__(self) -> None:
         self.items: list[dict[str, Any]] = []
-        self.services: dict[str, dict[str, Any]] = {}
+        self.deployed: dict[str, dict[str, Any]] = {}
         self.writes: list[str] = []
         # What a validation says; the images that are there, None for all of them.
         self.judgement = (0, "")
         self.judged: list[dict[str, str]] = []
-        self.images: set[str] | None = None
+        self.here: set[str] | None = None
         self.node_state = "ready"
+        self.containers = SimpleNamespace(
+            with_labels=lambda _labels: [], run_once=self.run_once, health_log=lambda _container: ""
+        )
+        self.images = SimpleNamespace(inspect=self.image, pull_with_config=self.pull)
+        self.networks = SimpleNamespace(of_swarm=list)
+        self.swarm = SimpleNamespace(
+            items=self.items_of, nodes=self.nodes, create_item=self.create_item, remove_item=self.remove_item
+        )
+        self.services = SimpleNamespace(of_stack=self.of_stack, tasks_of_stack=self.tasks, task_log=self.task_log)
+        self.stacks = SimpleNamespace(deploy=self.deploy, problems=lambda _stack, _compose: [])
 
     # --- reads ---
 
@@ -42,60 +53,48 @@ class Swarm:
         return True
 
     def image(self, reference: str) -> dict[str, Any] | None:
-        return {} if self.images is None or reference in self.images else None
-
-    def containers(self, _labels: dict[str, str]) -> list[dict[str, Any]]:
-        return []
+        return {} if self.here is None or reference in self.here else None
 
     def run_once(self, _body: Any, files: Any, *, timeout_seconds: float) -> tuple[int, str]:
         assert timeout_seconds
         self.judged.append({entry.name: data.decode() for entry, data in files})
         return self.judgement
 
-    def pull_with_config(self, reference: str, _config: str | None) -> None:
+    def pull(self, reference: str, _config: str | None) -> None:
         self.writes.append(f"pull {reference}")
 
-    def swarm_items(self, kind: str, label: str) -> list[dict[str, Any]]:
+    def items_of(self, kind: str, label: str) -> list[dict[str, Any]]:
         key, _equals, value = label.partition("=")
         return [one for one in self.items if one["kind"] == kind and one["Spec"]["Labels"].get(key) == value]
 
-    def services_of(self, _stack: str) -> list[dict[str, Any]]:
-        return list(self.services.values())
+    def of_stack(self, _stack: str) -> list[dict[str, Any]]:
+        return list(self.deployed.values())
 
-    def tasks_of(self, _stack: str) -> list[dict[str, Any]]:
-        return [self._task(one, slot) for one in self.services.values() for slot in (1, 2)]
+    def tasks(self, _stack: str) -> list[dict[str, Any]]:
+        return [self._task(one, slot) for one in self.deployed.values() for slot in (1, 2)]
 
-    def swarm_networks(self) -> list[dict[str, Any]]:
-        return []
-
-    def swarm_nodes(self) -> list[dict[str, Any]]:
+    def nodes(self) -> list[dict[str, Any]]:
         return [{"ID": "n1", "Spec": {"Availability": "active"}, "Status": {"State": self.node_state}}]
 
     def cluster_id(self) -> str:
         return "c1"
 
-    def compose_problems(self, _stack: str, _compose: str) -> list[str]:
-        return []
-
     def task_log(self, task_id: str, *, lines: int) -> str:
         # The first one had not come so far.
         return "" if task_id.startswith("task1") else f"{task_id}: no database among {lines} lines"
 
-    def health_log(self, _container_id: str) -> str:
-        return ""
-
     # --- writes ---
 
-    def create_swarm_item(self, kind: str, name: str, content: str, labels: dict[str, str]) -> None:
+    def create_item(self, kind: str, name: str, content: str, labels: dict[str, str]) -> None:
         self.writes.append(f"create {kind} {name}")
         data = base64.b64encode(content.encode()).decode()
         self.items.append({"ID": name, "kind": kind, "Spec": {"Name": name, "Labels": labels, "Data": data}})
 
-    def remove_swarm_item(self, kind: str, item_id: str) -> None:
+    def remove_item(self, kind: str, item_id: str) -> None:
         self.writes.append(f"remove {kind} {item_id}")
         self.items = [one for one in self.items if one["ID"] != item_id]
 
-    def deploy_stack(self, stack: str, compose: str, **_options: Any) -> None:
+    def deploy(self, stack: str, compose: str, **_options: Any) -> None:
         self.writes.append(f"deploy {stack}")
         for name, wanted in json.loads(compose)["services"].items():
             container = {
@@ -103,9 +102,9 @@ class Swarm:
                 "Mounts": [{"Source": one["source"]} for one in wanted["volumes"]],
                 "Healthcheck": {"Test": ["CMD", "true"]},
             }
-            before = self.services.get(name)
+            before = self.deployed.get(name)
             version = before["Version"]["Index"] + 1 if before else 1
-            self.services[name] = {
+            self.deployed[name] = {
                 "ID": f"id-{name}",
                 "Version": {"Index": version},
                 "Spec": {
@@ -136,7 +135,7 @@ class Swarm:
 
     def runs(self) -> tuple[str, str]:
         """Image and env volume."""
-        container = self.services["web"]["Spec"]["TaskTemplate"]["ContainerSpec"]
+        container = self.deployed["web"]["Spec"]["TaskTemplate"]["ContainerSpec"]
         return container["Image"], container["Mounts"][0]["Source"]
 
 
@@ -277,7 +276,7 @@ def test_what_is_in_force_is_remembered_outside_of_the_swarm(swarm: Swarm, tmp_p
 
 
 def test_a_tag_is_warned_of(swarm: Swarm, tmp_path: Path) -> None:
-    assert swarm.services == {}
+    assert swarm.deployed == {}
     plans = [deploy(tmp_path, image, "web_env_1").plan() for image in ("web:42", HEALTHY)]
     assert ["is a tag" in "".join(plan.warnings) for plan in plans] == [True, False]
 
@@ -293,7 +292,7 @@ def test_what_was_changed_meanwhile_is_refused(swarm: Swarm, tmp_path: Path) -> 
 
 
 def test_progress_is_told_once_for_each_change(swarm: Swarm, tmp_path: Path) -> None:
-    assert swarm.services == {}
+    assert swarm.deployed == {}
     one = deploy(tmp_path, HEALTHY, "web_env_1", progress=str(tmp_path / "progress"))
     one._report([ServiceState("web", "waiting", 1, 2, "starting")])
     assert (tmp_path / "progress").read_text() == ("service web: starting, 1 of 2 tasks of its current version run")
@@ -347,7 +346,7 @@ def test_what_is_judged_is_judged_once(swarm: Swarm, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("state", ["present", "validated"])
 def test_an_image_that_is_not_here_is_brought_but_not_in_check_mode(swarm: Swarm, tmp_path: Path, state: str) -> None:
-    swarm.images = set()
+    swarm.here = set()
     one = configured(tmp_path, state=state)
     plan = one.plan()
     assert (swarm.judged, swarm.writes) == ([], [])

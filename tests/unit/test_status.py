@@ -12,12 +12,12 @@ import pytest
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.action import platform_status as action
-from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import (
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     Revision,
     dump_revision,
     tasks_still_there,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.model.status import (
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.status import (
     node_row,
     revision_row,
     service_row,

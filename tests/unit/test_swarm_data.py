@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.engine import read_swarm_data
-from ansible_collections.fungap.swarm.plugins.module_utils.model.member import EngineMembership, SwarmData
+from ansible_collections.fungap.swarm.plugins.module_utils.member.model import EngineMembership, SwarmData
+from ansible_collections.fungap.swarm.plugins.module_utils.member.on_disk import read_swarm_data
 
 
 def test_there_is_none(tmp_path: Path) -> None:

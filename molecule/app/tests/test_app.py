@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import secret_digest
 from tests.checkout import name
 
 PLATFORM = name("app")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import secret_digest
 from tests import checkout, images
 from tests.waiting import patience, wait_for
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.agent_connection import judge, parse_answers
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.jenkins.agent_connection import judge, parse_answers
 from tests import checkout
 
 PLATFORM = checkout.name("jenkins")

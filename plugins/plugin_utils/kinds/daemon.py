@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import (
     SHARED_FOLDERS,
     SYSTEM_TREES,
     why_no_folder,

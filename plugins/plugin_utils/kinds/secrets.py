@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import why_no_folder
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import why_no_url
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import CONTROL, why_no_line
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show

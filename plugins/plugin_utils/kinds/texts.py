@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.env import Owner, check_mode
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.load_test import choose_profile
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import Owner, check_mode
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import why_no_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.load_test.plan import choose_profile
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")

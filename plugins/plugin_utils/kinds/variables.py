@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_not_own_folder
-from ansible_collections.fungap.swarm.plugins.module_utils.model.image import PACKAGE
-from ansible_collections.fungap.swarm.plugins.module_utils.model.member import SwarmSettings
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import why_not_own_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.image.model import PACKAGE
+from ansible_collections.fungap.swarm.plugins.module_utils.member.model import SwarmSettings
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import (
     why_no_address,
     why_no_address_or_network,

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.model.env import MODE, parse_env
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import why_no_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import MODE, parse_env
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import why_no_folder
 from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import why_no_mode, why_no_owner
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (

@@ -7,7 +7,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import (
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import (
     Mount,
     SeenFolder,
     real_path,

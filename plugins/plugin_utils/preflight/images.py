@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.image import full_reference
+from ansible_collections.fungap.swarm.plugins.module_utils.image.model import full_reference
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import catalog_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wanted_images

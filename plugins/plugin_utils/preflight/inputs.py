@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import controllers_file
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import controllers_file
 from ansible_collections.fungap.swarm.plugins.plugin_utils import renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory, RawInventory
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import PATH

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.load_test import check_bounds, choose_profile
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.load_test.plan import check_bounds, choose_profile
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import DOCKER_HOSTS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import why_no_profiles
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import NAME

@@ -8,8 +8,8 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
-from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, parse_all
+from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import secret_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import Memory, parse_all
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.apps import resolved_apps
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
     ALL_HOSTS,

@@ -8,8 +8,8 @@ import itertools
 import posixpath
 from collections.abc import Collection, Iterator
 
-from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import SeenFolder, whose
-from ansible_collections.fungap.swarm.plugins.module_utils.plan.hosts_file import Line, clashes
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import SeenFolder, whose
+from ansible_collections.fungap.swarm.plugins.module_utils.host.hosts_file import Line, clashes
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import REGISTRY_OFFSET, Inventory, address_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import HOST_NAME

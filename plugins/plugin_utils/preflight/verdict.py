@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ansible.module_utils.parsing.convert_bool import BOOLEANS_TRUE
 
-from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory, where
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
