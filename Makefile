@@ -102,7 +102,7 @@ bench: setup-dev ## Measure against the peers, write bench/results.md
 	@bench/run
 
 .PHONY: docs
-docs: setup ## Write docs/reference anew from the specs
+docs: setup ## Write docs/reference and the roles' READMEs anew from the specs
 	@python bin/docs.py
 
 .PHONY: dashboards

@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Write docs/reference from what the modules, roles and filters say of themselves (one call of ansible-doc).
+"""Write docs/reference and the roles' READMEs from what modules, roles and filters say of themselves (ansible-doc).
 
 ``python bin/docs.py`` writes; with ``--check`` it writes nothing and fails, naming each page that is not current.
 """
@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "roles/images/files/swarm-exporter"))
 from swarm_exporter.metrics import ALL as METRICS
 
-REFERENCE = ROOT / "docs" / "reference"
+PAGES = "docs/reference"
+REFERENCE = ROOT / PAGES
 COLLECTION = "fungap.swarm"
 KINDS = {"module": "modules", "role": "roles", "filter": "filters", "lookup": "lookups", "callback": "callbacks"}
 
@@ -30,20 +31,21 @@ Doc = Mapping[str, Any]
 
 def main(arguments: list[str]) -> int:
     pages = render(describe())
-    found = {str(path.relative_to(REFERENCE)): path.read_text() for path in REFERENCE.rglob("*.md")}
+    written = [*REFERENCE.rglob("*.md"), *ROOT.glob("roles/*/README.md")]
+    found = {str(path.relative_to(ROOT)): path.read_text() for path in written}
     stale = sorted(name for name in pages.keys() | found.keys() if pages.get(name) != found.get(name))
     if "--check" in arguments:
         for name in stale:
-            print(f"docs/reference/{name} is not current: make docs")
+            print(f"{name} is not current: make docs")
         return 1 if stale else 0
     for name in stale:
-        page = REFERENCE / name
+        page = ROOT / name
         if name not in pages:
             page.unlink()
             continue
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(pages[name])
-        print(f"docs/reference/{name}")
+        print(name)
     return 0
 
 
@@ -56,7 +58,7 @@ def describe() -> Mapping[str, Mapping[str, Doc]]:
 
 
 def render(described: Mapping[str, Mapping[str, Doc]]) -> dict[str, str]:
-    """Pages by their path below docs/reference."""
+    """Pages by their path in the collection; a role's lies in its folder, where Galaxy looks for it."""
     pages = {}
     index = ["# Reference", "", "Written by `make docs` from the specifications; not by hand."]
     for kind, folder in KINDS.items():
@@ -68,11 +70,13 @@ def render(described: Mapping[str, Mapping[str, Doc]]) -> dict[str, str]:
             if "error" in entry:
                 raise SystemExit(f"{kind} {name}: {entry['error']}")
             lines = list(_role(name, entry) if kind == "role" else _plugin(name, entry))
-            pages[f"{folder}/{name}.md"] = "\n".join(lines) + "\n"
-            index.append(f"- [{name}]({folder}/{name}.md): {_summary(kind, entry)}")
-    pages["metrics.md"] = "\n".join(_metrics()) + "\n"
+            page = f"roles/{name}/README.md" if kind == "role" else f"{PAGES}/{folder}/{name}.md"
+            pages[page] = "\n".join(lines) + "\n"
+            link = f"../../{page}" if kind == "role" else f"{folder}/{name}.md"
+            index.append(f"- [{name}]({link}): {_summary(kind, entry)}")
+    pages[f"{PAGES}/metrics.md"] = "\n".join(_metrics()) + "\n"
     index += ["", "## metrics", "", "- [metrics](metrics.md): What swarm-exporter tells Prometheus"]
-    pages["README.md"] = "\n".join(index) + "\n"
+    pages[f"{PAGES}/README.md"] = "\n".join(index) + "\n"
     return pages
 
 
