@@ -97,6 +97,10 @@ test-ipvs: setup-dev ## No request lost with IPVS: under load on a kernel that h
 cores: setup-dev ## Unit tests on the other ansible-cores that are supported (CORES="2.17.14 3.12" for one, with one Python)
 	@python -m tests.cores $(CORES)
 
+.PHONY: importer
+importer: setup-dev ## Build the collection and let galaxy-importer judge the archive
+	@bin/importer.sh
+
 .PHONY: bench
 bench: setup-dev ## Measure against the peers, write bench/results.md
 	@bench/run

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
@@ -19,6 +20,19 @@ def test_galaxy_dependencies_accept_the_collections_that_setup_installs() -> Non
     for name, wanted in dependencies.items():
         assert wanted.startswith(">="), f"{name}: {wanted}"
         assert _numbers(pinned[name]) >= _numbers(wanted.removeprefix(">=")), f"{name} {pinned[name]} is not {wanted}"
+
+
+def test_what_is_used_of_other_collections_is_what_galaxy_is_told() -> None:
+    """Their modules in roles and playbooks, and all that it takes to have them."""
+    used = {
+        found
+        for folder in ("roles", "playbooks")
+        for path in (ROOT / folder).rglob("*.yml")
+        for found in re.findall(r"^ +((?:ansible|community)\.\w+)\.\w+:$", path.read_text(), re.MULTILINE)
+    } - {"ansible.builtin"}
+    assert used == set(yaml.safe_load((ROOT / "galaxy.yml").read_text())["dependencies"])
+    pinned = {item["name"] for item in yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"]}
+    assert pinned == used | {"community.library_inventory_filtering_v1"}  # community.docker's own
 
 
 def _numbers(version: str) -> tuple[int, ...]:
