@@ -284,8 +284,8 @@ PROMISES = (
     Promise(
         "--check writes nothing",
         f"{SUBJECTS}/core/runner.py",
-        "if (plan.actions or plan.upkeep) and not module.check_mode:",
-        "if plan.actions or plan.upkeep:",
+        "if check or not (plan.actions or plan.upkeep):",
+        "if not (plan.actions or plan.upkeep):",
         "test_runner.py",
     ),
     Promise(

@@ -24,7 +24,7 @@ import pytest
 import requests
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import Plan
+from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import Plan, carry_out
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.images import pushed_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.host.hosts_entry import HostsEntry
@@ -172,8 +172,7 @@ class RegistryUnderTest:
                 container.remove(force=True, v=True)
         self.lab.outer.volumes.get(self.name).remove()
         self.lab.outer.networks.get(f"{self.name}-metrics").remove()
-        entry = HostsEntry({"owner": self.name, "entry": "", "path": "/etc/hosts"})
-        entry.apply(entry.plan())
+        carry_out(HostsEntry({"owner": self.name, "entry": "", "path": "/etc/hosts"}))
         shutil.rmtree(f"/etc/docker/certs.d/{self.address}", ignore_errors=True)
         shutil.rmtree(self.own)
 
@@ -511,7 +510,7 @@ def test_pulls_go_on_while_the_registry_is_read_only(
         node = threading.Thread(target=pull_on_a_node, args=(puller.seen,))
         node.start()
         operation = RegistryPrune({**DEFAULTS, **arguments(registry, needed={kept: ["it is pulled"]})})
-        result = operation.apply(operation.plan())
+        result = carry_out(operation).result
         node.join()
     window = [good for _, writable, good in puller.seen if writable is False]
     gaps = [round(gap, 1) for gap in puller.gaps()]
@@ -539,7 +538,7 @@ def test_a_collection_that_fails_ends_with_a_registry_that_can_be_written_to(
     )
     operation = RegistryPrune({**DEFAULTS, **arguments(registry)})
     with pytest.raises(PlatformError, match=r"exit code 1: .*nothing.yml"):
-        operation.apply(operation.plan())
+        carry_out(operation)
     assert registry.container.id == id_
     wait_for_registry(registry)
     # What it had deleted is garbage still: the next run frees it.
@@ -668,13 +667,13 @@ def wait_for_registry(registry: RegistryUnderTest, *, writable: bool = True) -> 
 # Ends itself by a signal right before the n-th thing that it does to the registry's containers.
 ENDED_RUN = """
 import json, os, sys, time
-from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
-from ansible_collections.fungap.swarm.plugins.module_utils.docker.images import pushed_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import carry_out
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.containers import Containers
 from ansible_collections.fungap.swarm.plugins.module_utils.prune.registry import RegistryPrune
 params, number, end = json.load(sys.stdin)
 done = []
 def ending(name):
-    method = getattr(Engine, name)
+    method = getattr(Containers, name)
     def wrapper(self, *args, **kwargs):
         done.append(name)
         if len(done) == number:
@@ -682,11 +681,10 @@ def ending(name):
             os.kill(os.getpid(), end)
             time.sleep(5)
         return method(self, *args, **kwargs)
-    setattr(Engine, name, wrapper)
-for name in ("create_container", "stop_container", "rename_container", "start_container", "remove_container"):
+    setattr(Containers, name, wrapper)
+for name in ("create", "stop", "rename", "start", "remove"):
     ending(name)
-operation = RegistryPrune(params)
-operation.apply(operation.plan())
+carry_out(RegistryPrune(params))
 print("finished")
 """
 
@@ -738,7 +736,7 @@ def test_a_run_that_was_killed_is_put_right(run_module: Run, swarm: Swarm, regis
 def test_a_run_that_is_ended_politely_puts_it_right_itself(swarm: Swarm, registry: RegistryUnderTest) -> None:
     registry.push(swarm.manager.api, "junk", "1", 1000)
     id_ = registry.container.id
-    assert ended_run(registry, 7, signal.SIGTERM) == "start_container", "that of the collection, in the open window"
+    assert ended_run(registry, 7, signal.SIGTERM) == "start", "that of the collection, in the open window"
     assert registry.container.id == id_
     wait_for_registry(registry)
 

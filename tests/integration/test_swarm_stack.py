@@ -547,9 +547,9 @@ def test_a_run_that_was_killed_is_completed_by_the_next(swarm: Swarm, deploy: Ru
 
 KILLED_RUN = """
 import json, sys
+from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import carry_out
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.operation import StackOperation
-operation = StackOperation(json.load(sys.stdin))
-operation.apply(operation.plan())
+carry_out(StackOperation(json.load(sys.stdin)))
 """
 
 

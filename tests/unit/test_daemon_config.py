@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import carry_out
 from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.model import digest
 from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.operation import (
     DaemonConfig,
@@ -101,10 +102,8 @@ class Machine:
         self.reloads += 1
 
     def run(self, daemon: dict[str, Any], **params: Any) -> dict[str, Any]:
-        operation = self.operation(daemon, **params)
-        plan = operation.plan()
-        result = {**plan.result, **(operation.apply(plan) if plan.actions else {})}
-        return {"actions": list(plan.actions), "warnings": list(plan.warnings), **result}
+        plan = carry_out(self.operation(daemon, **params))
+        return {"actions": list(plan.actions), "warnings": list(plan.warnings), **plan.result}
 
     def read(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.config.read_text())

@@ -52,6 +52,26 @@ def outcome(operation: Recorded, capsys: pytest.CaptureFixture[str], *, check: b
     return found
 
 
+class Shared(Recorded):
+    """One that another run has done meanwhile, or a part of it: ``planned`` is what is found under the lock."""
+
+    def __init__(self, plan: Plan, planned: Plan) -> None:
+        super().__init__(plan)
+        self.under_lock = planned
+        self.said: list[str] = []
+
+    @contextmanager
+    def lock(self, _plan: Plan) -> Iterator[None]:
+        self.said.append("taken")
+        self.planned = self.under_lock
+        yield
+        self.said.append("given back")
+
+    def apply(self, plan: Plan) -> Mapping[str, Any]:
+        assert self.said == ["taken"]
+        return super().apply(plan)
+
+
 ACTS = Plan(actions=["write a"], before="old", after="new", result={"id": "old"})
 TENDS = Plan(upkeep=["push again"], result={"id": "old"})
 RESTS = Plan(before="old", after="old", result={"id": "old"})
@@ -96,3 +116,30 @@ def test_warnings_are_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: shown.append(text))
     outcome(Recorded(Plan(warnings=["a tag"])), capsys)
     assert shown == ["a tag"]
+
+
+@pytest.mark.parametrize(
+    ("first", "under_lock", "check", "applied", "changed"),
+    [
+        pytest.param(ACTS, ACTS, False, [ACTS], True, id="still to do"),
+        pytest.param(ACTS, RESTS, False, [], False, id="done by another run"),
+        pytest.param(ACTS, TENDS, False, [TENDS], False, id="all but the upkeep"),
+        pytest.param(RESTS, ACTS, False, None, False, id="nothing to do: nobody is waited for"),
+        pytest.param(ACTS, ACTS, True, None, True, id="check mode: nobody is waited for"),
+    ],
+)
+def test_what_is_done_and_told_was_planned_under_the_lock(
+    capsys: pytest.CaptureFixture[str],
+    first: Plan,
+    under_lock: Plan,
+    check: bool,
+    applied: list[Plan] | None,
+    changed: bool,
+) -> None:
+    """``applied``: None where the lock is not taken."""
+    operation = Shared(first, under_lock)
+    found = outcome(operation, capsys, check=check)
+    assert found["changed"] is changed
+    assert found["actions"] == list((under_lock if applied is not None else first).actions)
+    assert operation.applied == (applied or [])
+    assert operation.said == ([] if applied is None else ["taken", "given back"])

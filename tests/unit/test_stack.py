@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import carry_out
 from ansible_collections.fungap.swarm.plugins.module_utils.stack import operation
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.listening_look import Doubt
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.rollout import ServiceState
@@ -174,7 +175,7 @@ def deploy(folder: Path, image: str, env: str, **changes: Any) -> operation.Stac
 
 
 def run(one: operation.StackOperation) -> dict[str, Any]:
-    return dict(one.apply(one.plan()))
+    return dict(carry_out(one).result)
 
 
 def revisions(swarm: Swarm) -> list[tuple[str, str]]:

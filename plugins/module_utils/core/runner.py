@@ -4,13 +4,15 @@
 
 Every module of this collection is one ``Operation``: it looks (``plan``) and it acts (``apply``). What ``changed``, the
 diff and check mode mean is written here, once: changed = the plan has actions, diff = the plan's before and
-after, check = the plan is not applied.
+after, check = the plan is not applied. So is what a lock means: the plan that is carried out, and told, was made under
+it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
@@ -45,6 +47,31 @@ class Operation(Protocol):
         """Carry out ``plan.actions`` and ``plan.upkeep``; return the result's keys (they override ``plan.result``)."""
 
 
+class LockedOperation(Operation, Protocol):
+    """One that several runs may want at the same time."""
+
+    def lock(self, plan: Plan) -> AbstractContextManager[object] | None:
+        """What a run holds while it carries out ``plan``; None if others can't get in its way."""
+
+
+def carry_out(operation: Operation, *, check: bool = False) -> Plan:
+    """The plan that counts, with the result of what was done of it. ``check``: nothing is done.
+
+    A run with nothing to do waits for nobody: the lock is taken if there is something, and the plan made again then,
+    since what the lock's last holder did may have changed what it was made from.
+    """
+    plan = operation.plan()
+    if check or not (plan.actions or plan.upkeep):
+        return plan
+    lock = operation.lock(plan) if hasattr(operation, "lock") else None
+    if lock is None:
+        return replace(plan, result={**plan.result, **operation.apply(plan)})
+    with lock:
+        plan = operation.plan()
+        done = operation.apply(plan) if plan.actions or plan.upkeep else {}
+        return replace(plan, result={**plan.result, **done})
+
+
 def run(factory: Callable[[dict[str, Any]], Operation], argument_spec: Mapping[str, Any], **spec: Any) -> None:
     """Be an Ansible module: ``factory`` makes the operation from the module's parameters.
 
@@ -52,11 +79,7 @@ def run(factory: Callable[[dict[str, Any]], Operation], argument_spec: Mapping[s
     """
     module = AnsibleModule(argument_spec=dict(argument_spec), supports_check_mode=True, **spec)
     try:
-        operation = factory(module.params)
-        plan = operation.plan()
-        result = dict(plan.result)
-        if (plan.actions or plan.upkeep) and not module.check_mode:
-            result.update(operation.apply(plan))
+        plan = carry_out(factory(module.params), check=module.check_mode)
     except PlatformError as error:
         module.fail_json(msg=error.message, **error.details)
     for warning in plan.warnings:
@@ -65,5 +88,5 @@ def run(factory: Callable[[dict[str, Any]], Operation], argument_spec: Mapping[s
         changed=bool(plan.actions),
         actions=[str(action) for action in plan.actions],
         diff={"before": plan.before, "after": plan.after} if plan.actions else {},
-        **result,
+        **plan.result,
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -103,7 +104,7 @@ class DaemonConfig:
         self._reload = reload
 
     def plan(self) -> Plan:
-        found = self._look()
+        self._found = found = self._look()
         plan = found.plan
         before, after = describe(found.config, plan.config) if plan.config is not None else ({}, {})
         warnings = []
@@ -117,15 +118,12 @@ class DaemonConfig:
             warnings,
         )
 
-    def apply(self, plan: Plan) -> Mapping[str, Any]:  # noqa: ARG002  it is made anew, under the lock
-        """Whenever a run is killed, the next one tells ours from theirs, and knows what the engine has yet to do."""
-        with acquire_lock(LOCK_FILE, f"a run that changes {self.place.path}", wait_seconds=WAIT_SECONDS):
-            return self._apply()
+    def lock(self, _plan: Plan) -> AbstractContextManager[object]:
+        return acquire_lock(LOCK_FILE, f"a run that changes {self.place.path}", wait_seconds=WAIT_SECONDS)
 
-    def _apply(self) -> Mapping[str, Any]:
-        # Another run may have written since the plan was made.
-        found = self._look()
-        now = found.plan
+    def apply(self, plan: Plan) -> Mapping[str, Any]:  # noqa: ARG002  what it was made from says more
+        """Whenever a run is killed, the next one tells ours from theirs, and knows what the engine has yet to do."""
+        found, now = self._found, self._found.plan
         directory = os.path.dirname(self.place.path)
         if not os.path.isdir(directory):
             files.make_directory(directory, Ownership(0o755))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
@@ -32,12 +33,11 @@ class HostsEntry:
         said = f"write {self.entry!r} into {self.path}" if self.entry else f"remove {self.owner} from {self.path}"
         return runner.Plan(actions=[said] if after != before else [], before=before, after=after)
 
-    def apply(self, plan: runner.Plan) -> Mapping[str, Any]:  # noqa: ARG002  it is made anew, under the lock
-        with acquire_lock(LOCK_FILE, f"a run that changes {self.path}", wait_seconds=WAIT_SECONDS):
-            # Another run may have written since the plan was made.
-            now = self._read()
-            self._refuse_clashes(now)
-            files.rewrite(self.path, with_entry(now, self.owner, self.entry))
+    def lock(self, _plan: runner.Plan) -> AbstractContextManager[object]:
+        return acquire_lock(LOCK_FILE, f"a run that changes {self.path}", wait_seconds=WAIT_SECONDS)
+
+    def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
+        files.rewrite(self.path, str(plan.after))
         return {}
 
     def _refuse_clashes(self, text: str) -> None:

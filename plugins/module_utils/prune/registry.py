@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
@@ -102,15 +102,14 @@ class RegistryPrune:
 
     # --- act ---
 
-    def apply(self, plan: Plan) -> Mapping[str, Any]:  # noqa: ARG002  made anew: an earlier run may have done it
-        with acquire_lock(
+    def lock(self, _plan: Plan) -> AbstractContextManager[object]:
+        return acquire_lock(
             LOCK_FILE.format(container=self.params["container"]),
             "a clean-up of the registry",
             wait_seconds=self.params["deadline_seconds"],
-        ):
-            return self._apply(self.plan())
+        )
 
-    def _apply(self, plan: Plan) -> Mapping[str, Any]:
+    def apply(self, plan: Plan) -> Mapping[str, Any]:
         if any(isinstance(action, Restore) for action in plan.actions):
             self.window.close()
         self._await(writable=True)

@@ -9,8 +9,8 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -309,14 +309,16 @@ class StackOperation:
 
     # --- act ---
 
-    def apply(self, plan: Plan) -> Mapping[str, Any]:
-        if any(isinstance(action, Validation) for action in (*plan.actions, *plan.upkeep)):
-            self._validate(pull=True)
-        if self.params["state"] == "validated":
-            return {"validated": self.validated}
-        if self.params["rollout"] == "later" and any(isinstance(action, Deploy) for action in plan.actions):
-            return {"pending": True, "validated": self.validated}
-        # What the lock's last holder did may have changed what the plan was made from.
+    def lock(self, plan: Plan) -> AbstractContextManager[object] | None:
+        return None if self._is_judged_alone(plan) else self._locked()
+
+    def _is_judged_alone(self, plan: Plan) -> bool:
+        """Whether nothing is rolled out, or not by this call."""
+        deploys = any(isinstance(action, Deploy) for action in plan.actions)
+        return self.params["state"] == "validated" or (self.params["rollout"] == "later" and deploys)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
         with acquire_lock(
             lock_path(self.params["path"], self.stack),
             f"{self.params['kind'] or 'a deploy'} of {self.stack} by {self.params['who'] or 'somebody'} since {_now()}",
@@ -325,7 +327,14 @@ class StackOperation:
         ) as killed:
             if killed:
                 self.progress.tell(f"{killed} was killed before its end: taking over")
-            return self._apply(self.plan().actions)
+            yield
+
+    def apply(self, plan: Plan) -> Mapping[str, Any]:
+        if any(isinstance(action, Validation) for action in (*plan.actions, *plan.upkeep)):
+            self._validate(pull=True)
+        if self._is_judged_alone(plan):
+            return {"validated": self.validated} | ({"pending": True} if self.params["state"] != "validated" else {})
+        return self._apply(plan.actions)
 
     def _report(self, states: Sequence[ServiceState]) -> None:
         """What was not said before: a task that dies and comes again goes through the same states each time."""
