@@ -26,6 +26,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.model.compose import 
     replicas,
     with_replicas,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.model.env import LABEL_HELPER
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import FILE as MEMORY_FILE
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory, missing
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import refusal as lost_memory
@@ -87,7 +88,6 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.stack import (
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.plan.validation import (
     HELPER,
-    HELPER_LABEL,
     LIMIT_SECONDS,
     Validation,
     is_in_force,
@@ -254,7 +254,7 @@ class StackOperation:
         return left
 
     def _judge(self, validation: Validation, engine: Engine) -> None:
-        for leftover in leftovers(engine.containers({HELPER_LABEL: HELPER}), time.time()):
+        for leftover in leftovers(engine.containers({LABEL_HELPER: HELPER}), time.time()):
             engine.remove_container_and_volumes(leftover)
         files = [
             tar_entry(one.path, self.contents[(one.kind, one.name)], one.mode, one.uid, one.gid)

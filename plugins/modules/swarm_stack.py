@@ -326,6 +326,7 @@ actions:
   returned: success
 """
 
+from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import STACKS_FOLDER
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import run
 from ansible_collections.fungap.swarm.plugins.module_utils.stack import StackFolder, StackOperation
 
@@ -354,7 +355,7 @@ def main() -> None:
             "socket": {"type": "path"},
             "registry_config": {"type": "path"},
             "resolve_image": {"type": "str", "choices": ["always", "changed", "never"], "default": "changed"},
-            "path": {"type": "path", "default": "/etc/fungap/stacks"},
+            "path": {"type": "path", "default": STACKS_FOLDER},
             "wait": {"type": "bool", "default": True},
             "deadline_seconds": {"type": "float"},
             "keep": {"type": "int", "default": 5},

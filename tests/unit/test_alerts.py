@@ -17,7 +17,6 @@ from swarm_exporter.metrics import Row
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.alerts import (
     ALERTS,
-    DAY_SECONDS,
     RED,
     check_alerts,
     check_receivers,
@@ -26,6 +25,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.alerts import (
     monitoring_dashboards,
     monitoring_rules,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import DAY_SECONDS
 from tests.monitoring.queries import dashboards, queries
 from tests.promql import Selector, jobs, selectors
 from tests.promql import rules as rules_of_files
