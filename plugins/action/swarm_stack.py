@@ -13,13 +13,12 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import compose_path
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import STACKS_FOLDER, compose_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.background import run_followed, shown
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import as_wanted, render
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 
 MODULE = "fungap.swarm.swarm_stack"
-FOLDER = "/etc/fungap/stacks"
 
 
 class ActionModule(ActionBase):
@@ -72,7 +71,7 @@ class ActionModule(ActionBase):
         found = self._execute_module(MODULE, {**args, "rollout": "later"}, task_vars=task_vars)
         if not found.pop("pending", False):
             return found
-        progress = os.path.join(str(args.get("path") or FOLDER), f".{args['name']}.progress")
+        progress = os.path.join(str(args.get("path") or STACKS_FOLDER), f".{args['name']}.progress")
         done = run_followed(
             self,
             MODULE,
@@ -92,7 +91,7 @@ def _unchanged(args: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, An
         "changed": False,
         "actions": [],
         "name": args["name"],
-        "path": compose_path(str(args.get("path") or FOLDER), str(args["name"])),
+        "path": compose_path(str(args.get("path") or STACKS_FOLDER), str(args["name"])),
         "revision": in_force["number"],
         "verdict": in_force["verdict"],
         "who": in_force["who"],

@@ -327,6 +327,7 @@ actions:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import run
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import STACKS_FOLDER
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.operation import StackFolder, StackOperation
 
 
@@ -354,7 +355,7 @@ def main() -> None:
             "socket": {"type": "path"},
             "registry_config": {"type": "path"},
             "resolve_image": {"type": "str", "choices": ["always", "changed", "never"], "default": "changed"},
-            "path": {"type": "path", "default": "/etc/fungap/stacks"},
+            "path": {"type": "path", "default": STACKS_FOLDER},
             "wait": {"type": "bool", "default": True},
             "deadline_seconds": {"type": "float"},
             "keep": {"type": "int", "default": 5},

@@ -15,11 +15,10 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import why_no_prometheus_time
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import DAY_SECONDS, why_no_prometheus_time
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import PATH
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
 
-DAY_SECONDS = 86400
 SEVERITIES = ("critical", "warning", "info")
 DAYS = re.compile(r"[1-9][0-9]{0,4}d")
 # Files of one's own are called so in Prometheus' folder, where the platform's have other names. With the stack's name

@@ -40,6 +40,16 @@ def places(
     return found
 
 
+def kept(what: str, certificate: str, now: datetime.datetime) -> dict[str, dict[str, Any]]:
+    """The same as ``installed`` of one that the controller has: it is nowhere on a host, but in the swarm's secrets."""
+    if pki.MISSING_LIBRARY:
+        return {}
+    try:
+        return {what: {"until": pki.not_after(certificate), "due": pki.ends_soon(certificate, now)}}
+    except PlatformError:
+        return {}
+
+
 def installed(wanted: Iterable[Place], trees: Mapping[str, Trees], now: datetime.datetime) -> dict[str, dict[str, Any]]:
     """``{what: {"until": ISO 8601, "due": bool}}`` of what the hosts have; of several copies, the one that ends first.
 

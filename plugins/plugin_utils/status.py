@@ -116,11 +116,13 @@ def certificate_problems(platform: Mapping[str, Any], secrets: Mapping[str, Any]
     lines = [
         f"the certificate of {names[what]} is valid until {found['until']}: {by.get(what, RENEWED_BY)} renews it"
         for what, found in platform["certificates"].items()
-        if found["due"]
+        if found["due"] and what in names
     ]
+    # Its names, too, may have changed.
     pending = (secrets.get("certificates", {}).get("proxy") or {}).get("pending", "")
     if pending:
-        by_proxy = "the next deploy, rollback, scaling or site.yml"
+        due = platform["certificates"].get("proxy", {}).get("due")
+        by_proxy = RENEWED_BY if due else "the next deploy, rollback, scaling or site.yml"
         lines.append(f"the certificate of the proxy is to be made anew ({pending}): {by_proxy} does it")
     return lines
 

@@ -264,7 +264,7 @@ def test_an_app_cannot_speak_for_the_platform(
     (job,) = [one for one in config["scrape_configs"] if one["job_name"] == "apps"]
     del job["http_sd_configs"]
     job["static_configs"] = [
-        {"targets": [address], "labels": {"__metrics_path__": path, "path": path}}
+        {"targets": [address], "labels": {"__metrics_path__": path, "path": path, "job": "swarm-exporter"}}
         for path, address in hostile_app.items()
     ]
     short = {"scrape_interval": "1s", "scrape_timeout": "1s"}

@@ -9,7 +9,8 @@ from typing import Any
 import docker
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import HELPER, HELPER_LABEL
+from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import LABEL_HELPER
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import HELPER
 
 from ..images import image
 from ..waiting import until
@@ -82,7 +83,7 @@ def heard(events: Events) -> list[dict[str, Any]]:
 
 
 def nothing_stays() -> bool:
-    return not docker.from_env().api.containers(all=True, filters={"label": f"{HELPER_LABEL}={HELPER}"})
+    return not docker.from_env().api.containers(all=True, filters={"label": f"{LABEL_HELPER}={HELPER}"})
 
 
 @pytest.mark.parametrize("options", [(), ("--check",)])

@@ -25,8 +25,9 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.lock import acquire_lock
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import LABEL_HELPER
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.operation import lock_path
-from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import HELPER, HELPER_LABEL
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import HELPER
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
 
 from ..waiting import patience, wait_for
@@ -343,7 +344,7 @@ def test_what_the_services_image_refuses_changes_nothing(swarm: Swarm, deploy: R
     assert swarm.names("config", "judged") == []
     events = Events(swarm.manager)
     ok(deploy("judged", compose, validated=judged, **given), changed=True)
-    names = [one["Actor"]["Attributes"].get(HELPER_LABEL) for one in events.stop() if one.get("Actor")]
+    names = [one["Actor"]["Attributes"].get(LABEL_HELPER) for one in events.stop() if one.get("Actor")]
     assert HELPER not in names, "it was judged already"
     ok(deploy("judged", compose, **given), changed=False)
     ok(deploy("judged"), changed=True)
@@ -364,7 +365,7 @@ with signals_as_exceptions():
 @pytest.mark.parametrize(("number", "seconds"), [(signal.SIGTERM, 1000), (signal.SIGKILL, 5)])
 def test_a_validation_that_is_killed_leaves_no_container(swarm: Swarm, number: signal.Signals, seconds: int) -> None:
     def running() -> list[Any]:
-        found: list[Any] = swarm.manager.api.containers(all=True, filters={"label": f"{HELPER_LABEL}={HELPER}"})
+        found: list[Any] = swarm.manager.api.containers(all=True, filters={"label": f"{LABEL_HELPER}={HELPER}"})
         return found
 
     path = str(Path(__file__).resolve().parents[2] / "collections")

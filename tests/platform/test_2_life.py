@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import re
+import socket
 import ssl
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ import pytest
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
 from ..waiting import wait_for
-from .conftest import NODES, Platform
+from .conftest import HOST, NODES, Platform
 
 WORKER3 = """
 swarm_workers:
@@ -191,3 +192,49 @@ def test_a_registrys_certificate_near_its_end_is_renewed_by_whatever_passes_by(p
     assert platform.container("registry").attrs["State"]["StartedAt"] == container.attrs["State"]["StartedAt"]
     assert (host / "tls.crt").read_text() == renewed
     assert told not in platform.run(playbook="playbooks/status.yml").output
+
+
+def test_the_proxys_certificate_near_its_end_is_renewed_by_what_is_no_release(platform: Platform) -> None:
+    """It is a secret of the swarm; the one that the controller keeps says when it ends."""
+
+    def shown() -> str:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(platform.secrets / "ca.crt")
+        with (
+            socket.create_connection(("127.0.0.1", platform.https_port), timeout=5) as raw,
+            context.wrap_socket(raw, server_hostname=HOST) as connection,
+        ):
+            return ssl.DER_cert_to_PEM_cert(connection.getpeercert(binary_form=True) or b"")
+
+    def configs() -> list[str]:
+        service = platform.engine("manager1").inspect_service("proxy_proxy")
+        return sorted(one["ConfigName"] for one in service["Spec"]["TaskTemplate"]["ContainerSpec"]["Configs"])
+
+    prune = ("-e", json.dumps({"images_prune_grace_seconds": 10**9}))
+    platform.run(*prune, playbook="playbooks/prune.yml")
+    before, files = shown(), configs()
+    now = datetime.datetime.now(datetime.timezone.utc)
+    authority = pki.KeyPair(*((platform.secrets / f"ca.{kind}").read_text() for kind in ("crt", "key")))
+    key = pki.new_key()
+    # As it was made 340 days ago.
+    old = pki.issue(authority, key, [HOST], [], now - datetime.timedelta(days=340))
+    (platform.secrets / "proxy.crt").write_text(old)
+    (platform.secrets / "proxy.key").write_text(key)
+
+    told = "the certificate of the proxy is to be made anew (it expires soon)"
+    assert told in platform.run(playbook="playbooks/status.yml").output
+    would = platform.run("--check", "--diff", *prune, playbook="playbooks/prune.yml")
+    assert would.changed > 0
+    assert "PRIVATE KEY" not in would.output
+    assert (shown(), (platform.secrets / "proxy.crt").read_text()) == (before, old)
+
+    platform.run(*prune, playbook="playbooks/prune.yml")
+    renewed = (platform.secrets / "proxy.crt").read_text()
+    assert renewed not in (before, old)
+    assert pki.days_left(renewed, now) > 364
+    assert shown() == renewed
+    # Nothing else of the proxy is another one, and it happens once.
+    assert configs() == files
+    assert platform.run(*prune, playbook="playbooks/prune.yml").changed == 0
+    assert told not in platform.run(playbook="playbooks/status.yml").output
+    assert platform.run().changed == 0

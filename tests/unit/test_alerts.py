@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
+from swarm_exporter import metrics
+from swarm_exporter.metrics import Row
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.alerts import (
     ALERTS,
-    DAY_SECONDS,
     RED,
     check_alerts,
     check_receivers,
@@ -24,6 +25,10 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.alerts import (
     monitoring_dashboards,
     monitoring_rules,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import DAY_SECONDS
+from tests.monitoring.queries import dashboards, queries
+from tests.promql import Selector, jobs, selectors
+from tests.promql import rules as rules_of_files
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {file.name: file.read_text() for file in sorted((ROOT / "roles/monitoring/files/rules").glob("*.yml"))}
@@ -76,9 +81,13 @@ def test_thresholds_durations_and_severities() -> None:
     assert before.keys() - found.keys() == {"ContainerCpuHigh"}
     assert {name for name in found if found[name] != before[name]} == wanted.keys() - {"ContainerCpuHigh"}
     cpu = found["HostCpuHigh"]
-    assert (cpu["expr"], cpu["for"], cpu["labels"]) == ("host:cpu_busy:ratio > 0.9", "10m", {"severity": "warning"})
+    assert (cpu["expr"], cpu["for"], cpu["labels"]) == (
+        'host:cpu_busy:ratio{job=""} > 0.9',
+        "10m",
+        {"severity": "warning"},
+    )
     assert "has been above 90 % CPU for 10 minutes (now {{ $value" in cpu["annotations"]["description"]
-    assert found["CertificateExpiresSoon"]["expr"] == f"route:certificate_left:seconds < 30 * {DAY_SECONDS}"
+    assert found["CertificateExpiresSoon"]["expr"] == f'route:certificate_left:seconds{{job=""}} < 30 * {DAY_SECONDS}'
     assert found["ContainerRestarting"]["expr"].endswith("> 5")
     assert (before["UpdatePaused"].get("for"), found["UpdatePaused"]["for"]) == (None, "1m")
 
@@ -338,30 +347,69 @@ def test_duration_words(duration: str, words: str) -> None:
     assert duration_words(duration) == words
 
 
-# Words of PromQL that stand where a name may.
-OPERATORS = {"and", "or", "unless", "bool", "offset"}
+X_OF_A = Selector("x_total", {"job": ("=", "a")})
 
 
-def names_in(expression: str) -> set[str]:
-    """The series that a PromQL expression asks for."""
-    for part in (
-        r'"[^"]*"',
-        r"\{[^}]*\}",
-        r"\[[^]]*\]",
-        r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)",
-    ):
-        expression = re.sub(part, "", expression)
-    return set(re.findall(r"(?<![\w:.])[a-zA-Z_:][\w:]*(?![\w:])(?!\s*\()", expression)) - OPERATORS
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("vector(1)", []),
+        ("time() - max by (a, b) (x_seconds) < 20 * 86400", [Selector("x_seconds")]),
+        ('rate(x_total{job="a"}[1m]) / on (node) group_left(y) z:z', [X_OF_A, Selector("z:z")]),
+        ('absent(x_total{job="a"}) unless bool x offset 5m', [X_OF_A, Selector("x")]),
+        ('count_values("size", x_total{job="a"}) by (size)', [X_OF_A]),
+        ('{__name__="up", code=~"5..|}"}', [Selector("", {"__name__": ("=", "up"), "code": ("=~", "5..|}")})]),
+        ('x{job!="a"}', [Selector("x", {"job": ("!=", "a")})]),
+    ],
+)
+def test_what_an_expression_asks_for(expression: str, found: list[Selector]) -> None:
+    assert list(selectors(expression)) == found
 
 
-def test_no_rule_asks_for_what_an_app_may_call_a_figure_of_its_own() -> None:
-    """The scrape of apps drops what the platform's figures are called, so none of theirs can get into an alert."""
-    variables = yaml.safe_load((ROOT / "roles/monitoring/vars/main.yml").read_text())
-    own = re.compile(variables["__monitoring_own_names"].strip())
-    groups = [group for text in FILES.values() for group in yaml.safe_load(text)["groups"]]
-    names = set().union(*(names_in(rule["expr"]) for group in groups for rule in group["rules"]))
-    assert len(names) > 30
-    assert {name for name in names if not own.fullmatch(name)} == set()
+def job_of(name: str) -> str:
+    """Who tells a figure. What a rule records has no job, which an app's figure of the same name always has."""
+    told: dict[str, list[Row]] = {"engine-exporter": metrics.ENGINE, "swarm-exporter": metrics.SWARM}
+    if name == "up":
+        return ".+"  # Prometheus' own, of every target
+    if ":" in name:
+        return ""
+    for job, families in told.items():
+        if name in [family[0] for family in families]:
+            return job
+    if name in ("certificate_seen", "probe_ssl_earliest_cert_expiry", "probe_success"):
+        return {"certificate_seen": "certificates", "probe_success": "routes"}.get(name, "routes|certificates")
+    return {"node": "node-exporter"}.get(kind := name.partition("_")[0], kind)
+
+
+def test_every_rule_selects_the_job_whose_figures_it_reads() -> None:
+    """So an app's series of the same name is another one, even if the scrape would let it through."""
+    found = [selector for rule in rules_of_files() for selector in selectors(rule["expr"])]
+    assert len(found) > 60
+    assert {(one.name, one.job) for one in found if one.job != job_of(one.name)} == set()
+    assert {job for one in found for job in str(one.job).split("|")} - jobs() == {"", ".+"}
+
+
+def variables() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "roles/monitoring/vars/main.yml").read_text())
+    return found
+
+
+def test_no_app_has_a_job_of_the_platform() -> None:
+    assert set(variables()["__monitoring_own_jobs"].strip().split("|")) == {*jobs(), "exporters"}
+
+
+def test_nothing_asks_for_what_an_app_may_call_a_figure_of_its_own() -> None:
+    """The scrape of apps drops what the platform's figures are called, so none of theirs gets into an alert or a panel.
+
+    A dashboard decides nothing and tells nobody: what it reads is kept clean by the scrape alone.
+    """
+    own = re.compile(variables()["__monitoring_own_names"].strip())
+    asked = [rule["expr"] for rule in rules_of_files()]
+    asked += [query.expression for dashboard in dashboards().values() for query in queries(dashboard)]
+    found = [one for expression in asked for one in selectors(expression)]
+    assert len({one.name for one in found}) > 60
+    # Whatever the name, an app's series has another job.
+    assert {one.name for one in found if not own.fullmatch(one.name) and one.job not in jobs()} == set()
 
 
 def test_an_app_tells_no_more_than_prometheus_can_bear() -> None:

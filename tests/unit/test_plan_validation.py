@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import LABEL_HELPER
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import ItemFile
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import (
-    HELPER_LABEL,
     is_in_force,
     leftovers,
     refusal,
@@ -163,4 +163,4 @@ def test_a_refusal_has_the_commands_words_the_variable_and_the_cure(output: str,
 def test_what_a_killed_run_left_behind_is_known_by_its_age() -> None:
     rows = [{"Id": "new", "Created": 1000}, {"Id": "old", "Created": 700}]
     assert leftovers(rows, 1010) == ["old"]
-    assert validation_of(compose(), "proxy", COMMAND).container()["Labels"] == {HELPER_LABEL: "validation"}
+    assert validation_of(compose(), "proxy", COMMAND).container()["Labels"] == {LABEL_HELPER: "validation"}

@@ -78,6 +78,26 @@ def test_a_verb_that_changes_something_renews_what_ends_soon(name: str) -> None:
     assert ("certificates.yml" in imported(name)) is (name not in WITHOUT_RENEWAL)
 
 
+@pytest.mark.parametrize("name", ["certificates.yml", "release.yml"])
+def test_the_proxys_certificate_comes_with_the_routes_that_are_in_force(name: str) -> None:
+    """What is given to the role proxy has one source. A release does it after the app, and not before, too."""
+    plays = [play for play in yaml.safe_load((PLAYBOOKS / name).read_text()) if "tasks" in play]
+    (routing,) = [
+        play
+        for play in plays
+        if "tasks/routes.yml" in [task.get("ansible.builtin.include_tasks") for task in play["tasks"]]
+    ]
+    assert routing["vars_files"] == ["vars/routes.yml"]
+    looks = [
+        play["name"]
+        for play in plays
+        for task in play["tasks"]
+        if (task.get("ansible.builtin.import_role") or {}).get("tasks_from") == "releases"
+    ]
+    assert len(looks) == 1
+    assert ("release_kind is not defined" in routing["vars"].get("__due", "")) is (name == "certificates.yml")
+
+
 @pytest.mark.parametrize("name", ["release.yml", "prune.yml"])
 def test_what_speaks_with_the_registry_renews_its_certificate_first(name: str) -> None:
     plays = yaml.safe_load((PLAYBOOKS / name).read_text())

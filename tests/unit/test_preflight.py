@@ -7,6 +7,7 @@ import copy
 import datetime
 import ipaddress
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -1003,6 +1004,19 @@ def test_the_platform_tells_which_certificates_end_soon() -> None:
     scenario.looks["vm1"] = HostFacts(facts=scenario.vm, trees=trees)
     assert resolve(scenario.inputs()[0])["certificates"] == {"registry": {"until": "2026-12-21T12:00:00Z", "due": True}}
     assert resolve(Scenario().inputs()[0])["certificates"] == {}
+
+
+@pytest.mark.parametrize(("own", "days", "due"), [("", 31, False), ("", 29, True), ("mine.crt", 29, None)])
+def test_the_platform_tells_of_the_proxys_own_certificate(own: str, days: int, due: bool | None) -> None:
+    """It is in the swarm's secrets, and on the controller. One that is given is watched by its own check."""
+    scenario = Scenario()
+    pem, _key = certificate("web.example", days=days)
+    if own:
+        platform(proxy_certificate_file=own, proxy_certificate_key_file="mine.key")(scenario)
+    inputs = scenario.inputs()[0]
+    path = f"{inputs.variable('platform_secrets_dir')}/proxy.crt"
+    found = resolve(replace(inputs, files={**inputs.files, path: FileContent(content=pem)}))["certificates"]
+    assert found.get("proxy", {}).get("due") is due
 
 
 def test_the_platform_of_the_local_inventory() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model import PathState, digested
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
-from ansible_collections.fungap.swarm.plugins.plugin_utils.renewal import installed, places
+from ansible_collections.fungap.swarm.plugins.plugin_utils.renewal import installed, kept, places
 
 NOW = datetime.datetime(2026, 11, 22, 12, 0, tzinfo=datetime.timezone.utc)
 DAY = datetime.timedelta(days=1)
@@ -51,6 +51,12 @@ def due(trees: dict[str, Any], days: float) -> dict[str, bool]:
 def test_what_is_due_as_time_goes_by(days: float, registry: bool, ca: bool) -> None:
     trees = {"vm1": look({REGISTRY: LEAF, TRUSTED: CA.certificate})}
     assert due(trees, days) == {"registry": registry, "ca": ca}
+
+
+@pytest.mark.parametrize(("days", "due"), [(0, False), (334.9, False), (335.1, True), (400, True)])
+def test_the_proxys_is_due_by_the_controllers_copy(days: float, due: bool) -> None:
+    assert kept("proxy", LEAF, NOW + days * DAY) == {"proxy": {"until": pki.not_after(LEAF), "due": due}}
+    assert kept("proxy", "", NOW) == kept("proxy", "nothing", NOW) == {}
 
 
 @pytest.mark.parametrize("what", ["registry", "jenkins"])
@@ -100,7 +106,7 @@ def test_another_controllers_newer_certificate_is_left_alone() -> None:
 
 def test_nothing_is_known_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pki, "MISSING_LIBRARY", "No module named 'cryptography'")
-    assert installed(PLACES, {"vm1": look({REGISTRY: LEAF})}, NOW) == {}
+    assert installed(PLACES, {"vm1": look({REGISTRY: LEAF})}, NOW) == kept("proxy", LEAF, NOW) == {}
 
 
 def test_a_look_tells_a_certificate_and_no_key() -> None:

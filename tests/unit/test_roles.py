@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
+from jinja2 import StrictUndefined, Undefined
+from jinja2.exceptions import TemplateError
+from jinja2.nativetypes import NativeEnvironment
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import read_specs
 
@@ -91,20 +94,97 @@ def test_variables_carry_the_roles_name(role: str) -> None:
     assert internal == []
 
 
+NATIVE = NativeEnvironment(undefined=StrictUndefined)
+# What a role's own names come to where the inventory says nothing, for the defaults of others that are made of them.
+UNSAID = {
+    "inventory_dir": "/inventory",
+    "platform_name": "fungap",
+    "reset_platform": "fungap",
+    "swarm_node_platform": "fungap",
+    "platform_config_dir": "/etc/fungap",
+    "__preflight_archive_dir": "/etc/fungap/images",
+}
+# Without a registry the images are called as they are on the docker host.
+NONE_GIVEN = {("roles/images/defaults/main.yml", "registry_address")}
+
+
+def come_to(template: Any) -> Any:
+    """What a default is where the inventory says nothing; ``None`` where facts alone know it."""
+    if not isinstance(template, str):
+        return template
+    try:
+        found = NATIVE.from_string(template).render(UNSAID)
+        return None if isinstance(found, Undefined) else found
+    except (TemplateError, TypeError, AttributeError):
+        return None
+
+
+def read_with_default(text: str) -> Iterator[tuple[str, str]]:
+    """Each ``name | default(expression)`` of a variable of the inventory, and the expression."""
+    for found in re.finditer(r"(?<![\w.'])(\w+)\s*\|\s*default\(", text):
+        if found[1] in PLATFORM:
+            depth, end = 1, found.end()
+            while depth:
+                depth += {"(": 1, ")": -1}.get(text[end], 0)
+                end += 1
+            yield found[1], text[found.end() : end - 1]
+
+
+def test_what_is_read_with_a_default_is_found() -> None:
+    text = "{{ platform_name | default('a') }} {{ x.platform_name | default(1) }}"
+    text += " {{ platform_run_dir|default('/' ~ (b | c(d))) }}"
+    assert list(read_with_default(text)) == [("platform_name", "'a'"), ("platform_run_dir", "'/' ~ (b | c(d))")]
+
+
+FILES = sorted(
+    str(path.relative_to(ROLES_DIR.parent))
+    for folder in ("roles", "playbooks")
+    for path in (ROLES_DIR.parent / folder).rglob("*")
+    if path.suffix in (".yml", ".j2")
+)
+
+
+def test_a_platform_value_has_one_default_wherever_it_is_read() -> None:
+    """`x | default(y)`: y is what the preflight's spec says, which is the source. Of what has no default, anything."""
+    read: list[str] = []
+    for file in FILES:
+        for name, expression in read_with_default((ROLES_DIR.parent / file).read_text()):
+            wanted = come_to(PLATFORM[name].get("default"))
+            if wanted is None or (file, name) in NONE_GIVEN:
+                continue
+            read.append(name)
+            assert come_to(f"{{{{ {expression} }}}}") == wanted, f"{file}: {name} | default({expression})"
+    assert len(read) > 100
+
+
 @pytest.mark.parametrize("role", ROLES)
-def test_platform_values_have_the_platforms_defaults(role: str) -> None:
-    """`platform_x | default(y)` in a role: y is the default that the preflight fills in."""
-    resolved = {
-        name: str(spec["default"])
-        .replace("{{ platform_name }}", "fungap")
-        .replace("{{ platform_config_dir }}", "/etc/fungap")
-        for name, spec in PLATFORM.items()
-        if isinstance(spec.get("default"), str)
-    }
+def test_a_default_that_is_worked_out_is_what_the_spec_says(role: str) -> None:
+    specs = options(role)
+    for name, value in defaults(role).items():
+        told, found = come_to(specs[name].get("default")), come_to(value)
+        if (is_template(value) or is_template(specs[name].get("default"))) and None not in (told, found):
+            assert found == told, name
+
+
+# What two roles have each under its own name, as none reads another's: the first is whose it is.
+ONE_THING = [
+    ("proxy_network", "app_network", "monitoring_apps_network"),
+    ("proxy_https_port", "app_https_port", "monitoring_https_port"),
+    ("proxy_edge_ip", "monitoring_probe_address"),
+    ("proxy_socket", "app_manager_socket", "monitoring_socket"),
+    ("images_docker_socket", "load_test_docker_socket"),
+]
+
+
+@pytest.mark.parametrize("names", ONE_THING, ids=lambda names: names[0])
+def test_one_thing_has_one_default_in_all_roles(names: tuple[str, ...]) -> None:
+    known = {name: value for role in ROLES for name, value in defaults(role).items()}
+    assert len({repr(known[name]) for name in names}) == 1
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_reads_variables_of_the_platform_that_there_are(role: str) -> None:
     text = (ROLES_DIR / role / "defaults" / "main.yml").read_text()
-    for name, value in re.findall(r"\b(platform_\w+)\s*\|\s*default\('([^']*)'\)", text):
-        assert name in PLATFORM, f"{name} is not a variable of the platform"
-        assert resolved[name].startswith(value), f"{name}: {value!r} is not {resolved[name]!r}"
     for name in re.findall(r"\b(platform_\w+)\b", text):
         if f"'{name}'" not in text:  # facts are named in quotes
             assert name in PLATFORM, f"{name} is not a variable of the platform"

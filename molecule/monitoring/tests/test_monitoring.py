@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections import defaultdict
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.checkout import name, port, subnet
+from tests.promql import rules, selectors
 from tests.waiting import patience, until
 
 PLATFORM = name("monitoring")
@@ -31,6 +33,12 @@ JOBS = {
     "routes": 3,
     "swarm-exporter": 1,
     "web": 2,
+}
+
+# What the rules read and nobody tells here: there is no database, no container died, and no service has been updated.
+UNTOLD = {
+    *{"mysql_up", "elasticsearch_cluster_health_status", "elasticsearch_scrape_success"},
+    *{"container_restarts_total", "swarm_service_update_timestamp_seconds", "service:updating:bool"},
 }
 
 
@@ -140,10 +148,25 @@ def test_requests_are_counted_from_the_proxys_log(host: Any) -> None:
 
 def test_the_rules_are_loaded_and_healthy(host: Any) -> None:
     groups = ask(host, "/api/v1/rules")["groups"]
-    rules = [rule for group in groups for rule in group["rules"]]
-    assert len(rules) > 20
-    assert [rule["name"] for rule in rules if rule["health"] == "err"] == []
-    assert [rule["query"] for rule in rules if rule["name"] == "HostCpuHigh"] == ["host:cpu_busy:ratio > 0.99"]
+    loaded = [rule for group in groups for rule in group["rules"]]
+    assert len(loaded) > 20
+    assert [rule["name"] for rule in loaded if rule["health"] == "err"] == []
+    assert [rule["query"] for rule in loaded if rule["name"] == "HostCpuHigh"] == ['host:cpu_busy:ratio{job=""} > 0.99']
+
+
+def test_the_rules_select_who_tells_their_figures(host: Any) -> None:
+    """What Prometheus has by a name that a rule reads comes from a job that the rule selects."""
+
+    def told() -> set[tuple[str, str]]:
+        found = query(host, 'count by (__name__, job) ({__name__=~".+"})')
+        return {(one["metric"]["__name__"], one["metric"].get("job", "")) for one in found}
+
+    until(lambda: any(name == "container:cpu_usage:cores" for name, _job in told()), 60)
+    wanted = [one for rule in rules() for one in selectors(rule["expr"])]
+    by_name = {one.name: re.compile(str(one.job)) for one in wanted}
+    found = {(name, job) for name, job in told() if name in by_name}
+    assert {(name, job) for name, job in found if not by_name[name].fullmatch(job)} == set()
+    assert by_name.keys() - {name for name, _job in found} <= UNTOLD
 
 
 @pytest.fixture

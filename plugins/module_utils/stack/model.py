@@ -178,6 +178,10 @@ def record_name(stack: str, number: int) -> str:
     return f"fungap.{stack}.{number}"
 
 
+# Where they are unless the platform says otherwise.
+STACKS_FOLDER = "/etc/fungap/stacks"
+
+
 def compose_path(folder: str, stack: str) -> str:
     """Where a stack's compose file is written on the docker host."""
     return f"{folder.rstrip('/')}/{stack}/{COMPOSE_FILE}"

@@ -23,6 +23,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.signals import s
 from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.archives import tar_entry
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import LABEL_HELPER
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import FILE as MEMORY_FILE
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import Memory, missing
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import refusal as lost_memory
@@ -92,7 +93,6 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.rollout import 
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import (
     HELPER,
-    HELPER_LABEL,
     LIMIT_SECONDS,
     Validation,
     is_in_force,
@@ -262,7 +262,7 @@ class StackOperation:
         return left
 
     def _judge(self, validation: Validation, engine: Engine) -> None:
-        for leftover in leftovers(engine.containers.with_labels({HELPER_LABEL: HELPER}), time.time()):
+        for leftover in leftovers(engine.containers.with_labels({LABEL_HELPER: HELPER}), time.time()):
             engine.containers.remove_with_volumes(leftover)
         files = [
             tar_entry(one.path, self.contents[(one.kind, one.name)], one.mode, one.uid, one.gid)

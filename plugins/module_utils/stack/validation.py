@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import LABEL_HELPER
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import Compose, ItemFile, item_files
 
-HELPER_LABEL = "io.fungap.helper"
 HELPER = "validation"
 # How long the command may take; what is older was left behind by a run that was killed.
 LIMIT_SECONDS = 60
@@ -67,7 +67,7 @@ class Validation:
             "Image": self.image,
             "Cmd": list(self.command),
             **({"Entrypoint": list(self.entrypoint)} if self.entrypoint else {}),
-            "Labels": {HELPER_LABEL: HELPER},
+            "Labels": {LABEL_HELPER: HELPER},
             "AttachStdout": True,
             "AttachStderr": True,
             "HostConfig": {

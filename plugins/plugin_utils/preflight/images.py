@@ -6,15 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.fungap.swarm.plugins.module_utils.image.model import full_reference
+from ansible_collections.fungap.swarm.plugins.module_utils.image.model import ARCHIVE_SUFFIXES, full_reference
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import catalog_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wanted_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, Image, PreflightInput
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
-
-ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tar.zst")
 
 
 def check_images(inputs: PreflightInput) -> Iterator[Problem]:

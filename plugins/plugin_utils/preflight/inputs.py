@@ -143,6 +143,13 @@ def ca_file(inventory: Inventory) -> str:
     return posixpath.join(str(inventory.variables["platform_secrets_dir"]), "ca.crt")
 
 
+def proxy_certificate_file(inventory: Inventory) -> str:
+    """The proxy's certificate on the controller, where the platform makes it; else empty."""
+    if inventory.variables["proxy_certificate_file"]:
+        return ""
+    return posixpath.join(str(inventory.variables["platform_secrets_dir"]), "proxy.crt")
+
+
 def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
     """The files on the controller that are looked at."""
     names = [app["env_file"] for app in inventory.apps.values()]
@@ -152,6 +159,7 @@ def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
         for part in ("file", "key_file")
     ]
     names += [vault_password_file(raw, inventory), memory_file(inventory), ca_file(inventory)]
+    names.append(proxy_certificate_file(inventory))
     names += inventory.variables["monitoring_rule_files"]
     return sorted({file_path(inventory.inventory_dir, name) for name in names if name})
 

@@ -25,7 +25,14 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import (
     wanted_images,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.apps import resolved_apps
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import HostFacts, PreflightInput, file_path
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
+    FileContent,
+    HostFacts,
+    PreflightInput,
+    file_path,
+    proxy_certificate_file,
+    seen_file,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.placement import swarm_name
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports import registry_name, registry_port_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.records import controllers_memory
@@ -160,7 +167,7 @@ def _resolve_jenkins(inputs: PreflightInput) -> dict[str, Any]:
 
 
 def _resolve_certificates(inputs: PreflightInput) -> dict[str, Any]:
-    """Until when those that the docker hosts have are valid, and which are to be renewed (``renewal.installed``)."""
+    """Until when they are valid, and which are to be renewed: what the docker hosts have, and the proxy's."""
     inventory = inputs.inventory
     wanted = renewal.places(
         posixpath.normpath(inputs.variable("platform_config_dir")),
@@ -169,4 +176,6 @@ def _resolve_certificates(inputs: PreflightInput) -> dict[str, Any]:
         jenkins.jenkins_host(inventory) if inventory.jenkins_hosts else "",
         inventory.docker_hosts,
     )
-    return renewal.installed(wanted, {host: look.trees for host, look in inputs.looks.items()}, inputs.now)
+    found = renewal.installed(wanted, {host: look.trees for host, look in inputs.looks.items()}, inputs.now)
+    file = seen_file(inputs, proxy_certificate_file(inventory)) or FileContent()
+    return {**found, **renewal.kept("proxy", file.content.decode(errors="replace"), inputs.now)}
