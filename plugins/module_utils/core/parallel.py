@@ -1,15 +1,27 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Work on several nodes at the same time."""
+"""Work on several nodes at the same time: the one way in which it is done."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 
 WORKERS = 8
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def each(work: Callable[[T], R], items: Iterable[T], *, workers: int = WORKERS) -> list[R]:
+    """What ``work`` makes of each item, in their order. All are done before the first one's error is raised."""
+    items = list(items)
+    if not items:
+        return []
+    with ThreadPoolExecutor(max_workers=min(len(items), workers)) as pool:
+        return list(pool.map(work, items))
 
 
 def in_parallel(jobs: Mapping[str, Callable[[], None]]) -> dict[str, str]:
@@ -22,8 +34,5 @@ def in_parallel(jobs: Mapping[str, Callable[[], None]]) -> dict[str, str]:
             return error.message
         return None
 
-    if not jobs:
-        return {}
-    with ThreadPoolExecutor(max_workers=min(len(jobs), WORKERS)) as pool:
-        found = pool.map(failure, jobs.values())
-        return {name: message for name, message in zip(jobs, found, strict=True) if message is not None}
+    found = each(failure, jobs.values())
+    return {name: message for name, message in zip(jobs, found, strict=True) if message is not None}

@@ -22,6 +22,7 @@ from typing import IO, Any, TypeVar
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.core.lock import FOLDER, REGISTRY_LOCK, acquire_lock
+from ansible_collections.fungap.swarm.plugins.module_utils.core.parallel import each
 from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import Plan
 from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
@@ -122,9 +123,8 @@ class ImageCatalog:
         def source(name: str) -> str:
             return "build" if engine.images.pull_problem(self.entries[name].pull, self.credentials) else "pull"
 
-        with ThreadPoolExecutor(max_workers=len(open_ones)) as pool:
-            for name, found in zip(open_ones, pool.map(source, open_ones), strict=True):
-                self.entries[name] = replace(self.entries[name], source=found)
+        for name, found in zip(open_ones, each(source, open_ones, workers=len(open_ones)), strict=True):
+            self.entries[name] = replace(self.entries[name], source=found)
 
     def _follow(self, names: Iterable[str]) -> dict[str, str]:
         """Name what is to be followed by the digest that it has now; name -> why that can't be known."""
@@ -163,10 +163,7 @@ class ImageCatalog:
             for action in planning.plan_images(self.targets, here)
             if isinstance(action, planning.Make) and action.target.how == "pull"
         ]
-        if not pulls:
-            return {}
-        with ThreadPoolExecutor(max_workers=len(pulls)) as pool:
-            found = pool.map(self._pull_problem, (target.pull for target in pulls))
+        found = each(self._pull_problem, (target.pull for target in pulls), workers=len(pulls))
         return {
             target.name: f"cannot pull {target.pull}: {problem}"
             for target, problem in zip(pulls, found, strict=True)

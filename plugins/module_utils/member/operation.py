@@ -7,12 +7,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.parallel import each
 from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
@@ -158,8 +159,7 @@ class Members:
                     return None
                 raise
 
-        with ThreadPoolExecutor(max_workers=16) as pool:
-            answers = dict(zip([name for name, _socket, _silent in targets], pool.map(ask, targets), strict=True))
+        answers = dict(zip([name for name, _socket, _silent in targets], each(ask, targets, workers=16), strict=True))
         seen.silent_managers = [socket for socket in further if answers[socket] is None]
         candidates: dict[str, list[Entry]] = {}
         for name, answer in answers.items():
@@ -246,11 +246,8 @@ class Members:
     def _carry_out(self, members: MembersPlan) -> None:
         for stage in (0, 1, 2):
             plans = [plan for plan in members.nodes if plan.stage == stage]
-            workers = 8 if stage == 1 else 1
             failures: list[PlatformError] = []
-            with ThreadPoolExecutor(max_workers=workers) as pool:
-                for future in [pool.submit(self._carry_out_node, plan, failures) for plan in plans]:
-                    future.result()
+            each(partial(self._carry_out_node, failures=failures), plans, workers=8 if stage == 1 else 1)
             if failures:
                 details: dict[str, Any] = {}
                 for failure in failures:

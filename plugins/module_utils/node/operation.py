@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.parallel import each
 from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.folder import operation as folders
@@ -118,9 +118,7 @@ class Nodes:
                     action.name, self.host.network.subnet, self.host.network.mtu, {PLATFORM_LABEL: self.host.platform}
                 )
         starting = [action for action in plan.actions if isinstance(action, (CreateNode, StartNode))]
-        if starting:
-            with ThreadPoolExecutor(len(starting)) as pool:
-                list(pool.map(self._start, starting))
+        each(self._start, starting, workers=len(starting))
         for action in plan.actions:
             if isinstance(action, ReplaceNode):
                 self.engine.containers.remove(self.host.container_name(action.node), self.host.stop_seconds)

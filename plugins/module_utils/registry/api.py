@@ -7,10 +7,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.parallel import each
 
 with contextlib.suppress(ImportError):  # it comes with the Docker SDK, whose absence Engine reports
     import requests
@@ -52,8 +52,7 @@ class Registry:
         if not tags:
             return {}
         self._refuse_without_ca()
-        with ThreadPoolExecutor(max_workers=min(len(tags), 8)) as pool:
-            found = list(pool.map(lambda item: self._digest(*item), tags.items()))
+        found = each(lambda item: self._digest(*item), tags.items())
         return {repository: digest for repository, digest in zip(tags, found, strict=True) if digest}
 
     def renew(self, repository: str, tag: str) -> bool:

@@ -7,12 +7,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.parallel import each
 from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import LABEL_APP
@@ -124,9 +125,7 @@ class Reset:
             folders.claim(path, str(self.params["platform"]))
         removals: list[Remove] = list(plan.actions)
         containers = [removal.name for removal in removals if removal.kind == "container"]
-        if containers:
-            with ThreadPoolExecutor(len(containers)) as pool:
-                list(pool.map(lambda name: self.engine.containers.remove(name, stop_seconds=10), containers))
+        each(partial(self.engine.containers.remove, stop_seconds=10), containers, workers=len(containers))
         engine = self.engine
         remove = {"network": engine.networks.remove, "volume": engine.volumes.remove, "image": engine.images.remove}
         for removal in removals:
