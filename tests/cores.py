@@ -80,7 +80,19 @@ def unit_tests(core: str, python: Version) -> int:
     """Run them; the exit code."""
     [packages] = environment(core, python).glob("lib/python3*/site-packages")
     program = str(developers(python))
-    tests = [program, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", str(os.cpu_count()), "tests/unit"]
+    tests = [
+        program,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "tests.own_loader",
+        "-n",
+        str(os.cpu_count()),
+        "tests/unit",
+    ]
     print(f"ansible-core {core}, Python {python[0]}.{python[1]}", flush=True)
     return subprocess.run(tests, cwd=ROOT, env={**os.environ, **SETTINGS, "PYTHONPATH": str(packages)}).returncode
 
