@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import NUMBER
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import CONTROL, as_list
@@ -130,6 +130,8 @@ def why_no_login_url(value: Any) -> str:
     if why := why_no_url(value):
         return why
     parts = urlsplit(str(value))
+    if any(CONTROL.search(unquote(one or "")) for one in (parts.username, parts.password)):
+        return "has a line break or another control character in its login"
     return "has a user without a password" if parts.username and not parts.password else ""
 
 
