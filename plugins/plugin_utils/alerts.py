@@ -17,7 +17,7 @@ import yaml
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import DAY_SECONDS, why_no_prometheus_time
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import PATH
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, show, show_key
 
 SEVERITIES = ("critical", "warning", "info")
 DAYS = re.compile(r"[1-9][0-9]{0,4}d")
@@ -225,7 +225,7 @@ def check_alerts(alerts: Mapping[str, Any]) -> Iterator[Wrong]:
                 if near
                 else "the alerts are in docs/monitoring.md; further ones: monitoring_rule_files"
             )
-            yield "monitoring_alerts", name, "is not an alert of the platform", cure
+            yield "monitoring_alerts", show_key(name), "is not an alert of the platform", cure
         elif not isinstance(settings, Mapping):
             yield at, settings, "is not a mapping", "as {for: 10m} or {enabled: false}"
         else:
@@ -242,7 +242,7 @@ def _check_alert(at: str, name: str, settings: Mapping[str, Any]) -> Iterator[Wr
     ]
     for key, value in settings.items():
         if key not in known:
-            yield at, key, f"is not a setting of {name}", f"any of: {', '.join(known)}"
+            yield at, show_key(key), f"is not a setting of {name}", f"any of: {', '.join(known)}"
         elif threshold and key == threshold.setting:
             problem, cure = threshold.why_not(value)
             if problem:
@@ -319,7 +319,7 @@ def _wrong_keys(value: Mapping[str, Any], known: Iterable[str], at: str) -> Iter
         if key not in known:
             near = get_close_matches(str(key), known, 1)
             cure = f"did you mean {near[0]}?" if near else f"any of: {', '.join(known)}"
-            yield f"has {show(key)} at {at}, which Prometheus does not know", cure
+            yield f"has {show_key(key)} at {at}, which Prometheus does not know", cure
         elif key in RULE_TIMES and (why := why_no_prometheus_time(one, zero=True)):
             yield f"has a time at {at}.{key} that {why}", "as 30s, 10m or 1h30m"
 
@@ -334,7 +334,7 @@ def check_receivers(routes: Iterable[Any], receivers: Iterable[Any], secrets: Ma
             yield at, "", "has no name", "as {name: dba, webhook_configs: [{url_file: /run/secrets/dba}]}"
             continue
         if name in names:
-            yield f"{at}.name", name, "is a receiver already", "another name"
+            yield f"{at}.name", Harmless(name), "is a receiver already", "another name"
         names.append(name)
         yield from _wrong_receiver(receiver, at)
         for place, key in _inline_secrets(receiver, at):
@@ -342,7 +342,7 @@ def check_receivers(routes: Iterable[Any], receivers: Iterable[Any], secrets: Ma
             yield f"{place}.{key}", None, "would be in a file that is no secret", cure
         for file in sorted(set(SECRET_FILE.findall(str(receiver))) - {*secrets, *ALERTMANAGER_SECRETS}):
             named = "another name" if SECRETS.fullmatch(file) else file
-            yield at, f"/run/secrets/{file}", "will not be there", f"add {named} to monitoring_alert_secrets"
+            yield at, Harmless(f"/run/secrets/{file}"), "will not be there", f"add {named} to monitoring_alert_secrets"
     for index, route in enumerate(routes):
         yield from _wrong_route(route, f"monitoring_alert_routes[{index}]")
         for place, receiver in _route_receivers(route, f"monitoring_alert_routes[{index}]"):
@@ -351,9 +351,9 @@ def check_receivers(routes: Iterable[Any], receivers: Iterable[Any], secrets: Ma
                 yield place, receiver, "is not a receiver", cure
     for name, value in secrets.items():
         if not SECRET_NAME.fullmatch(str(name)):
-            yield "monitoring_alert_secrets", name, "is not a name", "lower case letters, digits, _ and -"
+            yield "monitoring_alert_secrets", show_key(name), "is not a name", "lower case letters, digits, _ and -"
         elif SECRETS.fullmatch(str(name)):
-            yield "monitoring_alert_secrets", name, "is a secret of the platform's own", "another name"
+            yield "monitoring_alert_secrets", show_key(name), "is a secret of the platform's own", "another name"
         elif not isinstance(value, str) or not value:
             yield f"monitoring_alert_secrets.{name}", None, "is no text", "give it a value in quotes, or take it away"
 
@@ -363,7 +363,7 @@ def _wrong_receiver(receiver: Mapping[str, Any], at: str) -> Iterator[Wrong]:
         if key not in RECEIVER_KEYS:
             near = get_close_matches(str(key), RECEIVER_KEYS, 1)
             cure = f"did you mean {near[0]}?" if near else f"any of: {', '.join(RECEIVER_KEYS)}"
-            yield f"{at}.{show(key)}", None, "is nothing that Alertmanager knows of a receiver", cure
+            yield f"{at}.{show_key(key)}", None, "is nothing that Alertmanager knows of a receiver", cure
         elif key != "name" and not (isinstance(value, list) and all(isinstance(one, Mapping) for one in value)):
             yield f"{at}.{key}", None, "is not a list of mappings", "as [{send_resolved: true, ...}]"
 
@@ -374,7 +374,7 @@ def _wrong_route(route: Any, at: str) -> Iterator[Wrong]:
         yield at, None, "is not a mapping", "as {receiver: dba, matchers: ['stack=\"shop\"']}"
         return
     for key, value in route.items():
-        place = f"{at}.{show(key)}"
+        place = f"{at}.{show_key(key)}"
         if key not in ROUTE_KEYS:
             near = get_close_matches(str(key), ROUTE_KEYS, 1)
             cure = f"did you mean {near[0]}?" if near else f"any of: {', '.join(ROUTE_KEYS)}"

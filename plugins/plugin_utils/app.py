@@ -21,7 +21,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_servic
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_service import Wrong
 from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile, replica_check, request_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.swarm import RESERVED_LABELS
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show, show_key
 
 Json = dict[str, Any]
 # Seconds that a task may take beyond its health check's own failing time before the updater looks away.
@@ -304,7 +304,7 @@ def _all_of_them(name: str, wrong: list[Wrong]) -> str:
 def _services(app: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """What the entry says of each service, and where."""
     yield "service", app["service"]
-    yield from ((f"services.{show(str(name))}", definition) for name, definition in app["services"].items())
+    yield from ((f"services.{show_key(str(name))}", definition) for name, definition in app["services"].items())
 
 
 def _misshapen(app: Mapping[str, Any]) -> Iterator[Wrong]:
@@ -317,14 +317,14 @@ def _misshapen(app: Mapping[str, Any]) -> Iterator[Wrong]:
         # Names know no case: the one would be asked for in the other's place.
         other = seen.setdefault(str(name).lower(), name)
         if other != name:
-            problem = f"is the name of the service {show(other)}, in other letters"
-            yield Wrong(f"services.{show(str(name))}", problem, "another name")
+            problem = f"is the name of the service {show_key(other)}, in other letters"
+            yield Wrong(f"services.{show_key(str(name))}", problem, "another name")
         elif str(name).lower() == SERVICE:
             cure = f"its settings stand in apps.{app['name']}.service"
             yield Wrong(f"services.{name}", "has the name of the service that is the app itself", cure)
         elif not isinstance(name, str) or not SERVICE_NAME.fullmatch(name):
             cure = "letters, digits, - and _, at most 31; in quotes where it is a number"
-            yield Wrong(f"services.{show(str(name))}", "is not a service's name", cure)
+            yield Wrong(f"services.{show_key(str(name))}", "is not a service's name", cure)
         elif isinstance(service, Mapping) and not service.get("image"):
             yield Wrong(f"services.{name}.image", "is missing", "an image of the catalog, or one with its tag")
 
@@ -387,12 +387,12 @@ def _impossible(app: Mapping[str, Any], *, ipvs: bool, networks: Mapping[str, An
                 if label.startswith(RESERVED_LABELS):
                     problem = "is a label that the platform itself sets, or Docker"
                     cure = "another name, as com.example.team"
-                    yield Wrong(f"{place}.{at}.{show(label)}", problem, cure, is_ours=True)
+                    yield Wrong(f"{place}.{at}.{show_key(label)}", problem, cure, is_ours=True)
         for index, one in enumerate(map(compose_service.volume, service.get("volumes") or [])):
             at, source = f"{place}.volumes[{index}]", str(one.get("source") or "")
             if one["type"] == "volume" and source:
                 cure = "a bind mount of a folder of the node, or data kept outside of the swarm"
-                yield Wrong(at, f"is the named volume {show(source)}, which would be another one on each node", cure)
+                yield Wrong(at, "is a named volume, which would be another one on each node", cure)
             elif one["type"] == "bind" and not source.startswith("/"):
                 yield Wrong(at, "is a path beside a compose file, and there is no folder of one", "an absolute path")
         targets: set[str] = set()
@@ -401,11 +401,11 @@ def _impossible(app: Mapping[str, Any], *, ipvs: bool, networks: Mapping[str, An
                 problem = f"has the target {show(target)}, which another one has, too"
                 yield Wrong(f"{place}.volumes[{index}]", problem, "another target, or take one of them away")
             targets.add(target)
-        for network in service.get("networks") or []:
+        for index, network in enumerate(service.get("networks") or []):
             if network not in networks:
-                yield Wrong(
-                    f"{place}.networks.{show(network)}", "is not defined", f"one of: {', '.join(sorted(networks))}"
-                )
+                cure = f"one of: {', '.join(sorted(networks))}"
+                at = f".{show_key(network)}" if isinstance(service["networks"], Mapping) else f"[{index}]"
+                yield Wrong(f"{place}.networks{at}", "is not defined", cure)
         for kind, known in items.items():
             for index, one in enumerate(service.get(kind) or []):
                 if compose_service.item(one)["source"] not in known:

@@ -26,7 +26,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.daemon import J
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.images import why_no_image
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.kind import Kind, number
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.swarm import why_no_argument
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
@@ -180,7 +180,7 @@ def _why_no_logging(value: Json) -> tuple[str, str] | None:
     """Of the drivers that are everywhere: options that they know, with what they can read."""
     driver, options = value.get("driver"), value.get("options") or {}
     known = LOG_OPTIONS.get(driver or "")
-    if known and (unknown := [show(name) for name in options if name not in known]):
+    if known and (unknown := [show_key(name) for name in options if name not in known]):
         return f"has the option {unknown[0]}, which {driver} does not know", f"any of: {', '.join(known)}"
     if known and "max-size" in options and str(options["max-size"]) != "-1" and not bytes_of(str(options["max-size"])):
         return "has a max-size that is no size", "as 10m"
@@ -541,7 +541,7 @@ def _below_it(value: Any, place: str, shape: Shape) -> Iterator[Wrong]:
 
 
 def _below(place: str, key: Any) -> str:
-    return f"{place}.{show(key)}" if place else show(key)
+    return f"{place}.{show_key(key)}" if place else show_key(key)
 
 
 def _unknown(place: str, key: str, shape: Shape) -> Wrong:

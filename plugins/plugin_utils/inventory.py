@@ -13,7 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import PREFIX, network_of
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, listed, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import (
+    HIDDEN,
+    Harmless,
+    Problem,
+    listed,
+    show,
+    show_key,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import (
     Specs,
     check_option,
@@ -188,12 +195,12 @@ def parse(raw: RawInventory, specs: Specs) -> tuple[Inventory, list[Problem]]:
     apps = {}
     for name, app in given_apps.items():
         if isinstance(app, Mapping):
-            misread = check_options("all hosts", f"apps.{name}", specs.app, app)
+            misread = check_options("all hosts", f"apps.{show_key(name)}", specs.app, app)
             problems, wrong = [*problems, *misread], [*wrong, *misread]
             apps[str(name)] = _app(specs, app)
         else:
             cure = "give it image, port and hosts"
-            problems.append(Problem("all hosts", f"apps.{name}", HIDDEN, "must be a mapping", cure))
+            problems.append(Problem("all hosts", f"apps.{show_key(name)}", HIDDEN, "must be a mapping", cure))
             # It is there all the same: another one's deploy leaves its route alone.
             apps[str(name)] = _app(specs, {})
     nodes = tuple(
@@ -319,7 +326,7 @@ def _platform_variables(raw: RawInventory, specs: Specs, problems: list[Problem]
         distinct = list({_text(value): (host, value) for host, value in reversed(valid.items())}.values())
         if len(distinct) > 1 or (given and set(given) != set(raw.hosts)):
             others = [host for host in raw.hosts if host not in given]
-            told = " and ".join(f"{show(value)} on {host}" for host, value in reversed(distinct))
+            told = " and ".join(f"{_as_told(value)} on {host}" for host, value in reversed(distinct))
             problem = f"must be the same for all hosts: {told}" + (f", nothing on {others[0]}" if others else "")
             first = next(iter(given.values()))
             problems.append(Problem("inventory", name, first, problem, "set it once, in group_vars/all.yml"))
@@ -340,6 +347,10 @@ def _default_of(spec: Mapping[str, Any], before: Mapping[str, Any], inventory_di
         for name, value in {**before, "inventory_dir": inventory_dir}.items():
             default = default.replace(f"{{{{ {name} }}}}", str(value))
     return default
+
+
+def _as_told(value: Any) -> str:
+    return "a value" if (shown := show(value)) == HIDDEN else shown
 
 
 def _text(value: Any) -> str:

@@ -26,7 +26,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses impor
     port_of,
     why_no_site_network,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, listed, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, listed, show, show_key
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 
 # Of the image catalog.
@@ -162,23 +162,23 @@ def check_group(raw: RawInventory, inventory: Inventory) -> Iterator[Problem]:
     for host in hosts:
         if host not in inventory.docker_hosts:
             cure = f"put it in {DOCKER_HOSTS} too: Jenkins runs in containers"
-            yield Problem(host, f"group {JENKINS}", host, f"is not in {DOCKER_HOSTS}", cure)
+            yield Problem(host, f"group {JENKINS}", Harmless(host), f"is not in {DOCKER_HOSTS}", cure)
         elif host in carriers and not inventory.variables["jenkins_shares_host"]:
             problem = f"carries {carriers[host]} too: Jenkins' memory use once took the app down"
             cure = "a machine of its own, or jenkins_shares_host: true"
-            yield Problem(host, f"group {JENKINS}", host, problem, cure)
+            yield Problem(host, f"group {JENKINS}", Harmless(host), problem, cure)
     if not hosts:
         for name, app in inventory.apps.items():
             if app["repository"]:
                 cure = f"put a docker host in the group {JENKINS}, or take it away"
-                at = f"apps.{name}.repository"
+                at = f"apps.{show_key(name)}.repository"
                 yield Problem(ALL_HOSTS, at, _shown(app["repository"]), "is set, but there is no Jenkins", cure)
         return
     for host in deploy_hosts(inventory):
         if raw.hosts.get(host, {}).get("ansible_connection") == "local":
             problem = "Jenkins' agent reaches it by SSH only"
             cure = "ansible_host, ansible_user and an SSH server there, and no ansible_connection"
-            yield Problem(host, "ansible_connection", "local", problem, cure)
+            yield Problem(host, "ansible_connection", Harmless("local"), problem, cure)
 
 
 def check_addresses(inventory: Inventory, facts: Mapping[str, Any] | None) -> Iterator[Problem]:
@@ -245,11 +245,12 @@ def _check_credentials(inventory: Inventory) -> Iterator[Problem]:
         if not CREDENTIAL_NAME.fullmatch(name):
             yield Problem(ALL_HOSTS, f"{at}.name", name, "is not a name", "lower case letters, digits and hyphens")
         elif name in names:
-            yield Problem(ALL_HOSTS, f"{at}.name", name, "is there twice", "give each its own")
+            yield Problem(ALL_HOSTS, f"{at}.name", Harmless(name), "is there twice", "give each its own")
         names.add(name)
         if bool(one.get("password")) == bool(one.get("private_key")):
             problem = "needs a password (or token) or a private key, and only one of them"
-            yield Problem(ALL_HOSTS, at, name, problem, "leave one of password and private_key")
+            told = Harmless(name) if CREDENTIAL_NAME.fullmatch(name) else name
+            yield Problem(ALL_HOSTS, at, told, problem, "leave one of password and private_key")
 
 
 def check_jobs(inventory: Inventory) -> Iterator[Problem]:
@@ -257,7 +258,7 @@ def check_jobs(inventory: Inventory) -> Iterator[Problem]:
     known = {str(one["name"]): one for one in inventory.variables["jenkins_git_credentials"]}
     lines = [str(line) for line in inventory.variables["jenkins_git_known_hosts"]]
     for name, app in inventory.apps.items():
-        at, repository = f"apps.{name}", str(app["repository"])
+        at, repository = f"apps.{show_key(name)}", str(app["repository"])
         if not repository:
             for key in ("branch", "repository_credentials"):
                 if app[key] and (key != "branch" or app[key] != "main"):
@@ -282,13 +283,15 @@ def check_jobs(inventory: Inventory) -> Iterator[Problem]:
         elif wanted and over_ssh != bool(known[wanted].get("private_key")):
             problem = f"is {'a password' if over_ssh else 'a private key'}, which {_shown(repository)} does not take"
             cure = "a private key for SSH, a password or token for https"
-            yield Problem(ALL_HOSTS, f"{at}.repository_credentials", wanted, problem, cure)
+            yield Problem(ALL_HOSTS, f"{at}.repository_credentials", Harmless(wanted), problem, cure)
     owners: dict[str, str] = {}
     for job, owner in jobs(inventory.apps):
         if owners.setdefault(job, owner) != owner:
             app_name = owner.removeprefix("the app ")
             problem = f"one of its jobs would be called {job}, as one of {owners[job]}"
-            yield Problem(ALL_HOSTS, f"apps.{app_name}", app_name, problem, "another name for the app")
+            yield Problem(
+                ALL_HOSTS, f"apps.{show_key(app_name)}", show_key(app_name), problem, "another name for the app"
+            )
 
 
 def _is_repository(text: str, form: re.Pattern[str]) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Iterable, Mapping
-from shlex import quote
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -127,18 +126,16 @@ def certificate_addresses(platform: Mapping[str, Any], jenkins_host_address: str
 def elasticsearch_logins(urls: Iterable[str]) -> list[dict[str, str]]:
     """What an exporter is started with for each cluster: its ``name``, the ``url`` without a login, and the ``login``.
 
-    The login is text for a shell; it is never empty.
+    The login is a line with the user's name and one with the password, each as it is; either may be empty.
     """
     found = []
     for number, url in enumerate(urls, start=1):
         parts = urlsplit(url)
-        login = {"ES_USERNAME": parts.username, "ES_PASSWORD": parts.password}
-        lines = [f"{key}={quote(unquote(value))}\n" for key, value in login.items() if value]
         found.append(
             {
                 "name": f"elasticsearch-{number}",
                 "url": urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])),
-                "login": "".join(lines) or "# no login\n",
+                "login": "".join(f"{unquote(one or '')}\n" for one in (parts.username, parts.password)),
             }
         )
     return found

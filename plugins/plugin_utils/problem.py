@@ -4,28 +4,42 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+# What is called so is hidden, whatever it is. A name is never the reason why something is shown.
 SECRET = re.compile(r"passw|passphrase|pass$|pwd|secret(_|$)|token|(^|_)key$|webhook|credential", re.IGNORECASE)
-# A longer one is none that somebody wrote by hand.
-SHOWN_MAX = 200
-# What a text looks like that may be shown: a name, an address, a path or a size; with ports; a host with its scheme.
-# A login, a query, a variable with its value, a command and a sentence don't look like any of them.
-PLAIN = re.compile(
-    r"([A-Za-z0-9._/~+-]+(:[0-9]{1,5}){0,2}(/(tcp|udp|sctp))?"
-    r"|[0-9A-Fa-f]*(:[0-9A-Fa-f.]*){2,}(/[0-9]{1,3})?"
-    r"|[0-9]+(\.[0-9]+)? [A-Za-z]{1,10}"
-    r"|https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?)\Z"
+# Longer ones are none that somebody wrote by hand.
+SHOWN_MAX, KEY_MAX = 200, 64
+NUMBER = r"[+-]?[0-9]+(\.[0-9]+)?"
+# The texts that are no secret whatever variable they are put into: a number, an amount with its unit, ports, an
+# address, a path below a folder that every machine has, and a file with a known ending. A word is not one of them, nor
+# a host's name: a token is made of letters, digits and dots, too.
+ENDINGS = "cer|cfg|conf|crt|env|gz|ini|json|key|pem|tar|txt|ya?ml|zst"
+CLOSED = re.compile(
+    rf"({NUMBER} ?(ns|us|ms|[smhdwy]|[kmgtp]?i?b?|(milli)?seconds?|minutes?|hours?|days?|weeks?|years?|percent|%"
+    r"|(kilo|mega|giga|tera|kibi|mebi|gibi|tebi)?bytes?)"
+    r"|([0-9]{1,3}(\.[0-9]{1,3}){3}:)?[0-9]{1,5}(-[0-9]{1,5})?(:[0-9]{1,5}(-[0-9]{1,5})?)?(/(tcp|udp|sctp))?"
+    r"|[0-9]{1,3}(\.[0-9]{1,3}){3}(:[0-9]{1,5})?(/[0-9]{1,3})?"
+    rf"|[~.]{{0,2}}/?([A-Za-z0-9_.-]+/+)*[A-Za-z0-9_-][A-Za-z0-9_.-]*\.({ENDINGS})"
+    r"|/+(bin|boot|dev|etc|home|lib|lib32|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)(/+[A-Za-z0-9._+-]*)*"
+    r"|/)\Z",
+    re.IGNORECASE,
 )
+KEY = re.compile(r"[A-Za-z0-9._/-]+\Z")
 # Shorter texts are hidden where they are the whole of something: in a sentence, they are parts of words.
 SECRET_LENGTH = 4
 
 
 class Harmless(str):
-    """A text that is shown whatever it looks like: a machine's word, or made of what was looked at already."""
+    """A text that is shown whatever it looks like.
+
+    A machine's word; a name of what the inventory has; a value that its check found right for what all may see (a
+    host name, a folder, an image); one of ours.
+    """
 
 
 HIDDEN = Harmless("(not shown)")
@@ -66,7 +80,7 @@ def such_as(example: object) -> str:
 def show(value: Any) -> Harmless:
     """A value as it is written in an inventory, where it is known to be harmless: whole, or not at all.
 
-    A mapping, a list and a text that is not plain may hold anything.
+    A mapping, a list and any other text may hold anything, whatever the variable is called.
     """
     if isinstance(value, Harmless):
         return value
@@ -77,8 +91,22 @@ def show(value: Any) -> Harmless:
     if isinstance(value, (int, float)):
         return Harmless(value)
     text = " ".join(str(value).split())
-    is_plain = isinstance(value, str) and len(text) <= SHOWN_MAX and PLAIN.match(text)
-    return Harmless(text) if is_plain or not text else HIDDEN
+    is_closed = isinstance(value, str) and len(text) <= SHOWN_MAX and (CLOSED.match(text) or _is_address(text))
+    return Harmless(text) if is_closed or not text else HIDDEN
+
+
+def show_key(key: Any) -> Harmless:
+    """A mapping's key, which names a part of a variable."""
+    is_name = isinstance(key, str) and len(key) <= KEY_MAX and KEY.match(key)
+    return Harmless(key) if is_name else show(key)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_interface(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, order=True)

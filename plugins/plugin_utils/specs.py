@@ -21,7 +21,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import NUMBER
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show, texts_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show_key, texts_of
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -196,7 +196,7 @@ def check_options(where: str, variable: str, options: Options, value: Mapping[st
             near = nearest(str(key), options)
             meant.add(near)
             cure = f"did you mean {near}?" if near else f"it may have: {', '.join(sorted(options))}"
-            problems.append(Problem(where, f"{variable}.{show(key)}", HIDDEN, "is not a known setting", cure))
+            problems.append(Problem(where, f"{variable}.{show_key(key)}", HIDDEN, "is not a known setting", cure))
     for key, spec in options.items():
         if key in value:
             problems += check_option(where, f"{variable}.{key}", spec, value[key])

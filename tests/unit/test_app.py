@@ -437,7 +437,7 @@ GLOBAL = {"deploy": {"mode": "global"}}
         # One thing in each place.
         ({"services": {"x": {"image": "a", "volumes": ["/a:/d", "/b:/d/"]}}}, False, ["services.x.volumes[1]"]),
         ({"service": {"volumes": ["./a:/a", "~/a:/b", "/c:/c"]}}, False, ["service.volumes[0]", "service.volumes[1]"]),
-        ({"service": {"networks": ["back"]}}, False, ["service.networks.back"]),
+        ({"service": {"networks": ["back"]}}, False, ["service.networks[0]"]),
         ({"service": {"secrets": ["key"], "configs": [{"source": "c"}]}}, False, [
             "service.configs[0]", "service.secrets[0]"
         ]),

@@ -18,6 +18,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import (
     Problem,
     hide,
     show,
+    show_key,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs
 
@@ -154,12 +155,53 @@ def test_a_text_without_its_secrets(text: str, hidden: set[str], expected: str) 
 
 
 SHOWN = [
-    *("web.example.com", "https://web.localhost/", "registry:5000", "8025:25/tcp", "2001:db8::/32", "172.30.0.0/33"),
-    *("/run/x/../y", "files/web.env", "~/web.env", "128 MegaBytes", "15 days", "x" * SHOWN_MAX, "Web_2"),
+    *("80", "-1", "0.5", "100%", "8025:25/tcp", "0.0.0.0:80:8080", "8000-8010", "8000-8010:80-90/udp"),
+    *("192.0.2.10", "192.0.2.999", "172.30.0.0/33", "192.0.2.10:8089", "2001:db8::/32", "::1"),
+    *("128 MegaBytes", "15 days", "15d", "2GB", "512m", "100us", "1.5Gi"),
+    *(
+        "/",
+        "/etc/ssh",
+        "/run/x/../y",
+        "/usr/src/app/env/",
+        "//var",
+        "files/web.env",
+        "~/web.env",
+        "../a/rules.yml",
+        "ca.crt",
+    ),
+]
+# A word, a host's name, a reference, a URL, a relative folder: a token may look like each of them.
+TOKENS = [
+    *("ghp_hunter22", "hunter22", "glpat-hunter22xyz", "8f14e45fceea167a5a36dedd4bea2543", "AKIAIOSFODNN7EXAMPLE"),
+    *("eyJhbGciOi.eyJzdWIiOi.SflKxwRJSM", "hvs.hunter22", "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "1password"),
+    *(
+        "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "/services/T0/B0/hunter22",
+        "sk-hunter22",
+        "5f4dcc3b5aa765d61d8327deb882",
+    ),
+    *(
+        "web.example.com",
+        "https://web.localhost/",
+        "registry:5000",
+        "express-app",
+        "x" * 40,
+        "true",
+        "dead:beef:hunter",
+    ),
 ]
 NOT_SHOWN = [
+    *TOKENS,
     *("u:hunter22", "u:hunter22@db", "mysql://u:hunter22@db", "https://x.example/a?token=hunter22", "SALT=hunter22"),
-    *("https://hooks.example.com/services/hunter22", "two words", "x; id", "$(id)", "x" * (SHOWN_MAX + 1), "a\x00b"),
+    *(
+        "https://hooks.example.com/services/hunter22",
+        "two words",
+        "x; id",
+        "$(id)",
+        "/etc/" + "x" * SHOWN_MAX,
+        "a\x00b",
+    ),
+    *("/etc/u:hunter22@x", "/etc/$(id)", "a b.env", "x=hunter22.env", "۸۰"),
     *(["a"], {"a": 1}, {}, b"a", object()),
 ]
 
@@ -171,10 +213,22 @@ NOT_SHOWN = [
         *((value, HIDDEN) for value in NOT_SHOWN),
         *((value, text) for text, value in {"": None, "true": True, "80": 80, "0.5": 0.5, "nan": float("nan")}.items()),
         (Harmless("debian 11, or so"), "debian 11, or so"),
-        (" a.example\n", "a.example"),
+        (" /etc/ssh\n", "/etc/ssh"),
     ],
 )
 def test_what_is_known_to_be_harmless_is_shown_whole_and_nothing_else(value: Any, shown: str) -> None:
     assert show(value) == shown
     assert show(show(value)) == shown
     assert Problem("all hosts", "x", value, "is wrong", "mend it").value == shown
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        *((name, name) for name in ("web", "LOG_LEVEL", "com.example/rack", "io.fungap.x-1")),
+        *((name, HIDDEN) for name in ("pw=hunter22", "u:hunter22@x", "two words", "", "x" * 65, ("a",)) if name),
+        *((80, "80"), (True, "true"), (None, ""), ("", "")),
+    ],
+)
+def test_a_key_names_a_part_of_a_variable(key: Any, shown: str) -> None:
+    assert show_key(key) == shown

@@ -5,16 +5,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ..warm_ansible import ansible_playbook
+from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import elasticsearch_logins
 
 try:
     from ansible.template import trust_as_template
@@ -110,8 +113,10 @@ def proxy_stacks(folder: Path, *given: dict[str, Any]) -> list[dict[str, Any]]:
         ],
     }
     (folder / "play.yml").write_text(json.dumps([play]))
-    done = ansible_playbook().run("-i", "localhost,", "-c", "local", f"{folder}/play.yml")
-    assert done.code == 0, done.output
+    # Whichever ansible-core this is.
+    command = [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "-c", "local", f"{folder}/play.yml"]
+    done = subprocess.run(command, cwd=ROLES.parent, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
     return [json.loads((folder / str(number)).read_text()) for number in range(len(given))]
 
 
@@ -203,6 +208,42 @@ def stack_of(role: str, **variables: Any) -> Any:
     images = {"monitoring_images": {"prometheus": {"ref": "prometheus"}}, "proxy_image": "proxy"}
     files: dict[str, Any] = {"__monitoring_configs": {}, "__monitoring_secrets": {}, "__monitoring_rule_contents": {}}
     return render(role, "compose.yml.j2", **{**images, **files, **variables})
+
+
+HOSTILE = "$(touch {}) `touch {}`; touch {} \\ 'x' \"y\" #z = $HOME & é "
+
+
+@pytest.mark.parametrize("shell", [["/bin/sh"], ["bash"], ["busybox", "sh"]], ids=lambda shell: shell[0])
+@pytest.mark.parametrize(
+    ("user", "password"), [("me", HOSTILE), (HOSTILE, "  two words\\"), ("-n", "A=b"), ("", ""), ("me", "")]
+)
+def test_what_an_exporter_logs_in_with_is_no_text_for_a_shell(
+    tmp_path: Path, shell: list[str], user: str, password: str
+) -> None:
+    if not shutil.which(shell[0]):
+        pytest.skip(f"no {shell[0]} here")
+    executed = tmp_path / "executed"
+    user, password = user.replace("{}", str(executed)), password.replace("{}", str(executed))
+    url = f"https://{quote(user, safe='')}:{quote(password, safe='')}@search:9200/$x"
+    images = {name: {"ref": name} for name in ("prometheus", "elasticsearch-exporter")}
+    found = elasticsearch_logins([url])
+    stack = stack_of("monitoring", monitoring_images=images, __monitoring_elasticsearch=found)
+    service = stack["services"]["elasticsearch-1"]
+    (tmp_path / "elasticsearch-1").write_text(found[0]["login"])
+    told = tmp_path / "exporter"
+    told.write_text(
+        f"#!{sys.executable}\nimport json, os, sys\nprint(json.dumps([sys.argv[1:], "
+        '[os.environ.get(f"ES_{name}", "") for name in ("USERNAME", "PASSWORD")]]))'
+    )
+    told.chmod(0o755)
+    words = [str(word).replace("$$", "$") for word in (*service["entrypoint"][1:], *service["command"])]
+    words[1] = words[1].replace("/run/secrets", str(tmp_path)).replace("/bin/elasticsearch_exporter", str(told))
+    done = subprocess.run([*shell, *words], check=True, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+    argv, login = json.loads(done.stdout)
+    assert argv == ["--es.uri=https://search:9200/$x", "--es.all", "--es.indices"]
+    assert login == [user, password]
+    assert done.stderr == ""
+    assert not executed.exists()
 
 
 @pytest.mark.parametrize(("role", "variables", "service", "interval"), INTERVALS)

@@ -9,11 +9,11 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import NUMBER
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import CONTROL, as_list
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
 
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 # Numbers with dots are an address, or nothing: no name of a machine ends in a number alone (RFC 3696).
@@ -130,6 +130,8 @@ def why_no_login_url(value: Any) -> str:
     if why := why_no_url(value):
         return why
     parts = urlsplit(str(value))
+    if any(CONTROL.search(unquote(one or "")) for one in (parts.username, parts.password)):
+        return "has a line break or another control character in its login"
     return "has a user without a password" if parts.username and not parts.password else ""
 
 
@@ -160,7 +162,7 @@ def why_no_host_lines(value: Any) -> str:
     for name, address in value.items() if isinstance(value, Mapping) else ():
         is_name = isinstance(name, str) and not why_no_host(name) and not address_of(name)
         if not is_name or (why_no_address(address) and address != "host-gateway"):
-            return f"has no host name with an address at {show(name)}"
+            return f"has no host name with an address at {show_key(name)}"
     return ""
 
 

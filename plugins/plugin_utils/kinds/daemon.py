@@ -31,7 +31,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import (
     why_no_line,
     why_no_scalar,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 
 # Folders right below the root in which all on a machine have something.
@@ -74,14 +74,14 @@ def _why_no_directives(daemon: Mapping[Any, Any]) -> str:
     for name, value in daemon.items():
         if name not in DIRECTIVES:
             near = next(iter(difflib.get_close_matches(str(name), DIRECTIVES, 1, 0.8)), "")
-            return f"has {show(name)}, which dockerd does not know{f': did you mean {near}?' if near else ''}"
+            return f"has {show_key(name)}, which dockerd does not know{f': did you mean {near}?' if near else ''}"
         what, is_right = DIRECTIVES[name]
         if not is_right(value):
             return f"has something else than {what} for {name}"
     # The role's own driver, where none is given.
     options = daemon.get("log-opts", {}) if daemon.get("log-driver", "json-file") == "json-file" else {}
     if unknown := [key for key in options if key not in JSON_FILE_OPTIONS]:
-        return f"has {show(unknown[0])} in log-opts, which json-file does not know"
+        return f"has {show_key(unknown[0])} in log-opts, which json-file does not know"
     if bytes_of(options.get("max-size", "1m")) in (0, None) and options["max-size"] != "-1":
         return "has no size for max-size in log-opts"
     if not re.fullmatch("[1-9][0-9]{0,8}", options.get("max-file", "1")):
@@ -218,7 +218,7 @@ def why_no_sysctls(value: Any) -> str:
     """Lines of a sysctl.conf: a parameter's name, and text or a number."""
     for name, text in value.items() if isinstance(value, Mapping) else ():
         if not SYSCTL.match(str(name)):
-            return f"has {show(name)}, which is not a kernel parameter's name"
+            return f"has {show_key(name)}, which is not a kernel parameter's name"
         # The kernel writes several numbers with tabs between them.
         if isinstance(text, bool) or text == "" or why_no_scalar(text.expandtabs() if isinstance(text, str) else text):
             return f"has neither one line of text nor a number for {name}"

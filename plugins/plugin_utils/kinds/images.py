@@ -12,7 +12,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import Pl
 from ansible_collections.fungap.swarm.plugins.module_utils.image.model import IMAGE_NAME, parse_entry
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import port_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import why_no_key
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
 
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _DOMAIN = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[0-9]{1,5})?"
@@ -51,7 +51,7 @@ def why_no_taken(value: Any) -> str:
     """The catalog's names, and what of other registries they are to be."""
     for name, reference in value.items() if isinstance(value, Mapping) else ():
         if why_no_image_name(name) or why_no_image(reference):
-            return f"has no image for a name of the catalog at {show(name)}"
+            return f"has no image for a name of the catalog at {show_key(name)}"
     return ""
 
 
@@ -63,7 +63,7 @@ def why_no_bases(value: Any) -> str:
     """Images, and what of the catalog stands in for each."""
     for image, name in value.items() if isinstance(value, Mapping) else ():
         if why := why_no_key(image) or why_no_image(image):
-            return why if why.startswith("has") else f"has {show(image)}, which {why}"
+            return why if why.startswith("has") else f"has {show_key(image)}, which {why}"
         if not isinstance(name, str) or not name:
             return f"has no name of the catalog for {image}"
     return ""

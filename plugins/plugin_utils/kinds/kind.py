@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import DAY_SECONDS, NUMBER, nanoseconds_of
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 
 MEBIBYTE = 1024**2
@@ -120,7 +120,7 @@ def one_of(names: tuple[str, ...], what: str) -> Kind:
     def why(value: Any) -> str:
         if not isinstance(value, Mapping):
             return "is not a mapping"
-        unknown = [show(key) for key in value if key not in names]
+        unknown = [show_key(key) for key in value if key not in names]
         if unknown:
             return f"has {unknown[0]}, which is not {what}"
         return "".join(f"has nothing for {key}" for key in [key for key in value if value[key] is None][:1])

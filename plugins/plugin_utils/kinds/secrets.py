@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import why_no_folder
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import why_no_url
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import CONTROL, why_no_line
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
 
 PRIVATE_KEY = re.compile(
     r"\s*-----BEGIN ([A-Z]+ |)PRIVATE KEY-----[ \t]*\n(.+)\n-----END \1PRIVATE KEY-----\s*\Z", re.DOTALL
@@ -71,7 +71,7 @@ def why_no_certificates(value: Any) -> str:
     """What lies as <name>.crt among the machine's own, and its PEM text."""
     for name, text in value.items() if isinstance(value, Mapping) else ():
         if not isinstance(name, str) or not FILE_NAME.match(name):
-            return f"has {show(name)}, which is not a file's name"
+            return f"has {show_key(name)}, which is not a file's name"
         if not isinstance(text, str) or not _are_certificates(text):
             return f"has no certificate in PEM for {name}"
     return ""

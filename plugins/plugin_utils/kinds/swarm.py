@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import why_no_address_or_network
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import as_list, why_no_key, why_no_scalar
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
 
 # The kernel's, of each argument and each variable with its name; the name is left its share.
 ARGUMENT_BYTES_MAX = 128 * 1024 - 1024
@@ -128,7 +128,7 @@ def why_no_labels(value: Any) -> str:
         if why := why_no_key(name):
             return why
         if not LABEL_NAME.match(name):
-            return f"has the label {show(name)}, which no constraint can name"
+            return f"has the label {show_key(name)}, which no constraint can name"
         if why := why_no_scalar(text):
             return f"has no text for {name}: it {why}"
     return ""

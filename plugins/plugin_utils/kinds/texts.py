@@ -14,7 +14,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import Pl
 from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import Owner, check_mode
 from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import why_no_folder
 from ansible_collections.fungap.swarm.plugins.module_utils.load_test.plan import choose_profile
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Of a container, a network, a volume.
@@ -75,7 +75,7 @@ def as_list(value: Any) -> Any:
 
 def why_no_key(key: Any) -> str:
     """YAML reads yes, no, on and off as true and false, as keys, too."""
-    return "" if isinstance(key, str) else f"has the key {show(key)}, which is no text: put it in quotes"
+    return "" if isinstance(key, str) else f"has the key {show_key(key)}, which is no text: put it in quotes"
 
 
 def why_no_scalar(value: Any) -> str:
@@ -94,10 +94,10 @@ def why_no_profiles(value: Any) -> str:
             if why := why_no_key(name) or why_has_nothing(settings):
                 return why
             if not isinstance(settings, Mapping):
-                return f"has no mapping for {show(name)}"
+                return f"has no mapping for {show_key(name)}"
             # The rest is told with their names.
             if not all(isinstance(one, str) and VARIABLE_NAME.match(one) for one in settings):
-                return f"has what is no setting's name, in {show(name)}"
+                return f"has what is no setting's name, in {show_key(name)}"
             if not DOCKER_NAME.match(name):
                 return "has a profile whose name is none: letters, digits and _ . -"
             choose_profile(name, value, {})
@@ -119,7 +119,7 @@ def why_has_nothing(value: Any) -> str:
 def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, one in value.items():
-            yield from _leaves(one, f"{place}.{show(key)}" if place else show(key))
+            yield from _leaves(one, f"{place}.{show_key(key)}" if place else show_key(key))
     elif isinstance(value, list):
         for index, one in enumerate(value):
             yield from _leaves(one, f"{place}[{index}]")
@@ -131,7 +131,7 @@ def why_no_environment(value: Any) -> str:
     """Variables' names, each with one line of text."""
     for name, text in value.items() if isinstance(value, Mapping) else ():
         if not isinstance(name, str) or not VARIABLE_NAME.match(name):
-            return f"has {show(name)}, which is not a variable's name"
+            return f"has {show_key(name)}, which is not a variable's name"
         if why_no_scalar(text):
             return f"has no line of text for {name}"
     return ""

@@ -98,7 +98,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import (
     why_no_request_path,
     why_no_sha256,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
 
 # Docker's own least for a container; a node's engine does not start with less than its.
 CONTAINER_BYTES_MIN, NODE_BYTES_MIN = 6 * MEBIBYTE, 128 * MEBIBYTE
@@ -461,7 +461,7 @@ def parts_of(path: str, value: Any, place: str = "") -> Iterator[tuple[str, Any]
             yield from parts_of(rest, one, f"{place}[{index}]")
     elif step == "{}":
         for key, one in value.items() if isinstance(value, Mapping) else ():
-            yield from parts_of(rest, one, f"{place}.{show(key)}")
+            yield from parts_of(rest, one, f"{place}.{show_key(key)}")
     elif isinstance(value, Mapping) and step.lstrip(".") in value:
         name = step.lstrip(".")
         yield from parts_of(rest, value[name], f"{place}.{name}" if place else name)

@@ -20,7 +20,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.env_files i
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput, file_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.networks import APPS_NETWORK
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.placement import check_reservations
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, listed
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, listed, show_key
 
 RESERVED_APPS = ("edge", "jenkins", "monitoring", "proxy", "registry")
 APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
@@ -31,11 +31,12 @@ def check_apps(inputs: PreflightInput) -> Iterator[Problem]:
     for name in inputs.inventory.app_names:
         if not APP_NAME.fullmatch(name):
             cure = "lower case letters, digits and hyphens, beginning with a letter, at most 31"
-            yield Problem(ALL_HOSTS, f"apps.{name}", name, "is not an app's name", cure)
+            yield Problem(ALL_HOSTS, f"apps.{show_key(name)}", show_key(name), "is not an app's name", cure)
         if name in inputs.inventory.variables["apps_absent"]:
-            yield Problem(ALL_HOSTS, "apps_absent", name, "is one of apps, too", "take it out of apps first")
+            yield Problem(ALL_HOSTS, "apps_absent", show_key(name), "is one of apps, too", "take it out of apps first")
         if name in RESERVED_APPS:
-            yield Problem(ALL_HOSTS, f"apps.{name}", name, "is the name of a stack of the platform", "another name")
+            problem = "is the name of a stack of the platform"
+            yield Problem(ALL_HOSTS, f"apps.{name}", Harmless(name), problem, "another name")
     for name in inputs.inventory.variables["apps_absent"]:
         if not NAME.why(name) and (not APP_NAME.fullmatch(name) or name in RESERVED_APPS):
             yield Problem(ALL_HOSTS, "apps_absent", name, "is no app's name", "the one that make status shows")
@@ -44,13 +45,14 @@ def check_apps(inputs: PreflightInput) -> Iterator[Problem]:
             cure = f"there are: {', '.join(sorted(inputs.inventory.app_names)) or 'none'}"
             yield Problem(ALL_HOSTS, "apps_older_confirmed", name, "is not an app of the inventory", cure)
     for name, app in inputs.inventory.apps.items():
-        at = f"apps.{name}"
-        for host in app["hosts"]:
+        at = f"apps.{show_key(name)}"
+        for index, host in enumerate(app["hosts"]):
             if not HOST_NAME.fullmatch(host):
                 cure = "lower case letters, digits, hyphens and dots, as web.example.com; no scheme, port or path"
-                yield Problem(ALL_HOSTS, f"{at}.hosts", host, "is not a host name", cure)
-        for duplicate in sorted({host for host in app["hosts"] if app["hosts"].count(host) > 1}):
-            yield Problem(ALL_HOSTS, f"{at}.hosts", duplicate, "is there twice", "once")
+                yield Problem(ALL_HOSTS, f"{at}.hosts[{index}]", host, "is not a host name", cure)
+        named = [host for host in app["hosts"] if HOST_NAME.fullmatch(host)]
+        for duplicate in sorted({host for host in named if named.count(host) > 1}):
+            yield Problem(ALL_HOSTS, f"{at}.hosts", Harmless(duplicate), "is there twice", "once")
         for number, (key, value) in enumerate(app["environment"].items(), start=1):
             if not isinstance(key, str) or not VARIABLE_NAME.match(key):
                 problem = f"is not a variable's name, as number {number} of them"
@@ -81,7 +83,7 @@ def check_settings_together(inputs: PreflightInput) -> Iterator[Problem]:
     """
     owners: dict[str, str] = {}
     for name, app in inputs.inventory.apps.items():
-        at, metrics = f"apps.{name}", app["metrics"]
+        at, metrics = f"apps.{show_key(name)}", app["metrics"]
         # A deploy may ask for such a one; what site.yml builds, pulls and keeps has a name of its own.
         if inputs.images and app["image"] and REFERENCE.search(app["image"]):
             cure = f"an entry of images_extra, as {{{name}: {{pull: ...}}}}, and its name here"
@@ -89,7 +91,7 @@ def check_settings_together(inputs: PreflightInput) -> Iterator[Problem]:
         for host in app["hosts"]:
             if HOST_NAME.fullmatch(host) and owners.setdefault(host, name) != name:
                 problem = f"is a host name of the app {owners[host]} too"
-                yield Problem(ALL_HOSTS, f"{at}.hosts", host, problem, "leave it with one of them")
+                yield Problem(ALL_HOSTS, f"{at}.hosts", Harmless(host), problem, "leave it with one of them")
         if metrics["port"] and not metrics["path"]:
             problem = "is set without metrics.path"
             yield Problem(ALL_HOSTS, f"{at}.metrics.port", str(metrics["port"]), problem, "name the path, as /metrics")
@@ -109,12 +111,12 @@ def check_names_of_services(inputs: PreflightInput) -> Iterator[Problem]:
     owners |= {f"proxy-{node.name}": "the proxy" for node in inputs.inventory.nodes}
     short = {SERVICE, *(str(key).lower() for app in apps.values() for key in app["services"])}
     for name, app in apps.items():
-        at = f"apps.{name}"
+        at = f"apps.{show_key(name)}"
         for key in map(str, app["services"]):
             if owner := owners.get(key.lower()) or _of_replica(key.lower(), apps):
                 problem = f"is a name of {owner}: it would mean the one or the other"
                 yield Problem(
-                    ALL_HOSTS, f"{at}.services", key, problem, f"a short name, as {key.replace('_', '-')}-own"
+                    ALL_HOSTS, f"{at}.services", Harmless(key), problem, f"a short name, as {key.replace('_', '-')}-own"
                 )
         for place, given in _aliases(app):
             # Docker knows each service by its tasks, too.

@@ -12,11 +12,10 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wan
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
     ALL_HOSTS,
     PreflightInput,
-    file_path,
     seen_file,
     why_unread,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import CERTIFICATE, JENKINS, VALIDITY
 
 
@@ -45,7 +44,7 @@ def _check_own_certificate(inputs: PreflightInput, prefix: str, hosts: set[str])
             continue
         file = seen_file(inputs, name)
         if file and file.error:
-            problem = why_unread(file, file_path(inputs.inventory.inventory_dir, name))
+            problem = why_unread(file, inputs.inventory.inventory_dir, name)
             yield Problem(ALL_HOSTS, variable, name, problem, "correct the path")
         elif file:
             contents[variable] = file.content
@@ -58,4 +57,5 @@ def _check_own_certificate(inputs: PreflightInput, prefix: str, hosts: set[str])
             of=certificate_variable,
         ):
             variable = key_variable if about_key else certificate_variable
-            yield Problem(ALL_HOSTS, variable, names[variable], problem, cure, VALIDITY if serves else CERTIFICATE)
+            kind, name = VALIDITY if serves else CERTIFICATE, Harmless(names[variable])
+            yield Problem(ALL_HOSTS, variable, name, problem, cure, kind)

@@ -17,11 +17,10 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import wh
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
     ALL_HOSTS,
     PreflightInput,
-    file_path,
     seen_file,
     why_unread,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, show, show_key
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import ENV
 
 SECRET_BYTES_MAX = 500_000
@@ -29,16 +28,17 @@ SECRET_BYTES_MAX = 500_000
 
 def check_env_files(inputs: PreflightInput) -> Iterator[Problem]:
     for name, app in inputs.inventory.apps.items():
-        at, target = f"apps.{name}", app["env_target"]
+        at, target = f"apps.{show_key(name)}", app["env_target"]
         if app["env_file"]:
             file = seen_file(inputs, app["env_file"])
             if file and file.error:
-                problem = why_unread(file, file_path(inputs.inventory.inventory_dir, app["env_file"]))
+                problem = why_unread(file, inputs.inventory.inventory_dir, app["env_file"])
                 yield Problem(
                     ALL_HOSTS, f"{at}.env_file", app["env_file"], problem, "put it there, readable, or correct the path"
                 )
             elif file:
-                yield from _check_env_content(at, app, file.content)
+                # There is such a file.
+                yield from _check_env_content(at, {**app, "env_file": Harmless(app["env_file"])}, file.content)
         if target:
             problem = _why_no_target(target)
             if problem:

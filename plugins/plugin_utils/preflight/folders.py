@@ -17,7 +17,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import (
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.daemon import why_no_engine_folder
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput, is_given
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import kind_of
 
 OWN_FOLDERS = ("platform_config_dir", "platform_run_dir", "jenkins_backup_dir")
@@ -30,7 +30,7 @@ def check_folders_by_name(inputs: PreflightInput) -> Iterator[Problem]:
         if value and not is_given(inputs, variable) and (why := why_not_own_folder(value)):
             problem = f"makes {variable} {value}, which {why}"
             cure = f"another name, or {variable}: {value}-platform"
-            yield Problem(ALL_HOSTS, "platform_name", inputs.inventory.name, problem, cure)
+            yield Problem(ALL_HOSTS, "platform_name", Harmless(inputs.inventory.name), problem, cure)
 
 
 def check_own_folders(inputs: PreflightInput) -> Iterator[Problem]:
@@ -40,7 +40,7 @@ def check_own_folders(inputs: PreflightInput) -> Iterator[Problem]:
         value = str(inputs.variable(variable))
         if not why_not_own_folder(value) and (why := why_not_lasting(value)):
             cure = "a folder that stays, as /etc/fungap or /var/backups/fungap"
-            yield Problem(ALL_HOSTS, variable, value, why, cure, kind_of(variable))
+            yield Problem(ALL_HOSTS, variable, Harmless(value), why, cure, kind_of(variable))
     for host, facts in inputs.facts():
         seen = {posixpath.normpath(path): one for path, one in facts.get("own_folders", {}).items()}
         docker = facts["docker"]
@@ -55,7 +55,7 @@ def check_own_folders(inputs: PreflightInput) -> Iterator[Problem]:
             folder = SeenFolder(**seen[path])
             found = whose(path, name, folder, mounts=mounts, registry=str(inputs.variable("registry_address")))
             if found.is_refused and not (found.state == "unknown" and is_silent):
-                yield Problem(host, variable, path, found.why, found.cure(path, name))
+                yield Problem(host, variable, Harmless(path), found.why, found.cure(path, name))
 
 
 def check_folders_apart(inputs: PreflightInput) -> Iterator[Problem]:
@@ -76,7 +76,7 @@ def check_folders_apart(inputs: PreflightInput) -> Iterator[Problem]:
                 if inner[0] == outer[0] and not is_given(inputs, inner[1]):
                     inner, outer = outer, inner
                 problem = f"{'is' if inner[0] == outer[0] else 'lies in'} {outer[1]} {outer[0]}"
-                yield Problem(ALL_HOSTS, inner[1], inner[0], problem, "a folder apart from it")
+                yield Problem(ALL_HOSTS, inner[1], Harmless(inner[0]), problem, "a folder apart from it")
     for host in inputs.inventory.docker_hosts:
         daemon = inputs.raw.hosts.get(host, {}).get("docker_engine_daemon")
         folders = [(key, daemon.get(key)) for key in ("data-root", "exec-root")] if isinstance(daemon, Mapping) else []

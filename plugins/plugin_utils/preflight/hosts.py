@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import DOCKER_HOSTS, NODE_PREFIX, where
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import why_no_host
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import why_no_place
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import NEVER, PreflightInput
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, listed
@@ -39,19 +41,19 @@ def check_reachable(inputs: PreflightInput) -> Iterator[Problem]:
             continue
         if look.facts is None:
             variables = inputs.raw.hosts.get(host, {})
-            address = variables.get("ansible_host", host)
+            address = _address(variables, host)
             cure = "check that it is up, and ansible_host, ansible_port, ansible_user, its SSH key and become"
             yield Problem(host, "ansible_host", address, f"can't be looked at: {look.error}", cure, SILENT)
             continue
         boot = f"{look.facts['boot_id']} {look.facts['hostname']}"
         if boot in boots and look.facts["boot_id"]:
             problem = f"is the same machine as {boots[boot]}"
-            address = inputs.raw.hosts.get(host, {}).get("ansible_host", host)
+            address = _address(inputs.raw.hosts.get(host, {}), host)
             yield Problem(host, "ansible_host", address, problem, "name each machine once")
         elif host in engines and names.setdefault(look.facts["hostname"], host) != host:
             problem = f"is the name of {names[look.facts['hostname']]}'s machine too, and the swarm tells nodes by it"
             cure = "another one for one of them (hostnamectl hostname ...), and start its engine anew"
-            yield Problem(host, "host name", look.facts["hostname"], problem, cure)
+            yield Problem(host, "host name", Harmless(look.facts["hostname"]), problem, cure)
         boots.setdefault(boot, host)
         architectures.setdefault(look.facts["architecture"], host)
     if len(architectures) > 1:
@@ -59,6 +61,12 @@ def check_reachable(inputs: PreflightInput) -> Iterator[Problem]:
         cure = "docker hosts of one architecture: images are made for one"
         names_of_all = listed(architectures)
         yield Problem("inventory", f"group {DOCKER_HOSTS}", names_of_all, f"mixes {told}", cure)
+
+
+def _address(variables: Mapping[str, Any], host: str) -> Any:
+    """Where a machine is reached: SSH's own client is given it for all to see."""
+    given = variables.get("ansible_host", host)
+    return given if why_no_host(given) else Harmless(given)
 
 
 def check_hosts(inputs: PreflightInput) -> Iterator[Problem]:
@@ -71,7 +79,7 @@ def check_hosts(inputs: PreflightInput) -> Iterator[Problem]:
             if not docker["answering"]:
                 problem = f"no engine answers on {docker['socket']}"
                 cure = "install and start one, or docker_engine_source: distribution"
-                yield Problem(host, "docker_engine_source", "present", problem, cure)
+                yield Problem(host, "docker_engine_source", Harmless("present"), problem, cure)
         elif distribution["version"] not in DISTRIBUTIONS.get(distribution["id"], ()):
             cure = f"one of: {supported}; or install Docker Engine yourself and set docker_engine_source: present"
             yield Problem(host, "distribution", told, "is not supported", cure)
@@ -95,7 +103,7 @@ def check_hosts(inputs: PreflightInput) -> Iterator[Problem]:
         if docker["answering"] and docker["storage_driver"] == "vfs":
             problem = "copies every layer in full"
             cure = "Docker's data on a filesystem that overlay2 can use (ext4, xfs)"
-            yield Problem(host, "storage driver", "vfs", problem, cure)
+            yield Problem(host, "storage driver", Harmless("vfs"), problem, cure)
         for module in ("overlay", "vxlan"):
             if facts["kernel"]["modules"][module] == "missing" and not (module == "overlay" and docker["answering"]):
                 problem = f"has no {module}, which every {'image' if module == 'overlay' else 'overlay network'} needs"
@@ -112,7 +120,7 @@ def check_hosts(inputs: PreflightInput) -> Iterator[Problem]:
         for path in inputs.variable("platform_trusted_ca_files") or ():
             if not facts["files"].get(path) and not why_no_place(path):
                 cure = "put it there, or take it out of the list"
-                yield Problem(host, "platform_trusted_ca_files", path, "is not there or can't be read", cure)
+                yield Problem(host, "platform_trusted_ca_files", Harmless(path), "is not there or can't be read", cure)
 
 
 def check_vendor(inputs: PreflightInput) -> Iterator[Problem]:
@@ -128,4 +136,4 @@ def check_vendor(inputs: PreflightInput) -> Iterator[Problem]:
         problem = "needs docker_engine_vendor_repository, with uri and signed_by"
         debian = "https://download.docker.com/linux/debian"
         cure = f"as {{uri: {debian}, signed_by: {debian}/gpg}}, or docker_engine_source: distribution"
-        yield Problem(where(inputs.raw, wrong), "docker_engine_source", "vendor", problem, cure)
+        yield Problem(where(inputs.raw, wrong), "docker_engine_source", Harmless("vendor"), problem, cure)

@@ -11,7 +11,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import catalog_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wanted_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, Image, PreflightInput
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, show_key
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
 
@@ -23,10 +23,10 @@ def check_images(inputs: PreflightInput) -> Iterator[Problem]:
     wanted = dict.fromkeys((name for name in own if name in inputs.images and inputs.inventory.nodes), "images_source")
     for name, app in inputs.inventory.apps.items():
         for place, image in catalog_images(app).items():
-            wanted.setdefault(image, f"apps.{name}.{place}")
+            wanted.setdefault(image, f"apps.{show_key(name)}.{place}")
     for image, variable in wanted.items():
         entry = inputs.images.get(image)
-        value = source if variable == "images_source" else image
+        value = Harmless(source if variable == "images_source" else image)
         if entry is None and inputs.images:
             near = nearest(image, inputs.images)
             offered = sorted(name for name, one in inputs.images.items() if not one.internal)
@@ -34,7 +34,7 @@ def check_images(inputs: PreflightInput) -> Iterator[Problem]:
             cure += "" if ".services." not in variable else ", or name its tag, as redis:7"
             yield Problem(ALL_HOSTS, variable, image, "is not in the image catalog", cure)
         elif entry is not None and entry.internal and variable != "images_source":
-            yield Problem(ALL_HOSTS, variable, image, "is only a base of other images", "the image of an app")
+            yield Problem(ALL_HOSTS, variable, Harmless(image), "is only a base of other images", "the image of an app")
         elif entry is not None and (entry.source or source) == "build" and not entry.build:
             problem = f"the catalog does not say how to build {image}"
             yield Problem(ALL_HOSTS, variable, value, problem, "images_source: pull, or add build to its entry")
@@ -49,8 +49,8 @@ def check_images(inputs: PreflightInput) -> Iterator[Problem]:
             cure = f"did you mean {near}?" if near else "add it to images_extra"
             yield Problem(ALL_HOSTS, f"images_extra.{name}.build.base", entry.base, "is not in the image catalog", cure)
         elif name in _bases_of(inputs.images, name):
-            problem = "is built on this one itself"
-            yield Problem(ALL_HOSTS, f"images_extra.{name}.build.base", entry.base, problem, "another base, as nodejs")
+            problem, base = "is built on this one itself", Harmless(entry.base)
+            yield Problem(ALL_HOSTS, f"images_extra.{name}.build.base", base, problem, "another base, as nodejs")
     yield from _check_bases(inputs)
 
 
@@ -74,7 +74,7 @@ def _check_bases(inputs: PreflightInput) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, variable, name, "is not in the image catalog", cure)
         elif meant.setdefault(full_reference(str(image)), name) != name:
             problem = f"is the same image as another one, for which {meant[full_reference(str(image))]} stands in"
-            yield Problem(ALL_HOSTS, variable, name, problem, "one of them")
+            yield Problem(ALL_HOSTS, variable, Harmless(name), problem, "one of them")
 
 
 def _may_lack(inputs: PreflightInput, image: str) -> bool:

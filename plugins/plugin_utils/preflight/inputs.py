@@ -168,9 +168,11 @@ def is_given(inputs: PreflightInput, variable: str) -> bool:
     return any(variable in variables for variables in inputs.raw.hosts.values())
 
 
-def why_unread(file: FileContent, path: str) -> str:
-    shown = show(path)
-    return f"can't be read: {file.error}{'' if shown == HIDDEN else f' ({shown})'}"
+def why_unread(file: FileContent, folder: str, name: str) -> str:
+    """``folder``: where a relative name begins. The rest of the name may be anything."""
+    path = file_path(folder, name)
+    where = f" ({path})" if show(name) != HIDDEN else "" if path == name else f" (in {folder})"
+    return f"can't be read: {file.error}{where}"
 
 
 def utc_now() -> datetime:

@@ -18,7 +18,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs impo
     vault_password_file,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports import registry_name, who_listens
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem
 
 
 def check_jenkins(inputs: PreflightInput) -> Iterator[Problem]:
@@ -51,7 +51,7 @@ def check_jenkins(inputs: PreflightInput) -> Iterator[Problem]:
         cure = "lower case letters, digits, hyphens and dots, as jenkins.example.com; no scheme, port or path"
         yield Problem(ALL_HOSTS, "jenkins_host", name, "is not a host name", cure)
     elif name in taken:
-        yield Problem(ALL_HOSTS, "jenkins_host", name, f"is a host name of {taken[name]} too", "another one")
+        yield Problem(ALL_HOSTS, "jenkins_host", Harmless(name), f"is a host name of {taken[name]} too", "another one")
     port, bind = inputs.variable("jenkins_https_port"), str(inputs.variable("jenkins_bind_address"))
     for variable in ("proxy_http_port", "proxy_https_port"):
         if not jenkins.is_dedicated_host(inventory, host) and port == inputs.variable(variable):

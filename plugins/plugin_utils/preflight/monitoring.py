@@ -11,7 +11,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils import alerts
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import HOST_NAME
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wanted_hosts
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput, seen_file
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem
 
 ENDPOINT_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 
@@ -24,7 +24,8 @@ def check_monitoring(inputs: PreflightInput) -> Iterator[Problem]:
             cure = "lower case letters, digits, hyphens and dots, as grafana.example.com; no scheme, port or path"
             yield Problem(ALL_HOSTS, at, host, "is not a host name", cure)
         elif owners.setdefault(host, page) != page:
-            yield Problem(ALL_HOSTS, at, host, f"is a host name of {owners[host]} too", "leave it with one of them")
+            problem = f"is a host name of {owners[host]} too"
+            yield Problem(ALL_HOSTS, at, Harmless(host), problem, "leave it with one of them")
     mail = inputs.variable("monitoring_mail")
     for keys, wanted_by in (
         (("to", "from", "smarthost"), ("to", "from", "smarthost", "username", "password")),
@@ -42,7 +43,7 @@ def check_monitoring(inputs: PreflightInput) -> Iterator[Problem]:
         if not ENDPOINT_NAME.fullmatch(endpoint["name"]):
             yield Problem(ALL_HOSTS, f"{at}.name", endpoint["name"], "is not a name", "letters, digits and hyphens")
         elif endpoint["name"] in names:
-            yield Problem(ALL_HOSTS, f"{at}.name", endpoint["name"], "is there twice", "give each its own")
+            yield Problem(ALL_HOSTS, f"{at}.name", Harmless(endpoint["name"]), "is there twice", "give each its own")
         names.add(endpoint["name"])
 
 

@@ -17,7 +17,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.folders imp
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.networks import APPS_NETWORK
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Harmless, Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
 PLATFORM_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,29}[a-z0-9])?")
@@ -49,10 +49,10 @@ def check_names(inputs: PreflightInput) -> Iterator[Problem]:
         yield Problem(ALL_HOSTS, "platform_name", name, "can't be part of container and network names", cure)
     elif name.endswith("-jenkins"):
         problem = "is what Jenkins' own containers would be called"
-        yield Problem(ALL_HOSTS, "platform_name", name, problem, "another name, as fungap")
+        yield Problem(ALL_HOSTS, "platform_name", Harmless(name), problem, "another name, as fungap")
     elif name in DOCKER_NETWORKS or (name in SWARM_NETWORKS and not inputs.inventory.is_nested):
         problem = "is the name of another network, and the platform's own would be called so"
-        yield Problem(ALL_HOSTS, "platform_name", name, problem, "another name, as fungap")
+        yield Problem(ALL_HOSTS, "platform_name", Harmless(name), problem, "another name, as fungap")
     else:
         yield from check_folders_by_name(inputs)
     yield from check_folders_apart(inputs)
@@ -60,7 +60,8 @@ def check_names(inputs: PreflightInput) -> Iterator[Problem]:
         # The kernel allows 107 characters for a socket's path.
         if node.driver == "dind" and len(node.socket) > 107:
             cure = "a shorter platform_run_dir or node name"
-            yield Problem(node.name, "platform_run_dir", node.socket, "makes a socket's path longer than 107", cure)
+            problem = "makes a socket's path longer than 107"
+            yield Problem(node.name, "platform_run_dir", Harmless(node.socket), problem, cure)
 
 
 # Lists of hosts that are no groups.

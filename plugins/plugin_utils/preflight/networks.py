@@ -20,7 +20,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses impor
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.daemon import why_no_address_pool
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import METRICS_NETWORKS, registry_metrics
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, listed, such_as
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, listed, such_as
 
 # How far is looked for one that is free.
 TRIED = 1000
@@ -166,7 +166,7 @@ def check_routes(inputs: PreflightInput) -> Iterator[Problem]:
         wants_figures = host in inventory.registry_hosts and registry_metrics(inventory, [])
         if wants_figures and not registry_metrics(inventory, docker["networks"]):
             problem = f"needs a /29 of {METRICS_NETWORKS} on {host}, and docker networks have them all"
-            yield Problem(ALL_HOSTS, "monitoring_enabled", "true", problem, "remove one of them, or false")
+            yield Problem(ALL_HOSTS, "monitoring_enabled", Harmless("true"), problem, "remove one of them, or false")
 
 
 def _free_network(inputs: PreflightInput, like: ipaddress.IPv4Network) -> ipaddress.IPv4Network | None:

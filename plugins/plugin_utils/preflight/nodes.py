@@ -23,7 +23,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.swarm import RESERVED_LABELS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import registry_metrics
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import HostFacts, PreflightInput
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Problem, listed
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, listed, show_key
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import MACHINE, SITE
@@ -44,7 +44,7 @@ def check_quorum(inputs: PreflightInput) -> Iterator[Problem]:
     for name in managers:
         if name in inputs.raw.group(WORKERS):
             cure = f"leave it in one of them (a manager takes tasks too, unless {NODE_PREFIX}availability is drain)"
-            yield Problem(name, f"group {WORKERS}", name, f"is in {MANAGERS} too", cure)
+            yield Problem(name, f"group {WORKERS}", Harmless(name), f"is in {MANAGERS} too", cure)
 
 
 def check_groups(inputs: PreflightInput) -> Iterator[Problem]:
@@ -59,10 +59,11 @@ def check_groups(inputs: PreflightInput) -> Iterator[Problem]:
     for host in hosts:
         if inventory.docker_hosts and host not in inventory.docker_hosts:
             problem = f"is not in {DOCKER_HOSTS}"
-            yield Problem(host, f"group {REGISTRY}", host, problem, f"one of: {', '.join(inventory.docker_hosts)}")
+            cure = f"one of: {', '.join(inventory.docker_hosts)}"
+            yield Problem(host, f"group {REGISTRY}", Harmless(host), problem, cure)
         elif (places := _places(inventory)) and host not in places:
             problem = "is another docker host than the nodes', which are containers and reach nothing on it"
-            yield Problem(host, f"group {REGISTRY}", host, problem, f"the nodes' own: {listed(places)}")
+            yield Problem(host, f"group {REGISTRY}", Harmless(host), problem, f"the nodes' own: {listed(places)}")
     names = {node.name for node in inventory.nodes}
     for host, variables in inputs.raw.hosts.items():
         # Given for all hosts, it is meant for the nodes among them.
@@ -93,7 +94,8 @@ def check_nodes(inputs: PreflightInput) -> Iterator[Problem]:
             given = inputs.raw.hosts.get(node.name, {}).get("swarm_node_host")
             if given and given != node.name:
                 problem = "is set, but the driver engine means the host itself"
-                yield Problem(node.name, f"{NODE_PREFIX}host", given, problem, "take one of the two away")
+                told = Harmless(given) if given in inputs.raw.hosts else given
+                yield Problem(node.name, f"{NODE_PREFIX}host", told, problem, "take one of the two away")
             if bytes_of(node.memory) or node.cpus:
                 variable = f"{NODE_PREFIX}cpus" if node.cpus else f"{NODE_PREFIX}memory"
                 value = node.cpus or node.memory
@@ -102,10 +104,10 @@ def check_nodes(inputs: PreflightInput) -> Iterator[Problem]:
         for key in node.labels:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_./-]*", key):
                 cure = "letters, digits, dots, hyphens, slashes"
-                yield Problem(node.name, f"{NODE_PREFIX}labels", key, "is not a label's name", cure)
+                yield Problem(node.name, f"{NODE_PREFIX}labels", show_key(key), "is not a label's name", cure)
             elif key.startswith(RESERVED_LABELS):
                 problem = "is a label that the platform itself sets"
-                yield Problem(node.name, f"{NODE_PREFIX}labels", key, problem, "another name, as disk")
+                yield Problem(node.name, f"{NODE_PREFIX}labels", show_key(key), problem, "another name, as disk")
     if inventory.nodes and not any(node.availability == "active" for node in inventory.nodes):
         names = listed(node.name for node in inventory.nodes)
         yield Problem(
@@ -143,14 +145,14 @@ def _check_nested_node(inputs: PreflightInput, node: Node) -> Iterator[Problem]:
         yield Problem(node.name, f"{NODE_PREFIX}host", node.host, f"is not in {DOCKER_HOSTS}", cure)
     if not NODE_NAME.fullmatch(node.name):
         cure = "lower case letters, digits and hyphens"
-        yield Problem(node.name, "inventory host", node.name, "can't be a container's host name", cure)
+        yield Problem(node.name, "inventory host", Harmless(node.name), "can't be a container's host name", cure)
     # By the proxy's task on it: proxy-<node>.
     elif len(node.name) > NODE_NAME_MAX:
         problem = f"is longer than {NODE_NAME_MAX}: proxy-{node.name[:8]}... would be no host name"
-        yield Problem(node.name, "inventory host", node.name, problem, "a shorter name")
+        yield Problem(node.name, "inventory host", Harmless(node.name), problem, "a shorter name")
     if node.name.startswith(("registry-", "jenkins-")) or node.name in RESERVED_NODES:
         problem = "is the name of another container of the platform"
-        yield Problem(node.name, "inventory host", node.name, problem, "another name, as manager1 or worker1")
+        yield Problem(node.name, "inventory host", Harmless(node.name), problem, "another name, as manager1 or worker1")
 
 
 def check_node_addresses(inputs: PreflightInput) -> Iterator[Problem]:
@@ -168,7 +170,7 @@ def check_node_addresses(inputs: PreflightInput) -> Iterator[Problem]:
         name = node.name.lower()
         if name in names:
             problem = f"has the same name as {names[name]}"
-            yield Problem(node.name, "inventory host", node.name, problem, "another name")
+            yield Problem(node.name, "inventory host", Harmless(node.name), problem, "another name")
         names.setdefault(name, node.name)
         if not node.address:
             if node.driver == "dind" and not inputs.raw.hosts.get(node.name, {}).get(variable):

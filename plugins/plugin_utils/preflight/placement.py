@@ -13,7 +13,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Node
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import KINDS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports import published_port
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, show, show_key
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
@@ -22,9 +22,10 @@ def check_constraints(inputs: PreflightInput) -> Iterator[Problem]:
     """That there is a node for each service."""
     ipvs = all(facts["kernel"]["ipvs"] for _host, facts in inputs.facts())
     for name, app in inputs.inventory.apps.items():
-        at = f"apps.{name}"
+        at = f"apps.{show_key(name)}"
         yield from _check_constraints(inputs, at, app["constraints"])
-        services = {"service": app["service"], **{f"services.{show(key)}": one for key, one in app["services"].items()}}
+        others = {f"services.{show_key(key)}": one for key, one in app["services"].items()}
+        services = {"service": app["service"], **others}
         for place, service in ({} if wrong_services({**app, "name": name}, ipvs=ipvs) else services).items():
             deploy = service.get("deploy") or {}
             constraints = (deploy.get("placement") or {}).get("constraints") or []
@@ -185,12 +186,12 @@ def check_capacity(inputs: PreflightInput) -> Iterator[Problem]:
 def _reserved(inputs: PreflightInput, name: str, app: Mapping[str, Any]) -> Iterator[tuple[str, int, float, float]]:
     """(where it says so, tasks, bytes, CPUs) of what each of an app's services reserves for each of its tasks."""
     own = app["reservations"]
-    yield f"apps.{name}.reservations", max(app["replicas"], 0), bytes_of(own["memory"]) or 0, own["cpus"]
+    yield f"apps.{show_key(name)}.reservations", max(app["replicas"], 0), bytes_of(own["memory"]) or 0, own["cpus"]
     services = app["services"] if not wrong_services({**app, "name": name}, ipvs=True) else {}
     for key, service in services.items():
         deploy = service.get("deploy") or {}
         asked = (deploy.get("resources") or {}).get("reservations") or {}
         is_global = str(deploy.get("mode")).startswith("global")
         number = len(inputs.inventory.nodes) if is_global else deploy.get("replicas", 1)
-        place = f"apps.{name}.services.{show(key)}.deploy.resources.reservations"
+        place = f"apps.{show_key(name)}.services.{show_key(key)}.deploy.resources.reservations"
         yield place, number, bytes_of(asked.get("memory") or "0") or 0, float(asked.get("cpus") or 0)

@@ -15,7 +15,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses impor
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import REGISTRY_METRICS_PORT
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput, is_given
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.networks import TRIED
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, such_as
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show_key, such_as
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import MACHINE
 
 SWARM_PORTS = (2377, 7946)
@@ -74,7 +74,7 @@ def check_ports(inputs: PreflightInput) -> Iterator[Problem]:
                 cure = "stop it"
                 if variable != "swarm port" and (inventory.is_nested or variable not in ports):
                     free = _free_port(inputs, facts, port)
-                    name = f"{show(registry_name(inputs))}:" if variable == "registry_address" else ""
+                    name = f"{show_key(registry_name(inputs))}:" if variable == "registry_address" else ""
                     cure += f", or another {variable}{such_as(free and f'{name}{free}')}"
                 yield Problem(host, variable, str(port), f"the port is held by {holder}", cure, MACHINE)
 
@@ -161,7 +161,7 @@ def _published(inputs: PreflightInput) -> Iterator[tuple[str, Any, tuple[int, st
     """Where an app says that it publishes a port, what it says, and which port and protocol that is; None for none."""
     for name, app in inputs.inventory.apps.items():
         for place, port in _ports_of({**app, "name": name}):
-            yield f"apps.{name}.{place}", port, published_port(port)
+            yield f"apps.{show_key(name)}.{place}", port, published_port(port)
 
 
 def _ports_of(app: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

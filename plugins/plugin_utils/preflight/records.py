@@ -20,7 +20,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs impo
     file_path,
     memory_file,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import of_inventory, older_copies
 
 
@@ -43,7 +43,7 @@ def check_memory(inputs: PreflightInput) -> Iterator[Problem]:
     if error:
         cure = "put it back from a copy; or, where the swarm has what it should have (make status), remove it"
         problem = f"has {posixpath.basename(path)}, which tells what the swarm was known to hold and is broken: {error}"
-        yield Problem(ALL_HOSTS, "platform_secrets_dir", posixpath.dirname(path), problem, cure)
+        yield Problem(ALL_HOSTS, "platform_secrets_dir", Harmless(posixpath.dirname(path)), problem, cure)
 
 
 def controllers_memory(inputs: PreflightInput) -> tuple[str, list[Memory], str]:

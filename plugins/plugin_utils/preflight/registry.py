@@ -21,7 +21,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports impor
     registry_name,
     registry_port_of,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem
 
 PUBLIC_REGISTRIES = (
     *("docker.io", "docker.com", "ghcr.io", "quay.io", "gcr.io", "pkg.dev", "registry.k8s.io", "k8s.gcr.io"),
@@ -49,7 +49,9 @@ def check_registry(inputs: PreflightInput) -> Iterator[Problem]:
     taken.update(dict.fromkeys(LOOPBACK_NAMES, "each machine's own"))
     if not colon or not registry_port_of(value) or not HOST_NAME.fullmatch(name):
         yield Problem(ALL_HOSTS, "registry_address", value, "is not name:port", "as registry:5000")
-    elif address_of(name):
+        return
+    value = Harmless(value)
+    if address_of(name):
         problem = "is an address, and a registry is known by its name: in its certificate, and in /etc/hosts"
         yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name, as registry:5000")
     elif not inputs.inventory.is_nested and registry_port_of(value) in SWARM_PORTS:
@@ -71,7 +73,7 @@ def check_registry(inputs: PreflightInput) -> Iterator[Problem]:
 
 def check_shared_registry(inputs: PreflightInput) -> Iterator[Problem]:
     """The registry's name and its CA, which a machine knows once, whatever the number of platforms on it."""
-    value, platform = str(inputs.variable("registry_address")), inputs.inventory.name
+    value, platform = Harmless(inputs.variable("registry_address")), inputs.inventory.name
     name, address = registry_name(inputs), registry_ip(inputs)
     certificates = f"{CERTIFICATES}/{value}"
     cure = f"a name that nothing else there has, as {_free_registry(inputs)}"
@@ -133,7 +135,7 @@ def check_shared_names(inputs: PreflightInput) -> Iterator[Problem]:
                 owner = f"platform {found[name]}'s" if found[name] else "no platform's"
                 problem = f"there is a {kind} {name} already, which is {owner}"
                 cure = f"another name, as {_free(f'{inventory.name[:28]}-2', owners)}, or remove it"
-                yield Problem(host, "platform_name", inventory.name, problem, cure)
+                yield Problem(host, "platform_name", Harmless(inventory.name), problem, cure)
 
 
 def _names_on(inventory: Inventory, host: str) -> set[str]:
