@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +27,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, R
 from ansible_collections.fungap.swarm.plugins.module_utils.model import image as model
 from ansible_collections.fungap.swarm.plugins.module_utils.model.dockerfile import with_images
 from ansible_collections.fungap.swarm.plugins.module_utils.plan import image as planning
+from ansible_collections.fungap.swarm.plugins.module_utils.progress import Progress
 from ansible_collections.fungap.swarm.plugins.module_utils.registry_api import Registry, RegistrySilentError
 from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan
 
@@ -67,6 +69,7 @@ class ImageCatalog:
         self.registry_problem: PlatformError | None = None
         # What comes from a tag is on its way to a rollout, and no revision needs it yet.
         self.on_their_way = [entry.name for entry in self.entries.values() if entry.follow and entry.push]
+        self.progress = Progress(params["progress"])
 
     # --- look ---
 
@@ -288,7 +291,7 @@ class ImageCatalog:
                 waiting = [action for action in makes if action.target.name not in here]
                 durations.update(_in_parallel(waiting, self._make))
         if pushes:
-            durations.update({f"push {name}": took for name, took in _in_parallel(pushes, self._push).items()})
+            durations.update({f"push {name}": took for name, took in self._push_all(pushes).items()})
         for name in plan.upkeep:
             self._make_sure_of(self.targets[name])
         return {**self._result(self._present(), self._refs()), "durations_seconds": durations}
@@ -383,6 +386,19 @@ class ImageCatalog:
             (self.params["debian_mirror"] or found.main).rstrip("/"),
             (self.params["debian_security_mirror"] or found.security).rstrip("/"),
         )
+
+    def _push_all(self, pushes: list[planning.Push]) -> dict[str, float]:
+        names, lock = [action.target.name for action in pushes], threading.Lock()
+        done: set[str] = set()
+
+        def push(action: planning.Push) -> None:
+            self._push(action)
+            with lock:
+                done.add(action.target.name)
+                self.progress.tell(planning.push_progress(names, done))
+
+        self.progress.tell(planning.push_progress(names, done))
+        return _in_parallel(pushes, push)
 
     def _push(self, action: planning.Push) -> None:
         engine = Engine(self.engine.socket, timeout_seconds=BUILD_TIMEOUT_SECONDS)

@@ -174,6 +174,9 @@ options:
   contexts:
     description: Set by the action plugin. The builds' contexts, by name.
     type: dict
+  progress:
+    description: Set by the action plugin. The file in which it is told how many images are pushed.
+    type: path
 requirements:
   - Docker SDK for Python
 seealso:
@@ -307,6 +310,7 @@ def main() -> None:
             },
             "certs_dir": {"type": "path", "default": "/etc/docker/certs.d"},
             "contexts": {"type": "dict"},
+            "progress": {"type": "path"},
         },
         required_if=[("push", True, ("registry_address",)), ("source", "archive", ("archive_dir",))],
     )

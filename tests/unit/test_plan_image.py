@@ -13,6 +13,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.plan.image import (
     choose,
     listing,
     plan_images,
+    push_progress,
     remote_reference,
     remote_tag,
     resolve,
@@ -294,6 +295,18 @@ def test_why_an_image_cannot_be_built_on_what_stands_in(change: dict[str, Any], 
     found, problems = web(**change)
     assert "web" not in found
     assert problems["web"].startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("done", "told"),
+    [
+        ((), "0 of 2 pushed, not yet: proxy, express-app"),
+        (("proxy",), "1 of 2 pushed, not yet: express-app"),
+        (("express-app", "proxy"), "2 of 2 pushed"),
+    ],
+)
+def test_how_far_pushes_are(done: tuple[str, ...], told: str) -> None:
+    assert push_progress(["proxy", "express-app"], done) == told
 
 
 # --- source auto ---

@@ -291,3 +291,9 @@ def listing(targets: Mapping[str, Target], names: Iterable[str]) -> Sequence[str
     """The images of ``names`` for a diff, one line each."""
     wanted = set(names)
     return [f"{target.name}: {target.image} ({target.how})" for target in targets.values() if target.name in wanted]
+
+
+def push_progress(names: Sequence[str], done: Collection[str]) -> str:
+    """How far the pushes of these images are."""
+    left = [name for name in names if name not in done]
+    return f"{len(names) - len(left)} of {len(names)} pushed" + (f", not yet: {', '.join(left)}" if left else "")
