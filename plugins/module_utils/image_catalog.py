@@ -23,6 +23,7 @@ from typing import IO, Any, TypeVar
 
 from ansible_collections.fungap.swarm.plugins.module_utils.engine import Engine, wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.files import sha256_of
 from ansible_collections.fungap.swarm.plugins.module_utils.lock import FOLDER, REGISTRY_LOCK, acquire_lock
 from ansible_collections.fungap.swarm.plugins.module_utils.model import image as model
 from ansible_collections.fungap.swarm.plugins.module_utils.model.dockerfile import with_images
@@ -58,6 +59,7 @@ class ImageCatalog:
         self.engine = Engine(params["docker_socket"])
         self.entries = model.parse_catalog(params["catalog"])
         self.bases = model.parse_bases(params["bases"], self.entries)
+        self.archive_sha256 = model.parse_sha256(params["archive_sha256"])
         self.credentials = {one["registry"]: one for one in params["credentials"] or []}
         if (own := params["registry_address"]) and own not in self.credentials and (login := self._auth()):
             self.credentials[own] = {"username": login[0], "password": login[1]}
@@ -84,6 +86,7 @@ class ImageCatalog:
         problems.update(unknown)
         here = self._present()
         problems.update(self._pull_problems(here))
+        problems.update(self._archive_problems(here))
         only = self.params["push_names"]
         warnings = self._judge(problems)
         refs = self._refs()
@@ -146,7 +149,8 @@ class ImageCatalog:
         return planning.Circumstances(
             contexts={name: context["sha256"] for name, context in self.contexts.items()},
             trusted_ca=authorities_hash(self.authorities),
-            archives=_find_archives(self.params["archive_dir"], self.entries),
+            archives=_find_archives(self.params["archive_dir"], self.entries, self.archive_sha256),
+            sha256_known=bool(self.archive_sha256),
             generation=self.params["generation"],
             bases=self.bases,
             dockerfiles={name: context.get("dockerfile", "") for name, context in self.contexts.items()},
@@ -177,6 +181,18 @@ class ImageCatalog:
 
     def _pull_problem(self, reference: str) -> str | None:
         return Engine(self.engine.socket).pull_problem(reference, self.credentials)
+
+    def _archive_problems(self, here: Mapping[str, str]) -> dict[str, str]:
+        """Why an archive that has to be loaded is not the one that is meant, before anything is changed."""
+        problems = {}
+        for target in self.targets.values():
+            if target.archive_sha256 and target.name not in here:
+                try:
+                    with _open_archive(target.archive, target.archive_sha256):
+                        pass
+                except PlatformError as error:
+                    problems[target.name] = error.message
+        return problems
 
     def _judge(self, problems: dict[str, str]) -> list[str]:
         """Fail by name, or leave out what can't be had and all that stands on it; return warnings."""
@@ -317,7 +333,7 @@ class ImageCatalog:
         elif target.how == "build":
             self._build(engine, target)
         elif target.how == "load":
-            with _open_archive(target.archive) as archive:
+            with _open_archive(target.archive, target.archive_sha256) as archive:
                 loaded = engine.load_image(archive)
             engine.tag_image(loaded, target.image)
         elif target.internal and self.authorities:
@@ -535,14 +551,16 @@ def authorities_hash(authorities: list[bytes]) -> str:
     return hashlib.sha256(b"".join(authorities)).hexdigest() if authorities else ""
 
 
-def _find_archives(folder: str | None, names: Iterable[str]) -> dict[str, model.Archive]:
+def _find_archives(
+    folder: str | None, names: Iterable[str], archive_sha256: Mapping[str, str]
+) -> dict[str, model.Archive]:
     found = {}
     for name in names if folder else ():
         for suffix in model.ARCHIVE_SUFFIXES:
             path = os.path.join(folder or "", name + suffix)
             if name not in found and os.path.isfile(path):
                 status = os.stat(path)
-                found[name] = model.Archive(path, status.st_size, status.st_mtime_ns)
+                found[name] = model.Archive(path, status.st_size, status.st_mtime_ns, archive_sha256.get(name, ""))
     return found
 
 
@@ -567,14 +585,23 @@ def _output(process: subprocess.Popen[bytes]) -> IO[bytes]:
 
 
 @contextmanager
-def _open_archive(path: str) -> Iterator[IO[bytes]]:
-    """An archive as an engine can load it: those before 23.0 don't know zstd, where its tool helps."""
-    if not path.endswith(".zst") or not shutil.which("zstd"):
-        with open(path, "rb") as file:
+def _open_archive(path: str, sha256: str = "") -> Iterator[IO[bytes]]:
+    """An archive as an engine can load it: those before 23.0 don't know zstd, where its tool helps.
+
+    ``sha256``: what that of the file has to be; what is read then is the file that was judged.
+    """
+    # Without a buffer, whose end would be where zstd goes on.
+    with open(path, "rb", buffering=0) as file:
+        if sha256:
+            found = sha256_of(file)
+            if found != sha256:
+                raise PlatformError(f"{path} is another file: its SHA-256 is {found}, and has to be {sha256}")
+            file.seek(0)
+        if not path.endswith(".zst") or not shutil.which("zstd"):
             yield file
-        return
-    with subprocess.Popen(["zstd", "-q", "-d", "-c", path], stdout=subprocess.PIPE) as process:
-        yield _output(process)
+            return
+        with subprocess.Popen(["zstd", "-q", "-d", "-c"], stdin=file, stdout=subprocess.PIPE) as process:
+            yield _output(process)
     if process.returncode:
         raise PlatformError(f"{path} is no archive that zstd can read")
 

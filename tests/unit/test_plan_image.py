@@ -196,6 +196,22 @@ def test_authorities_only_touch_official_images_that_others_are_built_on() -> No
     assert sorted(name for name in before if before[name].recipe != after[name].recipe) == ["app", "nodejs"]
 
 
+def test_where_its_sha256_is_known_an_archive_is_what_that_says() -> None:
+    def proxy(sha256: str, modified: int = 1) -> Circumstances:
+        archives = {"proxy": Archive("/archive/proxy.tar", 1, modified, sha256)}
+        return replace(SEEN, archives=archives, sha256_known=True)
+
+    (one, touched, other), _ = zip(
+        *(targets("archive", "proxy", seen=seen) for seen in (proxy("a"), proxy("a", 2), proxy("b"))), strict=True
+    )
+    assert one == touched
+    assert one["proxy"].recipe != other["proxy"].recipe
+    assert one["proxy"].archive_sha256 == "a"
+    found, problems = targets("archive", "proxy", seen=proxy(""))
+    assert (found, list(problems)) == ({}, ["proxy"])
+    assert problems["proxy"] == "images_archive_sha256 has others, and not that of /archive/proxy.tar"
+
+
 def test_another_archive_is_another_image() -> None:
     before, _ = targets("archive", "proxy")
     after, _ = targets("archive", "proxy", seen=replace(SEEN, archives={"proxy": Archive("/archive/proxy.tar", 1, 2)}))
