@@ -1,6 +1,6 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Wait for an asynchronous task, and say so in a line now and then."""
+"""Wait for an asynchronous task, and show how far it is."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.background import follow
+from ansible_collections.fungap.swarm.plugins.plugin_utils.background import follow, shown
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 
+# Of what tells nothing itself.
 TOLD_EVERY_SECONDS = 15
 
 
@@ -28,13 +29,17 @@ class ActionModule(ActionBase):
                 "deadline_seconds": {"type": "int", "default": 1800},
             }
         )
+        job, what = plain(params["job"]), str(params["what"])
+        show_line = shown(self._display, what)
+        progress = str(job.get("progress") or "")
         self._told = 0.0
-        what = str(params["what"])
 
-        def show(seconds: float, _text: str) -> None:
-            if seconds - self._told >= TOLD_EVERY_SECONDS:
+        def show(seconds: float, text: str) -> None:
+            if progress:
+                show_line(seconds, text)
+            elif seconds - self._told >= TOLD_EVERY_SECONDS:
                 self._told = seconds
-                self._display.display(f"  {seconds:.0f} s, waiting for {what}")
+                show_line(seconds, "at work")
 
-        job = plain(params["job"])
-        return {**result, **follow(self, job, what, show=show, deadline_seconds=params["deadline_seconds"])}
+        deadline = params["deadline_seconds"]
+        return {**result, **follow(self, job, what, show=show, progress=progress, deadline_seconds=deadline)}

@@ -35,10 +35,11 @@ class ActionModule(ActionBase):
                 arguments["contexts"][name]["dockerfile"] = self._dockerfile(arguments["catalog"][name])
         if self._task.async_val:
             # In the background nobody can be asked for more: for pushes, which need nothing.
-            result: dict[str, Any] = self._execute_module(
+            progress = arguments["progress"] = f"/run/.{arguments.get('platform', 'fungap')}-images.progress"
+            job: dict[str, Any] = self._execute_module(
                 module_name=MODULE, module_args=arguments, task_vars=task_vars, wrap_async=True
             )
-            return result
+            return {**job, "progress": progress}
         result = self._module(arguments, task_vars)
         needs = result.pop("needs", None)
         if not needs:

@@ -65,13 +65,17 @@ class ActionModule(ActionBase):
             if judged.get("failed"):
                 return judged
             args["validated"] = judged["validated"]
-        if in_background or self._task.check_mode or args.get("state") == "validated":
-            found: dict[str, Any] = self._execute_module(MODULE, args, task_vars=task_vars, wrap_async=in_background)
+        progress = os.path.join(str(args.get("path") or STACKS_FOLDER), f".{args.get('name')}.progress")
+        if in_background:
+            args["progress"] = progress
+            job: dict[str, Any] = self._execute_module(MODULE, args, task_vars=task_vars, wrap_async=True)
+            return {**job, "progress": progress}
+        if self._task.check_mode or args.get("state") == "validated":
+            found: dict[str, Any] = self._execute_module(MODULE, args, task_vars=task_vars)
             return found
         found = self._execute_module(MODULE, {**args, "rollout": "later"}, task_vars=task_vars)
         if not found.pop("pending", False):
             return found
-        progress = os.path.join(str(args.get("path") or STACKS_FOLDER), f".{args['name']}.progress")
         done = run_followed(
             self,
             MODULE,

@@ -10,7 +10,9 @@ short_description: Wait for a task that was started in the background
 version_added: 0.1.0
 description:
   - Waits for a task that ran with C(async) and C(poll=0), and returns what it returned.
-  - Says every 15 s what it waits for. A job whose process is gone and has left no result fails, within seconds.
+  - Shows how far the job is, as a rollout is shown, where the task's module tells (C(job.progress) is the file on the
+    target); of others, every 15 s that they are at work. A job whose process is gone and has left no result fails,
+    within seconds.
   - An action plugin that reads the job's file. M(ansible.builtin.async_status) starts a module for each look, prints a
     retry that looks like a failure, and waits for a dead job until its retries are used up.
 author: The fungap.swarm authors (@fungap)
@@ -27,11 +29,11 @@ options:
     type: dict
     required: true
   what:
-    description: What it does, as it stands after "waiting for".
+    description: What is waited for, as each line begins.
     type: str
     required: true
   deadline_seconds:
-    description: After so many seconds the wait fails.
+    description: After so many seconds the wait fails. The job goes on, until the limit that C(async) gave it.
     type: int
     default: 1800
 """
@@ -40,7 +42,7 @@ EXAMPLES = r"""
 - name: Wait until the images are there
   fungap.swarm.background_job:
     job: "{{ images_job }}"
-    what: the images in the registry
+    what: images
   when: images_job.ansible_job_id is defined
 """
 

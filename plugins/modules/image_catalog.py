@@ -101,6 +101,13 @@ options:
       - An image's archive is C(<name>.tar), C(<name>.tar.gz) or C(<name>.tar.zst), made by C(docker save). Another
         size or time of change is another image.
     type: path
+  archive_sha256:
+    description:
+      - What the SHA-256 of archives has to be, by the image's name, from where no writer of an archive can change it.
+      - With any, an archive without one is not loaded. What an archive is known by is its SHA-256 then, not its size
+        and time.
+    type: dict
+    default: {}
   missing:
     description: What to do about images that their source can't give. V(skip) leaves them out with a warning.
     type: str
@@ -174,6 +181,9 @@ options:
   contexts:
     description: Set by the action plugin. The builds' contexts, by name.
     type: dict
+  progress:
+    description: Set by the action plugin. The file in which it is told how many images are pushed.
+    type: path
 requirements:
   - Docker SDK for Python
 seealso:
@@ -279,6 +289,7 @@ def main() -> None:
             "required": {"type": "list", "elements": "str", "default": []},
             "source": {"type": "str", "choices": ["auto", "pull", "build", "archive"], "default": "build"},
             "archive_dir": {"type": "path"},
+            "archive_sha256": {"type": "dict", "default": {}},
             "missing": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},
             "generation": {"type": "str", "default": ""},
             "trusted_ca_files": {"type": "list", "elements": "path"},
@@ -307,6 +318,7 @@ def main() -> None:
             },
             "certs_dir": {"type": "path", "default": "/etc/docker/certs.d"},
             "contexts": {"type": "dict"},
+            "progress": {"type": "path"},
         },
         required_if=[("push", True, ("registry_address",)), ("source", "archive", ("archive_dir",))],
     )

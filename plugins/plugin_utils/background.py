@@ -8,12 +8,15 @@ Ansible's own way, an asynchronous job, but asked for its progress by ``cat`` (1
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from shlex import quote
 from typing import Any, Protocol
 
-LIMIT_SECONDS = 24 * 3600  # modules have deadlines of their own
+# Ansible kills a job then. Modules have deadlines of their own, all within it: a rollout, the rollback of it, and the
+# lock before both, each of the 7 days that an inventory may allow.
+LIMIT_SECONDS = 3 * 7 * 86400
 PAUSE_SECONDS = 0.5
 # After so many looks without a result it is asked whether the job lives.
 LOOKS_A_CHECK = 10
@@ -62,11 +65,11 @@ def follow(
     *,
     show: Callable[[float, str], None],
     progress: str = "",
-    deadline_seconds: float = LIMIT_SECONDS,
+    deadline_seconds: float = math.inf,
 ) -> dict[str, Any]:
-    """Wait for a job; its result, or why there will be none. ``what``: it, in a sentence.
+    """Wait for a job; its result, or why there will be none. ``what``: it, as it stands before a colon.
 
-    ``progress`` as above; without, ``show`` gets no text, at each look.
+    ``progress`` as above; without, ``show`` gets no text, at each look. At the deadline the job itself goes on.
     """
     start, told = time.monotonic(), ""
     files = " ".join(quote(file) for file in (job["results_file"], progress) if file)
@@ -80,6 +83,8 @@ def follow(
             told = text
         if data is not None:
             action._low_level_execute_command(f"rm -f {files}")
+            if is_out_of_time(data):
+                return {"failed": True, "msg": f"{what}: not done within its time, and killed{_so_far(told)}. {NEXT}"}
             return data
         looks += 1
         if looks % LOOKS_A_CHECK == 0:
@@ -87,10 +92,10 @@ def follow(
             # Looked at once more after it was seen gone: its result may have come in between.
             if is_gone and was_gone:
                 action._low_level_execute_command(f"rm -f {files}")
-                return {"failed": True, "msg": f"{what} was killed on the target{_so_far(told)}. {NEXT}"}
+                return {"failed": True, "msg": f"{what}: killed on the target{_so_far(told)}. {NEXT}"}
             was_gone = is_gone
         if seconds > deadline_seconds:
-            return {"failed": True, "msg": f"{what} is not done after {seconds:.0f} s{_so_far(told)}"}
+            return {"failed": True, "msg": f"{what}: not done after {seconds:.0f} s, and goes on{_so_far(told)}"}
         time.sleep(PAUSE_SECONDS)
 
 
@@ -119,6 +124,11 @@ def _lives(action: Action, job_id: str) -> bool:
         f"cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q {pattern}"
     )
     return bool(answer.get("rc") != 1)
+
+
+def is_out_of_time(data: Mapping[str, Any]) -> bool:
+    """Whether Ansible has killed a job at its limit (``async_wrapper``)."""
+    return data.get("msg") == "Timeout exceeded" and "child_pid" in data
 
 
 def parse_job(output: str) -> tuple[dict[str, Any] | None, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime
 import gzip
+import hashlib
 import io
 import ipaddress
 import json
@@ -150,6 +151,39 @@ def test_loads_an_archive(
     assert loaded["changed"]
     assert loaded["images"][name]["id"] == built["id"]
     assert not run_module("image_catalog", args)["changed"]
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.zst"])
+def test_loads_no_archive_but_the_one_that_is_known(
+    run_module: Run, outer: docker.DockerClient, catalog: dict[str, Any], tmp_path: Path, suffix: str
+) -> None:
+    """By a SHA-256 from elsewhere: what has changed on its way is not given to the engine."""
+    name = f"{PREFIX}-high"
+    built = run_module("image_catalog", {"catalog": catalog})["images"][name]
+    content = b"".join(outer.images.get(built["id"]).save(named=True))
+    if suffix == ".tar.zst":
+        content = subprocess.run(["zstd", "-q", "-c"], input=content, capture_output=True, check=True).stdout
+    archive, known = tmp_path / f"{name}{suffix}", {name: hashlib.sha256(content).hexdigest()}
+    outer.images.remove(built["image"])
+    args = {"catalog": catalog, "source": "archive", "archive_dir": str(tmp_path), "archive_sha256": known}
+
+    archive.write_bytes(content + b"\0")
+    for check in (True, False):
+        refused = run_module("image_catalog", args, check=check)
+        assert f"{archive} is another file: its SHA-256 is " in refused["msg"]
+        assert f"has to be {known[name]}" in refused["msg"]
+    assert not outer.images.list(filters={"reference": f"fungap/{name}"})
+
+    archive.write_bytes(content)
+    unknown = run_module("image_catalog", {**args, "archive_sha256": {"another": known[name]}})
+    assert "images_archive_sha256 has others, and not that of" in unknown["msg"]
+    loaded = run_module("image_catalog", args)
+    assert loaded["changed"], loaded
+    assert loaded["images"][name]["id"] == built["id"]
+    # Another time is no other content; and what is there is not read again.
+    archive.touch()
+    assert not run_module("image_catalog", args)["changed"]
+    assert "64 digits" in run_module("image_catalog", {**args, "archive_sha256": {name: "9f2c"}})["msg"]
 
 
 def test_names_every_image_that_its_source_cannot_give(
@@ -511,14 +545,17 @@ def test_the_tests_ask_for_the_images_that_a_run_makes(run_module: Run) -> None:
 
 def test_archives_are_of_the_checkouts_own_images(tmp_path: Path) -> None:
     folder = tmp_path / "images"
-    assert save_registry(folder) == 2, "the folder and the archive"
+    changed, said = save_registry(folder)
+    assert changed == 2, "the folder and the archive"
+    digest = hashlib.sha256((folder / "registry.tar").read_bytes()).hexdigest()
+    assert re.search(rf"images_archive_sha256:\s+registry: {digest}", said.replace('"', ""))
     with tarfile.open(folder / "registry.tar") as archive:
         (manifest,) = json.loads(archive.extractfile("manifest.json").read())  # type: ignore[union-attr]
     assert manifest["RepoTags"] == [reference("registry")]
-    assert save_registry(folder) == 0, "an archive that is right stays as it is"
+    assert save_registry(folder)[0] == 0, "an archive that is right stays as it is"
 
 
-def save_registry(folder: Path) -> int:
+def save_registry(folder: Path) -> tuple[int, str]:
     """Run the playbook; the number of changes."""
     variables = {"images_names": ["registry"], "images_save_dir": str(folder), "images_source": "build"}
     command = ["ansible-playbook", "-i", "inventories/local", "playbooks/images.yml", "--tags", "images"]
@@ -527,4 +564,4 @@ def save_registry(folder: Path) -> int:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (changes,) = re.findall(r"changed=(\d+)", done.stdout)
-    return int(changes)
+    return int(changes), done.stdout

@@ -583,6 +583,7 @@ class Deploy:
 
     def operation(self) -> ImageCatalog:
         defaults = {"contexts": {}, "names": None, "source": "pull", "archive_dir": None, "generation": "", "bases": {}}
+        defaults |= {"archive_sha256": {}, "progress": None}
         defaults |= {
             "optional": [],
             "required": [],

@@ -38,6 +38,7 @@ class Platform:
         self.hub_port = checkout.port(name, 2)
         self.secrets = Path(self.live.where.ca).parent
         self.outer = self.live.outer
+        self.bringing_up = ""  # what the first run of site.yml said
 
     # --- the operator ---
 
@@ -191,7 +192,7 @@ def platform() -> Iterator[Platform]:
         platform.run("--check", "--diff")
         assert traces(platform) == []
         seed.plant(platform.name, layers_only=True)
-        platform.run()
+        platform.bringing_up = platform.run().output
         yield platform
     finally:
         platform.reset(volumes=True)

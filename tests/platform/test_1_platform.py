@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import stat
 import time
@@ -28,6 +29,19 @@ def test_https_answers_from_every_replica(platform: Platform) -> None:
 
 def test_app_reads_its_env_file(platform: Platform) -> None:
     assert platform.app()["greeting"] == "Hello from the swarm"
+
+
+def test_what_was_waited_for_was_shown(platform: Platform) -> None:
+    """Each in a rollout's way: what, since how many seconds, and how far it is."""
+    shown = re.findall(r"^  (\S+) +\d+ s  (.*)", platform.bringing_up, re.MULTILINE)
+    registry = f"{platform.name}-registry"
+    for name, words in {
+        "images": r"\d of \d pushed",
+        "proxy": r"service proxy: .*, \d of 3 tasks of its current version run",
+        "web": r"service web: .*, \d of 3 tasks of its current version run",
+        registry: f"container {registry}: ",
+    }.items():
+        assert any(one == name and re.match(words, said) for one, said in shown), shown
 
 
 def test_answer_hides_what_is_behind(platform: Platform) -> None:

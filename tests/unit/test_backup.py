@@ -146,6 +146,32 @@ def test_what_goes_in_comes_out(tmp_path: Path) -> None:
     assert (target / "secret.key").stat().st_mtime == 1
 
 
+@pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="a Python without filters")
+def test_what_pythons_data_filter_would_refuse_or_change_is_put_back(tmp_path: Path) -> None:
+    """Three things that homes have, and that lead out of no folder: see architecture.md."""
+    (source := tmp_path / "source").mkdir()
+    (target := tmp_path / "target").mkdir()
+    a_home(source)
+    os.mkfifo(source / "pipe")
+    (source / "tool").write_text("#!/bin/sh")
+    (source / "tool").chmod(0o6755)
+    before = content(source)
+    volumes.archive(str(source), str(tmp_path / "x.tar"))
+    refused, changed = {}, []
+    with tarfile.open(tmp_path / "x.tar") as tar:
+        for entry in tar:
+            try:
+                if tarfile.data_filter(entry, str(target)).mode not in (None, entry.mode):
+                    changed.append(entry.name)
+            except tarfile.FilterError as error:
+                refused[entry.name] = type(error)
+    assert refused == {"war": tarfile.AbsoluteLinkError, "pipe": tarfile.SpecialFileError}
+    assert changed == ["tool"]
+    assert volumes.check_archive(str(tmp_path / "x.tar"))
+    volumes.unpack(str(tmp_path / "x.tar"), str(target))
+    assert content(target) == before
+
+
 def test_copies_and_moves_are_whole(tmp_path: Path) -> None:
     for name in ("source", "copy", "moved"):
         (tmp_path / name).mkdir()
@@ -217,6 +243,11 @@ def test_an_archive_cannot_write_through_a_link_that_it_brings(
             volumes.check_archive(str(tmp_path / "x.tar"))
     else:
         assert volumes.check_archive(str(tmp_path / "x.tar")) == len(entries)
+        # Nothing else that Python's own filter refuses is let through.
+        with tarfile.open(tmp_path / "x.tar") as tar:
+            for one in tar if hasattr(tarfile, "data_filter") else ():
+                if one.name != "z":
+                    tarfile.data_filter(one, str(tmp_path))
 
 
 def test_what_is_no_archive_is_named(tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from ansible_collections.fungap.swarm.plugins.module_utils.container_answer.plan
     quoted,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.plugin_utils.background import shown
 
 REFUSED = "connection refused"
 
@@ -243,14 +242,3 @@ def test_the_answer_is_the_servers_own(server: str, monkeypatch: pytest.MonkeyPa
     assert operation.ask("http://127.0.0.1:1/", None) == (0, "connection refused")
     status, problem = operation.ask(f"https://{server}/", None)
     assert (status, bool(problem)) == (0, True)
-
-
-def test_every_wait_is_shown_in_the_same_way() -> None:
-    class Display:
-        lines: list[str] = []
-
-        def display(self, line: str) -> None:
-            self.lines.append(line)
-
-    shown(Display(), "fungap-registry")(3.4, "one\ntwo")
-    assert Display.lines == ["  fungap-registry    3 s  one", "  fungap-registry    3 s  two"]

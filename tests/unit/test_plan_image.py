@@ -13,6 +13,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.image.plan import (
     choose,
     listing,
     plan_images,
+    push_progress,
     remote_reference,
     remote_tag,
     resolve,
@@ -195,6 +196,22 @@ def test_authorities_only_touch_official_images_that_others_are_built_on() -> No
     assert sorted(name for name in before if before[name].recipe != after[name].recipe) == ["app", "nodejs"]
 
 
+def test_where_its_sha256_is_known_an_archive_is_what_that_says() -> None:
+    def proxy(sha256: str, modified: int = 1) -> Circumstances:
+        archives = {"proxy": Archive("/archive/proxy.tar", 1, modified, sha256)}
+        return replace(SEEN, archives=archives, sha256_known=True)
+
+    (one, touched, other), _ = zip(
+        *(targets("archive", "proxy", seen=seen) for seen in (proxy("a"), proxy("a", 2), proxy("b"))), strict=True
+    )
+    assert one == touched
+    assert one["proxy"].recipe != other["proxy"].recipe
+    assert one["proxy"].archive_sha256 == "a"
+    found, problems = targets("archive", "proxy", seen=proxy(""))
+    assert (found, list(problems)) == ({}, ["proxy"])
+    assert problems["proxy"] == "images_archive_sha256 has others, and not that of /archive/proxy.tar"
+
+
 def test_another_archive_is_another_image() -> None:
     before, _ = targets("archive", "proxy")
     after, _ = targets("archive", "proxy", seen=replace(SEEN, archives={"proxy": Archive("/archive/proxy.tar", 1, 2)}))
@@ -294,6 +311,18 @@ def test_why_an_image_cannot_be_built_on_what_stands_in(change: dict[str, Any], 
     found, problems = web(**change)
     assert "web" not in found
     assert problems["web"].startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("done", "told"),
+    [
+        ((), "0 of 2 pushed, not yet: proxy, express-app"),
+        (("proxy",), "1 of 2 pushed, not yet: express-app"),
+        (("express-app", "proxy"), "2 of 2 pushed"),
+    ],
+)
+def test_how_far_pushes_are(done: tuple[str, ...], told: str) -> None:
+    assert push_progress(["proxy", "express-app"], done) == told
 
 
 # --- source auto ---

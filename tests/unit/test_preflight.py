@@ -628,6 +628,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(image="base"), "all hosts", "apps.web.image", "base", "only a base", "the image of an app"),
     (archive(), "vm1", "images_archive_dir", "/etc/fungap/images", "not there", "put the bundle's files there"),
     (archive("node.tar", "registry.tar.gz", "proxy.tar.zst"), "vm1", "images_archive_dir", "/etc/fungap/images", "no archive of the image express-app", "express-app.tar"),
+    (both(archive("node.tar", "registry.tar.gz", "proxy.tar.zst", "express-app.tar"), platform(images_archive_sha256=dict.fromkeys(("node", "registry", "proxy"), "0" * 64))), "all hosts", "images_archive_sha256", "3 of them", "has none of the image express-app", "that of express-app.tar too"),
     (platform(images_bases={"node:14-alpine": "nodjs"}), "all hosts", "images_bases.node:14-alpine", "(not shown)", "not in the image catalog", "did you mean nodejs?"),
     (platform(images_bases={"node:14-alpine": "zzz"}), "all hosts", "images_bases.node:14-alpine", "(not shown)", "not in the image catalog", "nodejs, nowhere, proxy"),
     (platform(images_bases={"node": "nodejs", "library/node:latest": "base"}), "all hosts", "images_bases.library/node:latest", "base", "for which nodejs stands in", "one of them"),

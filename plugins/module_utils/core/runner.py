@@ -44,7 +44,10 @@ class Operation(Protocol):
         """Look at the engine, write nothing, say what is to be done."""
 
     def apply(self, plan: Plan) -> Mapping[str, Any]:
-        """Carry out ``plan.actions`` and ``plan.upkeep``; return the result's keys (they override ``plan.result``)."""
+        """Carry out ``plan.actions`` and ``plan.upkeep``; return the result's keys (they override ``plan.result``).
+
+        ``warnings`` among them: what there is to warn of besides the plan's.
+        """
 
 
 class LockedOperation(Operation, Protocol):
@@ -82,11 +85,12 @@ def run(factory: Callable[[dict[str, Any]], Operation], argument_spec: Mapping[s
         plan = carry_out(factory(module.params), check=module.check_mode)
     except PlatformError as error:
         module.fail_json(msg=error.message, **error.details)
-    for warning in plan.warnings:
+    result = dict(plan.result)
+    for warning in dict.fromkeys([*plan.warnings, *result.pop("warnings", ())]):
         module.warn(warning)
     module.exit_json(
         changed=bool(plan.actions),
         actions=[str(action) for action in plan.actions],
         diff={"before": plan.before, "after": plan.after} if plan.actions else {},
-        **plan.result,
+        **result,
     )

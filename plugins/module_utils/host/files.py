@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import grp
+import hashlib
 import os
 import pwd
 import shlex
@@ -19,6 +20,7 @@ import stat
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import IO
 
 from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model import ConfigFile, Ownership, PathState
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
@@ -198,6 +200,14 @@ def sync_directory(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sha256_of(file: IO[bytes]) -> str:
+    """The SHA-256 of what is left to read of a file."""
+    found = hashlib.sha256()
+    while block := file.read(1 << 20):
+        found.update(block)
+    return found.hexdigest()
 
 
 def run_command(words: Sequence[str], *, timeout_seconds: float = 60) -> tuple[int, str]:

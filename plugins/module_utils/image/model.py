@@ -30,6 +30,7 @@ DEFAULT_SECURITY_MIRROR = "http://security.debian.org/debian-security"
 
 IMAGE_NAME = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\Z")
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+~:-]+)?\Z")
+SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _SUITE = re.compile(r"[a-z][a-z0-9.-]*\Z")
 _ARGUMENT = re.compile(r"[^\s=\0]+\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -80,11 +81,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Archive:
-    """A file made by ``docker save``, plain or compressed. Another size or time of change is another archive."""
+    """A file made by ``docker save``, plain or compressed.
+
+    Another size or time of change is another archive; where its SHA-256 is known, another one of that.
+    """
 
     path: str
     size_bytes: int
     modified_nanoseconds: int
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -181,6 +186,14 @@ def full_reference(reference: str) -> str:
     if digest:
         return by_digest(f"{first}/{rest}", digest)
     return f"{first}/{rest}" if ":" in rest.rpartition("/")[2] else f"{first}/{rest}:latest"
+
+
+def parse_sha256(raw: Mapping[str, Any]) -> dict[str, str]:
+    """Name of an image -> what the SHA-256 of its archive has to be; every mistake at once."""
+    wrong = [str(name) for name, sha256 in raw.items() if not SHA256.match(str(sha256))]
+    if wrong:
+        raise PlatformError(f"what the SHA-256 of archives have to be is wrong: {', '.join(wrong)}: 64 digits, 0 to f")
+    return {str(name): str(sha256) for name, sha256 in raw.items()}
 
 
 def parse_bases(raw: Mapping[str, Any], entries: Collection[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,9 +24,11 @@ from typing import IO, Any, TypeVar
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.core.lock import FOLDER, REGISTRY_LOCK, acquire_lock
 from ansible_collections.fungap.swarm.plugins.module_utils.core.parallel import each
+from ansible_collections.fungap.swarm.plugins.module_utils.core.progress import Progress
 from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import Plan
 from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.host.files import sha256_of
 from ansible_collections.fungap.swarm.plugins.module_utils.image import model
 from ansible_collections.fungap.swarm.plugins.module_utils.image import plan as planning
 from ansible_collections.fungap.swarm.plugins.module_utils.image.dockerfile import with_images
@@ -58,6 +61,7 @@ class ImageCatalog:
         self.engine = Engine(params["docker_socket"])
         self.entries = model.parse_catalog(params["catalog"])
         self.bases = model.parse_bases(params["bases"], self.entries)
+        self.archive_sha256 = model.parse_sha256(params["archive_sha256"])
         self.credentials = {one["registry"]: one for one in params["credentials"] or []}
         if (own := params["registry_address"]) and own not in self.credentials and (login := self._auth()):
             self.credentials[own] = {"username": login[0], "password": login[1]}
@@ -69,6 +73,7 @@ class ImageCatalog:
         self.registry_problem: PlatformError | None = None
         # What comes from a tag is on its way to a rollout, and no revision needs it yet.
         self.on_their_way = [entry.name for entry in self.entries.values() if entry.follow and entry.push]
+        self.progress = Progress(params["progress"])
 
     # --- look ---
 
@@ -83,6 +88,7 @@ class ImageCatalog:
         problems.update(unknown)
         here = self._present()
         problems.update(self._pull_problems(here))
+        problems.update(self._archive_problems(here))
         only = self.params["push_names"]
         warnings = self._judge(problems)
         refs = self._refs()
@@ -144,7 +150,8 @@ class ImageCatalog:
         return planning.Circumstances(
             contexts={name: context["sha256"] for name, context in self.contexts.items()},
             trusted_ca=authorities_hash(self.authorities),
-            archives=_find_archives(self.params["archive_dir"], self.entries),
+            archives=_find_archives(self.params["archive_dir"], self.entries, self.archive_sha256),
+            sha256_known=bool(self.archive_sha256),
             generation=self.params["generation"],
             bases=self.bases,
             dockerfiles={name: context.get("dockerfile", "") for name, context in self.contexts.items()},
@@ -172,6 +179,18 @@ class ImageCatalog:
 
     def _pull_problem(self, reference: str) -> str | None:
         return Engine(self.engine.socket).images.pull_problem(reference, self.credentials)
+
+    def _archive_problems(self, here: Mapping[str, str]) -> dict[str, str]:
+        """Why an archive that has to be loaded is not the one that is meant, before anything is changed."""
+        problems = {}
+        for target in self.targets.values():
+            if target.archive_sha256 and target.name not in here:
+                try:
+                    with _open_archive(target.archive, target.archive_sha256):
+                        pass
+                except PlatformError as error:
+                    problems[target.name] = error.message
+        return problems
 
     def _judge(self, problems: dict[str, str]) -> list[str]:
         """Fail by name, or leave out what can't be had and all that stands on it; return warnings."""
@@ -286,7 +305,7 @@ class ImageCatalog:
                 waiting = [action for action in makes if action.target.name not in here]
                 durations.update(_in_parallel(waiting, self._make))
         if pushes:
-            durations.update({f"push {name}": took for name, took in _in_parallel(pushes, self._push).items()})
+            durations.update({f"push {name}": took for name, took in self._push_all(pushes).items()})
         for name in plan.upkeep:
             self._make_sure_of(self.targets[name])
         return {**self._result(self._present(), self._refs()), "durations_seconds": durations}
@@ -312,7 +331,7 @@ class ImageCatalog:
         elif target.how == "build":
             self._build(engine, target)
         elif target.how == "load":
-            with _open_archive(target.archive) as archive:
+            with _open_archive(target.archive, target.archive_sha256) as archive:
                 loaded = engine.images.load(archive)
             engine.images.tag(loaded, target.image)
         elif target.internal and self.authorities:
@@ -381,6 +400,19 @@ class ImageCatalog:
             (self.params["debian_mirror"] or found.main).rstrip("/"),
             (self.params["debian_security_mirror"] or found.security).rstrip("/"),
         )
+
+    def _push_all(self, pushes: list[planning.Push]) -> dict[str, float]:
+        names, lock = [action.target.name for action in pushes], threading.Lock()
+        done: set[str] = set()
+
+        def push(action: planning.Push) -> None:
+            self._push(action)
+            with lock:
+                done.add(action.target.name)
+                self.progress.tell(planning.push_progress(names, done))
+
+        self.progress.tell(planning.push_progress(names, done))
+        return _in_parallel(pushes, push)
 
     def _push(self, action: planning.Push) -> None:
         engine = Engine(self.engine.socket, timeout_seconds=BUILD_TIMEOUT_SECONDS)
@@ -517,14 +549,16 @@ def authorities_hash(authorities: list[bytes]) -> str:
     return hashlib.sha256(b"".join(authorities)).hexdigest() if authorities else ""
 
 
-def _find_archives(folder: str | None, names: Iterable[str]) -> dict[str, model.Archive]:
+def _find_archives(
+    folder: str | None, names: Iterable[str], archive_sha256: Mapping[str, str]
+) -> dict[str, model.Archive]:
     found = {}
     for name in names if folder else ():
         for suffix in model.ARCHIVE_SUFFIXES:
             path = os.path.join(folder or "", name + suffix)
             if name not in found and os.path.isfile(path):
                 status = os.stat(path)
-                found[name] = model.Archive(path, status.st_size, status.st_mtime_ns)
+                found[name] = model.Archive(path, status.st_size, status.st_mtime_ns, archive_sha256.get(name, ""))
     return found
 
 
@@ -549,14 +583,23 @@ def _output(process: subprocess.Popen[bytes]) -> IO[bytes]:
 
 
 @contextmanager
-def _open_archive(path: str) -> Iterator[IO[bytes]]:
-    """An archive as an engine can load it: those before 23.0 don't know zstd, where its tool helps."""
-    if not path.endswith(".zst") or not shutil.which("zstd"):
-        with open(path, "rb") as file:
+def _open_archive(path: str, sha256: str = "") -> Iterator[IO[bytes]]:
+    """An archive as an engine can load it: those before 23.0 don't know zstd, where its tool helps.
+
+    ``sha256``: what that of the file has to be; what is read then is the file that was judged.
+    """
+    # Without a buffer, whose end would be where zstd goes on.
+    with open(path, "rb", buffering=0) as file:
+        if sha256:
+            found = sha256_of(file)
+            if found != sha256:
+                raise PlatformError(f"{path} is another file: its SHA-256 is {found}, and has to be {sha256}")
+            file.seek(0)
+        if not path.endswith(".zst") or not shutil.which("zstd"):
             yield file
-        return
-    with subprocess.Popen(["zstd", "-q", "-d", "-c", path], stdout=subprocess.PIPE) as process:
-        yield _output(process)
+            return
+        with subprocess.Popen(["zstd", "-q", "-d", "-c"], stdin=file, stdout=subprocess.PIPE) as process:
+            yield _output(process)
     if process.returncode:
         raise PlatformError(f"{path} is no archive that zstd can read")
 

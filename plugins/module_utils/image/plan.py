@@ -28,7 +28,8 @@ class Circumstances:
     """What decides recipes beside the catalog.
 
     ``contexts``: name -> sha256 of a build's context. ``trusted_ca``: hash of the trusted authorities, "" for none.
-    ``archives``: name -> archive that exists. ``generation``: the operator's word to build anew.
+    ``archives``: name -> archive that exists. ``sha256_known``: an archive is taken only where its SHA-256 is known.
+    ``generation``: the operator's word to build anew.
     ``bases``: full reference of an image -> the entry that stands in for it; then also ``dockerfiles``: name -> text,
     and ``build_args``: every build's.
     """
@@ -36,6 +37,7 @@ class Circumstances:
     contexts: Mapping[str, str] = field(default_factory=dict)
     trusted_ca: str = ""
     archives: Mapping[str, Archive] = field(default_factory=dict)
+    sha256_known: bool = False
     generation: str = ""
     bases: Mapping[str, str] = field(default_factory=dict)
     dockerfiles: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Target:
     build: Build | None = None
     pull: str = ""
     archive: str = ""
+    archive_sha256: str = ""
     internal: bool = False
     push: bool = True
     stand_ins: Mapping[str, str] = field(default_factory=dict)
@@ -191,8 +194,18 @@ def _resolve(
         if found is None:
             problems[name] = "there is no archive of it"
             return None
-        recipe = recipe_of("archive", name, found.size_bytes, found.modified_nanoseconds)
-        targets[name] = Target(**common, how="load", recipe=recipe, archive=found.path)  # type: ignore[arg-type]
+        if circumstances.sha256_known and not found.sha256:
+            problems[name] = f"images_archive_sha256 has others, and not that of {found.path}"
+            return None
+        content = [found.sha256] if found.sha256 else [found.size_bytes, found.modified_nanoseconds]
+        recipe = recipe_of("archive", name, *content)
+        targets[name] = Target(
+            **common,  # type: ignore[arg-type]
+            how="load",
+            recipe=recipe,
+            archive=found.path,
+            archive_sha256=found.sha256,
+        )
     elif source == "pull" and entry.pull:
         # A base needs the network's authorities for what is built on it; an image that only runs stays as it is.
         with_authorities = entry.internal and circumstances.trusted_ca
@@ -291,3 +304,9 @@ def listing(targets: Mapping[str, Target], names: Iterable[str]) -> Sequence[str
     """The images of ``names`` for a diff, one line each."""
     wanted = set(names)
     return [f"{target.name}: {target.image} ({target.how})" for target in targets.values() if target.name in wanted]
+
+
+def push_progress(names: Sequence[str], done: Collection[str]) -> str:
+    """How far the pushes of these images are."""
+    left = [name for name in names if name not in done]
+    return f"{len(names) - len(left)} of {len(names)} pushed" + (f", not yet: {', '.join(left)}" if left else "")

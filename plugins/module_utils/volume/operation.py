@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
-from ansible_collections.fungap.swarm.plugins.module_utils.host.files import sync_directory, write_marker
+from ansible_collections.fungap.swarm.plugins.module_utils.host.files import sha256_of, sync_directory, write_marker
 
 
 class HashingFile:
@@ -82,11 +82,8 @@ def _walk(root: str) -> Iterator[tuple[str, str]]:
 
 def digest(path: str) -> str:
     """The SHA-256 of a file."""
-    found = hashlib.sha256()
     with _as_platform_error(f"read {path}"), open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
+        return sha256_of(file)
 
 
 def check_archive(path: str) -> int:
@@ -94,6 +91,7 @@ def check_archive(path: str) -> int:
 
     Nothing may come twice, nor lie below a link: what is unpacked later would be written where the link leads. Names
     are unpacked as they stand in the archive, so none may have a ``..``: below a link that leads elsewhere, too.
+    What Python's ``data`` filter refuses besides (a link to an absolute path, a FIFO) homes have, and it leads nowhere.
     """
     names: set[str] = set()
     files: set[str] = set()

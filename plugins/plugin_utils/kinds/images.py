@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.image.model import IMAGE_NAME, parse_entry
+from ansible_collections.fungap.swarm.plugins.module_utils.image.model import IMAGE_NAME, SHA256, parse_entry
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import port_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import why_no_key
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
@@ -52,6 +52,14 @@ def why_no_taken(value: Any) -> str:
     for name, reference in value.items() if isinstance(value, Mapping) else ():
         if why_no_image_name(name) or why_no_image(reference):
             return f"has no image for a name of the catalog at {show_key(name)}"
+    return ""
+
+
+def why_no_archive_sha256(value: Any) -> str:
+    """The catalog's names, and what the SHA-256 of each one's archive has to be."""
+    for name, sha256 in value.items() if isinstance(value, Mapping) else ():
+        if why_no_image_name(name) or not SHA256.match(str(sha256)):
+            return f"has no 64 digits from 0 to f for a name of the catalog at {show_key(name)}"
     return ""
 
 

@@ -48,6 +48,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.daemon import (
     why_no_sysctls,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.images import (
+    why_no_archive_sha256,
     why_no_bases,
     why_no_catalog,
     why_no_image,
@@ -401,6 +402,7 @@ KINDS: Mapping[str, Kind] = {
     "images_extra": CATALOG,
     "images_catalog": CATALOG,
     "images_bases": Kind(why_no_bases, "as {'node:14-alpine': nodejs}"),
+    "images_archive_sha256": Kind(why_no_archive_sha256, "as {web: 9f2c...}, the line that sha256sum prints"),
     "images_take": Kind(why_no_taken, "as {web: registry.example.com/team/web:1}"),
     **dict.fromkeys((f"images_{what}[]" for what in ("names", "optional", "required", "push_names")), CATALOG_NAME),
     **dict.fromkeys(

@@ -92,6 +92,9 @@ def _check_archive(inputs: PreflightInput, image: str) -> Iterator[Problem]:
         if names is None:
             cure = "put the bundle's files there, or correct the path"
             yield Problem(host, "images_archive_dir", folder, "is not there or can't be read", cure)
+        elif (known := inputs.variable("images_archive_sha256")) and image not in known:
+            problem, cure = f"has none of the image {image}", f"that of {image}{ARCHIVE_SUFFIXES[0]} too, by sha256sum"
+            yield Problem(ALL_HOSTS, "images_archive_sha256", Harmless(f"{len(known)} of them"), problem, cure)
         elif not any(f"{image}{suffix}" in names for suffix in ARCHIVE_SUFFIXES):
             cure = f"put {image}{ARCHIVE_SUFFIXES[0]} (or {', '.join(ARCHIVE_SUFFIXES[1:])}) there"
             yield Problem(host, "images_archive_dir", folder, f"has no archive of the image {image}", cure)
