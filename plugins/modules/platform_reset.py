@@ -11,9 +11,9 @@ version_added: 0.1.0
 description:
   - Removes what carries the platform's label on a docker host's engine, or that of its Jenkins (the platform's name
     with C(-jenkins)), and the platform's own folders. Nothing else.
-  - A folder is the platform's where its marker, the file C(.fungap-platform), says so. One that was made before there
-    were markers is, where a container of the platform mounts what the platform keeps there, or where it has the login
-    for O(registry). What an operator laid into it (C(images)) stays.
+  - A folder is the platform's where its marker, the file C(.fungap-platform), says so, by name and ID. One that
+    was made before there were markers is, where a container of the platform mounts what the platform keeps there, or
+    where it has the login for O(registry). What an operator laid into it (C(images)) stays.
   - Volumes, which hold the nodes' identity, the registry's images and the apps' data, go only when asked for.
 author: The fungap.swarm authors (@fungap)
 requirements:
@@ -33,6 +33,20 @@ options:
     description: Name of the platform.
     type: str
     required: true
+  ca_file:
+    description:
+      - The platform's CA on the controller, whose key is its ID. Where a marker has another one, nothing is removed.
+    type: path
+    default: ""
+  id_replaced:
+    description: The ID of another platform of the same name that is to be removed all the same.
+    type: str
+    default: ""
+  platform_ids:
+    description: What these two come to. Filled in by the action plugin; not meant to be given.
+    type: list
+    elements: str
+    default: []
   docker_socket:
     description: Unix socket of the docker host's own engine.
     type: path
@@ -177,14 +191,15 @@ class Reset:
     def _folders(self) -> dict[str, Any]:
         """``paths``, ``left`` and ``pushed`` of what is seen; raises ``PlatformError`` for another's folder."""
         platform, registry = str(self.params["platform"]), str(self.params["registry"])
-        socket = self.params["docker_socket"]
+        ids, socket = self.params["platform_ids"], self.params["docker_socket"]
         found = {
-            path: folders.whose_is(path, platform, registry=registry, socket=socket) for path in self.params["paths"]
+            path: folders.whose_is(path, platform, ids=ids, registry=registry, socket=socket)
+            for path in self.params["paths"]
         }
         refused = [f"{path} {one.why}; {one.cure(path, platform)}" for path, one in found.items() if one.is_refused]
         if refused:
             raise PlatformError("nothing was removed: " + ". ".join(refused))
-        paths = [path for path, one in found.items() if one.state in ("ours", "proved")]
+        paths = [path for path, one in found.items() if one.is_ours]
         # No marker is proof for what lies on it.
         if mounted := [point for path in paths for point in folders.mounted_below(path)]:
             raise PlatformError(
@@ -200,8 +215,8 @@ class Reset:
         certificates = _certificates_of(registry)
         if certificates:
             same = _same_ca(certificates, paths, registry)
-            found[certificates] = folders.whose_is(certificates, platform, proof=same, socket=socket)
-            if found[certificates].state in ("ours", "proved"):
+            found[certificates] = folders.whose_is(certificates, platform, ids=ids, proof=same, socket=socket)
+            if found[certificates].is_ours:
                 paths.append(certificates)
             elif found[certificates].is_refused:
                 left[certificates] = f"it {found[certificates].why}"
@@ -216,7 +231,7 @@ class Reset:
         """Containers in parallel, the rest one after the other."""
         # What proves that they are the platform's goes before they do.
         for path in self.unmarked:
-            folders.claim(path, str(self.params["platform"]))
+            folders.claim(path, str(self.params["platform"]), self.params["platform_ids"])
         removals: list[Remove] = list(plan.actions)
         containers = [removal.name for removal in removals if removal.kind == "container"]
         if containers:
@@ -269,6 +284,9 @@ def main() -> None:
         Reset,
         {
             "platform": {"type": "str", "required": True},
+            "ca_file": {"type": "path", "default": ""},
+            "id_replaced": {"type": "str", "default": ""},
+            "platform_ids": {"type": "list", "elements": "str", "default": []},
             "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
             "paths": {"type": "list", "elements": "path", "default": []},
             "volumes": {"type": "bool", "default": False},

@@ -57,6 +57,11 @@ options:
       - Name of the platform that O(own_folders) belong to. Not O(platform) for the engine of a platform's Jenkins.
     type: str
     default: ""
+  platform_ids:
+    description: As M(fungap.swarm.config_files)'s O(fungap.swarm.config_files#module:platform_ids), of O(owner).
+    type: list
+    elements: str
+    default: []
   own_folders:
     description:
       - The platform's folders that nodes mount. Each gets a marker, the file C(.fungap-platform), before a node starts;
@@ -182,6 +187,7 @@ class Nodes:
         self.engine = Engine(params["docker_socket"])
         self.owner: str = params["owner"] or params["platform"]
         self.own_folders: list[str] = params["own_folders"]
+        self.platform_ids: list[str] = params["platform_ids"]
         self.prune: bool = params["prune"]
         self.deadline_seconds: int = params["deadline_seconds"]
         try:
@@ -226,7 +232,7 @@ class Nodes:
             before={container.node: f"{container.state} {container.spec[:12]}" for container in seen.containers},
             after={node: f"running {spec[:12]}" for node, spec in specs.items()} | kept,
             result={"surplus": nodes_to_remove(specs, seen)},
-            upkeep=folders.to_claim(self.own_folders, self.owner) if self.host.nodes else [],
+            upkeep=folders.to_claim(self.own_folders, self.owner, self.platform_ids) if self.host.nodes else [],
         )
 
     def _observe(self) -> SeenHost:
@@ -252,7 +258,7 @@ class Nodes:
                 f"image {self.host.image} is not on this docker host: role images brings it (playbooks/images.yml)"
             )
         for path in plan.upkeep:
-            folders.claim(path, self.owner)
+            folders.claim(path, self.owner, self.platform_ids)
         for action in plan.actions:
             if isinstance(action, CreateNetwork):
                 self.engine.create_bridge(
@@ -301,6 +307,7 @@ def main() -> None:
             "mtu": {"type": "int", "default": 1500},
             "run_dir": {"type": "path", "required": True},
             "owner": {"type": "str", "default": ""},
+            "platform_ids": {"type": "list", "elements": "str", "default": []},
             "own_folders": {"type": "list", "elements": "path", "default": []},
             "nodes": {
                 "type": "list",

@@ -22,7 +22,9 @@ import yaml
 from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import MARKER, marker_text
 from ansible_collections.fungap.swarm.plugins.module_utils.model.stack import Revision, dump_revision
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import resolve_app
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import utc_now
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import of_inventory
 
 from .. import cores
@@ -216,6 +218,46 @@ def test_a_second_platform_leaves_what_is_the_firsts(
     inventory.set(registry_address=f"registry-{NAME}:5000", platform_name=f"{NAME}-2")
     again = inventory.play(preflight)
     assert again.code == 0, again.output
+
+
+def test_two_platforms_of_one_name_leave_each_others_alone(inventory: Inventory, preflight: Path) -> None:
+    """Of two inventories, each with its own secrets, the second neither changes nor removes what the first has made."""
+    folder, secrets = Path(f"/etc/{NAME}"), inventory.folder / ".secrets"
+    secrets.mkdir(mode=0o700, exist_ok=True)
+    mine, theirs = (pki.make_ca(f"{NAME} platform CA", pki.new_key(), utc_now()) for _ in range(2))
+    theirs_id = pki.key_id(theirs)
+    site, reset = (ROOT / "playbooks" / f"{name}.yml" for name in ("site", "reset"))
+    confirmed, replaced = f"reset_confirmed={NAME}", f"platform_id_replaced={theirs_id}"
+    folder.mkdir()
+    try:
+        (folder / MARKER).write_text(marker_text(NAME, theirs_id))
+        (folder / "x").write_text("the first's")
+        for has, says in (("", "has no ca.crt"), (mine, f"has the secrets of one whose ID is {pki.key_id(mine)}")):
+            if has:
+                (secrets / "ca.crt").write_text(has)
+            for arguments in ([], ["--check", "--diff"]):
+                run = inventory.play(site, *arguments)
+                assert run.code != 0
+                assert re.search(
+                    rf"platform_secrets_dir = {secrets}\n +problem: {says}, and the platform {NAME} there has the ID "
+                    rf"{theirs_id}\n +cure: .* bring a copy of its folder .* -e {replaced}\n",
+                    run.output,
+                ), run.output
+                assert run.changed == 0
+            refused = inventory.play(reset, "-e", confirmed)
+            assert refused.code != 0
+            assert f"/etc/{NAME} belongs to another platform {NAME}: its ID is {theirs_id}" in refused.output
+            assert f"-e {replaced}" in " ".join(refused.output.split())
+            assert not (secrets / "ca.key").exists()
+        assert (folder / "x").read_text() == "the first's"
+        assert inventory.play(preflight, "-e", replaced).code == 0
+        # Who has the first's secrets goes on, and takes it away.
+        (secrets / "ca.crt").write_text(theirs)
+        assert inventory.play(preflight).code == 0
+        assert inventory.play(reset, "-e", confirmed).code == 0
+        assert not folder.exists()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_right_inventory_gives_every_host_the_platform(inventory: Inventory, preflight: Path) -> None:

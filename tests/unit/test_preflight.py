@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from ansible_collections.fungap.swarm.plugins.module_utils.model.config_files import PathState, digested
 from ansible_collections.fungap.swarm.plugins.module_utils.model.digest import secret_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.model.folder import marker_text
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import Memory
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, resolve_app
@@ -373,6 +374,25 @@ def own_folder(path: str, *, host: str = "vm1", **seen: Any) -> Change:
 
 
 CERTIFICATES = "/etc/docker/certs.d/registry:5000"
+CA, OTHER_CA = (pki.make_ca("fungap platform CA", pki.new_key(), NOW) for _ in range(2))
+ID, OTHER_ID = pki.key_id(CA), pki.key_id(OTHER_CA)
+
+
+def marked(platform_id: str = "", *, path: str = "/etc/fungap", ca: str = "", **variables: Any) -> Change:
+    """The platform's folder on the docker host, and the controller's CA. ``ca``: the one that the host trusts."""
+    tree = {"/etc/fungap": {"/etc/fungap/certs.d/registry:5000/ca.crt": {"certificate": ca, "digest": "x"}}}
+    return both(
+        platform(**variables),
+        own_folder(path, names=[".fungap-platform", "x"], marker=marker_text("fungap", platform_id)),
+        lambda s: s.looks.update(vm1=HostFacts(facts=s.vm, trees=tree if ca else {})),
+        lambda s: s.files.update({"/inventory/.secrets/ca.crt": FileContent(CA.encode())}),
+    )
+
+
+def without_secrets(change: Change) -> Change:
+    return both(change, lambda s: s.files.pop("/inventory/.secrets/ca.crt"))
+
+
 THEIRS = {"names": [".fungap-platform", "ca.crt"], "marker": "platform: two\n"}
 
 
@@ -432,6 +452,13 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (both(platform(platform_run_dir="/srv/x/"), own_folder("/srv/x", kind="link")), "vm1", "platform_run_dir", "/srv/x", "is a symbolic link", "choose a folder"),
     (both(with_jenkins(jenkins_backup_dir="/srv/b"), own_folder("/srv/b", names=["a"], host="vm9")), "vm9", "jenkins_backup_dir", "/srv/b", "is not empty (a)", "choose a folder"),
     (both(platform(platform_secrets_dir="/etc/fungap/secrets"), lambda s: s.hosts["vm1"].update(ansible_connection="local")), "all hosts", "platform_secrets_dir", "/etc/fungap/secrets", "lies in platform_config_dir /etc/fungap", "a folder apart"),
+    # another platform of the same name is there
+    (marked(OTHER_ID), "all hosts", "platform_secrets_dir", "/inventory/.secrets", f"has the secrets of one whose ID is {ID}, and the platform fungap there has the ID {OTHER_ID}", f"-e platform_id_replaced={OTHER_ID}"),
+    (marked(OTHER_ID, path=CERTIFICATES), "all hosts", "platform_secrets_dir", "/inventory/.secrets", f"the ID {OTHER_ID}", "bring a copy of its folder"),
+    (without_secrets(marked(OTHER_ID)), "all hosts", "platform_secrets_dir", "/inventory/.secrets", f"has no ca.crt, and the platform fungap there has the ID {OTHER_ID}", "run it where that platform's secrets are"),
+    (marked(ca=OTHER_CA), "all hosts", "platform_secrets_dir", "/inventory/.secrets", f"the ID {OTHER_ID}", "bring a copy of its folder"),
+    (without_secrets(marked(ca=OTHER_CA)), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "has no ca.crt", "bring a copy of its folder"),
+    (marked(OTHER_ID, platform_id_replaced=ID), "all hosts", "platform_secrets_dir", "/inventory/.secrets", f"the ID {OTHER_ID}", f"={OTHER_ID}"),
     # types
     (platform(platform_subnet=["172.30.0.0/24"]), "all hosts", "platform_subnet", "(not shown)", "must be text, not a list", "write text"),
     (platform(proxy_http_port="eighty"), "all hosts", "proxy_http_port", "eighty", "must be a whole number, not text", "write a whole number"),
@@ -864,6 +891,15 @@ def mesh(s: Scenario) -> None:
         with_jenkins(jenkins_network("fungap-jenkins", "172.31.240.0/24")),
         with_jenkins(jenkins_backup_dir="/var/backups/jenkins"),
         own_folder("/etc/fungap", names=["images"]),
+        marked(ID),
+        marked(ID, path=CERTIFICATES),
+        # Made by an older version.
+        marked(),
+        marked(ca=CA),
+        without_secrets(marked()),
+        marked(OTHER_ID, platform_id_replaced=OTHER_ID),
+        marked(ca=OTHER_CA, platform_id_replaced=OTHER_ID),
+        without_secrets(marked(OTHER_ID, platform_id_replaced=OTHER_ID)),
         own_folder("/etc/fungap", names=[".fungap-platform", "x"], marker="platform: fungap\n"),
         own_folder("/etc/fungap", names=["registry-client"], registry_logins=["registry:5000"]),
         both(own_folder("/run/fungap", names=["manager1"]), docker(present=True, answering=False)),

@@ -190,7 +190,13 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(
         (
             *("app_env_dir", "backup_dir", "backup_key_file", "load_test_ca_file", "load_test_report_dir"),
-            *("jenkins_inventory_dir", "jenkins_secrets_dir", "reset_memory_file", "monitoring_rule_files[]"),
+            *(
+                "jenkins_inventory_dir",
+                "jenkins_secrets_dir",
+                "reset_memory_file",
+                "reset_ca_file",
+                "monitoring_rule_files[]",
+            ),
         ),
         PATH,
     ),
@@ -219,11 +225,26 @@ KINDS: Mapping[str, Kind] = {
     ),
     **dict.fromkeys(("app_name", "app_images_host", "backup_name", "proxy_monitoring_network"), optional(NAME)),
     **dict.fromkeys(
-        ("swarm_member_host", "load_test_cpu_hosts[]", "jenkins_deploy_hosts[]", "monitoring_certificates[].name"), LINE
+        (
+            "swarm_member_host",
+            "swarm_node_owner_ids[]",
+            "load_test_cpu_hosts[]",
+            "jenkins_deploy_hosts[]",
+            "monitoring_certificates[].name",
+        ),
+        LINE,
     ),
     **dict.fromkeys(
         (
-            *("app_reason", "backup_confirmed", "load_test_confirmed", "reset_confirmed", "images_generation"),
+            *(
+                "platform_id_replaced",
+                "reset_id_replaced",
+                "app_reason",
+                "backup_confirmed",
+                "load_test_confirmed",
+                "reset_confirmed",
+                "images_generation",
+            ),
             *("proxy_routes[].source",),
         ),
         optional(LINE),

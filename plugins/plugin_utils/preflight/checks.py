@@ -20,7 +20,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.apps import
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.certificates import check_certificates
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.env_files import check_env_files
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.folders import check_own_folders
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.folders import check_identity, check_own_folders
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.hosts import (
     check_hosts,
     check_reachable,
@@ -60,6 +60,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import (
     CERTIFICATE,
     ENV,
+    IDENTITY,
     IMAGES,
     JENKINS,
     MACHINE,
@@ -79,6 +80,7 @@ CHECKS: tuple[tuple[Callable[[PreflightInput], Iterator[Problem]], str], ...] = 
     (check_node_addresses, ""),
     (check_reachable, MACHINE),
     (check_hosts, MACHINE),
+    (check_identity, IDENTITY),
     (check_own_folders, SETTINGS),
     (check_routes, MACHINE),
     (check_ports, ""),

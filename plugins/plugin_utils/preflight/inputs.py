@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.model.memory import controllers_file
-from ansible_collections.fungap.swarm.plugins.plugin_utils import renewal
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki, renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory, RawInventory
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import PATH
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, show
@@ -141,6 +142,15 @@ def memory_file(inventory: Inventory) -> str:
 def ca_file(inventory: Inventory) -> str:
     """The platform's CA on the controller."""
     return posixpath.join(str(inventory.variables["platform_secrets_dir"]), "ca.crt")
+
+
+def platform_ids(inputs: PreflightInput) -> list[str]:
+    """What tells the platform from another one of its name, and what that replaces (``pki.platform_ids``)."""
+    file = inputs.files.get(file_path(inputs.inventory.inventory_dir, ca_file(inputs.inventory)), FileContent())
+    try:
+        return pki.platform_ids(file.content.decode(), str(inputs.variable("platform_id_replaced")))
+    except (PlatformError, UnicodeDecodeError):
+        return pki.platform_ids("", str(inputs.variable("platform_id_replaced")))
 
 
 def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
