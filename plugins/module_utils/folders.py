@@ -126,6 +126,13 @@ def _marker(path: str) -> str | None:
     return (state.content or "") if state.kind == "file" else ""
 
 
+def record(path: str) -> str:
+    """The text of a file in a folder that a platform has marked; '' where there is none."""
+    if not _marker(os.path.dirname(path)):
+        return ""
+    return files.read_state(path, BYTES_MAX).content or ""
+
+
 def _registry_logins(path: str) -> tuple[str, ...]:
     state = files.read_state(os.path.join(path, "registry-client", "config.json"), BYTES_MAX)
     try:

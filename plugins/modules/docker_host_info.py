@@ -60,6 +60,10 @@ options:
     type: list
     elements: path
     default: []
+  record:
+    description: A file in one of O(own_folders) in which it is recorded what inventories said, where that is wanted.
+    type: path
+    default: ""
   digest_key:
     description:
       - The key of the returned digests, which a log may keep and which must not help to guess a secret.
@@ -106,6 +110,10 @@ stacks:
       answered.
   returned: always
   type: dict
+record:
+  description: The text of O(record); empty where there is none, or where nothing shows that its folder is a platform's.
+  returned: always
+  type: str
 ansible_facts:
   description: Facts that stay with the host.
   returned: always
@@ -198,6 +206,7 @@ ansible_facts:
 """
 
 import json
+import os
 import secrets
 import sys
 from dataclasses import asdict
@@ -233,6 +242,7 @@ class DockerHostInfo:
         self.trees: list[str] = params.pop("trees")
         self.manager_sockets: list[str] = params.pop("manager_sockets")
         self.own_folders: list[str] = params.pop("own_folders")
+        self.record: str = params.pop("record")
         # Without the controller's, digests that nobody can compare.
         self.digest_key: str = params.pop("digest_key") or secrets.token_hex(32)
         self.params = params
@@ -252,7 +262,10 @@ class DockerHostInfo:
             if root not in own_folders or may_be_read(root, own_folders[root], mounts)
         }
         stacks = what_inventories_said(host.records(self.manager_sockets))
-        return Plan(result={"ansible_facts": {"docker_host": facts}, "trees": trees, "stacks": stacks})
+        record = folders.record(self.record) if own_folders.get(os.path.dirname(self.record)) else ""
+        return Plan(
+            result={"ansible_facts": {"docker_host": facts}, "trees": trees, "stacks": stacks, "record": record}
+        )
 
     def apply(self, plan: Plan) -> dict[str, Any]:
         raise AssertionError(f"nothing to apply: {plan.actions}")
@@ -268,6 +281,7 @@ def main() -> None:
             "trees": {"type": "list", "elements": "path", "default": []},
             "manager_sockets": {"type": "list", "elements": "path", "default": []},
             "own_folders": {"type": "list", "elements": "path", "default": []},
+            "record": {"type": "path", "default": ""},
             "digest_key": {"type": "str", "no_log": True, "default": ""},
             "variables": {"type": "dict", "default": {}},
             "wait_seconds": {"type": "int", "default": 0},

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -422,6 +423,61 @@ def test_site_stops_with_an_older_copy_and_a_deploy_does_not(
     assert inventory.play(preflight).code != 0
     assert inventory.play(preflight, "-e", "apps_older_confirmed=web").code == 0
     assert traces() == []
+
+
+def test_site_stops_with_an_older_copy_of_the_rest(inventory: Inventory, preflight: Path) -> None:
+    """Of a port, of nodes, of a secret: who put the newer one into force, and when; before anything is changed."""
+    folder = Path(f"/etc/{NAME}")
+    refuses = [{**ROLE[0], "vars": {"preflight_older_refused": True}}, SHOW]
+    preflight.write_text(yaml.safe_dump(refuses))
+
+    def run_to_the_end() -> str:
+        """What site.yml leaves behind, without the platform."""
+        assert inventory.play(preflight).code == 0
+        text: str = yaml.safe_load((preflight.parent / "platform.json").read_text())["vm1"]["record"]
+        (folder / "said").write_text(text)
+        return text
+
+    folder.mkdir()
+    try:
+        (folder / MARKER).write_text(marker_text(NAME))
+        inventory.set(platform_slack_webhook_url="https://hooks.slack.com/services/swordfish")
+        first = run_to_the_end()
+        assert run_to_the_end() == first
+        inventory.set(proxy_http_port=18082, platform_slack_webhook_url="https://hooks.slack.com/services/another")
+        inventory.set_host("worker2", swarm_node_availability="drain")
+        second = run_to_the_end()
+        assert second.startswith(first)
+        assert "swordfish" not in second
+        [_head, *rows] = second.splitlines()
+        assert [set(json.loads(row)["said"]) for row in rows[1:]] == [
+            {"platform_slack_webhook_url", "proxy_http_port", "swarm_node_availability"}
+        ]
+        # The command line is not the inventory.
+        assert inventory.play(preflight, "-e", "proxy_http_port=18083").code == 0
+        assert yaml.safe_load((preflight.parent / "platform.json").read_text())["vm1"]["record"] == second
+
+        inventory.set(proxy_http_port=18081, platform_slack_webhook_url="https://hooks.slack.com/services/swordfish")
+        site = ROOT / "playbooks" / "site.yml"
+        for arguments in ([], ["--check"]):
+            run = inventory.play(site, *arguments)
+            assert run.code != 0
+            for subject, differing in (("platform", "platform_slack_webhook_url"), ("proxy", "proxy_http_port")):
+                assert re.search(
+                    rf"all hosts: {subject}\n +problem: is an older copy: site.yml by \S+@\S+, \S+Z, recorded the "
+                    rf"same, and site.yml by \S+@\S+, \S+Z, a newer one, which differs in {differing}\n"
+                    r" +cure: .* -e platform_older_confirmed=platform,proxy\n",
+                    run.output,
+                ), run.output
+            assert "The inventory has 2 problems; nothing was changed." in run.output
+            assert run.changed == 0
+        assert inventory.play(preflight, "-e", "platform_older_confirmed=proxy").code != 0
+        assert inventory.play(preflight, "-e", "platform_older_confirmed=proxy,platform").code == 0
+        # What takes nothing of the inventory is not stopped.
+        preflight.write_text(yaml.safe_dump(ROLE))
+        assert inventory.play(preflight).code == 0
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize("name", ["local", "test", "prod", "cluster"])

@@ -7,6 +7,7 @@ import copy
 import datetime
 import ipaddress
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.verdict imp
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, show, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import in_force, of_inventory
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
+from ansible_collections.fungap.swarm.plugins.plugin_utils.said import dump_rows, parse_rows, with_this_run
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, complete, read_specs
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import KINDS, VERBS
@@ -139,6 +141,8 @@ class Scenario:
         self.files = {ENV: FileContent(b"GREETING=hello\n")}
         # What an operator asks for besides.
         self.changes: dict[str, Any] = {}
+        self.said: dict[str, str] = {}
+        self.given: set[str] = set()
 
     @property
     def web(self) -> dict[str, Any]:
@@ -173,7 +177,8 @@ class Scenario:
             raw = with_settings(raw, *asked_for(self.changes))
         inventory, problems = parse(raw, SPECS)
         looks = {**{name: HostFacts(facts=facts) for name, facts in self.facts.items()}, **self.looks}
-        return PreflightInput(raw, inventory, looks, parse_images(self.catalog), self.files, NOW), problems
+        inputs = PreflightInput(raw, inventory, looks, parse_images(self.catalog), self.files, NOW)
+        return replace(inputs, said=self.said, given=frozenset(self.given), who="me@desk"), problems
 
     def problems(self) -> list[Problem]:
         inputs, problems = self.inputs()
@@ -389,6 +394,18 @@ def marked(platform_id: str = "", *, path: str = "/etc/fungap", ca: str = "", **
     )
 
 
+def record(text: str, host: str = "vm1") -> Change:
+    return lambda s: s.looks.update({host: HostFacts(facts=s.facts[host], record=text)})
+
+
+def said_before(**said: str) -> Change:
+    """What this copy says, which was in force before something newer."""
+    rows = with_this_run(said, [], "2026-11-01T10:00:00Z", "me@desk", ())
+    newer = dict.fromkeys(said, "newer")
+    text = dump_rows(with_this_run(newer, rows, "2026-11-02T10:00:00Z", "you@laptop", ()))
+    return both(record(text), lambda s: s.said.update(said))
+
+
 def without_secrets(change: Change) -> Change:
     return both(change, lambda s: s.files.pop("/inventory/.secrets/ca.crt"))
 
@@ -459,6 +476,11 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (marked(ca=OTHER_CA), "all hosts", "platform_secrets_dir", "/inventory/.secrets", f"the ID {OTHER_ID}", "bring a copy of its folder"),
     (without_secrets(marked(ca=OTHER_CA)), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "has no ca.crt", "bring a copy of its folder"),
     (marked(OTHER_ID, platform_id_replaced=ID), "all hosts", "platform_secrets_dir", "/inventory/.secrets", f"the ID {OTHER_ID}", f"={OTHER_ID}"),
+    # an older copy of the inventory
+    (said_before(proxy_http_port="a"), "all hosts", "proxy", "", "site.yml by me@desk, 2026-11-01T10:00:00Z, recorded the same, and site.yml by you@laptop, 2026-11-02T10:00:00Z, a newer one, which differs in proxy_http_port", "-e platform_older_confirmed=proxy"),
+    (both(said_before(proxy_http_port="a"), platform(platform_older_confirmed="nodes")), "all hosts", "proxy", "", "is an older copy", "say so"),
+    (platform(platform_older_confirmed="prox"), "all hosts", "platform_older_confirmed", "prox", "is not one of the choices", "did you mean proxy?"),
+    (record("x"), "vm1", "platform_config_dir", "/etc/fungap", "has said, which tells what inventories said and is broken", "put it back from a copy"),
     # types
     (platform(platform_subnet=["172.30.0.0/24"]), "all hosts", "platform_subnet", "(not shown)", "must be text, not a list", "write text"),
     (platform(proxy_http_port="eighty"), "all hosts", "proxy_http_port", "eighty", "must be a whole number, not text", "write a whole number"),
@@ -891,6 +913,10 @@ def mesh(s: Scenario) -> None:
         with_jenkins(jenkins_network("fungap-jenkins", "172.31.240.0/24")),
         with_jenkins(jenkins_backup_dir="/var/backups/jenkins"),
         own_folder("/etc/fungap", names=["images"]),
+        both(said_before(proxy_http_port="a"), platform(platform_older_confirmed="nodes,proxy")),
+        both(said_before(proxy_http_port="a"), lambda s: s.given.add("proxy_http_port")),
+        both(said_before(proxy_http_port="a"), lambda s: s.said.update(proxy_http_port="new")),
+        record(""),
         marked(ID),
         marked(ID, path=CERTIFICATES),
         # Made by an older version.
@@ -1516,3 +1542,21 @@ def test_what_is_asked_for_answers_for_what_it_brings_in_alone() -> None:
     assert brought_in(before, scenario.problems()) == []
     scenario.changes = {"web": {"hosts": ["no host"]}}
     assert [one.problem for one in brought_in(before, scenario.problems())] == ["is not a host name"]
+
+
+def test_the_latest_word_on_any_docker_host_counts_and_each_gets_it() -> None:
+    """One that is new, or was left out by --limit, lacks the last rows."""
+    scenario = Scenario()
+    scenario.cluster()
+    rows = with_this_run({"proxy_hsts": "a"}, [], "2026-11-01T10:00:00Z", "me@desk", ())
+    more = with_this_run({"proxy_hsts": "b"}, rows, "2026-11-02T10:00:00Z", "you@laptop", ())
+    record(dump_rows(rows), "vm1")(scenario)
+    record(dump_rows(more), "vm2")(scenario)
+    scenario.said = {"proxy_hsts": "b"}
+    assert parse_rows(resolve(scenario.inputs()[0])["record"]) == more
+    scenario.said = {"proxy_hsts": "c"}
+    [*_, last] = parse_rows(resolve(scenario.inputs()[0])["record"])
+    assert (last.who, last.said) == ("me@desk", {"proxy_hsts": "c"})
+    # No other verb takes anything of the inventory.
+    scenario.said = {}
+    assert resolve(scenario.inputs()[0])["record"] == ""

@@ -49,7 +49,11 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports impor
     check_published_ports,
     check_shared_ports,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.records import check_memory, check_older_copies
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.records import (
+    check_memory,
+    check_older_copies,
+    check_older_subjects,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.registry import (
     check_registry,
     check_shared_names,
@@ -102,6 +106,7 @@ CHECKS: tuple[tuple[Callable[[PreflightInput], Iterator[Problem]], str], ...] = 
     (check_capacity, MACHINE),
     (check_env_files, ENV),
     (check_older_copies, ""),
+    (check_older_subjects, ""),
     (check_memory, MEMORY),
     (check_certificates, CERTIFICATE),
 )
