@@ -202,7 +202,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     **dict.fromkeys(
         (
-            *("app_env_file", "backup_archive", "jenkins_vault_password_file"),
+            *("app_memory_file", "proxy_memory_file", "app_env_file", "backup_archive", "jenkins_vault_password_file"),
             *(f"{what}_certificate_{part}" for what in ("proxy", "jenkins") for part in ("file", "key_file")),
             *("apps{}.env_file",),
         ),
