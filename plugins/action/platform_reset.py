@@ -9,10 +9,14 @@ import stat
 from contextlib import suppress
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import parse_all
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
+from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_file import read_secret
 
 MODULE = "fungap.swarm.platform_reset"
 
@@ -26,17 +30,34 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = plain(self._task.args)
-        path = os.path.expanduser(str(args.get("memory_file") or ""))
-        if path:
-            path = os.path.join(str((task_vars or {}).get("inventory_dir") or ""), path)
+        folder = str((task_vars or {}).get("inventory_dir") or "")
+        path = _path(folder, args.get("memory_file"))
         left = why_no_memory(path) if path and os.path.lexists(path) else ""
         args.update(memory_file=path if os.path.lexists(path) else "", memory_left=left)
+        args["platform_ids"] = pki.platform_ids(
+            self._certificate(_path(folder, args.get("ca_file"))), str(args.get("id_replaced") or "")
+        )
         result.update(self._execute_module(MODULE, args, task_vars=task_vars))
         if args["memory_file"] and not left and not result.get("failed") and not self._task.check_mode:
             # Another docker host of this run may have been quicker.
             with suppress(FileNotFoundError):
                 os.unlink(path)
         return result
+
+    def _certificate(self, path: str) -> str:
+        if not path or not os.path.exists(path):
+            return ""
+        try:
+            pki.check_libraries()
+            return read_secret(self._loader, path)
+        except PlatformError as error:
+            raise AnsibleActionFail(error.message) from error
+
+
+def _path(folder: str, value: object) -> str:
+    """Where a file that an inventory names lies on the controller; '' for none."""
+    path = os.path.expanduser(str(value or ""))
+    return os.path.join(folder, path) if path else ""
 
 
 def why_no_memory(path: str) -> str:

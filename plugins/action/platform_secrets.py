@@ -44,7 +44,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_diff = True
     _VALID_ARGS = frozenset(
-        {"directory", "ca_name", "certificates", "passwords", "htpasswd", "ssh_keys", "authorities"}
+        {"directory", "ca_name", "certificates", "passwords", "htpasswd", "ssh_keys", "authorities", "id_replaced"}
     )
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -117,6 +117,7 @@ class ActionModule(ActionBase):
                 htpasswd={str(k): str(v) for k, v in check_type_dict(args.get("htpasswd") or {}).items()},
                 ssh_keys=[str(name) for name in check_type_list(args.get("ssh_keys") or [])],
                 authorities=[str(name) for name in check_type_list(args.get("authorities") or [])],
+                id_replaced=str(args.get("id_replaced") or ""),
             )
         except TypeError as error:
             raise PlatformError(f"wrong type of a parameter: {error}") from error

@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import Memory, of_platform
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import of_platform
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.status import unwell
 from ansible_collections.fungap.swarm.plugins.plugin_utils.background import run_followed, shown
+from ansible_collections.fungap.swarm.plugins.plugin_utils.controllers_memory import remember
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (
     certificate_problems,
@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
             lines = [args["title"], "", *tables, "", *args.get("notes", []), *below]
         self._display.display("\n" + "\n".join(f"  {line}".rstrip() for line in lines) + "\n")
         if args.get("memory_file") and not self._task.check_mode:
-            _remember(str(args["memory_file"]), of_platform(seen))
+            remember(str(args["memory_file"]), of_platform(seen))
         wrong = [*unwell(seen["nodes"], seen["services"]), *gone(seen["stacks"])]
         if args.get("strict") and wrong:
             result.update(failed=True, msg="; ".join(wrong))
@@ -77,14 +77,3 @@ class ActionModule(ActionBase):
         progress = f"/run/.{name}.progress"
         waiting = plain({**asked, "wait_seconds": wait_seconds, "progress": progress})
         return run_followed(self, MODULE, waiting, task_vars, progress=progress, show=shown(self._display, name))
-
-
-def _remember(path: str, memories: Sequence[Memory]) -> None:
-    """Whole or not at all."""
-    if not memories:
-        return
-    with open(f"{path}.new", "w", encoding="utf-8") as file:
-        file.writelines(memory.dump() for memory in memories)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(file.name, path)

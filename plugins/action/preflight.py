@@ -4,16 +4,20 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
+import socket
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import yaml
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.parsing.vault import AnsibleVaultError
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     DOCKER_HOSTS,
@@ -35,6 +39,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs impo
     Image,
     PreflightInput,
     Thresholds,
+    named_files,
     parse_images,
     utc_now,
     wanted_files,
@@ -42,6 +47,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs impo
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.resolve import resolve
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.verdict import brought_in, judge, warnings
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, summary
+from ansible_collections.fungap.swarm.plugins.plugin_utils.said import what_is_said
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, read_specs
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import VERBS
 
@@ -77,7 +83,7 @@ class ActionModule(ActionBase):
         if verb == "reset":
             return {**result, **_told(problem.without(hidden) for problem in check_for_reset(raw, specs))}
         looks, thresholds = self._looks(variables, raw), Thresholds(**params)
-        inputs, found = self._look(raw, specs, looks, thresholds)
+        inputs, found = self._look(raw, specs, looks, thresholds, records=verb == "site")
         problems = refused(changes, inputs.inventory.apps) if changes else []
         app = asked_for(changes)[0] if changes and not problems else ""
         blocking, others = judge(inputs, found, verb, app)
@@ -101,6 +107,8 @@ class ActionModule(ActionBase):
         looks: Mapping[str, HostFacts],
         thresholds: Thresholds,
         without: Collection[Callable[[PreflightInput], Iterator[Problem]]] = (),
+        *,
+        records: bool = False,
     ) -> tuple[PreflightInput, list[Problem]]:
         inventory, problems = parse(raw, specs)
         inputs = PreflightInput(
@@ -112,6 +120,13 @@ class ActionModule(ActionBase):
             now=utc_now(),
             thresholds=thresholds,
         )
+        if records:
+            inputs = replace(
+                inputs,
+                said=what_is_said(raw, specs, named_files(inputs)),
+                given=frozenset(map(str, load_extra_vars(self._loader))),
+                who=f"{getpass.getuser()}@{socket.gethostname()}",
+            )
         return inputs, list(dict.fromkeys([*map(of_kind, problems), *check(inputs, without)]))
 
     def _raw_inventory(self, specs: Specs, variables: Mapping[str, Any]) -> RawInventory:
@@ -151,6 +166,7 @@ class ActionModule(ActionBase):
                     limited=limited,
                     stacks=plain(answer.get("stacks") or {}),
                     trees=answer.get("trees") or {},
+                    record=str(plain(answer.get("record") or "")),
                 )
             elif answer.get("skipped") or limited:
                 looks[str(host)] = HostFacts(skipped=True, limited=limited)

@@ -13,9 +13,11 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import Memory
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import STACKS_FOLDER, compose_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.background import run_followed, shown
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import as_wanted, render
+from ansible_collections.fungap.swarm.plugins.plugin_utils.controllers_memory import remember_stack
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 
 MODULE = "fungap.swarm.swarm_stack"
@@ -31,6 +33,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = plain(self._task.args)
         seen = args.pop("seen", None) or {}
+        memory_file = str(args.pop("memory_file", None) or "")
         tells = args.get("base_moved") == "tell"
         for key in ("text", "rollout", "progress"):
             args.pop(key, None)
@@ -51,6 +54,9 @@ class ActionModule(ActionBase):
                 return {**result, **_unchanged(args, seen)}
         args.setdefault("who", f"{getpass.getuser()}@{socket.gethostname()}")
         done = self._deploy(args, task_vars)
+        if memory_file and done.get("memory") and not self._task.check_mode:
+            # Of what failed, too.
+            remember_stack(memory_file, Memory.of(done["memory"]))
         if tells and done.get("moved"):
             return {**result, "changed": False, "name": args["name"], "moved": True}
         result.update(done)

@@ -20,11 +20,18 @@ options:
     description: Name of the platform that the files are for. Without it there are no folders of its own.
     type: str
     default: ""
+  platform_ids:
+    description:
+      - What tells O(platform) from another one of its name, as M(fungap.swarm.platform_secrets) returns it, then those
+        that this one replaces. A folder whose marker has another ID is refused.
+    type: list
+    elements: str
+    default: []
   own_folders:
     description:
       - Folders that are to be O(platform)'s alone. Each gets a marker, the file C(.fungap-platform) with the platform's
-        name, before anything else is put into it. One of O(directories), or the folder of one of
-        O(files), that lies in none of them is one itself.
+        name and the first of O(platform_ids), before anything else is put into it. One of O(directories), or the folder
+        of one of O(files), that lies in none of them is one itself.
       - A folder that is not empty and has no marker, or another platform's, is refused. One that was made before there
         were markers is taken over where a file in it is as this task writes it, or where a container of the platform
         mounts what the platform keeps there.
@@ -175,6 +182,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
 _OWNERSHIP: dict[str, Any] = {"owner": {"type": "str"}, "group": {"type": "str"}}
 ARGUMENT_SPEC: dict[str, Any] = {
     "platform": {"type": "str", "default": ""},
+    "platform_ids": {"type": "list", "elements": "str", "default": []},
     "own_folders": {"type": "list", "elements": "path", "default": []},
     "files": {
         "type": "list",

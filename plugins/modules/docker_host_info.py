@@ -60,6 +60,10 @@ options:
     type: list
     elements: path
     default: []
+  record:
+    description: A file in one of O(own_folders) in which it is recorded what inventories said, where that is wanted.
+    type: path
+    default: ""
   digest_key:
     description:
       - The key of the returned digests, which a log may keep and which must not help to guess a secret.
@@ -106,6 +110,10 @@ stacks:
       answered.
   returned: always
   type: dict
+record:
+  description: The text of O(record); empty where there is none, or where nothing shows that its folder is a platform's.
+  returned: always
+  type: str
 ansible_facts:
   description: Facts that stay with the host.
   returned: always
@@ -222,6 +230,7 @@ def main() -> None:
             "trees": {"type": "list", "elements": "path", "default": []},
             "manager_sockets": {"type": "list", "elements": "path", "default": []},
             "own_folders": {"type": "list", "elements": "path", "default": []},
+            "record": {"type": "path", "default": ""},
             "digest_key": {"type": "str", "no_log": True, "default": ""},
             "variables": {"type": "dict", "default": {}},
             "wait_seconds": {"type": "int", "default": 0},

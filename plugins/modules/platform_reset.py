@@ -11,9 +11,9 @@ version_added: 0.1.0
 description:
   - Removes what carries the platform's label on a docker host's engine, or that of its Jenkins (the platform's name
     with C(-jenkins)), and the platform's own folders. Nothing else.
-  - A folder is the platform's where its marker, the file C(.fungap-platform), says so. One that was made before there
-    were markers is, where a container of the platform mounts what the platform keeps there, or where it has the login
-    for O(registry). What an operator laid into it (C(images)) stays.
+  - A folder is the platform's where its marker, the file C(.fungap-platform), says so, by name and ID. One that
+    was made before there were markers is, where a container of the platform mounts what the platform keeps there, or
+    where it has the login for O(registry). What an operator laid into it (C(images)) stays.
   - Volumes, which hold the nodes' identity, the registry's images and the apps' data, go only when asked for.
 author: The fungap.swarm authors (@fungap)
 requirements:
@@ -33,6 +33,20 @@ options:
     description: Name of the platform.
     type: str
     required: true
+  ca_file:
+    description:
+      - The platform's CA on the controller, whose key is its ID. Where a marker has another one, nothing is removed.
+    type: path
+    default: ""
+  id_replaced:
+    description: The ID of another platform of the same name that is to be removed all the same.
+    type: str
+    default: ""
+  platform_ids:
+    description: What these two come to. Filled in by the action plugin; not meant to be given.
+    type: list
+    elements: str
+    default: []
   docker_socket:
     description: Unix socket of the docker host's own engine.
     type: path
@@ -114,6 +128,9 @@ def main() -> None:
         Reset,
         {
             "platform": {"type": "str", "required": True},
+            "ca_file": {"type": "path", "default": ""},
+            "id_replaced": {"type": "str", "default": ""},
+            "platform_ids": {"type": "list", "elements": "str", "default": []},
             "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
             "paths": {"type": "list", "elements": "path", "default": []},
             "volumes": {"type": "bool", "default": False},

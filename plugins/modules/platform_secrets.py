@@ -59,6 +59,10 @@ options:
     type: list
     elements: str
     default: []
+  id_replaced:
+    description: The ID of another platform of the same name, which this one takes the place of.
+    type: str
+    default: ""
 requirements:
   - cryptography
   - bcrypt
@@ -100,10 +104,11 @@ ansible_facts:
   contains:
     platform_secrets:
       description:
-        - C(directory); C(ca) and C(certificates.<name>) with C(certificate) (PEM), C(certificate_file), C(fingerprint),
-          C(not_after), C(names), of a certificate also C(key_file), C(given) and C(pending) (in check mode, why it
-          would be made anew; what is told of it then is kept by nobody); C(passwords.<name>) with C(file) and,
-          for htpasswd, C(user) and C(htpasswd_file); C(ssh_keys.<name>) with C(file) and C(public_key).
+        - C(directory); C(ids), what tells the platform from another one of its name (the ID of its CA's key), and
+          O(id_replaced); C(ca) and C(certificates.<name>) with C(certificate) (PEM), C(certificate_file),
+          C(fingerprint), C(not_after), C(names), of a certificate also C(key_file), C(given) and C(pending) (in check
+          mode, why it would be made anew; what is told of it then is kept by nobody); C(passwords.<name>) with C(file)
+          and, for htpasswd, C(user) and C(htpasswd_file); C(ssh_keys.<name>) with C(file) and C(public_key).
       returned: success
       type: dict
 actions:

@@ -57,6 +57,11 @@ options:
       - Name of the platform that O(own_folders) belong to. Not O(platform) for the engine of a platform's Jenkins.
     type: str
     default: ""
+  platform_ids:
+    description: As M(fungap.swarm.config_files)'s O(fungap.swarm.config_files#module:platform_ids), of O(owner).
+    type: list
+    elements: str
+    default: []
   own_folders:
     description:
       - The platform's folders that nodes mount. Each gets a marker, the file C(.fungap-platform), before a node starts;
@@ -163,6 +168,7 @@ def main() -> None:
             "mtu": {"type": "int", "default": 1500},
             "run_dir": {"type": "path", "required": True},
             "owner": {"type": "str", "default": ""},
+            "platform_ids": {"type": "list", "elements": "str", "default": []},
             "own_folders": {"type": "list", "elements": "path", "default": []},
             "nodes": {
                 "type": "list",

@@ -140,6 +140,11 @@ options:
         period where the old task stops first, the update's monitoring period and its delay. The slowest service
         counts."
     type: float
+  memory_file:
+    description:
+      - The file on the controller in which it is remembered what the swarm holds, as the summary of C(site.yml) writes
+        it. Where it is there, what this task has recorded is added. It is no change, and not written in check mode.
+    type: path
   keep:
     description:
       - How many revisions that ran are kept, one at least, with their configs and secrets, for rollbacks; failed ones
@@ -291,6 +296,12 @@ who:
   description: Who asked for that revision.
   type: str
   returned: when O(state=present)
+memory:
+  description:
+    - What is to be remembered of the stack outside of its swarm (C(stack), C(revision), the highest one, C(cluster_id),
+      C(since), C(nodes)), where a revision was recorded. The docker host has it as C(in-force.json) beside the file.
+  type: dict
+  returned: when O(state=present)
 moved:
   description: That another revision than O(base_revision) is in force, and nothing was changed. Else it is not there.
   type: bool
@@ -358,6 +369,7 @@ def main() -> None:
             "path": {"type": "path", "default": STACKS_FOLDER},
             "wait": {"type": "bool", "default": True},
             "deadline_seconds": {"type": "float"},
+            "memory_file": {"type": "path"},
             "keep": {"type": "int", "default": 5},
             "node_sockets": {"type": "dict", "default": {}},
             "listens": {"type": "dict", "default": {}},

@@ -283,6 +283,14 @@ def key_id(pem: str) -> str:
     return x509.SubjectKeyIdentifier.from_public_key(key).digest.hex()
 
 
+def platform_ids(authority: str, replaced: str = "") -> list[str]:
+    """What tells a platform from another one of its name: the ID of its CA's key, which stays; '' without a CA.
+
+    Then the ID of the one that it takes the place of, if any.
+    """
+    return [key_id(authority) if authority and not MISSING_LIBRARY else "", *([replaced] if replaced else [])]
+
+
 def not_after(pem: str) -> str:
     """When a certificate expires, ISO 8601."""
     return load_certificate(pem, "the certificate").not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")

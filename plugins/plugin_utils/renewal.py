@@ -50,6 +50,15 @@ def kept(what: str, certificate: str, now: datetime.datetime) -> dict[str, dict[
         return {}
 
 
+def authority(trees: Trees, path: str) -> list[str]:
+    """The ID of the key of a CA that a host has; none where it has none there, or one that can't be read."""
+    states = {place: state for tree in trees.values() for place, state in tree.items()}
+    try:
+        return [] if pki.MISSING_LIBRARY else [pki.key_id(states[path]["certificate"])]
+    except (KeyError, PlatformError):
+        return []
+
+
 def installed(wanted: Iterable[Place], trees: Mapping[str, Trees], now: datetime.datetime) -> dict[str, dict[str, Any]]:
     """``{what: {"until": ISO 8601, "due": bool}}`` of what the hosts have; of several copies, the one that ends first.
 

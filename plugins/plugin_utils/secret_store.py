@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import REPLACED
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -41,6 +42,7 @@ class SecretsRequest:
     """All that the store has to hold. ``htpasswd``: user by the password's name. ``ssh_keys``: names of key pairs.
 
     ``authorities``: the IDs of the keys of the CAs that are in force, one of which ours has to be; none: any.
+    ``id_replaced``: of the platform that this one takes the place of.
     """
 
     directory: str
@@ -50,6 +52,7 @@ class SecretsRequest:
     htpasswd: Mapping[str, str] = field(default_factory=dict)
     ssh_keys: Sequence[str] = ()
     authorities: Sequence[str] = ()
+    id_replaced: str = ""
 
     def __post_init__(self) -> None:
         for name in (*self.certificates, *self.passwords, *self.htpasswd, *self.ssh_keys):
@@ -100,6 +103,7 @@ def plan_secrets(request: SecretsRequest, found: Mapping[str, str], now: datetim
     passwords = {name: _plan_password(name, request, found, plan) for name in request.passwords}
     plan.facts = {
         "directory": request.directory,
+        "ids": pki.platform_ids(ca.certificate, request.id_replaced),
         "ca": _certificate_facts(ca.certificate, f"{request.directory}/ca.crt"),
         "certificates": certificates,
         "passwords": passwords,
@@ -134,7 +138,8 @@ def _refuse_another_ca(request: SecretsRequest, ca: pki.KeyPair) -> None:
         raise PlatformError(
             f"{request.directory} (platform_secrets_dir) is not where the platform's secrets are: the docker hosts "
             "trust another CA than the one there, or there is none. Run it where they are, or bring a copy of that "
-            "folder; to give the platform a new CA, which every client has to trust, run site.yml"
+            "folder; to give the platform a new CA, which every client has to trust, run site.yml with -e "
+            f"{REPLACED}={request.authorities[0]}"
         )
 
 

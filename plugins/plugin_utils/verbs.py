@@ -12,6 +12,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Proble
 # Kinds of problems, by what is wrong.
 PLATFORM = "platform"  # what the platform is called, its groups and its nodes: another one would be meant
 SETTINGS = "settings"  # of the proxy and the registry, and whatever has no kind of its own
+IDENTITY = "identity"  # whose secrets the controller has: another platform of the same name would be meant
 SITE = "site"  # what site.yml alone goes by: engines, monitoring, how many managers there are, apps to take away
 APP = "app"  # of the app that is asked for
 ENV = "env"  # its env file on the controller
@@ -26,7 +27,7 @@ MEMORY = "memory"  # what the controller remembers
 SILENT = "silent"  # a docker host can't be asked
 LIMITED = "limited"  # it is not to be asked: --limit leaves it out
 KINDS = (
-    *(PLATFORM, SETTINGS, SITE, APP, ENV, IMAGES, CERTIFICATE, VALIDITY, JENKINS, LOAD_TEST),
+    *(PLATFORM, IDENTITY, SETTINGS, SITE, APP, ENV, IMAGES, CERTIFICATE, VALIDITY, JENKINS, LOAD_TEST),
     *(MACHINE, DISK, MEMORY, SILENT, LIMITED),
 )
 
@@ -60,7 +61,7 @@ class Needs:
     sound: tuple[str, ...]
 
 
-_RELEASE = (PLATFORM, SETTINGS, APP, CERTIFICATE)
+_RELEASE = (PLATFORM, IDENTITY, SETTINGS, APP, CERTIFICATE)
 VERBS: Mapping[str, Needs] = {
     "site": Needs((EVERY,), KINDS),
     "deploy": Needs((MANAGER,), (*_RELEASE, ENV)),
@@ -70,11 +71,11 @@ VERBS: Mapping[str, Needs] = {
     "status": Needs((MANAGER,), (PLATFORM,)),
     "logs": Needs((MANAGER,), (PLATFORM,)),
     "history": Needs((MANAGER,), (PLATFORM,)),
-    "prune": Needs((MANAGER,), (PLATFORM, SETTINGS)),
-    "load_test": Needs((MANAGER, LOAD), (PLATFORM, SETTINGS, APP, CERTIFICATE, LOAD_TEST)),
-    "backup": Needs((JENKINS_HOST,), (PLATFORM,)),
+    "prune": Needs((MANAGER,), (PLATFORM, IDENTITY, SETTINGS)),
+    "load_test": Needs((MANAGER, LOAD), (PLATFORM, IDENTITY, SETTINGS, APP, CERTIFICATE, LOAD_TEST)),
+    "backup": Needs((JENKINS_HOST,), (PLATFORM, IDENTITY)),
     # Jenkins is only taken for restored when its agent gets through to each docker host.
-    "restore": Needs((EVERY,), (PLATFORM, SETTINGS, JENKINS)),
+    "restore": Needs((EVERY,), (PLATFORM, IDENTITY, SETTINGS, JENKINS)),
 }
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -22,7 +23,9 @@ import yaml
 from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import secret_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import MARKER, marker_text
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import Revision, dump_revision
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import resolve_app
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import utc_now
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import of_inventory
 
 from .. import cores
@@ -218,6 +221,46 @@ def test_a_second_platform_leaves_what_is_the_firsts(
     assert again.code == 0, again.output
 
 
+def test_two_platforms_of_one_name_leave_each_others_alone(inventory: Inventory, preflight: Path) -> None:
+    """Of two inventories, each with its own secrets, the second neither changes nor removes what the first has made."""
+    folder, secrets = Path(f"/etc/{NAME}"), inventory.folder / ".secrets"
+    secrets.mkdir(mode=0o700, exist_ok=True)
+    mine, theirs = (pki.make_ca(f"{NAME} platform CA", pki.new_key(), utc_now()) for _ in range(2))
+    theirs_id = pki.key_id(theirs)
+    site, reset = (ROOT / "playbooks" / f"{name}.yml" for name in ("site", "reset"))
+    confirmed, replaced = f"reset_confirmed={NAME}", f"platform_id_replaced={theirs_id}"
+    folder.mkdir()
+    try:
+        (folder / MARKER).write_text(marker_text(NAME, theirs_id))
+        (folder / "x").write_text("the first's")
+        for has, says in (("", "has no ca.crt"), (mine, f"has the secrets of one whose ID is {pki.key_id(mine)}")):
+            if has:
+                (secrets / "ca.crt").write_text(has)
+            for arguments in ([], ["--check", "--diff"]):
+                run = inventory.play(site, *arguments)
+                assert run.code != 0
+                assert re.search(
+                    rf"platform_secrets_dir = {secrets}\n +problem: {says}, and the platform {NAME} there has the ID "
+                    rf"{theirs_id}\n +cure: .* bring a copy of its folder .* -e {replaced}\n",
+                    run.output,
+                ), run.output
+                assert run.changed == 0
+            refused = inventory.play(reset, "-e", confirmed)
+            assert refused.code != 0
+            assert f"/etc/{NAME} belongs to another platform {NAME}: its ID is {theirs_id}" in refused.output
+            assert f"-e {replaced}" in " ".join(refused.output.split())
+            assert not (secrets / "ca.key").exists()
+        assert (folder / "x").read_text() == "the first's"
+        assert inventory.play(preflight, "-e", replaced).code == 0
+        # Who has the first's secrets goes on, and takes it away.
+        (secrets / "ca.crt").write_text(theirs)
+        assert inventory.play(preflight).code == 0
+        assert inventory.play(reset, "-e", confirmed).code == 0
+        assert not folder.exists()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def test_a_right_inventory_gives_every_host_the_platform(inventory: Inventory, preflight: Path) -> None:
     inventory.set(
         short="{{ platform_name }}",
@@ -380,6 +423,61 @@ def test_site_stops_with_an_older_copy_and_a_deploy_does_not(
     assert inventory.play(preflight).code != 0
     assert inventory.play(preflight, "-e", "apps_older_confirmed=web").code == 0
     assert traces() == []
+
+
+def test_site_stops_with_an_older_copy_of_the_rest(inventory: Inventory, preflight: Path) -> None:
+    """Of a port, of nodes, of a secret: who put the newer one into force, and when; before anything is changed."""
+    folder = Path(f"/etc/{NAME}")
+    refuses = [{**ROLE[0], "vars": {"preflight_older_refused": True}}, SHOW]
+    preflight.write_text(yaml.safe_dump(refuses))
+
+    def run_to_the_end() -> str:
+        """What site.yml leaves behind, without the platform."""
+        assert inventory.play(preflight).code == 0
+        text: str = yaml.safe_load((preflight.parent / "platform.json").read_text())["vm1"]["record"]
+        (folder / "said").write_text(text)
+        return text
+
+    folder.mkdir()
+    try:
+        (folder / MARKER).write_text(marker_text(NAME))
+        inventory.set(platform_slack_webhook_url="https://hooks.slack.com/services/swordfish")
+        first = run_to_the_end()
+        assert run_to_the_end() == first
+        inventory.set(proxy_http_port=18082, platform_slack_webhook_url="https://hooks.slack.com/services/another")
+        inventory.set_host("worker2", swarm_node_availability="drain")
+        second = run_to_the_end()
+        assert second.startswith(first)
+        assert "swordfish" not in second
+        [_head, *rows] = second.splitlines()
+        assert [set(json.loads(row)["said"]) for row in rows[1:]] == [
+            {"platform_slack_webhook_url", "proxy_http_port", "swarm_node_availability"}
+        ]
+        # The command line is not the inventory.
+        assert inventory.play(preflight, "-e", "proxy_http_port=18083").code == 0
+        assert yaml.safe_load((preflight.parent / "platform.json").read_text())["vm1"]["record"] == second
+
+        inventory.set(proxy_http_port=18081, platform_slack_webhook_url="https://hooks.slack.com/services/swordfish")
+        site = ROOT / "playbooks" / "site.yml"
+        for arguments in ([], ["--check"]):
+            run = inventory.play(site, *arguments)
+            assert run.code != 0
+            for subject, differing in (("platform", "platform_slack_webhook_url"), ("proxy", "proxy_http_port")):
+                assert re.search(
+                    rf"all hosts: {subject}\n +problem: is an older copy: site.yml by \S+@\S+, \S+Z, recorded the "
+                    rf"same, and site.yml by \S+@\S+, \S+Z, a newer one, which differs in {differing}\n"
+                    r" +cure: .* -e platform_older_confirmed=platform,proxy\n",
+                    run.output,
+                ), run.output
+            assert "The inventory has 2 problems; nothing was changed." in run.output
+            assert run.changed == 0
+        assert inventory.play(preflight, "-e", "platform_older_confirmed=proxy").code != 0
+        assert inventory.play(preflight, "-e", "platform_older_confirmed=proxy,platform").code == 0
+        # What takes nothing of the inventory is not stopped.
+        preflight.write_text(yaml.safe_dump(ROLE))
+        assert inventory.play(preflight).code == 0
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize("name", ["local", "test", "prod", "cluster"])

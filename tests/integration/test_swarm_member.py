@@ -484,7 +484,7 @@ def test_a_swarm_that_lost_its_memory_is_not_filled_anew_without_a_word(
     assert manager.api.configs() == []
     for check in (True, False):
         refused = run_module("swarm_member", wanted, check=check)
-        assert "of stack web, there is no record, and 3 was in force since 2026-11-28T10:00:00Z" in refused["msg"]
+        assert "of stack web, there is no record, and 3 was recorded at 2026-11-28T10:00:00Z" in refused["msg"]
         assert f"-e swarm_member_begin_anew={cluster}" in refused["msg"]
     # On several docker hosts no node of another one has left its swarm by then.
     on = [("manager1", "a", "manager"), ("worker1", "b", "worker")]
@@ -518,7 +518,7 @@ def test_a_swarm_that_lost_its_memory_is_not_filled_anew_without_a_word(
     blank = {**wanted, "remembered": [asdict(Memory("web", 3, cluster, "2026-11-28T10:00:00Z", ("manager1",)))]}
     for check in (True, False):
         refused = run_module("swarm_member", blank, check=check)
-        assert "of stack web, there is no record, and 3 was in force since 2026-11-28T10:00:00Z" in refused["msg"]
+        assert "of stack web, there is no record, and 3 was recorded at 2026-11-28T10:00:00Z" in refused["msg"]
     assert manager.api.info()["Swarm"]["LocalNodeState"] == "inactive"
     remembered.write_text(aside)
     anew = {**wanted, "begin_anew": cluster}
@@ -529,7 +529,7 @@ def test_a_swarm_that_lost_its_memory_is_not_filled_anew_without_a_word(
     assert f"begin_anew={cluster}" in run_module("swarm_member", blank)["msg"]
     assert not ok(run_module("swarm_member", {**blank, "begin_anew": cluster}))["changed"]
     manager.api.create_config("fungap.web.1", b"a record", {"io.fungap.stack": "web", "io.fungap.revision": "1"})
-    assert "revision 1 is the highest, and 3 was in force" in run_module("swarm_member", blank)["msg"]
+    assert "revision 1 is the highest, and 3 was recorded" in run_module("swarm_member", blank)["msg"]
     assert not ok(run_module("swarm_member", {**blank, "begin_anew": cluster}))["changed"]
     # What the docker host remembers of the new one counts.
     remembered.write_text(Memory("web", 1, cluster, "2026-11-29T10:00:00Z", ("manager1",)).dump())

@@ -534,7 +534,7 @@ def test_a_run_that_was_killed_is_completed_by_the_next(swarm: Swarm, deploy: Ru
     record = swarm.manager.api.configs(filters={"name": "fungap.killed.1"})[0]
     swarm.manager.api.remove_config(record["ID"])
     lost = deploy(stack, compose, **given)
-    assert "of stack killed, there is no record, and 1 was in force since" in lost["msg"]
+    assert "of stack killed, there is no record, and 1 was recorded at" in lost["msg"]
     (folder / stack / "in-force.json").unlink()
     completed = ok(deploy(stack, compose, **given), changed=True)
     assert completed["revision"] == 1

@@ -15,6 +15,9 @@ import pytest
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import MARKER, marker_text
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
+from ansible_collections.fungap.swarm.plugins.plugin_utils.said import parse_rows
 
 from ..load.live import ROOT
 from ..waiting import patience
@@ -133,6 +136,17 @@ def test_no_secret_in_any_argv_or_log_of_the_engines(platform: Platform) -> None
 def test_stacks_are_compose_files_that_a_person_can_read(platform: Platform) -> None:
     for stack in ("proxy", "web"):
         assert "services:" in Path("/etc", platform.name, "stacks", stack, "compose.yml").read_text()
+
+
+def test_folders_say_whose_they_are_and_what_the_inventory_said(platform: Platform) -> None:
+    config = Path("/etc", platform.name)
+    own_id = pki.key_id((platform.secrets / "ca.crt").read_text())
+    for folder in (config, Path("/run", platform.name), Path(f"/etc/docker/certs.d/{platform.name}-registry:5000")):
+        assert (folder / MARKER).read_text() == marker_text(platform.name, own_id)
+    assert stat.S_IMODE((config / "said").stat().st_mode) == 0o600
+    [row] = parse_rows((config / "said").read_text())
+    assert "@" in row.who
+    assert {"group swarm_managers", "platform_subnet"} <= set(row.said)
 
 
 def test_check_mode_finds_nothing_to_do(platform: Platform) -> None:

@@ -98,7 +98,15 @@ def test_worker_comes_and_goes_by_inventory_alone(platform: Platform, tmp_path: 
     assert members["worker3"]["Status"]["State"] == "ready"
     assert platform.run(inventories=[extra]).changed == 0
 
-    platform.run()
+    # The inventory as it was before: somebody's older copy, or meant.
+    refused = platform.play()
+    assert refused.code != 0
+    assert re.search(
+        r"all hosts: nodes\n +problem: is an older copy: .* differs in group swarm_workers, .*swarm_node_labels\n",
+        refused.output,
+    ), refused.output
+    assert set(platform.members()) == {*NODES, "worker3"}
+    platform.run("-e", "platform_older_confirmed=nodes")
     assert set(platform.members()) == set(NODES)
     assert (
         platform.outer.containers.list(all=True, ignore_removed=True, filters={"name": f"{platform.name}-worker3"})

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.lock import acquire_lock
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import parse_all
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.operation import lock_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.pki import htpasswd_line
 
@@ -181,6 +182,9 @@ def test_a_broken_image_changes_nothing(platform: Platform, operator: Operator, 
     assert platform.running("web_web") == 4
     assert slack.texts[before].startswith(":x: *web*: deploy failed")
     assert "no database" in slack.texts[before]
+    # On the controller, too, as of this deploy.
+    remembered = parse_all((platform.secrets / f"in-force-{platform.name}.json").read_text())
+    assert {one.stack: one.revision for one in remembered}["web"] == 5
     operator.site_changes_nothing()
 
 
@@ -238,7 +242,7 @@ def test_what_was_changed_by_hand_is_shown_and_repaired(platform: Platform, oper
 def test_the_inventory_wins_where_it_was_changed(platform: Platform, operator: Operator) -> None:
     written = INVENTORY / "group_vars" / "all.yml"
     app = yaml.safe_load(written.read_text())["apps"]["web"]
-    platform.run("-e", json.dumps({"apps": {"web": {**app, "replicas": 2}}}))
+    operator.run("site", apps={"web": {**app, "replicas": 2}})
     assert platform.running("web_web") == 2
     assert platform.app()["version"] == "2.0.0", "its image was not changed there"
     # What was there before is somebody's older copy, until they say that they mean it.
@@ -336,4 +340,5 @@ def test_two_deploys_at_once_that_both_change_routes(platform: Platform, operato
     assert again, "neither has waited for the other"
     for host in (*hosts["web"], *hosts["two"]):
         assert platform.get(host=host)[0] == 200, host
-    platform.run("--tags", "app,proxy", "-e", '{"apps_absent": ["two"]}')
+    absent = ("-e", '{"apps_absent": ["two"]}')
+    platform.run("--tags", "app,proxy", *absent, inventories=operator.inventories)

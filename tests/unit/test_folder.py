@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import (
     Mount,
     SeenFolder,
     marked_for,
+    marked_id,
     marker_text,
     may_be_read,
     mounts_of,
@@ -91,6 +93,7 @@ def test_reset_takes_the_name_of_a_role_by_itself() -> None:
                 "docker_socket": "/nowhere",
                 "memory_left": "",
                 "leave_swarm": False,
+                "platform_ids": [],
             }
         ).plan()
 
@@ -215,6 +218,35 @@ def test_which_folder_may_be_read(path: str, seen: SeenFolder, mounts: list[Moun
 def test_a_marker_names_its_platform() -> None:
     assert marked_for(marker_text("p-1")) == "p-1"
     assert marked_for("# platform: q") == ""
+    assert marked_id(marker_text("p-1")) == ""
+    assert marked_id(marker_text("p-1", "abc")) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("marked", "ids", "state", "why"),
+    [
+        pytest.param("a", ["a"], "ours", "says so", id="this one's"),
+        pytest.param("", [], "ours", "says so", id="a role by itself, which knows no ID"),
+        pytest.param("", ["a"], "older", "without an ID", id="an older version's, or an operator's own"),
+        pytest.param("b", ["a"], "refused", "another platform p: its ID is b, this one's is a", id="another's"),
+        pytest.param("b", [], "refused", "another platform p: its ID is b, this one has none", id="no secrets here"),
+        pytest.param("b", [""], "refused", "this one has none", id="no secrets on this controller"),
+        pytest.param("b", ["a", "b"], "older", "the ID b, which is replaced", id="somebody says so"),
+        pytest.param("b", ["", "b"], "older", "which is replaced", id="a reset without the secrets"),
+        pytest.param("c", ["a", "b"], "refused", "its ID is c", id="somebody means another one"),
+        pytest.param("a", ["a", "b"], "ours", "says so", id="it is replaced already"),
+    ],
+)
+def test_two_platforms_of_one_name(marked: str, ids: list[str], state: str, why: str) -> None:
+    found = whose("/etc/p", "p", holds(MARKER, "x", marker=marker_text("p", marked)), ids=ids)
+    assert (found.state, found.is_ours) == (state, state != "refused")
+    assert why in found.why
+    assert found.id == (marked if state == "refused" else "")
+    if found.id:
+        assert found.cure("/etc/p", "p").endswith(f"say so: -e platform_id_replaced={marked}")
+    # The name comes first: an ID makes nobody else's folder ours.
+    other = whose("/etc/p", "q", holds(MARKER, "x", marker=marker_text("p", marked)), ids=ids)
+    assert (other.state, other.why, other.id) == ("refused", "belongs to platform p", "")
 
 
 def test_mounts_of_containers_with_our_label() -> None:
@@ -261,6 +293,36 @@ def test_a_folder_is_made_marked_and_known_again(tmp_path: Path) -> None:
     assert folders.to_claim([str(folder)], "p") == []
     with pytest.raises(PlatformError, match=r"belongs to platform p; choose a folder that is empty or not there$"):
         folders.to_claim([str(folder)], "q")
+
+
+def test_a_marker_gets_its_platforms_id_and_no_other_takes_the_folder(tmp_path: Path) -> None:
+    """Made before there were IDs: adopted by the next run, as check mode says; and then it is this platform's alone."""
+    folder = tmp_path / "p"
+    folders.claim(str(folder), "p")
+    (folder / "x").touch()
+    assert run(install(folder)) == []
+    first, second = (install(folder, platform_ids=[one]) for one in ("a", "b"))
+    assert run(first) == [f"mark {folder} as platform p's: its {MARKER} says so, without an ID"]
+    assert (folder / MARKER).read_text() == marker_text("p", "a")
+    assert run(first) == []
+    for other in (second, install(folder), install(folder, platform_ids=["b", "c"])):
+        with pytest.raises(PlatformError, match=r"belongs to another platform p: its ID is a.*platform_id_replaced=a"):
+            other.plan()
+    with pytest.raises(PlatformError, match="its ID is a"):
+        folders.to_claim([str(folder)], "p", ["b"])
+    assert folders.to_claim([str(folder)], "p", ["a"]) == []
+    assert run(install(folder, platform_ids=["b", "a"])) == [
+        f"mark {folder} as platform p's: its {MARKER} has the ID a, which is replaced"
+    ]
+    assert run(second) == []
+    assert tree(folder) == [MARKER, "x"]
+
+
+def test_a_new_folder_has_the_id_at_once(tmp_path: Path) -> None:
+    assert run(install(tmp_path / "p", platform_ids=["a"]))
+    assert (tmp_path / "p" / MARKER).read_text() == marker_text("p", "a")
+    folders.claim(str(tmp_path / "run"), "p", ["a"])
+    assert (tmp_path / "run" / MARKER).read_text() == marker_text("p", "a")
 
 
 def test_a_folder_of_others_is_left_as_it_is(tmp_path: Path) -> None:
@@ -479,8 +541,10 @@ class NoEngine:
 def reset(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(platform_reset, "Engine", NoEngine)
 
-    def make(*paths: Path, registry: str = "", leave_swarm: bool = False, **more: str) -> Reset:
-        params = {"memory_file": "", "memory_left": "", **more} | {
+    def make(
+        *paths: Path, registry: str = "", leave_swarm: bool = False, ids: Sequence[str] = (), **more: str
+    ) -> Reset:
+        params: dict[str, Any] = {"memory_file": "", "memory_left": "", "platform_ids": list(ids), **more} | {
             "platform": "p",
             "paths": list(map(str, paths)),
             "registry": registry,
@@ -550,6 +614,20 @@ def test_reset_removes_nothing_where_one_folder_is_not_the_platforms(reset: Any,
     assert error.value.message.startswith("nothing was removed: ")
     assert "other belongs to platform q" in error.value.message
     assert "lib is not empty (data)" in error.value.message
+
+
+def test_reset_of_another_platform_of_the_same_name_removes_nothing(reset: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "etc"
+    folders.claim(str(folder), "p", ["a"])
+    for ids in ([], [""], ["b"]):
+        with pytest.raises(PlatformError, match=r"nothing was removed: .* its ID is a, .*-e platform_id_replaced=a"):
+            reset(folder, ids=ids).plan()
+    assert tree(tmp_path) == ["etc", f"etc/{MARKER}"]
+    # Its own controller, and one that has lost the secrets and says whose it means.
+    for ids in (["a"], ["", "a"], ["b", "a"]):
+        folders.claim(str(folder), "p", ["a"])
+        assert run(reset(folder, ids=ids)) == [f"remove path {folder}"]
+        assert tree(tmp_path) == []
 
 
 def test_reset_takes_a_folder_of_an_older_version_by_its_login(reset: Any, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import (
     to_be_held,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.operation import forget, memory_path, recall
+from ansible_collections.fungap.swarm.plugins.plugin_utils.controllers_memory import remember, remember_stack
 
 WEB = Memory("web", 7, "c1", "2026-11-28T10:00:00Z", ("manager1", "worker1"))
 PROXY = Memory("proxy", 2, "c1", "2026-11-27T10:00:00Z", ("manager1",))
@@ -32,9 +35,9 @@ PROXY = Memory("proxy", 2, "c1", "2026-11-27T10:00:00Z", ("manager1",))
         ({"web": 9, "proxy": 2, "other": 1}, []),
         (
             {"web": 6, "proxy": 2},
-            ["of stack web, revision 6 is the highest, and 7 was in force since 2026-11-28T10:00:00Z"],
+            ["of stack web, revision 6 is the highest, and 7 was recorded at 2026-11-28T10:00:00Z"],
         ),
-        ({"web": 7}, ["of stack proxy, there is no record, and 2 was in force since 2026-11-27T10:00:00Z"]),
+        ({"web": 7}, ["of stack proxy, there is no record, and 2 was recorded at 2026-11-27T10:00:00Z"]),
         ({}, ["of stack proxy, there is no record", "of stack web, there is no record"]),
     ],
 )
@@ -54,7 +57,7 @@ def test_the_highest_of_each_stack_counts() -> None:
 
 def test_a_refusal_says_what_is_missing_and_the_ways_out() -> None:
     text = refusal(missing([WEB], {}), [WEB])
-    for part in ("swarm c1 (nodes manager1, worker1)", "7 was in force since", "from a copy", "bring back a manager"):
+    for part in ("swarm c1 (nodes manager1, worker1)", "7 was recorded at", "from a copy", "bring back a manager"):
         assert part in text
     assert text.endswith("-e swarm_member_begin_anew=c1")
 
@@ -82,12 +85,12 @@ def test_whose_memory_counts(
     assert [one.split(",")[0] for one in lacks] == [f"of stack {stack}" for stack in lacking]
 
 
-def test_a_controller_remembers_what_is_in_force() -> None:
-    rows = [{"number": 8, "when": "later"}, {"number": 7, "when": WEB.since}]
+def test_a_controller_remembers_the_highest_revision_whatever_became_of_it() -> None:
+    rows = [{"number": 6, "when": "before"}, {"number": 7, "when": WEB.since}]
     seen = {
         "cluster_id": "c1",
         "nodes": [{"name": "manager1"}, {"name": "worker1"}],
-        "stacks": {"web": {"in_force": 7, "revisions": rows}, "broken": {"in_force": 0, "revisions": rows}},
+        "stacks": {"web": {"in_force": 6, "revisions": rows}, "none": {"in_force": 0, "revisions": []}},
     }
     assert of_platform(seen) == [WEB]
     assert parse_all(WEB.dump() + PROXY.dump()) == [WEB, PROXY]
@@ -125,3 +128,32 @@ def test_a_controllers_file_is_known_by_what_it_says(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("file")
     assert why_no_memory(str(tmp_path / "file")) == ""
     assert why_no_memory(str(tmp_path / "link")) == why_no_memory(str(tmp_path)) == "it is no regular file"
+
+
+def test_a_release_adds_to_what_the_controller_remembers(tmp_path: Path) -> None:
+    path = tmp_path / "in-force.json"
+    # It has never seen the whole platform (Jenkins' agent, say).
+    remember_stack(str(path), WEB)
+    assert list(tmp_path.iterdir()) == []
+    remember(str(path), [PROXY, WEB])
+    newer = replace(WEB, revision=8, since="2026-11-29T10:00:00Z")
+    remember_stack(str(path), newer)
+    assert parse_all(path.read_text()) == [PROXY, newer]
+    remember_stack(str(path), replace(newer, stack="another"))
+    assert [one.stack for one in parse_all(path.read_text())] == ["another", "proxy", "web"]
+    # Half a memory is nobody's to mend but the operator's.
+    path.write_text(WEB.dump()[:20])
+    remember_stack(str(path), newer)
+    assert path.read_text() == WEB.dump()[:20]
+    assert list(tmp_path.iterdir()) == [path]
+    remember(str(path), [])
+    assert path.read_text() == WEB.dump()[:20]
+
+
+def test_two_releases_at_once_forget_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "in-force.json"
+    remember(str(path), [PROXY])
+    stacks = [f"app{number}" for number in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda stack: remember_stack(str(path), replace(WEB, stack=stack)), stacks))
+    assert {one.stack for one in parse_all(path.read_text())} == {"proxy", *stacks}

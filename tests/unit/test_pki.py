@@ -287,9 +287,13 @@ def test_a_controller_without_the_platforms_ca_replaces_nothing(first: SecretsPl
     for found in ({}, plan_secrets(request(), {}, NOW).writes):
         with pytest.raises(PlatformError, match=r"/secrets \(platform_secrets_dir\) is not where"):
             plan_secrets(wanted, found, NOW)
+    # The ID by which folders know the platform is that of the key.
+    assert first.facts["ids"] == [pki.key_id(first.writes["ca.crt"])]
+    assert plan_secrets(request(id_replaced="x"), first.writes, NOW).facts["ids"] == [*first.facts["ids"], "x"]
     # Its certificate may be another one by now, of the same key.
     renewed = plan_secrets(wanted, first.writes, NOW + 3300 * DAY)
     assert renewed.writes["ca.crt"] != first.writes["ca.crt"]
+    assert renewed.facts["ids"] == first.facts["ids"]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model import PathState, digested
 from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import secret_digest
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import marker_text
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import Memory
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, resolve_app
@@ -48,6 +49,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.verdict imp
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, show_key, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import in_force, of_inventory
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
+from ansible_collections.fungap.swarm.plugins.plugin_utils.said import dump_rows, parse_rows, with_this_run
 from ansible_collections.fungap.swarm.plugins.plugin_utils.sizes import bytes_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, complete, read_specs
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import KINDS, VERBS
@@ -140,6 +142,8 @@ class Scenario:
         self.files = {ENV: FileContent(b"GREETING=hello\n")}
         # What an operator asks for besides.
         self.changes: dict[str, Any] = {}
+        self.said: dict[str, str] = {}
+        self.given: set[str] = set()
 
     @property
     def web(self) -> dict[str, Any]:
@@ -174,7 +178,8 @@ class Scenario:
             raw = with_settings(raw, *asked_for(self.changes))
         inventory, problems = parse(raw, SPECS)
         looks = {**{name: HostFacts(facts=facts) for name, facts in self.facts.items()}, **self.looks}
-        return PreflightInput(raw, inventory, looks, parse_images(self.catalog), self.files, NOW), problems
+        inputs = PreflightInput(raw, inventory, looks, parse_images(self.catalog), self.files, NOW)
+        return replace(inputs, said=self.said, given=frozenset(self.given), who="me@desk"), problems
 
     def problems(self) -> list[Problem]:
         inputs, problems = self.inputs()
@@ -375,6 +380,37 @@ def own_folder(path: str, *, host: str = "vm1", **seen: Any) -> Change:
 
 
 CERTIFICATES = "/etc/docker/certs.d/registry:5000"
+CA, OTHER_CA = (pki.make_ca("fungap platform CA", pki.new_key(), NOW) for _ in range(2))
+ID, OTHER_ID = pki.key_id(CA), pki.key_id(OTHER_CA)
+
+
+def marked(platform_id: str = "", *, path: str = "/etc/fungap", ca: str = "", **variables: Any) -> Change:
+    """The platform's folder on the docker host, and the controller's CA. ``ca``: the one that the host trusts."""
+    tree = {"/etc/fungap": {"/etc/fungap/certs.d/registry:5000/ca.crt": {"certificate": ca, "digest": "x"}}}
+    return both(
+        platform(**variables),
+        own_folder(path, names=[".fungap-platform", "x"], marker=marker_text("fungap", platform_id)),
+        lambda s: s.looks.update(vm1=HostFacts(facts=s.vm, trees=tree if ca else {})),
+        lambda s: s.files.update({"/inventory/.secrets/ca.crt": FileContent(CA.encode())}),
+    )
+
+
+def record(text: str, host: str = "vm1") -> Change:
+    return lambda s: s.looks.update({host: HostFacts(facts=s.facts[host], record=text)})
+
+
+def said_before(**said: str) -> Change:
+    """What this copy says, which was in force before something newer."""
+    rows = with_this_run(said, [], "2026-11-01T10:00:00Z", "me@desk", ())
+    newer = dict.fromkeys(said, "newer")
+    text = dump_rows(with_this_run(newer, rows, "2026-11-02T10:00:00Z", "you@laptop", ()))
+    return both(record(text), lambda s: s.said.update(said))
+
+
+def without_secrets(change: Change) -> Change:
+    return both(change, lambda s: s.files.pop("/inventory/.secrets/ca.crt"))
+
+
 THEIRS = {"names": [".fungap-platform", "ca.crt"], "marker": "platform: two\n"}
 
 
@@ -434,6 +470,18 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (both(platform(platform_run_dir="/srv/x/"), own_folder("/srv/x", kind="link")), "vm1", "platform_run_dir", "/srv/x", "is a symbolic link", "choose a folder"),
     (both(with_jenkins(jenkins_backup_dir="/srv/b"), own_folder("/srv/b", names=["a"], host="vm9")), "vm9", "jenkins_backup_dir", "/srv/b", "is not empty (a)", "choose a folder"),
     (both(platform(platform_secrets_dir="/etc/fungap/secrets"), lambda s: s.hosts["vm1"].update(ansible_connection="local")), "all hosts", "platform_secrets_dir", "/etc/fungap/secrets", "lies in platform_config_dir /etc/fungap", "a folder apart"),
+    # another platform of the same name is there
+    (marked(OTHER_ID), "all hosts", "platform_secrets_dir", "/inventory/.secrets", f"has the secrets of one whose ID is {ID}, and the platform fungap there has the ID {OTHER_ID}", f"-e platform_id_replaced={OTHER_ID}"),
+    (marked(OTHER_ID, path=CERTIFICATES), "all hosts", "platform_secrets_dir", "/inventory/.secrets", f"the ID {OTHER_ID}", "bring a copy of its folder"),
+    (without_secrets(marked(OTHER_ID)), "all hosts", "platform_secrets_dir", "/inventory/.secrets", f"has no ca.crt, and the platform fungap there has the ID {OTHER_ID}", "run it where that platform's secrets are"),
+    (marked(ca=OTHER_CA), "all hosts", "platform_secrets_dir", "/inventory/.secrets", f"the ID {OTHER_ID}", "bring a copy of its folder"),
+    (without_secrets(marked(ca=OTHER_CA)), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "has no ca.crt", "bring a copy of its folder"),
+    (marked(OTHER_ID, platform_id_replaced=ID), "all hosts", "platform_secrets_dir", "/inventory/.secrets", f"the ID {OTHER_ID}", f"={OTHER_ID}"),
+    # an older copy of the inventory
+    (said_before(proxy_http_port="a"), "all hosts", "proxy", "", "site.yml by me@desk, 2026-11-01T10:00:00Z, recorded the same, and site.yml by you@laptop, 2026-11-02T10:00:00Z, a newer one, which differs in proxy_http_port", "-e platform_older_confirmed=proxy"),
+    (both(said_before(proxy_http_port="a"), platform(platform_older_confirmed="nodes")), "all hosts", "proxy", "", "is an older copy", "say so"),
+    (platform(platform_older_confirmed="prox"), "all hosts", "platform_older_confirmed", "prox", "is not one of the choices", "did you mean proxy?"),
+    (record("x"), "vm1", "platform_config_dir", "/etc/fungap", "has said, which tells what inventories said and is broken", "put it back from a copy"),
     # types
     (platform(platform_subnet=["172.30.0.0/24"]), "all hosts", "platform_subnet", "(not shown)", "must be text, not a list", "write text"),
     (platform(proxy_http_port="eighty"), "all hosts", "proxy_http_port", "(not shown)", "must be a whole number, not text", "write a whole number"),
@@ -867,6 +915,19 @@ def mesh(s: Scenario) -> None:
         with_jenkins(jenkins_network("fungap-jenkins", "172.31.240.0/24")),
         with_jenkins(jenkins_backup_dir="/var/backups/jenkins"),
         own_folder("/etc/fungap", names=["images"]),
+        both(said_before(proxy_http_port="a"), platform(platform_older_confirmed="nodes,proxy")),
+        both(said_before(proxy_http_port="a"), lambda s: s.given.add("proxy_http_port")),
+        both(said_before(proxy_http_port="a"), lambda s: s.said.update(proxy_http_port="new")),
+        record(""),
+        marked(ID),
+        marked(ID, path=CERTIFICATES),
+        # Made by an older version.
+        marked(),
+        marked(ca=CA),
+        without_secrets(marked()),
+        marked(OTHER_ID, platform_id_replaced=OTHER_ID),
+        marked(ca=OTHER_CA, platform_id_replaced=OTHER_ID),
+        without_secrets(marked(OTHER_ID, platform_id_replaced=OTHER_ID)),
         own_folder("/etc/fungap", names=[".fungap-platform", "x"], marker="platform: fungap\n"),
         own_folder("/etc/fungap", names=["registry-client"], registry_logins=["registry:5000"]),
         both(own_folder("/run/fungap", names=["manager1"]), docker(present=True, answering=False)),
@@ -1549,3 +1610,21 @@ def test_what_is_asked_for_answers_for_what_it_brings_in_alone() -> None:
     assert brought_in(before, scenario.problems()) == []
     scenario.changes = {"web": {"hosts": ["no host"]}}
     assert [one.problem for one in brought_in(before, scenario.problems())] == ["is not a host name"]
+
+
+def test_the_latest_word_on_any_docker_host_counts_and_each_gets_it() -> None:
+    """One that is new, or was left out by --limit, lacks the last rows."""
+    scenario = Scenario()
+    scenario.cluster()
+    rows = with_this_run({"proxy_hsts": "a"}, [], "2026-11-01T10:00:00Z", "me@desk", ())
+    more = with_this_run({"proxy_hsts": "b"}, rows, "2026-11-02T10:00:00Z", "you@laptop", ())
+    record(dump_rows(rows), "vm1")(scenario)
+    record(dump_rows(more), "vm2")(scenario)
+    scenario.said = {"proxy_hsts": "b"}
+    assert parse_rows(resolve(scenario.inputs()[0])["record"]) == more
+    scenario.said = {"proxy_hsts": "c"}
+    [*_, last] = parse_rows(resolve(scenario.inputs()[0])["record"])
+    assert (last.who, last.said) == ("me@desk", {"proxy_hsts": "c"})
+    # No other verb takes anything of the inventory.
+    scenario.said = {}
+    assert resolve(scenario.inputs()[0])["record"] == ""

@@ -264,14 +264,16 @@ def test_a_plan_writes_nothing(swarm: Swarm, tmp_path: Path) -> None:
     assert (swarm.writes, list(tmp_path.iterdir())) == ([], [])
 
 
-def test_what_is_in_force_is_remembered_outside_of_the_swarm(swarm: Swarm, tmp_path: Path) -> None:
+def test_the_highest_revision_is_remembered_outside_of_the_swarm(swarm: Swarm, tmp_path: Path) -> None:
     run(deploy(tmp_path, HEALTHY, "web_env_1"))
-    with pytest.raises(PlatformError):
+    # Also where it failed: its number is not to be another's.
+    with pytest.raises(PlatformError) as failed:
         run(deploy(tmp_path, CRASHING, "web_env_2"))
     remembered = json.loads((tmp_path / "web" / "in-force.json").read_text())
-    assert (remembered["stack"], remembered["revision"], remembered["cluster_id"]) == ("web", 1, "c1")
+    assert (remembered["stack"], remembered["revision"], remembered["cluster_id"]) == ("web", 2, "c1")
+    assert {**failed.value.details["memory"], "nodes": remembered["nodes"]} == remembered
     swarm.items.clear()
-    with pytest.raises(PlatformError, match="of stack web, there is no record, and 1 was in force") as refused:
+    with pytest.raises(PlatformError, match="of stack web, there is no record, and 2 was recorded at") as refused:
         deploy(tmp_path, HEALTHY, "web_env_1").plan()
     assert "-e swarm_member_begin_anew=c1" in refused.value.message
 

@@ -25,6 +25,7 @@ RELEASES = "deploy deploy_image rollback scale"
 # kind -> the verbs that it blocks besides site.
 BLOCKED = [
     (verbs.PLATFORM, f"{RELEASES} status logs history prune load_test backup restore"),
+    (verbs.IDENTITY, f"{RELEASES} prune load_test backup restore"),
     (verbs.SETTINGS, f"{RELEASES} prune load_test restore"),
     (verbs.SITE, ""),
     (verbs.APP, f"{RELEASES} load_test"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import MARKER, marker_text
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import MARKER, marker_text, own_id
 
 SECRET_TEXT = "(secret, not shown)\n"
 _MODE = re.compile(r"0[0-7]{3,4}")
@@ -67,7 +67,10 @@ class AfterChange:
 
 @dataclass(frozen=True)
 class ConfigSet:
-    """All that one module call installs. ``own_folders``: what it installs for ``platform`` lies in them."""
+    """All that one module call installs. ``own_folders``: what it installs for ``platform`` lies in them.
+
+    ``platform_ids``: the platform's own, and those that it replaces.
+    """
 
     files: tuple[ConfigFile, ...] = ()
     directories: tuple[ConfigDirectory, ...] = ()
@@ -75,6 +78,7 @@ class ConfigSet:
     after_change: AfterChange | None = None
     platform: str = ""
     own_folders: tuple[str, ...] = ()
+    platform_ids: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -86,9 +90,14 @@ class ConfigSet:
         return tuple(dict.fromkeys([*own, *parents, *wanted, *self.absent, *marker]))
 
     @property
+    def marker(self) -> str:
+        """What is written into a folder of the platform's own."""
+        return marker_text(self.platform, own_id(self.platform_ids))
+
+    @property
     def known_contents(self) -> dict[str, str]:
         """The wanted content of each file, by its path."""
-        markers = {marker_path(folder): marker_text(self.platform) for folder in self.own_folders}
+        markers = {marker_path(folder): self.marker for folder in self.own_folders}
         return {**markers, **{file.path: file.content for file in self.files}}
 
     def is_own(self, path: str) -> bool:
@@ -185,7 +194,8 @@ def parse_config_set(params: Mapping[str, Any]) -> ConfigSet:
     absent = tuple(_parse_removable(path) for path in params.get("absent") or ())
     parents = [os.path.dirname(file.path) for file in files]
     platform, own_folders = _parse_own_folders(params, [*(directory.path for directory in directories), *parents])
-    config_set = ConfigSet(files, directories, absent, _parse_after_change(params), platform, own_folders)
+    ids = tuple(str(one) for one in params.get("platform_ids") or ())
+    config_set = ConfigSet(files, directories, absent, _parse_after_change(params), platform, own_folders, ids)
     _refuse_twice([*(file.path for file in files), *(directory.path for directory in directories), *absent])
     unknown = sorted(set(secret_contents) - {file.path for file in files if file.secret})
     if unknown:

@@ -36,7 +36,12 @@ class InstallFiles:
     def plan(self) -> runner.Plan:
         found = {path: files.read_state(path) for path in self._wanted.paths}
         belongings = {
-            path: folders.whose_is(path, self._wanted.platform, proof=proof(self._wanted, found, path))
+            path: folders.whose_is(
+                path,
+                self._wanted.platform,
+                ids=self._wanted.platform_ids,
+                proof=proof(self._wanted, found, path),
+            )
             for path in unmarked(self._wanted, found)
         }
         actions = plan_files(self._wanted, found, belongings)
@@ -46,7 +51,7 @@ class InstallFiles:
     def apply(self, plan: runner.Plan) -> Mapping[str, Any]:
         for action in plan.actions:
             if isinstance(action, Claim):
-                folders.claim(action.path, action.platform)
+                folders.claim(action.path, action.platform, self._wanted.platform_ids)
         for action in plan.actions:
             if isinstance(action, MakeDirectory):
                 files.make_directory(action.path, action.ownership)

@@ -20,7 +20,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model im
     marker_path,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import Belonging, marker_text
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import Belonging
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Claim:
     path: str
     platform: str
     proof: str = ""
+    marker: str = ""
 
     def __str__(self) -> str:
         because = f": {self.proof}" if self.proof else ""
@@ -123,7 +124,7 @@ def unmarked(wanted: ConfigSet, found: Mapping[str, PathState]) -> list[str]:
     return [
         folder
         for folder in wanted.own_folders
-        if found[folder].kind != "directory" or found[marker_path(folder)].content != marker_text(wanted.platform)
+        if found[folder].kind != "directory" or found[marker_path(folder)].content != wanted.marker
     ]
 
 
@@ -146,7 +147,7 @@ def _claims(wanted: ConfigSet, found: Mapping[str, PathState], belongings: Mappi
         if belonging.is_refused:
             raise PlatformError(f"{folder} {belonging.why}; {belonging.cure(folder, wanted.platform)}")
         if belonging.state != "ours":
-            claims.append(Claim(folder, wanted.platform, belonging.why))
+            claims.append(Claim(folder, wanted.platform, belonging.why, wanted.marker))
     return claims
 
 
@@ -200,7 +201,7 @@ def describe(found: Mapping[str, PathState], actions: Sequence[Action]) -> tuple
     after: list[str] = []
     for action in actions:
         if isinstance(action, Claim):
-            after.append(f"# {marker_path(action.path)}: {Ownership(0o644)}\n{marker_text(action.platform)}")
+            after.append(f"# {marker_path(action.path)}: {Ownership(0o644)}\n{action.marker}")
         elif isinstance(action, MakeDirectory):
             after.append(f"# {action.path}/: {action.ownership}\n")
         elif isinstance(action, WriteFile):

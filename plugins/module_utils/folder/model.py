@@ -18,6 +18,9 @@ from ansible_collections.fungap.swarm.plugins.module_utils.node.model import PLA
 
 MARKER = ".fungap-platform"
 _MARKED = re.compile(r"^platform:[ \t]*(\S+)[ \t]*$", re.MULTILINE)
+_MARKED_ID = re.compile(r"^id:[ \t]*(\S+)[ \t]*$", re.MULTILINE)
+# Says that a platform takes the place of the one with this ID.
+REPLACED = "platform_id_replaced"
 # What an operator lays into the platform's folder before the first run: the images' archives. They stay the operator's.
 OPERATORS = ("images",)
 # What our containers mount: where it lies in the platform's folder, and where they see it.
@@ -229,11 +232,18 @@ class Belonging:
     """Whether a folder is the platform's, and why (not).
 
     ``missing`` and ``empty``: it may become the platform's. ``proved``: an older version made it, without a marker.
+    ``older``: its marker has no ID yet, or one that the platform's replaces, and is to be written anew.
     ``unknown``: nothing shows that it is anybody's; refused, as long as nobody says that it is the platform's.
+    ``id``: of another platform of the same name.
     """
 
-    state: Literal["missing", "empty", "ours", "proved", "unknown", "refused"]
+    state: Literal["missing", "empty", "ours", "older", "proved", "unknown", "refused"]
     why: str = ""
+    id: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        return self.state in ("ours", "older", "proved")
 
     @property
     def is_refused(self) -> bool:
@@ -241,6 +251,8 @@ class Belonging:
 
     def cure(self, path: str, platform: str) -> str:
         """What to do about a folder that is refused."""
+        if self.id:
+            return cure_of_another(self.id)
         choose = "choose a folder that is empty or not there"
         if self.state == "refused":
             return choose
@@ -248,11 +260,11 @@ class Belonging:
         return f"{choose}. If this one is the platform's all the same, say so: echo 'platform: {platform}' > {marker}"
 
 
-def marker_text(platform: str) -> str:
-    """The content of a marker."""
+def marker_text(platform: str, platform_id: str = "") -> str:
+    """The content of a marker. ``platform_id``: what tells the platform from another one of its name; '' for none."""
     return (
         "# Made by fungap.swarm for this platform. A reset of the platform removes the folder with what is in it.\n"
-        f"platform: {platform}\n"
+        f"platform: {platform}\n" + (f"id: {platform_id}\n" if platform_id else "")
     )
 
 
@@ -260,6 +272,25 @@ def marked_for(text: str) -> str:
     """The platform that a marker names; '' where it names none."""
     found = _MARKED.search(text)
     return found.group(1) if found else ""
+
+
+def marked_id(text: str) -> str:
+    """The ID of that platform; '' where the marker has none."""
+    found = _MARKED_ID.search(text)
+    return found.group(1) if found else ""
+
+
+def own_id(ids: Sequence[str]) -> str:
+    """The one that a platform's markers get: the first. The others are those that it replaces."""
+    return next(iter(ids), "")
+
+
+def cure_of_another(platform_id: str) -> str:
+    """What to do where a platform of the same name, with this ID, is there already."""
+    return (
+        "run it where that platform's secrets are, or bring a copy of its folder platform_secrets_dir; where they are "
+        f"lost, or this platform is to take that one's place, say so: -e {REPLACED}={platform_id}"
+    )
 
 
 def mounts_of(containers: Iterable[Mapping[str, Any]]) -> tuple[Mount, ...]:
@@ -276,9 +307,16 @@ def mounts_of(containers: Iterable[Mapping[str, Any]]) -> tuple[Mount, ...]:
 
 
 def whose(
-    path: str, platform: str, seen: SeenFolder, *, mounts: Iterable[Mount] = (), registry: str = "", proof: str = ""
+    path: str,
+    platform: str,
+    seen: SeenFolder,
+    *,
+    ids: Sequence[str] = (),
+    mounts: Iterable[Mount] = (),
+    registry: str = "",
+    proof: str = "",
 ) -> Belonging:
-    """Whether the folder at ``path`` is ``platform``'s.
+    """Whether the folder at ``path`` is ``platform``'s. ``ids``: the platform's own, and those that it replaces.
 
     Without a marker, it is where one of the platform's containers mounts what our roles put there, where it holds the
     login for the platform's ``registry``, or where the caller has a ``proof`` of its own, in words.
@@ -289,10 +327,7 @@ def whose(
     if seen.kind != "directory":
         return Belonging("refused", "is a symbolic link" if seen.kind == "link" else "is not a folder")
     if seen.marker is not None:
-        name = marked_for(seen.marker)
-        if name == platform:
-            return Belonging("ours", f"its {MARKER} says so")
-        return Belonging("refused", f"belongs to platform {name}" if name else f"has a {MARKER} that names no platform")
+        return _by_marker(seen.marker, platform, ids)
     names = sorted(name for name in seen.names if not name.startswith(f".{MARKER}") and name not in OPERATORS)
     if not names:
         return Belonging("empty")
@@ -309,6 +344,20 @@ def whose(
         return Belonging("proved", proof)
     shown = ", ".join([*names[:3], *(["..."] if len(names) > 3 else [])])
     return Belonging("unknown", f"is not empty ({shown}), and nothing shows that it is platform {platform}'s")
+
+
+def _by_marker(marker: str, platform: str, ids: Sequence[str]) -> Belonging:
+    name, platform_id = marked_for(marker), marked_id(marker)
+    if name != platform:
+        return Belonging("refused", f"belongs to platform {name}" if name else f"has a {MARKER} that names no platform")
+    if platform_id == own_id(ids):
+        return Belonging("ours", f"its {MARKER} says so")
+    if not platform_id:
+        return Belonging("older", f"its {MARKER} says so, without an ID")
+    if platform_id in ids:
+        return Belonging("older", f"its {MARKER} has the ID {platform_id}, which is replaced")
+    mine = f"this one's is {own_id(ids)}" if own_id(ids) else "this one has none"
+    return Belonging("refused", f"belongs to another platform {name}: its ID is {platform_id}, {mine}", platform_id)
 
 
 def may_be_read(path: str, seen: SeenFolder, mounts: Iterable[Mount] = ()) -> bool:

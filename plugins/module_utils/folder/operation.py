@@ -11,7 +11,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model import ConfigFile, Ownership
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
@@ -22,6 +22,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import (
     SeenFolder,
     marker_text,
     mounts_of,
+    own_id,
     whose,
     why_not_claimed,
 )
@@ -50,23 +51,31 @@ def look(path: str) -> SeenFolder:
         raise PlatformError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def whose_is(path: str, platform: str, *, registry: str = "", proof: str = "", socket: str = SOCKET) -> Belonging:
+def whose_is(
+    path: str,
+    platform: str,
+    *,
+    ids: Sequence[str] = (),
+    registry: str = "",
+    proof: str = "",
+    socket: str = SOCKET,
+) -> Belonging:
     """Whether the folder at a path is the platform's; the machine's engine is asked where nothing else tells."""
     seen = look(path)
-    found = whose(path, platform, seen, registry=registry, proof=proof)
-    if found.state not in ("ours", "refused") and (why := why_not_claimed(path)):
+    found = whose(path, platform, seen, ids=ids, registry=registry, proof=proof)
+    if found.state not in ("ours", "older", "refused") and (why := why_not_claimed(path)):
         return Belonging("refused", why)
     if found.state in ("proved", "unknown"):
         mounts = mounts_of(all_containers(socket))
-        return whose(path, platform, seen, mounts=mounts, registry=registry, proof=proof)
+        return whose(path, platform, seen, ids=ids, mounts=mounts, registry=registry, proof=proof)
     return found
 
 
-def to_claim(paths: Iterable[str], platform: str) -> list[str]:
+def to_claim(paths: Iterable[str], platform: str, ids: Sequence[str] = ()) -> list[str]:
     """The folders that are to become the platform's by a marker; raises ``PlatformError`` for one that may not."""
     claims = []
     for path in paths:
-        found = whose_is(path, platform)
+        found = whose_is(path, platform, ids=ids)
         if found.is_refused:
             raise PlatformError(f"{path} {found.why}; {found.cure(path, platform)}")
         if found.state != "ours":
@@ -74,12 +83,12 @@ def to_claim(paths: Iterable[str], platform: str) -> list[str]:
     return claims
 
 
-def claim(path: str, platform: str) -> None:
+def claim(path: str, platform: str, ids: Sequence[str] = ()) -> None:
     """Make a folder the platform's, and the folder itself where it is missing (0755)."""
     if not os.path.isdir(path):
         files.make_directory(path, Ownership(0o755))
     marker = os.path.join(path, MARKER)
-    files.install(files.stage(ConfigFile(marker, marker_text(platform), Ownership(0o644))), marker)
+    files.install(files.stage(ConfigFile(marker, marker_text(platform, own_id(ids)), Ownership(0o644))), marker)
 
 
 def mounted_below(path: str) -> list[str]:
@@ -115,6 +124,13 @@ def _marker(path: str) -> str | None:
     if state.kind == "absent":
         return None
     return (state.content or "") if state.kind == "file" else ""
+
+
+def record(path: str) -> str:
+    """The text of a file in a folder that a platform has marked; '' where there is none."""
+    if not _marker(os.path.dirname(path)):
+        return ""
+    return files.read_state(path, BYTES_MAX).content or ""
 
 
 def _registry_logins(path: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from dataclasses import asdict
 from typing import Any
@@ -30,6 +31,7 @@ class DockerHostInfo:
         self.trees: list[str] = params.pop("trees")
         self.manager_sockets: list[str] = params.pop("manager_sockets")
         self.own_folders: list[str] = params.pop("own_folders")
+        self.record: str = params.pop("record")
         # Without the controller's, digests that nobody can compare.
         self.digest_key: str = params.pop("digest_key") or secrets.token_hex(32)
         self.params = params
@@ -49,7 +51,10 @@ class DockerHostInfo:
             if root not in own_folders or may_be_read(root, own_folders[root], mounts)
         }
         stacks = what_inventories_said(host.records(self.manager_sockets))
-        return Plan(result={"ansible_facts": {"docker_host": facts}, "trees": trees, "stacks": stacks})
+        record = folders.record(self.record) if own_folders.get(os.path.dirname(self.record)) else ""
+        return Plan(
+            result={"ansible_facts": {"docker_host": facts}, "trees": trees, "stacks": stacks, "record": record}
+        )
 
     def apply(self, plan: Plan) -> dict[str, Any]:
         raise AssertionError(f"nothing to apply: {plan.actions}")

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a swarm was last known to hold. Pure.
 
-A swarm whose raft data is gone starts empty, and says that all is well. So what each stack had in force is remembered
-outside of it: beside the stack's compose file on the docker host; and on the controller, for a docker host that is
-blank.
+A swarm whose raft data is gone starts empty, and says that all is well. So the highest revision of each stack is
+remembered outside of it, whatever became of it, and in which swarm of which nodes: beside the stack's compose file on
+the docker host; and on the controller, for a docker host that is blank.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OPTION = "swarm_member_begin_anew"
 
 @dataclass(frozen=True)
 class Memory:
-    """Of one stack: the number of its revision in force, in which swarm, since when (UTC), with which nodes."""
+    """Of one stack: the number of its highest revision, in which swarm, since when (UTC), with which nodes."""
 
     stack: str
     revision: int
@@ -72,7 +72,7 @@ def of_platform(seen: Mapping[str, Any]) -> list[Memory]:
     nodes = tuple(node["name"] for node in seen["nodes"])
     found = []
     for name, stack in sorted(seen["stacks"].items()):
-        row = next((row for row in stack["revisions"] if row["number"] == stack["in_force"]), None)
+        row = max(stack["revisions"], key=lambda row: int(row["number"]), default=None)
         if row:
             found.append(Memory(name, row["number"], seen["cluster_id"], row["when"], nodes))
     return found
@@ -105,7 +105,7 @@ def missing(memories: Iterable[Memory], revisions: Mapping[str, int]) -> list[st
         has = revisions.get(memory.stack, 0)
         if has < memory.revision:
             what = f"revision {has} is the highest" if has else "there is no record"
-            lacks.append(f"of stack {memory.stack}, {what}, and {memory.revision} was in force since {memory.since}")
+            lacks.append(f"of stack {memory.stack}, {what}, and {memory.revision} was recorded at {memory.since}")
     return lacks
 
 

@@ -41,6 +41,7 @@ class Nodes:
         self.engine = Engine(params["docker_socket"])
         self.owner: str = params["owner"] or params["platform"]
         self.own_folders: list[str] = params["own_folders"]
+        self.platform_ids: list[str] = params["platform_ids"]
         self.prune: bool = params["prune"]
         self.deadline_seconds: int = params["deadline_seconds"]
         try:
@@ -85,7 +86,7 @@ class Nodes:
             before={container.node: f"{container.state} {container.spec[:12]}" for container in seen.containers},
             after={node: f"running {spec[:12]}" for node, spec in specs.items()} | kept,
             result={"surplus": nodes_to_remove(specs, seen)},
-            upkeep=folders.to_claim(self.own_folders, self.owner) if self.host.nodes else [],
+            upkeep=folders.to_claim(self.own_folders, self.owner, self.platform_ids) if self.host.nodes else [],
         )
 
     def _observe(self) -> SeenHost:
@@ -111,7 +112,7 @@ class Nodes:
                 f"image {self.host.image} is not on this docker host: role images brings it (playbooks/images.yml)"
             )
         for path in plan.upkeep:
-            folders.claim(path, self.owner)
+            folders.claim(path, self.owner, self.platform_ids)
         for action in plan.actions:
             if isinstance(action, CreateNetwork):
                 self.engine.networks.create_bridge(

@@ -83,14 +83,15 @@ class Reset:
     def _folders(self) -> dict[str, Any]:
         """``paths``, ``left`` and ``pushed`` of what is seen; raises ``PlatformError`` for another's folder."""
         platform, registry = str(self.params["platform"]), str(self.params["registry"])
-        socket = self.params["docker_socket"]
+        ids, socket = self.params["platform_ids"], self.params["docker_socket"]
         found = {
-            path: folders.whose_is(path, platform, registry=registry, socket=socket) for path in self.params["paths"]
+            path: folders.whose_is(path, platform, ids=ids, registry=registry, socket=socket)
+            for path in self.params["paths"]
         }
         refused = [f"{path} {one.why}; {one.cure(path, platform)}" for path, one in found.items() if one.is_refused]
         if refused:
             raise PlatformError("nothing was removed: " + ". ".join(refused))
-        paths = [path for path, one in found.items() if one.state in ("ours", "proved")]
+        paths = [path for path, one in found.items() if one.is_ours]
         # No marker is proof for what lies on it.
         if mounted := [point for path in paths for point in folders.mounted_below(path)]:
             raise PlatformError(
@@ -106,8 +107,8 @@ class Reset:
         certificates = _certificates_of(registry)
         if certificates:
             same = _same_ca(certificates, paths, registry)
-            found[certificates] = folders.whose_is(certificates, platform, proof=same, socket=socket)
-            if found[certificates].state in ("ours", "proved"):
+            found[certificates] = folders.whose_is(certificates, platform, ids=ids, proof=same, socket=socket)
+            if found[certificates].is_ours:
                 paths.append(certificates)
             elif found[certificates].is_refused:
                 left[certificates] = f"it {found[certificates].why}"
@@ -122,7 +123,7 @@ class Reset:
         """Containers in parallel, the rest one after the other."""
         # What proves that they are the platform's goes before they do.
         for path in self.unmarked:
-            folders.claim(path, str(self.params["platform"]))
+            folders.claim(path, str(self.params["platform"]), self.params["platform_ids"])
         removals: list[Remove] = list(plan.actions)
         containers = [removal.name for removal in removals if removal.kind == "container"]
         each(partial(self.engine.containers.remove, stop_seconds=10), containers, workers=len(containers))

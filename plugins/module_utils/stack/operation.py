@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -36,7 +36,6 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import 
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.listening_look import Doubt
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
-    ACTIVE_VERDICTS,
     COMPOSE_FILE,
     CONVERGED,
     IMAGE_LABEL,
@@ -129,6 +128,7 @@ class StackOperation:
         self.validated: str = params["validated"] or ""
         self.progress = Progress(params["progress"])
         self.reported: set[str] = set()
+        self.memory: Memory | None = None
         self.desired = Desired(
             stack=self.stack,
             compose=compose,
@@ -413,6 +413,7 @@ class StackOperation:
             failures=failures,
             verdict=verdict,
             revision=target.number if target else None,
+            memory=asdict(self.memory) if self.memory else None,
         )
 
     def _deploy(self, compose: Mapping[str, Any], counts: Mapping[str, int]) -> None:
@@ -503,15 +504,14 @@ class StackOperation:
         labels = {STACK_LABEL: self.stack, REVISION_LABEL: str(revision.number), VERDICT_LABEL: verdict}
         name = record_name(self.stack, revision.number)
         self.engine.swarm.create_item("config", name, dump_revision(self.stack, revision), labels)
-        if verdict in ACTIVE_VERDICTS:
-            self._remember(revision)
+        self._remember(revision)
         return revision
 
     def _remember(self, revision: Revision) -> None:
-        """Outside of the swarm, which may lose its memory."""
+        """Outside of the swarm, which may lose its memory. What failed, too: its number is not to be had again."""
         nodes = tuple(sorted(parse_node(node).name for node in self.engine.swarm.nodes()))
-        memory = Memory(self.stack, revision.number, self.engine.cluster_id(), revision.when, nodes)
-        _write_private(memory_path(self.params["path"], self.stack), memory.dump())
+        self.memory = Memory(self.stack, revision.number, self.engine.cluster_id(), revision.when, nodes)
+        _write_private(memory_path(self.params["path"], self.stack), self.memory.dump())
 
     def _prune(self) -> None:
         """Remove what nothing needs any more. What can't be removed yet is in the next run's plan."""
@@ -560,6 +560,7 @@ class StackOperation:
             "revision": revision.number if revision else None,
             "verdict": revision.verdict if revision else None,
             "who": revision.who if revision else "",
+            "memory": asdict(self.memory) if self.memory else None,
         }
 
     def _failures(self, outcome: Outcome, tasks_before: frozenset[str]) -> list[dict[str, Any]]:

@@ -191,13 +191,19 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(
         (
             *("app_env_dir", "backup_dir", "backup_key_file", "load_test_ca_file", "load_test_report_dir"),
-            *("jenkins_inventory_dir", "jenkins_secrets_dir", "reset_memory_file", "monitoring_rule_files[]"),
+            *(
+                "jenkins_inventory_dir",
+                "jenkins_secrets_dir",
+                "reset_memory_file",
+                "reset_ca_file",
+                "monitoring_rule_files[]",
+            ),
         ),
         PATH,
     ),
     **dict.fromkeys(
         (
-            *("app_env_file", "backup_archive", "jenkins_vault_password_file"),
+            *("app_memory_file", "proxy_memory_file", "app_env_file", "backup_archive", "jenkins_vault_password_file"),
             *(f"{what}_certificate_{part}" for what in ("proxy", "jenkins") for part in ("file", "key_file")),
             *("apps{}.env_file",),
         ),
@@ -220,11 +226,26 @@ KINDS: Mapping[str, Kind] = {
     ),
     **dict.fromkeys(("app_name", "app_images_host", "backup_name", "proxy_monitoring_network"), optional(NAME)),
     **dict.fromkeys(
-        ("swarm_member_host", "load_test_cpu_hosts[]", "jenkins_deploy_hosts[]", "monitoring_certificates[].name"), LINE
+        (
+            "swarm_member_host",
+            "swarm_node_owner_ids[]",
+            "load_test_cpu_hosts[]",
+            "jenkins_deploy_hosts[]",
+            "monitoring_certificates[].name",
+        ),
+        LINE,
     ),
     **dict.fromkeys(
         (
-            *("app_reason", "backup_confirmed", "load_test_confirmed", "reset_confirmed", "images_generation"),
+            *(
+                "platform_id_replaced",
+                "reset_id_replaced",
+                "app_reason",
+                "backup_confirmed",
+                "load_test_confirmed",
+                "reset_confirmed",
+                "images_generation",
+            ),
             *("proxy_routes[].source",),
         ),
         optional(LINE),

@@ -20,7 +20,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.apps import
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.certificates import check_certificates
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.env_files import check_env_files
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.folders import check_own_folders
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.folders import check_identity, check_own_folders
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.hosts import (
     check_hosts,
     check_reachable,
@@ -49,7 +49,11 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports impor
     check_published_ports,
     check_shared_ports,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.records import check_memory, check_older_copies
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.records import (
+    check_memory,
+    check_older_copies,
+    check_older_subjects,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.registry import (
     check_registry,
     check_shared_names,
@@ -60,6 +64,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import (
     CERTIFICATE,
     ENV,
+    IDENTITY,
     IMAGES,
     JENKINS,
     MACHINE,
@@ -79,6 +84,7 @@ CHECKS: tuple[tuple[Callable[[PreflightInput], Iterator[Problem]], str], ...] = 
     (check_node_addresses, ""),
     (check_reachable, MACHINE),
     (check_hosts, MACHINE),
+    (check_identity, IDENTITY),
     (check_own_folders, SETTINGS),
     (check_routes, MACHINE),
     (check_ports, ""),
@@ -100,6 +106,7 @@ CHECKS: tuple[tuple[Callable[[PreflightInput], Iterator[Problem]], str], ...] = 
     (check_capacity, MACHINE),
     (check_env_files, ENV),
     (check_older_copies, ""),
+    (check_older_subjects, ""),
     (check_memory, MEMORY),
     (check_certificates, CERTIFICATE),
 )

@@ -10,13 +10,24 @@ from collections.abc import Iterator, Mapping
 from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import (
     Mount,
     SeenFolder,
+    cure_of_another,
+    marked_for,
+    marked_id,
+    own_id,
     real_path,
     whose,
     why_not_lasting,
     why_not_own_folder,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki, renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.daemon import why_no_engine_folder
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput, is_given
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
+    ALL_HOSTS,
+    PreflightInput,
+    ca_file,
+    is_given,
+    platform_ids,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import kind_of
 
@@ -33,9 +44,47 @@ def check_folders_by_name(inputs: PreflightInput) -> Iterator[Problem]:
             yield Problem(ALL_HOSTS, "platform_name", Harmless(inputs.inventory.name), problem, cure)
 
 
+def check_identity(inputs: PreflightInput) -> Iterator[Problem]:
+    """No platform is taken for another one of its name: the secrets of the one that is there are here."""
+    if pki.MISSING_LIBRARY:
+        return  # platform_secrets says so
+    name, ids = inputs.inventory.name, platform_ids(inputs)
+    others: dict[str, list[str]] = {}
+    for host, _facts in inputs.facts():
+        for other in sorted(_ids_there(inputs, host) - {*ids}):
+            others.setdefault(other, []).append(host)
+    path = ca_file(inputs.inventory)
+    for other, hosts in others.items():
+        mine = (
+            f"has the secrets of one whose ID is {own_id(ids)}" if own_id(ids) else f"has no {posixpath.basename(path)}"
+        )
+        problem = f"{mine}, and the platform {name} there has the ID {other}"
+        where = ALL_HOSTS if set(hosts) == set(inputs.inventory.docker_hosts) else ", ".join(hosts)
+        yield Problem(where, "platform_secrets_dir", posixpath.dirname(path), problem, cure_of_another(other))
+
+
+def _ids_there(inputs: PreflightInput, host: str) -> set[str]:
+    """The IDs of the platform of this name that a docker host has.
+
+    A marker of an older version has none: the CA in the platform's folder tells it then.
+    """
+    look = inputs.looks[host]
+    markers = {
+        posixpath.normpath(path): one["marker"]
+        for path, one in (look.facts or {}).get("own_folders", {}).items()
+        if one["marker"] and marked_for(one["marker"]) == inputs.inventory.name
+    }
+    folder = posixpath.normpath(str(inputs.variable("platform_config_dir")))
+    found = {marked_id(marker) for marker in markers.values()} - {""}
+    if found or folder not in markers:
+        return found
+    authority = f"{folder}/certs.d/{inputs.variable('registry_address')}/ca.crt"
+    return {*renewal.authority(look.trees, authority)}
+
+
 def check_own_folders(inputs: PreflightInput) -> Iterator[Problem]:
     """A folder stays from boot to boot; one that is there already and is not this platform's is left alone."""
-    name = inputs.inventory.name
+    name, ids = inputs.inventory.name, platform_ids(inputs)
     for variable in ("platform_config_dir", "jenkins_backup_dir"):
         value = str(inputs.variable(variable))
         if not why_not_own_folder(value) and (why := why_not_lasting(value)):
@@ -53,7 +102,10 @@ def check_own_folders(inputs: PreflightInput) -> Iterator[Problem]:
             if path not in seen or why_not_own_folder(path):
                 continue
             folder = SeenFolder(**seen[path])
-            found = whose(path, name, folder, mounts=mounts, registry=str(inputs.variable("registry_address")))
+            registry = str(inputs.variable("registry_address"))
+            found = whose(path, name, folder, ids=ids, mounts=mounts, registry=registry)
+            if found.id:
+                continue  # check_identity's
             if found.is_refused and not (found.state == "unknown" and is_silent):
                 yield Problem(host, variable, Harmless(path), found.why, found.cure(path, name))
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import controllers_file
-from ansible_collections.fungap.swarm.plugins.plugin_utils import renewal
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki, renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory, RawInventory
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import PATH
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, show
+from ansible_collections.fungap.swarm.plugins.plugin_utils.said import Said
 
 ALL_HOSTS = "all hosts"
 
@@ -27,8 +29,8 @@ class HostFacts:
 
     ``skipped``: not asked; ``limited``: because --limit leaves it out. ``old_python``: its Python, where that is too
     old to look at anything.
-    ``stacks``: what its swarm has recorded, where that was asked for. ``trees``: of the same look, as
-    docker_host_info returns them.
+    ``stacks``: what its swarm has recorded, where that was asked for, and ``record``: what inventories said.
+    ``trees``: of the same look, as docker_host_info returns them.
     """
 
     facts: Mapping[str, Any] | None = None
@@ -37,6 +39,7 @@ class HostFacts:
     limited: bool = False
     old_python: str = ""
     stacks: Mapping[str, Any] = field(default_factory=dict)
+    record: str = ""
     trees: renewal.Trees = field(default_factory=dict)
 
 
@@ -95,7 +98,11 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class PreflightInput:
-    """All that is looked at. ``images``: the catalog. ``files``: path on the controller -> content."""
+    """All that is looked at. ``images``: the catalog. ``files``: path on the controller -> content.
+
+    ``said``: what the inventory says (``said.what_is_said``). ``given``: variables of the command line. ``who``: whose
+    run it is.
+    """
 
     raw: RawInventory
     inventory: Inventory
@@ -104,6 +111,9 @@ class PreflightInput:
     files: Mapping[str, FileContent]
     now: datetime
     thresholds: Thresholds = field(default_factory=Thresholds)
+    said: Said = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
+    who: str = ""
 
     def facts(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The docker hosts that could be looked at."""
@@ -150,6 +160,15 @@ def proxy_certificate_file(inventory: Inventory) -> str:
     return posixpath.join(str(inventory.variables["platform_secrets_dir"]), "proxy.crt")
 
 
+def platform_ids(inputs: PreflightInput) -> list[str]:
+    """What tells the platform from another one of its name, and what that replaces (``pki.platform_ids``)."""
+    file = inputs.files.get(file_path(inputs.inventory.inventory_dir, ca_file(inputs.inventory)), FileContent())
+    try:
+        return pki.platform_ids(file.content.decode(), str(inputs.variable("platform_id_replaced")))
+    except (PlatformError, UnicodeDecodeError):
+        return pki.platform_ids("", str(inputs.variable("platform_id_replaced")))
+
+
 def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
     """The files on the controller that are looked at."""
     names = [app["env_file"] for app in inventory.apps.values()]
@@ -162,6 +181,17 @@ def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
     names.append(proxy_certificate_file(inventory))
     names += inventory.variables["monitoring_rule_files"]
     return sorted({file_path(inventory.inventory_dir, name) for name in names if name})
+
+
+def named_files(inputs: PreflightInput) -> dict[str, dict[str, bytes]]:
+    """Of the variables that name files whose content is applied and is no secret: path -> content. Env files apart."""
+    found: dict[str, dict[str, bytes]] = {}
+    for variable in ("monitoring_rule_files", "proxy_certificate_file", "jenkins_certificate_file"):
+        value = inputs.variable(variable)
+        names = value if isinstance(value, list) else [value]
+        files = {name: file for name in names if name and (file := seen_file(inputs, name)) and not file.error}
+        found[variable] = {name: file.content for name, file in files.items()}
+    return found
 
 
 def is_given(inputs: PreflightInput, variable: str) -> bool:

@@ -22,6 +22,16 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs impo
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.release import of_inventory, older_copies
+from ansible_collections.fungap.swarm.plugins.plugin_utils.said import (
+    FILE,
+    OPTION,
+    Row,
+    dump_rows,
+    older_subjects,
+    parse_rows,
+    with_this_run,
+)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import SITE
 
 
 def check_older_copies(inputs: PreflightInput) -> Iterator[Problem]:
@@ -35,6 +45,36 @@ def check_older_copies(inputs: PreflightInput) -> Iterator[Problem]:
         if not file.error:
             said[name] = of_inventory(app, "", secret_digest(file.content) if app["env_file"] else "")
     yield from older_copies(said, stacks, inputs.variable("apps_older_confirmed"))
+
+
+def check_older_subjects(inputs: PreflightInput) -> Iterator[Problem]:
+    """Nothing else is taken back by an older copy either."""
+    rows, host, error = recorded(inputs)
+    if error:
+        problem = f"has {FILE}, which tells what inventories said and is broken: {error}"
+        cure = "put it back from a copy, or another docker host; or remove it: older copies are not recognised then"
+        yield Problem(host, "platform_config_dir", inputs.variable("platform_config_dir"), problem, cure, SITE)
+    yield from older_subjects(inputs.said, rows, inputs.variable(OPTION), inputs.given)
+
+
+def recorded(inputs: PreflightInput) -> tuple[list[Row], str, str]:
+    """(what inventories said, the docker host that can't tell it, why). Each host has it; the latest word counts."""
+    rows: list[Row] = []
+    for host in inputs.inventory.docker_hosts:
+        text = inputs.looks.get(host, HostFacts()).record
+        try:
+            there = parse_rows(text) if text else []
+        except ValueError as error:
+            return [], host, str(error)
+        if there and (not rows or there[-1].when > rows[-1].when):
+            rows = there
+    return rows, "", ""
+
+
+def to_record(inputs: PreflightInput) -> str:
+    """What the docker hosts are to have recorded once this run has come to its end."""
+    when = inputs.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dump_rows(with_this_run(inputs.said, recorded(inputs)[0], when, inputs.who, inputs.given))
 
 
 def check_memory(inputs: PreflightInput) -> Iterator[Problem]:

@@ -14,7 +14,12 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import REGISTRY_OFFSET, Inventory, address_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import HOST_NAME
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import REGISTRY_METRICS_PORT, wanted_hosts
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput, is_given
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
+    ALL_HOSTS,
+    PreflightInput,
+    is_given,
+    platform_ids,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports import (
     SWARM_PORTS,
     proxy_ports,
@@ -85,8 +90,8 @@ def check_shared_registry(inputs: PreflightInput) -> Iterator[Problem]:
         if certificates not in facts.get("own_folders", {}):
             continue
         folder = SeenFolder(**facts["own_folders"][certificates])
-        found = whose(certificates, platform, folder, proof=_same_ca(inputs, host))
-        if found.is_refused:
+        found = whose(certificates, platform, folder, ids=platform_ids(inputs), proof=_same_ca(inputs, host))
+        if found.is_refused and not found.id:
             problem = f"has certificates there already: {certificates} {found.why}"
             yield Problem(host, "registry_address", value, problem, cure)
 

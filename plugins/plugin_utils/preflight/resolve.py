@@ -35,7 +35,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs impo
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.placement import swarm_name
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.ports import registry_name, registry_port_of
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.records import controllers_memory
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.records import controllers_memory, to_record
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.registry import registry_ip
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.verdict import silent
 
@@ -77,6 +77,7 @@ def resolve(inputs: PreflightInput) -> dict[str, Any]:
             for key in ("config_dir", "run_dir", "secrets_dir")
         },
         "memory_file": memory_file,
+        "record": to_record(inputs) if inputs.said else "",
         "remembered": [asdict(memory) for memory in remembered],
         "gateway": inventory.offset(GATEWAY_OFFSET),
         "mtu": min((fact["mtu"] for fact in facts.values()), default=1500),
