@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import datetime
 import ipaddress
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -812,11 +813,15 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
 ]  # fmt: skip
 
 
+def name_of(case: tuple[Any, ...]) -> str:
+    """Without the ID of a key that each process makes anew: those that share the tests have to name them alike."""
+    return re.sub(r"[0-9a-f]{40}", "...", f"{case[2]}: {case[4] or case[3]}")[:70]
+
+
 @pytest.mark.parametrize(
     ("change", "where", "variable", "value", "problem", "cure"),
     CASES,
-    # Of keys that each process makes anew, the digits are left out: processes that share the tests name them alike.
-    ids=[re.sub(r"[0-9a-f]{40}", "...", f"{case[2]}: {case[4] or case[3]}")[:70] for case in CASES],
+    ids=map(name_of, CASES),
 )
 def test_a_wrong_inventory_is_named(
     change: Change, where: str, variable: str, value: str, problem: str, cure: str
@@ -1589,7 +1594,7 @@ def test_what_a_silent_machine_is_said_to_be() -> None:
     assert platform_["registry"]["ip"] == ""
 
 
-@pytest.mark.parametrize("case", CASES, ids=[f"{case[2]}: {case[4] or case[3]}"[:70] for case in CASES])
+@pytest.mark.parametrize("case", CASES, ids=map(name_of, CASES))
 def test_what_is_in_nobodys_way_can_be_gone_on_with(case: tuple[Change, str, str, str, str, str]) -> None:
     """Whatever is wrong, as long as it does not block a verb there is a platform for it."""
     scenario = Scenario()

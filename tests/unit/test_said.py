@@ -129,7 +129,8 @@ def test_a_files_content_counts() -> None:
         ({"monitoring_mysql_endpoints": [{"password": "hunter2"}]}, "monitoring_mysql_endpoints", None),
         ({"docker_engine_daemon": {"http-proxy": "http://me:hunter2@proxy:3128"}}, "docker_engine_daemon", None),
         ({"proxy_http_port": 81}, "proxy_http_port", "81"),
-        ({"registry_address": "r:5000"}, "registry_address", '"r:5000"'),
+        ({"registry_address": "r:5000"}, "registry_address", None),
+        ({"proxy_bind_address": "10.0.0.1"}, "proxy_bind_address", '"10.0.0.1"'),
     ],
 )  # fmt: skip
 def test_what_may_be_a_secret_has_a_slow_digest(variables: dict[str, Any], name: str, text: str | None) -> None:

@@ -95,9 +95,9 @@ def test_cpu_is_booked_on_who_called(playbook: Path) -> None:
     for _ in range(3):
         warm.run("-i", "localhost,", str(playbook))
     called = timeline.cpu_seconds()
-    assert called - before > 0.3
+    assert called - before > 0.15
     warm.close()
-    assert timeline.cpu_seconds() - called < 0.3
+    assert timeline.cpu_seconds() - called < (called - before) / 2
 
 
 def test_cpu_of_modules_is_their_callers(warm: WarmAnsible, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def check_identity(inputs: PreflightInput) -> Iterator[Problem]:
         )
         problem = f"{mine}, and the platform {name} there has the ID {other}"
         where = ALL_HOSTS if set(hosts) == set(inputs.inventory.docker_hosts) else ", ".join(hosts)
-        yield Problem(where, "platform_secrets_dir", posixpath.dirname(path), problem, cure_of_another(other))
+        yield Problem(where, "platform_secrets_dir", Harmless(posixpath.dirname(path)), problem, cure_of_another(other))
 
 
 def _ids_there(inputs: PreflightInput, host: str) -> set[str]:
