@@ -42,7 +42,10 @@ class Operation(Protocol):
         """Look at the engine, write nothing, say what is to be done."""
 
     def apply(self, plan: Plan) -> Mapping[str, Any]:
-        """Carry out ``plan.actions`` and ``plan.upkeep``; return the result's keys (they override ``plan.result``)."""
+        """Carry out ``plan.actions`` and ``plan.upkeep``; return the result's keys (they override ``plan.result``).
+
+        ``warnings`` among them: what there is to warn of besides the plan's.
+        """
 
 
 def run(factory: Callable[[dict[str, Any]], Operation], argument_spec: Mapping[str, Any], **spec: Any) -> None:
@@ -59,7 +62,7 @@ def run(factory: Callable[[dict[str, Any]], Operation], argument_spec: Mapping[s
             result.update(operation.apply(plan))
     except PlatformError as error:
         module.fail_json(msg=error.message, **error.details)
-    for warning in plan.warnings:
+    for warning in dict.fromkeys([*plan.warnings, *result.pop("warnings", ())]):
         module.warn(warning)
     module.exit_json(
         changed=bool(plan.actions),

@@ -661,7 +661,8 @@ class EnvVolume:
             raise PlatformError(
                 f"the env file of app {self.app} is not on every node: {reasons}", failed_nodes=sorted(failed)
             )
-        return plan.result
+        # Of an image that had to be pulled, known by now only.
+        return {**plan.result, "warnings": plan.warnings}
 
     def _act(self, action: planning.Action, owner: env.Owner, created: str, sources: Sources) -> None:
         engine = self.engines[action.node]

@@ -21,7 +21,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack import lock_pat
 from ansible_collections.fungap.swarm.plugins.plugin_utils.pki import htpasswd_line
 
 from .. import images
-from ..load.live import Run
+from ..load.live import ROOT, Run
 from ..waiting import wait_for
 from .conftest import HOST, INVENTORY, Platform
 
@@ -286,6 +286,29 @@ def test_settings_alone_and_back_to_a_revision_with_another_host_name(platform: 
     answers_by_its_name()
     operator.site_changes_nothing()
     answers_by_its_name()
+
+
+def test_an_app_is_deployed_from_its_own_dockerfile(platform: Platform, operator: Operator, tmp_path: Path) -> None:
+    """As teams have one: an official base, which can't be had here, TypeScript, a placeholder beside the env file."""
+    (tmp_path / "chat.env").write_text("GREETING=from its env file\n")
+    apps = yaml.safe_load((INVENTORY / "group_vars" / "all.yml").read_text())["apps"]
+    chat = {"image": "chat", "port": 3000, "hosts": ["chat.localhost"], "replicas": 1}
+    chat |= {"env_file": str(tmp_path / "chat.env"), "env_target": "/usr/src/app/env"}
+    extra = {
+        "images_extra": {"chat": {"build": {"context": str(ROOT / "examples/chat-app")}}},
+        "images_bases": {"node:14-alpine": "nodejs"},
+    }
+    inventory = tmp_path / "chat.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"vars": extra}}))
+    more = ("-e", json.dumps({"apps": {**apps, "chat": chat}}))
+    inventories = [*operator.inventories, inventory]
+    done = platform.run("--tags", "images,registry,proxy,app", *more, inventories=inventories)
+    note = "env of app chat: the volume hides .gitkeep in /usr/src/app/env of the image, which only keep the place"
+    assert note in " ".join(done.output.split())
+    status, _headers, body = platform.get(host="chat.localhost")
+    assert (status, json.loads(body)["greeting"]) == (200, "from its env file")
+    assert b'"sid"' in platform.get("/socket.io/?EIO=4&transport=polling", host="chat.localhost")[2]
+    platform.run("--tags", "app,proxy", "-e", '{"apps_absent": ["chat"]}')
 
 
 def test_two_deploys_at_once_that_both_change_routes(platform: Platform, operator: Operator) -> None:

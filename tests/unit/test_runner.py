@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -31,8 +32,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.runner import Plan, r
 class Recorded:
     """An operation that notes whether it was applied."""
 
-    def __init__(self, plan: Plan, error: PlatformError | None = None) -> None:
-        self.planned, self.error = plan, error
+    def __init__(self, plan: Plan, error: PlatformError | None = None, found: Sequence[str] = ()) -> None:
+        self.planned, self.error, self.found = plan, error, found
         self.applied: list[Plan] = []
 
     def plan(self) -> Plan:
@@ -42,7 +43,7 @@ class Recorded:
 
     def apply(self, plan: Plan) -> Mapping[str, Any]:
         self.applied.append(plan)
-        return {"id": "new"}
+        return {"id": "new", "warnings": self.found} if self.found else {"id": "new"}
 
 
 def outcome(operation: Recorded, capsys: pytest.CaptureFixture[str], *, check: bool = False) -> dict[str, Any]:
@@ -82,6 +83,16 @@ def test_run(
     assert operation.applied == [plan] * applied
     assert (found["changed"], found["diff"], found["id"]) == (changed, diff, id_)
     assert found["actions"] == list(plan.actions)
+
+
+@pytest.mark.parametrize(("check", "told"), [(False, ["one", "two"]), (True, ["one"])])
+def test_what_is_found_while_acting_is_told_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, check: bool, told: list[str]
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _self, text: warned.append(text))
+    outcome(Recorded(replace(ACTS, warnings=["one"]), found=["one", "two"]), capsys, check=check)
+    assert warned == told
 
 
 def test_an_error_fails_the_module_with_its_details(capsys: pytest.CaptureFixture[str]) -> None:
