@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -144,8 +145,7 @@ def test_a_job_that_ansible_has_killed_at_its_limit(monkeypatch: pytest.MonkeyPa
 def test_a_wait_has_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its job goes on, and so do its files: the wait may be begun anew."""
     clock = iter([0.0, 1.0, 29.0, 31.0])
-    monkeypatch.setattr(background.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(background.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=clock.__next__, sleep=lambda _seconds: None))
     action = Action(*[STARTED + "1 of 3"] * 3)
     done = background.follow(
         action, JOB, "images", progress="/p", show=lambda _seconds, _text: None, deadline_seconds=30
@@ -186,8 +186,7 @@ def test_every_wait_is_shown_in_the_same_way(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_job_that_tells_nothing_is_said_to_be_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 1.0, 16.0, 17.0, 40.0])
-    monkeypatch.setattr(background.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(background.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=clock.__next__, sleep=lambda _seconds: None))
     _done, display = wait_for_job(JOB, "it", [STARTED] * 3 + ['{"changed": true}'], monkeypatch)
     assert display.lines == ["  it   16 s  at work", "  it   40 s  at work"]
 
