@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
 import ssl
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from socket import create_connection
@@ -16,6 +18,7 @@ from typing import Any
 import docker
 import yaml
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from tests import checkout
 from tests.waiting import wait_for
 
@@ -155,13 +158,68 @@ def test_check_mode_finds_nothing_to_do() -> None:
 
 
 def test_deploy_and_rollback_reach_every_machine(tmp_path: Path) -> None:
+    """A disk that is full and a certificate that has ended stop what they concern, and nothing else."""
     other = tmp_path / "other.env"
     other.write_text("GREETING=Hello again\n")
     run("playbooks/deploy.yml", "-e", "app=web", "-e", f"env_file={other}")
-    assert {get(address)["greeting"] for address in MACHINES.values() for _ in range(12)} == {"Hello again"}
-    run("playbooks/rollback.yml", "-e", "app=web")
-    greetings = {get(address)["greeting"] for address in MACHINES.values() for _ in range(12)}
-    assert greetings == {"Hello from three machines"}
+    assert greetings() == {"Hello again"}
+    given = ended_certificate(tmp_path)
+    ended = "expired on"
+    with nearly_full("cluster3") as full:
+        refused = play("site.yml", *given)
+        assert told(refused, full, ended) == [True, True]
+        assert (refused.returncode, changes(refused.stdout)) == (2, 0)
+        refused = play("playbooks/deploy.yml", "-e", "app=web", "-e", "image=express-app")
+        assert told(refused, full, ended) == [True, False]
+        assert (refused.returncode, changes(refused.stdout)) == (2, 0)
+        status = play("playbooks/status.yml", *given)
+        assert told(status, full, ended) == [True, True]
+        assert shown(status.stdout) == "3/3"
+        rollback = play("playbooks/rollback.yml", "-e", "app=web", *given)
+        assert told(rollback, full, ended) == [True, True]
+        assert rollback.returncode == 0
+        # By the certificate that is served.
+        assert greetings() == {"Hello from three machines"}
+        prune = play("playbooks/prune.yml", "-e", "images_prune_grace_seconds=0")
+        assert told(prune, full, ended) == [True, False]
+        assert prune.returncode == 0
+        # That was the cure.
+        run("playbooks/deploy.yml", "-e", "app=web", "-e", "image=express-app")
+
+
+def greetings(addresses: Mapping[str, str] = MACHINES) -> set[str]:
+    """What the app greets with, by each machine's address."""
+    return {get(address)["greeting"] for address in addresses.values() for _ in range(12)}
+
+
+def told(done: subprocess.CompletedProcess[str], *problems: str) -> list[bool]:
+    said = " ".join(done.stdout.split())  # Ansible breaks long lines
+    return [problem in said for problem in problems]
+
+
+@contextmanager
+def nearly_full(machine: str) -> Iterator[str]:
+    """Its engine's disk has less than the 1 GB that is wanted, for an image that nothing needs. How that is told."""
+    data, spare, image = "/var/lib/docker", 950 * 2**20, 150 * 2**20
+    content = f"mkdir /tmp/spare; head -c {image} /dev/zero >/tmp/spare/content; tar -c -C /tmp/spare ."
+    on(machine, "sh", "-ec", f"({content}) | docker import - registry:5000/spare:1; rm -r /tmp/spare")
+    free = int(on(machine, "df", "--block-size=1", "--output=avail", data).split()[-1])
+    on(machine, "fallocate", "--length", str(free - spare), f"{data}/filler")
+    try:
+        yield f"{machine}: disk at {data} = 0.9 GB"
+    finally:
+        on(machine, "rm", f"{data}/filler")
+
+
+def ended_certificate(folder: Path) -> list[str]:
+    """One of the operator's own, which expired yesterday: as options of ansible-playbook."""
+    key = pki.new_key()
+    yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=pki.LEAF_DAYS + 1)
+    authority = pki.KeyPair(pki.make_ca("somebody", key, yesterday), key)
+    (folder / "own.crt").write_text(pki.issue(authority, key, [HOST, "*.localhost"], [], yesterday))
+    (folder / "own.key").write_text(key)
+    files = {"certificate_file": "own.crt", "certificate_key_file": "own.key"}
+    return [word for name, file in files.items() for word in ("-e", f"proxy_{name}={folder / file}")]
 
 
 def test_roles_follow_the_inventory(tmp_path: Path) -> None:
@@ -305,7 +363,7 @@ def test_the_others_go_on_without_one(tmp_path: Path) -> None:
     assert "TASK [fungap.swarm.app : Copy it there" in run()
     on(FIRST, "docker", "service", "update", "--force", "--detach", "web_web")
     wait_for("a replica on it", lambda: FIRST in placed() and replicas("web_web") == "4/4", 90)
-    assert {get(address)["greeting"] for address in MACHINES.values() for _ in range(12)} == {"Hello without one"}
+    assert greetings() == {"Hello without one"}
     run()
     assert changes(run()) == 0
 
@@ -329,10 +387,6 @@ def shown(status: str) -> str:
 
 def verbs_work_by(by: str, others: Mapping[str, str], folder: Path) -> None:
     """What an operator does while the first machine is dead; ``by``: a manager that is not."""
-
-    def greetings() -> set[str]:
-        return {get(address)["greeting"] for address in others.values() for _ in range(12)}
-
     status = play("playbooks/status.yml")
     assert status.returncode == 2
     assert f"Not asked    {FIRST}: " in status.stdout
@@ -340,16 +394,19 @@ def verbs_work_by(by: str, others: Mapping[str, str], folder: Path) -> None:
     assert "* in force" in run("playbooks/history.yml", "-e", "app=web")
     assert "web.1" in run("playbooks/logs.yml", "-e", "app=web", "-e", "lines=20")
     assert "The machine of the registry does not answer" in " ".join(run("playbooks/prune.yml").split())
+    # Jenkins' machine lives.
+    run("playbooks/backup.yml", "-e", f"backup_dir={folder}")
+    assert list(folder.glob("jenkins-*.tar.sha256"))
     # An image would have to go there.
     refused = play("playbooks/deploy.yml", "-e", "app=web", "-e", "image=express-app")
     assert refused.returncode == 2
     assert "can't be looked at" in refused.stdout
     assert changes(refused.stdout) == 0
     run("playbooks/rollback.yml", "-e", "app=web")
-    assert greetings() == {"Hello again"}
+    assert greetings(others) == {"Hello again"}
     (folder / "new.env").write_text("GREETING=Hello without one\n")
     run("playbooks/deploy.yml", "-e", "app=web", "-e", f"env_file={folder / 'new.env'}")
-    assert greetings() == {"Hello without one"}
+    assert greetings(others) == {"Hello without one"}
     run("playbooks/scale.yml", "-e", "app=web", "-e", "replicas=4")
     assert shown(play("playbooks/status.yml").stdout) == "4/4"
     assert placed(by) == set(others)
