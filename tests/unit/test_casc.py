@@ -310,8 +310,22 @@ def test_the_platforms_jobs() -> None:
 def test_a_job_calls_the_playbook_that_a_person_types() -> None:
     text = render({"web": app()})
     for verb in ("rollback", "scale"):
-        assert f"/opt/platform/run-playbook {verb} app=web" in text
+        assert f'/opt/platform/run-playbook {verb} "app=$APP"' in text
         assert (ROOT / "playbooks" / f"{verb}.yml").exists()
+
+
+def shell_steps(name: str) -> list[str]:
+    """What the jobs of an app give to a shell."""
+    scripts = re.findall(r"script\('((?:[^'\\]|\\.)*)'\)", render({name: app()}))
+    texts = [re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], script) for script in scripts]
+    assert all(f"APP = {groovy_string(name)}\n" in text for text in texts)
+    return [re.sub(r" +", " ", line) for text in texts for line in text.splitlines() if line.strip().startswith("sh ")]
+
+
+def test_a_shell_is_given_the_app_as_a_variable() -> None:
+    """Whatever an app is called, the commands are the same."""
+    assert len(shell_steps("web")) == 2
+    assert shell_steps("web; id") == shell_steps("web")
 
 
 def test_nothing_gets_out_of_its_literal() -> None:
