@@ -55,8 +55,11 @@ class ActionModule(ActionBase):
         args.setdefault("who", f"{getpass.getuser()}@{socket.gethostname()}")
         done = self._deploy(args, task_vars)
         if memory_file and done.get("memory") and not self._task.check_mode:
-            # Of what failed, too.
-            remember_stack(memory_file, Memory.of(done["memory"]))
+            # Of what failed, too. It is done by now, so what can't be noted here is no failure of it.
+            try:
+                remember_stack(memory_file, Memory.of(done["memory"]))
+            except OSError as error:
+                self._display.warning(f"{memory_file} lacks what was done: {error}")
         if tells and done.get("moved"):
             return {**result, "changed": False, "name": args["name"], "moved": True}
         result.update(done)

@@ -25,12 +25,14 @@ def remember(path: str, memories: Sequence[Memory]) -> None:
 def remember_stack(path: str, memory: Memory) -> None:
     """One stack's, beside the others'.
 
-    A controller that has never seen the whole platform remembers no part of it, and a file that is broken stays as it
-    is: the next ``site.yml`` says so.
+    A controller that has never seen the whole platform remembers no part of it, one whose secrets can only be read
+    (Jenkins' agent) leaves it to the one that they are a copy of, and a file that is broken stays as it is: the next
+    ``site.yml`` says so. Raises ``OSError`` where it can't be written all the same.
     """
-    if not os.path.isfile(path):
+    directory = os.path.dirname(path)
+    if not os.path.isfile(path) or not os.access(directory, os.W_OK):
         return
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         # Another app may be rolled out beside this one. Each holds it for a moment.
         fcntl.flock(folder, fcntl.LOCK_EX)

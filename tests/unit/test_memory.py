@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +27,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import (
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.operation import forget, memory_path, recall
 from ansible_collections.fungap.swarm.plugins.plugin_utils.controllers_memory import remember, remember_stack
 
+ROOT = Path(__file__).resolve().parents[2]
 WEB = Memory("web", 7, "c1", "2026-11-28T10:00:00Z", ("manager1", "worker1"))
 PROXY = Memory("proxy", 2, "c1", "2026-11-27T10:00:00Z", ("manager1",))
 
@@ -148,6 +152,28 @@ def test_a_release_adds_to_what_the_controller_remembers(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [path]
     remember(str(path), [])
     assert path.read_text() == WEB.dump()[:20]
+
+
+READ_ONLY = """
+import sys
+from ansible_collections.fungap.swarm.plugins.plugin_utils.controllers_memory import *
+path, text = sys.argv[1:]
+remember_stack(path, *parse_all(text))
+"""
+
+
+def test_a_copy_that_can_only_be_read_stays_as_it_is(tmp_path: Path) -> None:
+    """Jenkins' agent has the secrets so. The rollout that is to be noted is done by then."""
+    path = tmp_path / "in-force.json"
+    remember(str(path), [WEB])
+    inside = 'mount --bind -o ro "$1" "$1" && shift && exec "$@"'
+    newer = replace(WEB, revision=8).dump()
+    command = ["unshare", "--mount", "sh", "-c", inside, "sh", tmp_path, sys.executable, "-c", READ_ONLY, path, newer]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": "collections"}, capture_output=True)
+    if b"ermission denied" in done.stderr or b"not permitted" in done.stderr:
+        pytest.skip("no mounts of one's own: run as root")
+    assert done.stderr == b""
+    assert parse_all(path.read_text()) == [WEB]
 
 
 def test_two_releases_at_once_forget_nothing(tmp_path: Path) -> None:
