@@ -312,7 +312,7 @@ def test_an_app_is_deployed_from_its_own_dockerfile(platform: Platform, operator
     status, _headers, body = platform.get(host="chat.localhost")
     assert (status, json.loads(body)["greeting"]) == (200, "from its env file")
     assert b'"sid"' in platform.get("/socket.io/?EIO=4&transport=polling", host="chat.localhost")[2]
-    platform.run("--tags", "app,proxy", "-e", '{"apps_absent": ["chat"]}')
+    platform.run("--tags", "app,proxy", "-e", '{"apps_absent": ["chat"]}', inventories=operator.inventories)
 
 
 def test_two_deploys_at_once_that_both_change_routes(platform: Platform, operator: Operator) -> None:
