@@ -186,8 +186,8 @@ class ImageCatalog:
         for target in self.targets.values():
             if target.archive_sha256 and target.name not in here:
                 try:
-                    with _open_archive(target.archive, target.archive_sha256):
-                        pass
+                    with open(target.archive, "rb") as file:
+                        _refuse_another(file, target.archive_sha256)
                 except PlatformError as error:
                     problems[target.name] = error.message
         return problems
@@ -582,6 +582,13 @@ def _output(process: subprocess.Popen[bytes]) -> IO[bytes]:
     return process.stdout
 
 
+def _refuse_another(file: IO[bytes], sha256: str) -> None:
+    """Raise where a file is not the one that is known by its SHA-256."""
+    found = sha256_of(file)
+    if found != sha256:
+        raise PlatformError(f"{file.name} is another file: its SHA-256 is {found}, and has to be {sha256}")
+
+
 @contextmanager
 def _open_archive(path: str, sha256: str = "") -> Iterator[IO[bytes]]:
     """An archive as an engine can load it: those before 23.0 don't know zstd, where its tool helps.
@@ -591,9 +598,7 @@ def _open_archive(path: str, sha256: str = "") -> Iterator[IO[bytes]]:
     # Without a buffer, whose end would be where zstd goes on.
     with open(path, "rb", buffering=0) as file:
         if sha256:
-            found = sha256_of(file)
-            if found != sha256:
-                raise PlatformError(f"{path} is another file: its SHA-256 is {found}, and has to be {sha256}")
+            _refuse_another(file, sha256)
             file.seek(0)
         if not path.endswith(".zst") or not shutil.which("zstd"):
             yield file
