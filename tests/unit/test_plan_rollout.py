@@ -408,6 +408,15 @@ def test_a_global_service_has_a_task_on_each_node() -> None:
             [task(1, "pending"), task(2, "failed")], NEW, ["t2failedbox:2", "t1pendingbox:2"], id="the dead first"
         ),
         pytest.param(
+            [
+                task(1, "failed", updated="1", id="a", error="task: non-zero exit (7)", exit_code=7),
+                task(1, "failed", updated="2", id="b", error="starting container failed: context canceled"),
+            ],
+            NEW,
+            ["a"],
+            id="its successor's start was cut short by the rollback",
+        ),
+        pytest.param(
             [task(slot, "failed") for slot in range(1, 9)],
             NEW,
             [f"t{slot}failedbox:2" for slot in range(1, 5)],

@@ -210,8 +210,15 @@ def failing_tasks(
     return sorted(suspects.values(), key=lambda task: (-_weight(task), task.slot))[:limit]
 
 
+# Swarm had no more use for a container that was just being started ("starting container failed: context canceled",
+# Docker 26.1, where a successor was started as the rollback began).
+CUT_SHORT = "context canceled"
+
+
 def _weight(task: Task) -> int:
     """How much a task says of a failure: one that died by itself the most, then one that swarm stopped."""
+    if CUT_SHORT in task.error:
+        return 1
     if task.error or (task.state in ENDED and task.state not in _STOPPED):
         return 2
     return 1 if task.state in _STOPPED else 0
