@@ -28,6 +28,9 @@ DONE = "converged"
 FAILED = "failed"
 
 _ROLLING_BACK = ("rollback_started", "rollback_completed", "rollback_paused")
+# Swarm had no more use for a container that was just being started ("starting container failed: context canceled",
+# Docker 26.1, where a successor was started as the rollback began).
+CUT_SHORT = "context canceled"
 _STOPPED = ("shutdown", "remove")
 # So many times each task of a new service has to have died before it is said that it always will.
 _DEATHS = 3
@@ -208,11 +211,6 @@ def failing_tasks(
             continue
         suspects[place] = task
     return sorted(suspects.values(), key=lambda task: (-_weight(task), task.slot))[:limit]
-
-
-# Swarm had no more use for a container that was just being started ("starting container failed: context canceled",
-# Docker 26.1, where a successor was started as the rollback began).
-CUT_SHORT = "context canceled"
 
 
 def _weight(task: Task) -> int:
