@@ -188,6 +188,7 @@ def _resolve(
         return None
     entry = entries[name]
     source = entry.source or source
+    # Values of several types, each as its field wants it: mypy can't tell them apart where they are handed on.
     common = {"name": name, "internal": entry.internal, "push": entry.push and not entry.internal}
     if source == "archive":
         found = circumstances.archives.get(name)
@@ -230,7 +231,6 @@ def _resolve(
         target = _resolve_build(entry, entry.build, source, entries, circumstances, targets, problems)
         if target is None:
             return None
-        # common's values are of several types, each as its field wants it.
         targets[name] = replace(target, **common)  # type: ignore[arg-type]
     return targets[name]
 
