@@ -15,6 +15,8 @@ description:
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
+extends_documentation_fragment:
+  - fungap.swarm.docker
 attributes:
   check_mode:
     support: full
@@ -26,10 +28,6 @@ attributes:
     support: full
     description: Nothing is changed.
 options:
-  docker_socket:
-    description: Unix socket of the engine that the agent's container runs on.
-    type: path
-    default: /var/run/docker.sock
   container:
     description: The agent's container.
     type: str
@@ -69,6 +67,7 @@ reached:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.jenkins.agent_connection_info import AgentConnection
 
 
@@ -77,7 +76,7 @@ def main() -> None:
     runner.run(
         AgentConnection,
         {
-            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            **DOCKER,
             "container": {"type": "str", "required": True},
             "user": {"type": "str", "default": "jenkins"},
             "hosts": {"type": "list", "elements": "str", "required": True},

@@ -19,6 +19,8 @@ description:
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
+extends_documentation_fragment:
+  - fungap.swarm.docker
 attributes:
   check_mode:
     support: full
@@ -55,10 +57,6 @@ options:
       - Fails where there is none of them.
     type: str
     default: ""
-  docker_socket:
-    description: The unix socket of the docker host's own engine.
-    type: path
-    default: /var/run/docker.sock
   progress:
     description: Set by the controller part. The file in which the progress is told.
     type: path
@@ -90,6 +88,7 @@ seconds:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.container_answer.operation import WaitForAnswer
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import run
 
 
@@ -104,7 +103,7 @@ def main() -> None:
             "ca_file": {"type": "path"},
             "deadline_seconds": {"type": "float", "default": 60},
             "quotes": {"type": "str", "default": ""},
-            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            **DOCKER,
             "progress": {"type": "path"},
         },
     )

@@ -37,10 +37,6 @@ options:
     description: The file.
     type: path
     default: /etc/docker/daemon.json
-  docker_socket:
-    description: The unix socket of the engine that reads it.
-    type: path
-    default: /run/docker.sock
   validate:
     description: A command, run without a shell, with V(%s) where the path of the new file goes. Not run in check mode.
     type: str
@@ -63,6 +59,8 @@ options:
         shows that nothing is to be done, the module isn't started.
     type: str
     default: ""
+extends_documentation_fragment:
+  - fungap.swarm.docker
 attributes:
   check_mode:
     support: full
@@ -103,13 +101,14 @@ actions:
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.operation import PATH, DaemonConfig
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "defaults": {"type": "dict", "default": {}},
     "daemon": {"type": "dict", "default": {}},
     "path": {"type": "path", "default": PATH},
-    "docker_socket": {"type": "path", "default": "/run/docker.sock"},
+    **DOCKER,
     "validate": {"type": "str", "default": ""},
     "platform": {"type": "str", "required": True},
     "swarm_is_ours": {"type": "bool", "default": False},

@@ -16,6 +16,8 @@ description:
   - Needs nothing but Python. It works before Docker or the Docker SDK is installed, and it loads no kernel module.
 author:
   - The fungap.swarm authors (@fungap)
+extends_documentation_fragment:
+  - fungap.swarm.docker
 attributes:
   check_mode:
     description: Reads only, so it does the same in check mode.
@@ -27,10 +29,6 @@ attributes:
     description: Changes nothing.
     support: full
 options:
-  docker_socket:
-    description: The unix socket of the machine's own engine.
-    type: path
-    default: /run/docker.sock
   files:
     description: Files of which it is wanted whether they are there.
     type: list
@@ -216,6 +214,7 @@ if sys.version_info < (3, 10):  # noqa: UP036  it is the machine's Python, not t
     sys.stdout.write(json.dumps({"failed": True, "msg": told, "old_python": version}))
     raise SystemExit(1)
 
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import run
 from ansible_collections.fungap.swarm.plugins.module_utils.host.info import DockerHostInfo
 
@@ -224,7 +223,7 @@ def main() -> None:
     run(
         DockerHostInfo,
         {
-            "docker_socket": {"type": "path", "default": "/run/docker.sock"},
+            **DOCKER,
             "files": {"type": "list", "elements": "path", "default": []},
             "folders": {"type": "list", "elements": "path", "default": []},
             "trees": {"type": "list", "elements": "path", "default": []},

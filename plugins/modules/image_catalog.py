@@ -18,6 +18,10 @@ description:
       changed.
   - Sources that can't give an image are all named in one failure, before anything is changed.
   - On a docker host and a registry that have everything this is one start of a Python module.
+requirements:
+  - Docker SDK for Python
+extends_documentation_fragment:
+  - fungap.swarm.docker
 attributes:
   check_mode:
     support: full
@@ -30,10 +34,6 @@ attributes:
     support: full
     description: As long as neither the catalog nor a build's files change.
 options:
-  docker_socket:
-    description: The unix socket of the docker host's engine.
-    type: path
-    default: /var/run/docker.sock
   catalog:
     description:
       - Name of an image to where it comes from. An entry has at least one of C(pull) and C(build); for
@@ -184,8 +184,6 @@ options:
   progress:
     description: Set by the action plugin. The file in which it is told how many images are pushed.
     type: path
-requirements:
-  - Docker SDK for Python
 seealso:
   - module: community.docker.docker_image_build
 """
@@ -272,6 +270,7 @@ durations_seconds:
   type: dict
 """
 
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import run
 from ansible_collections.fungap.swarm.plugins.module_utils.image.operation import ImageCatalog
 
@@ -280,7 +279,7 @@ def main() -> None:
     run(
         ImageCatalog,
         {
-            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            **DOCKER,
             "platform": {"type": "str", "default": "fungap"},
             "catalog": {"type": "dict", "required": True},
             "bases": {"type": "dict", "default": {}},

@@ -15,6 +15,8 @@ description:
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
+extends_documentation_fragment:
+  - fungap.swarm.docker.managers
 attributes:
   check_mode:
     support: full
@@ -25,12 +27,6 @@ attributes:
   idempotent:
     support: full
     description: Only reads.
-options:
-  manager_sockets:
-    description: Unix sockets of managers' engines on this docker host. The first that answers is asked.
-    type: list
-    elements: path
-    required: true
 """
 
 EXAMPLES = r"""
@@ -49,6 +45,7 @@ images:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import MANAGERS
 from ansible_collections.fungap.swarm.plugins.module_utils.prune.use_info import ImageUse
 
 
@@ -57,7 +54,7 @@ def main() -> None:
     runner.run(
         ImageUse,
         {
-            "manager_sockets": {"type": "list", "elements": "path", "required": True},
+            **MANAGERS,
         },
     )
 

@@ -15,6 +15,8 @@ description:
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
+extends_documentation_fragment:
+  - fungap.swarm.docker
 attributes:
   check_mode:
     support: full
@@ -86,10 +88,6 @@ options:
     description: How much memory the container may use, in bytes.
     type: int
     default: 1073741824
-  docker_socket:
-    description: The socket of the docker host's engine.
-    type: path
-    default: /var/run/docker.sock
 """
 
 EXAMPLES = r"""
@@ -128,6 +126,7 @@ measured:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.load_test.operation import LoadStep
 
 
@@ -151,7 +150,7 @@ def main() -> None:
             "timeout_seconds": {"type": "float", "default": 60},
             "deadline_seconds": {"type": "float", "default": 300},
             "memory": {"type": "int", "default": 1073741824},
-            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            **DOCKER,
         },
     )
 

@@ -14,6 +14,8 @@ description:
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
+extends_documentation_fragment:
+  - fungap.swarm.docker.managers
 attributes:
   check_mode:
     support: full
@@ -25,11 +27,6 @@ attributes:
     support: full
     description: Only reads.
 options:
-  manager_sockets:
-    description: Unix sockets of managers' engines on this docker host.
-    type: list
-    elements: path
-    required: true
   stacks_dir:
     description: The O(fungap.swarm.swarm_stack#module:path) that the stacks are deployed with. With it, RV(stacks)
       tells who changes one right now, and
@@ -106,6 +103,7 @@ stacks:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import MANAGERS
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.info import Status
 
 
@@ -114,7 +112,7 @@ def main() -> None:
     runner.run(
         Status,
         {
-            "manager_sockets": {"type": "list", "elements": "path", "required": True},
+            **MANAGERS,
             "stacks_dir": {"type": "path"},
             "keep": {"type": "int", "default": 5},
             "wait_seconds": {"type": "int", "default": 0},

@@ -18,6 +18,8 @@ description:
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
+extends_documentation_fragment:
+  - fungap.swarm.docker
 attributes:
   check_mode:
     support: full
@@ -47,10 +49,6 @@ options:
     type: list
     elements: str
     default: []
-  docker_socket:
-    description: Unix socket of the docker host's own engine.
-    type: path
-    default: /var/run/docker.sock
   paths:
     description:
       - Folders of the platform. One that the system or something else on the machine uses, or that is not empty and
@@ -119,6 +117,7 @@ listing:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.reset.operation import Reset
 
 
@@ -131,7 +130,7 @@ def main() -> None:
             "ca_file": {"type": "path", "default": ""},
             "id_replaced": {"type": "str", "default": ""},
             "platform_ids": {"type": "list", "elements": "str", "default": []},
-            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            **DOCKER,
             "paths": {"type": "list", "elements": "path", "default": []},
             "volumes": {"type": "bool", "default": False},
             "registry": {"type": "str", "default": ""},

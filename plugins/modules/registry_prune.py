@@ -20,6 +20,8 @@ description:
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
+extends_documentation_fragment:
+  - fungap.swarm.docker
 attributes:
   check_mode:
     support: full
@@ -31,10 +33,6 @@ attributes:
     support: full
     description: A second call finds nothing to delete and does not restart the registry.
 options:
-  docker_socket:
-    description: Unix socket of the docker host's engine.
-    type: path
-    default: /var/run/docker.sock
   container:
     description: Name of the registry's container. Its data is on a volume at C(/var/lib/registry).
     type: str
@@ -140,6 +138,7 @@ actions:
   elements: str
 """
 
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import run
 from ansible_collections.fungap.swarm.plugins.module_utils.prune.registry import RegistryPrune
 
@@ -149,7 +148,7 @@ def main() -> None:
     run(
         RegistryPrune,
         {
-            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            **DOCKER,
             "container": {"type": "str", "required": True},
             "registry_address": {"type": "str", "required": True},
             "registry_config": {"type": "path"},

@@ -13,6 +13,8 @@ description:
     controller with each line's task and node.
   - What has ended is there too, as long as swarm remembers the task and the engine has its container.
 author: The fungap.swarm authors (@fungap)
+extends_documentation_fragment:
+  - fungap.swarm.docker.managers
 attributes:
   check_mode:
     support: full
@@ -31,11 +33,6 @@ options:
   service:
     description: One service of it. By default all.
     type: str
-  manager_sockets:
-    description: Unix sockets of managers' engines on this docker host; the first that answers is asked.
-    type: list
-    elements: path
-    required: true
   since:
     description: How far back, as V(10m) or V(1h30m). By default as far as there is anything.
     type: str
@@ -67,6 +64,7 @@ lines:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import MANAGERS
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.read_logs import StackLogs
 
 
@@ -77,7 +75,7 @@ def main() -> None:
         {
             "stack": {"type": "str", "required": True},
             "service": {"type": "str"},
-            "manager_sockets": {"type": "list", "elements": "path", "required": True},
+            **MANAGERS,
             "since": {"type": "str"},
             "lines": {"type": "int", "default": 200},
             "timeout_seconds": {"type": "int", "default": 20},

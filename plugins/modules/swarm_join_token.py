@@ -9,21 +9,20 @@ module: swarm_join_token
 short_description: Rotate a swarm's join tokens
 version_added: 0.1.0
 author: The fungap.swarm authors (@fungap)
+requirements:
+  - Docker SDK for Python
 description:
   - Makes the present join tokens worthless by new ones. Nodes that have joined stay.
   - Shows no token, neither old nor new.
 options:
-  manager_sockets:
-    description: Unix sockets of managers' engines on this machine. The first that is in a live swarm is used.
-    type: list
-    elements: path
-    required: true
   rotate:
     description: Whose tokens are rotated.
     type: list
     elements: str
     choices: [worker, manager]
     default: [worker, manager]
+extends_documentation_fragment:
+  - fungap.swarm.docker.managers
 attributes:
   check_mode:
     description: Says what would be rotated and does nothing.
@@ -34,8 +33,6 @@ attributes:
   idempotent:
     description: Each run rotates.
     support: none
-requirements:
-  - Docker SDK for Python
 seealso:
   - module: fungap.swarm.swarm_join_token_info
 """
@@ -61,6 +58,7 @@ actions:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import MANAGERS
 from ansible_collections.fungap.swarm.plugins.module_utils.member.join_token import Rotation
 
 
@@ -69,7 +67,7 @@ def main() -> None:
     runner.run(
         Rotation,
         {
-            "manager_sockets": {"type": "list", "elements": "path", "required": True},
+            **MANAGERS,
             "rotate": {
                 "type": "list",
                 "elements": "str",

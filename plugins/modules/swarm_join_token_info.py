@@ -9,17 +9,14 @@ module: swarm_join_token_info
 short_description: Read a swarm's join tokens and what its managers know
 version_added: 0.1.0
 author: The fungap.swarm authors (@fungap)
+requirements:
+  - Docker SDK for Python
 description:
   - Returns everything that M(fungap.swarm.swarm_member) needs to bring in nodes whose engines are on another machine
     than the managers'.
   - The only place of this collection that returns tokens. Give the task C(no_log=true).
   - None of the managers being in a live swarm is no error, RV(live) says so.
 options:
-  manager_sockets:
-    description: Unix sockets of managers' engines on this machine. The first that is in a live swarm is asked.
-    type: list
-    elements: path
-    required: true
   tokens:
     description: Whether to return the tokens (and the unlock key of a swarm with autolock).
     type: bool
@@ -36,6 +33,8 @@ options:
     description: As O(fungap.swarm.swarm_member#module:begin_anew), for RV(loss).
     type: str
     default: ""
+extends_documentation_fragment:
+  - fungap.swarm.docker.managers
 attributes:
   check_mode:
     description: Reads only.
@@ -46,8 +45,6 @@ attributes:
   idempotent:
     description: Reads only.
     support: full
-requirements:
-  - Docker SDK for Python
 seealso:
   - module: fungap.swarm.swarm_member
 """
@@ -140,6 +137,7 @@ unlock_key:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import MANAGERS
 from ansible_collections.fungap.swarm.plugins.module_utils.member.join_token_info import JoinTokens
 
 
@@ -148,7 +146,7 @@ def main() -> None:
     runner.run(
         JoinTokens,
         {
-            "manager_sockets": {"type": "list", "elements": "path", "required": True},
+            **MANAGERS,
             "tokens": {"type": "bool", "default": True, "no_log": False},
             "stacks_dir": {"type": "path"},
             "remembered": {"type": "list", "elements": "dict", "default": []},

@@ -9,6 +9,8 @@ module: swarm_member
 short_description: Bring nodes into a Docker swarm, or out of it
 version_added: 0.1.0
 author: The fungap.swarm authors (@fungap)
+requirements:
+  - Docker SDK for Python
 description:
   - Brings each node into the wanted state (manager, worker, absent), whatever state its engine is in - fresh, pending,
     in error, locked, in a dead or foreign swarm, known to the managers by a ghost of the same name, advertised at
@@ -180,8 +182,6 @@ attributes:
   idempotent:
     description: A second run changes nothing and writes nothing.
     support: full
-requirements:
-  - Docker SDK for Python
 seealso:
   - module: fungap.swarm.swarm_join_token_info
   - module: fungap.swarm.swarm_join_token

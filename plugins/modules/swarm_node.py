@@ -17,6 +17,8 @@ description:
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
+extends_documentation_fragment:
+  - fungap.swarm.docker
 attributes:
   check_mode:
     support: full
@@ -32,10 +34,6 @@ options:
     description: Name of the platform; the prefix of every object.
     type: str
     required: true
-  docker_socket:
-    description: Unix socket of the docker host's own engine.
-    type: path
-    default: /var/run/docker.sock
   image:
     description: Image of the nodes, as the docker host's engine knows it.
     type: str
@@ -153,6 +151,7 @@ surplus:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.node.operation import Nodes
 
 
@@ -162,7 +161,7 @@ def main() -> None:
         Nodes,
         {
             "platform": {"type": "str", "required": True},
-            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            **DOCKER,
             "image": {"type": "str", "required": True},
             "subnet": {"type": "str", "required": True},
             "mtu": {"type": "int", "default": 1500},

@@ -19,6 +19,8 @@ description:
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
+extends_documentation_fragment:
+  - fungap.swarm.docker
 attributes:
   check_mode:
     support: full
@@ -30,10 +32,6 @@ attributes:
     support: none
     description: Each call makes an archive.
 options:
-  docker_socket:
-    description: Unix socket of the docker host's engine.
-    type: path
-    default: /var/run/docker.sock
   volume:
     description: The volume, of the driver C(local).
     type: str
@@ -99,6 +97,7 @@ removed:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.volume.backup import VolumeBackup
 
 
@@ -107,7 +106,7 @@ def main() -> None:
     runner.run(
         VolumeBackup,
         {
-            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            **DOCKER,
             "volume": {"type": "str", "required": True},
             "container": {"type": "str", "required": True},
             "directory": {"type": "path", "required": True},

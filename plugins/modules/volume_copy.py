@@ -16,6 +16,8 @@ description:
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
+extends_documentation_fragment:
+  - fungap.swarm.docker
 attributes:
   check_mode:
     support: full
@@ -27,10 +29,6 @@ attributes:
     support: full
     description: With the new container in place nothing is done.
 options:
-  docker_socket:
-    description: Unix socket of the docker host's engine.
-    type: path
-    default: /var/run/docker.sock
   volume:
     description: The volume, of the driver C(local).
     type: str
@@ -82,6 +80,7 @@ actions:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.volume.copy import VolumeCopy
 
 
@@ -90,7 +89,7 @@ def main() -> None:
     runner.run(
         VolumeCopy,
         {
-            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            **DOCKER,
             "volume": {"type": "str", "required": True},
             "container": {"type": "str", "required": True},
             "image": {"type": "str", "required": True},

@@ -17,6 +17,8 @@ description:
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
+extends_documentation_fragment:
+  - fungap.swarm.docker
 attributes:
   check_mode:
     support: full
@@ -28,10 +30,6 @@ attributes:
     support: none
     description: Each call puts the archive back.
 options:
-  docker_socket:
-    description: Unix socket of the docker host's engine.
-    type: path
-    default: /var/run/docker.sock
   volume:
     description: The volume, of the driver C(local). Where there is none it is made.
     type: str
@@ -92,6 +90,7 @@ files:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.volume.restore import VolumeRestore
 
 
@@ -100,7 +99,7 @@ def main() -> None:
     runner.run(
         VolumeRestore,
         {
-            "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+            **DOCKER,
             "volume": {"type": "str", "required": True},
             "container": {"type": "str", "required": True},
             "archive": {"type": "path", "default": ""},

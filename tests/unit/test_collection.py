@@ -35,6 +35,16 @@ def test_what_is_used_of_other_collections_is_what_galaxy_is_told() -> None:
     assert pinned == used | {"community.library_inventory_filtering_v1"}  # community.docker's own
 
 
+def test_action_groups_are_the_modules_that_share_options() -> None:
+    groups = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]
+    modules = {path.stem: path.read_text() for path in (ROOT / "plugins/modules").glob("[!_]*.py")}
+    for group, fragment, options in (("docker", "docker", "DOCKER"), ("managers", "docker.managers", "MANAGERS")):
+        documented = [name for name, text in modules.items() if f"\n  - fungap.swarm.{fragment}\n" in text]
+        taken = [name for name, text in modules.items() if f" **{options}," in text]
+        assert groups.pop(group) == sorted(documented) == sorted(taken) != []
+    assert groups == {}
+
+
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 

@@ -31,7 +31,7 @@ ALLOWED = {
     "doc_fragments": set(),
 }
 # By their names, in any folder; what isn't named is an operation.
-MODELS = {"model", "compose", "digest", "dockerfile", "logs", "program", "raft", "status"}
+MODELS = {"model", "options", "compose", "digest", "dockerfile", "logs", "program", "raft", "status"}
 PLANS = {"plan", "agent_connection", "hosts_file", "listening", "rollout", "validation"}
 # Operations that those of other subjects use: whose a folder is, what a swarm was last known to hold, a registry.
 SHARED = {"folder", "memory", "registry"}
