@@ -171,7 +171,8 @@ def serve(address: str) -> None:
     _load_plugins()
     _share_packed_modules()
     keep_templates(_kept("templates", f"{release.__version__} {version('jinja2')} {sys.version}".encode()))
-    share_files((ROOT / "collections" / "ansible_collections" / "fungap" / "swarm" / "roles").glob("*/*/*.yml"))
+    collection = importlib.import_module("ansible_collections.fungap.swarm")
+    share_files(Path(*collection.__path__, "roles").glob("*/*/*.yml"))
     # Ansible runs the modules of this machine by what it itself is run by.
     sys.executable, modules = warm_python.stand_in(os.path.dirname(address))
     gc.freeze()  # what is loaded stays: the collector need not look at it, and its pages remain common

@@ -32,7 +32,7 @@ import docker
 
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import controllers_file
 
-from .. import checkout, seed, timeline
+from .. import checkout, installed, seed, timeline
 from ..steps import tell
 from ..waiting import wait_for
 from ..warm_ansible import WarmAnsible
@@ -69,6 +69,8 @@ class Settings:
     has_seed: bool = True
     # Whether the tests bring it up and take it away.
     is_ours: bool = True
+    # The folder where the collection is installed that runs it; empty: the checkout does.
+    installed: str = ""
 
 
 NODES = {"manager1": 11, "worker1": 21, "worker2": 22}
@@ -203,10 +205,16 @@ class Live:
     def command(self, program: str, *arguments: str) -> list[str]:
         return [program, "-i", self.where.inventory, *self.where.ansible_arguments, *arguments]
 
+    def playbook(self, path: str) -> str:
+        """A playbook of the checkout, as it is called here."""
+        return installed.playbook(path) if self.where.installed else str(ROOT / path)
+
     @property
     def environment(self) -> dict[str, str]:
-        path = f"{ROOT}/.venv/bin:{os.environ['PATH']}"
-        return {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PATH": path}
+        path = {"PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
+        if self.where.installed:
+            return {**installed.environment(Path(self.where.installed)), **path}
+        return {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **path}
 
     def _listing(self) -> Any:
         """The inventory as Ansible reads it."""
@@ -219,7 +227,7 @@ class Live:
         output = (self.folder / f"{uuid.uuid4().hex[:6]}.log").open("w+")
         began = time.monotonic()
         process = subprocess.Popen(
-            self.command("ansible-playbook", str(ROOT / playbook), *arguments),
+            self.command("ansible-playbook", self.playbook(playbook), *arguments),
             cwd=ROOT,
             env={**self.environment, **times.environment, "PYTHONUNBUFFERED": "1"},
             text=True,
@@ -232,7 +240,7 @@ class Live:
     def run(self, playbook: str, *arguments: str) -> Run:
         """A playbook from its beginning to its end, whatever that is."""
         times, began = timeline.Playbook(playbook.rpartition("/")[2]), time.monotonic()
-        _, *options = self.command("ansible-playbook", str(ROOT / playbook), *arguments)
+        _, *options = self.command("ansible-playbook", self.playbook(playbook), *arguments)
         with times.awaited():
             done = self.ansible.run(*options, environment=times.environment)
         return Run(done.code, done.output, time.monotonic() - began)

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import docker
 import pytest
 
 from .. import checkout, seed, timeline
+from ..installed import install
 from ..load.live import ROOT, Live, Run, our_settings
 
 INVENTORY = Path(__file__).resolve().parent / "inventory"
@@ -28,10 +30,10 @@ HOST = "web.localhost"
 
 
 class Platform:
-    """Handles on everything. ``name``: of checkout.PLATFORMS."""
+    """Handles on everything. ``name``: of checkout.PLATFORMS; ``installed``: see Settings."""
 
-    def __init__(self, name: str) -> None:
-        self.live = Live(our_settings(name, INVENTORY))
+    def __init__(self, name: str, installed: str = "") -> None:
+        self.live = Live(replace(our_settings(name, INVENTORY), installed=installed))
         self.name = self.live.where.name
         self.subnet = checkout.subnet(name)
         self.http_port, self.https_port = checkout.port(name, 0), checkout.port(name, 1)
@@ -58,7 +60,7 @@ class Platform:
         An empty name: the run was over before.
         """
         run = subprocess.Popen(
-            self.live.command("ansible-playbook", "site.yml"),
+            self.live.command("ansible-playbook", self.live.playbook("site.yml")),
             cwd=ROOT,
             # Skipped tasks are shown, too: a task has the same number in each run.
             env={**self.live.environment, "PYTHONUNBUFFERED": "1", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "1"},
@@ -86,7 +88,7 @@ class Platform:
 
     def tasks(self) -> int:
         """How many tasks site.yml has."""
-        command = self.live.command("ansible-playbook", "--list-tasks", "site.yml")
+        command = self.live.command("ansible-playbook", "--list-tasks", self.live.playbook("site.yml"))
         done = subprocess.run(command, cwd=ROOT, env=self.live.environment, check=True, capture_output=True, text=True)
         return sum("TAGS:" in line and "play #" not in line for line in done.stdout.splitlines())
 
@@ -185,9 +187,14 @@ def bare() -> Iterator[Platform]:
 
 
 @pytest.fixture(scope="package")
-def platform() -> Iterator[Platform]:
-    """The platform by site.yml, from nothing; check mode first, which changes nothing."""
-    platform = Platform("site")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The platform by site.yml, from nothing; check mode first, which changes nothing.
+
+    It is run as users of the installed collection do, by the playbooks' names and without the checkout's settings.
+    """
+    folder = tmp_path_factory.mktemp("installed")
+    install(folder, "platform")
+    platform = Platform("site", str(folder))
     try:
         platform.run("--check", "--diff")
         assert traces(platform) == []

@@ -24,6 +24,13 @@ from ..waiting import patience
 from .conftest import INVENTORY, NODES, Platform
 
 
+def test_the_installed_collection_is_what_runs(platform: Platform) -> None:
+    shown = platform.run("-vv", playbook="playbooks/status.yml").output
+    paths = set(re.findall(r"^task path: (\S+):\d+$", shown, re.MULTILINE))
+    assert paths
+    assert [path for path in paths if not Path(path).is_relative_to(platform.live.where.installed)] == []
+
+
 def test_https_answers_from_every_replica(platform: Platform) -> None:
     names = platform.replicas()
     print(f"\nreplicas that answered: {', '.join(sorted(names))}")

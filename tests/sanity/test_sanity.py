@@ -6,38 +6,28 @@ import os
 import shutil
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from .. import steps
+from ..installed import environment, install, run_step
 from ..steps import ROOT
-
-run_step = partial(steps.run_step, gives_way=True)
-INSTALL = "ansible-galaxy collection install --no-deps -p"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where it is installed. With an empty configuration: by the checkout's own, the collection is there already."""
-    folder = tmp_path_factory.mktemp("installed")
-    (folder / "ansible.cfg").touch()
-    run_step("sanity-build", ["ansible-galaxy", "collection", "build", "--output-path", folder])
-    (archive,) = folder.glob("*.tar.gz")
-    install = [*INSTALL.split(), folder, archive]
-    run_step("sanity-install", install, env={"ANSIBLE_CONFIG": f"{folder}/ansible.cfg"})
-    return folder
+    """Where it is installed."""
+    return tmp_path_factory.mktemp("installed")
 
 
 @pytest.fixture(scope="module")
 def installed(folder: Path) -> Path:
-    return folder / "ansible_collections" / "fungap" / "swarm"
+    return install(folder, "sanity")
 
 
 @pytest.fixture(scope="module")
 def elsewhere(folder: Path) -> dict[str, str]:
-    return {"ANSIBLE_COLLECTIONS_PATH": str(folder), "ANSIBLE_CONFIG": f"{folder}/ansible.cfg"}
+    return environment(folder)
 
 
 def test_it_ships_nothing_that_git_does_not_know(installed: Path) -> None:
