@@ -49,6 +49,19 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
+def test_an_execution_environment_gets_what_the_checkout_installs() -> None:
+    """Beside ansible-core, which the environment has. Python's wheels are whole, so there is nothing of the system."""
+    told = yaml.safe_load((ROOT / "meta/execution-environment.yml").read_text())["dependencies"]
+    assert set(told) == {"python"}
+    asked, pinned = (
+        dict(re.findall(r"^([\w-]+)[=>]=([\d.]+)$", (ROOT / file).read_text(), re.MULTILINE))
+        for file in (told["python"], "requirements.txt")
+    )
+    assert set(asked) == set(pinned) - {"ansible-core"}
+    for name, least in asked.items():
+        assert _numbers(pinned[name]) >= _numbers(least), name
+
+
 def test_what_the_catalog_builds_from_ships() -> None:
     """Contexts and what they include are there, and in the archive that users install."""
     ignored = set(yaml.safe_load((ROOT / "galaxy.yml").read_text())["build_ignore"])
