@@ -199,7 +199,7 @@ PROMISES = (
     ),
     Promise(
         "Deploys say why a task failed",
-        f"{SUBJECTS}/stack/operation.py",
+        f"{SUBJECTS}/stack/failures.py",
         "lines.append(f\"  {tasks}: {failure['state']}: {failure['error']}{code}\")",
         "lines.append(f\"  {tasks}: {failure['state']}{code}\")",
         "test_stack.py",

@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
 
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.image.context import authorities_hash, read_authorities
 from ansible_collections.fungap.swarm.plugins.module_utils.image.model import Entry, parse_catalog
-from ansible_collections.fungap.swarm.plugins.module_utils.image.operation import authorities_hash, read_authorities
 from ansible_collections.fungap.swarm.plugins.module_utils.image.plan import Circumstances, resolve
 from ansible_collections.fungap.swarm.plugins.plugin_utils.build_context import pack
 

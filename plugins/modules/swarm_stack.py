@@ -338,8 +338,9 @@ actions:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import run
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.folder import StackFolder
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import STACKS_FOLDER
-from ansible_collections.fungap.swarm.plugins.module_utils.stack.operation import StackFolder, StackOperation
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.operation import StackOperation
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ import pytest
 from ansible_collections.fungap.swarm.plugins.module_utils.core.lock import acquire_lock
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import LABEL_HELPER
-from ansible_collections.fungap.swarm.plugins.module_utils.stack.operation import lock_path
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.folder import lock_path
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import HELPER
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
 

@@ -18,7 +18,7 @@ import yaml
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.lock import acquire_lock
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import parse_all
-from ansible_collections.fungap.swarm.plugins.module_utils.stack.operation import lock_path
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.folder import lock_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.pki import htpasswd_line
 
 from .. import images

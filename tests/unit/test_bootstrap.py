@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from ansible_collections.fungap.swarm.plugins.module_utils.image.bootstrap import bootstrap_command
 from ansible_collections.fungap.swarm.plugins.module_utils.image.model import Build, Mirrors
-from ansible_collections.fungap.swarm.plugins.module_utils.image.operation import bootstrap_command
 
 
 def test_bootstrap_command() -> None:

@@ -4,20 +4,13 @@
 
 from __future__ import annotations
 
-import glob
-import gzip
-import hashlib
-import io
 import os
 import shutil
-import subprocess
-import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import IO, Any, TypeVar
 
@@ -28,9 +21,24 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.progress import 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import Plan
 from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
-from ansible_collections.fungap.swarm.plugins.module_utils.host.files import sha256_of
 from ansible_collections.fungap.swarm.plugins.module_utils.image import model
 from ansible_collections.fungap.swarm.plugins.module_utils.image import plan as planning
+from ansible_collections.fungap.swarm.plugins.module_utils.image.archive import (
+    find_archives,
+    open_archive,
+    refuse_another,
+)
+from ansible_collections.fungap.swarm.plugins.module_utils.image.bootstrap import (
+    DEBIAN_KEYRING,
+    bootstrap,
+    find_mirrors,
+)
+from ansible_collections.fungap.swarm.plugins.module_utils.image.context import (
+    authorities_context,
+    authorities_hash,
+    read_authorities,
+    repack,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.image.dockerfile import with_images
 from ansible_collections.fungap.swarm.plugins.module_utils.registry.api import Registry, RegistrySilentError
 
@@ -45,10 +53,6 @@ READ_ONLY_SECONDS = 600
 # How often an image is pushed that is deleted meanwhile.
 PUSH_ATTEMPTS = 3
 LOCK_FILE = f"{FOLDER}/images.lock"
-TRUSTED_CA_GLOB = "/usr/local/share/ca-certificates/*.crt"
-DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-# What no container reads: documentation and translations (a third of a small image).
-EXCLUDED_FOLDERS = ("doc", "info", "locale", "man")
 
 T = TypeVar("T")
 
@@ -150,7 +154,7 @@ class ImageCatalog:
         return planning.Circumstances(
             contexts={name: context["sha256"] for name, context in self.contexts.items()},
             trusted_ca=authorities_hash(self.authorities),
-            archives=_find_archives(self.params["archive_dir"], self.entries, self.archive_sha256),
+            archives=find_archives(self.params["archive_dir"], self.entries, self.archive_sha256),
             sha256_known=bool(self.archive_sha256),
             generation=self.params["generation"],
             bases=self.bases,
@@ -187,7 +191,7 @@ class ImageCatalog:
             if target.archive_sha256 and target.name not in here:
                 try:
                     with open(target.archive, "rb") as file:
-                        _refuse_another(file, target.archive_sha256)
+                        refuse_another(file, target.archive_sha256)
                 except PlatformError as error:
                     problems[target.name] = error.message
         return problems
@@ -327,16 +331,23 @@ class ImageCatalog:
         target = action.target
         engine = Engine(self.engine.socket, timeout_seconds=BUILD_TIMEOUT_SECONDS)
         if target.how == "bootstrap":
-            self._bootstrap(engine, target)
+            bootstrap(
+                engine,
+                target,
+                mirrors=find_mirrors(self.params["debian_mirror"], self.params["debian_security_mirror"]),
+                authorities=self.authorities,
+                environment=self.params["build_environment"],
+                labels=self._labels(target),
+            )
         elif target.how == "build":
             self._build(engine, target)
         elif target.how == "load":
-            with _open_archive(target.archive, target.archive_sha256) as archive:
+            with open_archive(target.archive, target.archive_sha256) as archive:
                 loaded = engine.images.load(archive)
             engine.images.tag(loaded, target.image)
         elif target.internal and self.authorities:
             engine.images.pull(target.pull)
-            context = _authorities_context(target.pull, self.authorities)
+            context = authorities_context(target.pull, self.authorities)
             engine.images.build(context, target.image, args={}, labels=self._labels(target))
         else:
             engine.images.pull(target.pull, self.credentials)
@@ -348,58 +359,12 @@ class ImageCatalog:
             context: IO[bytes] = packed
             if target.stand_ins:
                 images = {image: self.targets[name].image for image, name in target.stand_ins.items()}
-                _repack(packed, changed, with_images(found["dockerfile"], images, target.args))
+                repack(packed, changed, with_images(found["dockerfile"], images, target.args))
                 context = changed
             engine.images.build(context, target.image, args=dict(target.args), labels=self._labels(target))
 
     def _labels(self, target: planning.Target) -> dict[str, str]:
         return {model.RECIPE_LABEL: target.recipe, model.MADE_FOR_LABEL: self.params["platform"]}
-
-    def _bootstrap(self, engine: Engine, target: planning.Target) -> None:
-        if target.build is None:
-            raise PlatformError(f"image {target.name} is to be bootstrapped, but there is no build for it")
-        with tempfile.TemporaryDirectory(prefix="fungap-images-") as folder, tempfile.TemporaryFile() as log:
-            for number, authority in enumerate(self.authorities):
-                with open(os.path.join(folder, f"trusted-{number}.crt"), "wb") as file:
-                    file.write(authority)
-            command = bootstrap_command(target.build, self._mirrors(), folder)
-            environment = {**os.environ, **{key: str(value) for key, value in self.params["build_environment"].items()}}
-            environment["PATH"] = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
-            with subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment
-            ) as process:
-                output = _output(process)
-                problem: PlatformError | None = None
-                try:
-                    repository, _colon, tag = target.image.rpartition(":")
-                    labels = [f"LABEL {key}={value}" for key, value in self._labels(target).items()]
-                    engine.images.import_rootfs(output, repository, tag, [*labels, 'CMD ["bash"]'])
-                except PlatformError as error:
-                    problem = error
-                    process.terminate()
-            if process.returncode:
-                if not problem:
-                    engine.images.untag(target.image)
-                log.seek(0)
-                lines = log.read().decode(errors="replace").splitlines()[-20:]
-                raise PlatformError(f"mmdebstrap could not make {target.name}: " + " / ".join(lines[-5:]), output=lines)
-            if problem:
-                raise problem
-
-    def _mirrors(self) -> model.Mirrors:
-        texts = []
-        for path in ["/etc/apt/sources.list", *sorted(glob.glob("/etc/apt/sources.list.d/*"))]:
-            if path.endswith((".list", ".sources")) and os.path.exists(path):
-                with open(path, encoding="utf-8", errors="replace") as file:
-                    texts.append(file.read())
-        release = _os_release()
-        found = model.Mirrors()
-        if release.get("ID") == "debian":
-            found = model.parse_apt_sources(texts, release.get("VERSION_CODENAME", ""))
-        return model.Mirrors(
-            (self.params["debian_mirror"] or found.main).rstrip("/"),
-            (self.params["debian_security_mirror"] or found.security).rstrip("/"),
-        )
 
     def _push_all(self, pushes: list[planning.Push]) -> dict[str, float]:
         names, lock = [action.target.name for action in pushes], threading.Lock()
@@ -469,99 +434,6 @@ class ImageCatalog:
         )
 
 
-def bootstrap_command(build: model.Build, mirrors: model.Mirrors, authorities_folder: str) -> list[str]:
-    """The call of mmdebstrap that writes the root filesystem of ``build`` to its standard output as a tar."""
-    excluded = "".join(f"path-exclude=/usr/share/{folder}/*\\n" for folder in EXCLUDED_FOLDERS)
-    hooks = [
-        # Not by --dpkgopt, which costs mmdebstrap one more process for each package that it unpacks.
-        f"printf '{excluded}' > \"$1/etc/dpkg/dpkg.cfg.d/exclude\"",
-        "rm -rf " + " ".join(f'"$1"/usr/share/{folder}/*' for folder in EXCLUDED_FOLDERS),
-        f'cp {authorities_folder}/*.crt "$1/usr/local/share/ca-certificates/" 2>/dev/null || true',
-        'if [ -x "$1/usr/sbin/update-ca-certificates" ]; then chroot "$1" update-ca-certificates; fi',
-        'rm -f "$1"/var/log/*.log "$1"/var/log/apt/* "$1"/var/cache/ldconfig/aux-cache',
-    ]
-    return [
-        "mmdebstrap",
-        "--quiet",
-        "--variant=apt",
-        "--format=tar",
-        f"--keyring={DEBIAN_KEYRING}",
-        *(["--include=" + ",".join(build.packages)] if build.packages else []),
-        '--aptopt=Acquire::Languages "none"',
-        '--aptopt=APT::Install-Recommends "false"',
-        "--dpkgopt=force-unsafe-io",
-        *(f"--customize-hook={hook}" for hook in hooks),
-        build.bootstrap,
-        "-",
-        *mirrors.sources(build.bootstrap),
-    ]
-
-
-def _repack(packed: IO[bytes], changed: IO[bytes], dockerfile: str) -> None:
-    """Write a build's context with another Dockerfile in it."""
-    content = dockerfile.encode()
-    with tarfile.open(fileobj=packed) as source, tarfile.open(fileobj=changed, mode="w:gz", compresslevel=1) as target:
-        for entry in source:
-            if entry.name != "Dockerfile":
-                target.addfile(entry, source.extractfile(entry) if entry.isreg() else None)
-        entry = tarfile.TarInfo("Dockerfile")
-        entry.size = len(content)
-        target.addfile(entry, io.BytesIO(content))
-    changed.seek(0)
-
-
-def _authorities_context(base: str, authorities: Iterable[bytes]) -> io.BytesIO:
-    """A build's context that adds trusted authorities to an image, whatever tools it has."""
-    bundle = b"\n".join(authorities)
-    dockerfile = (
-        f"FROM {base}\nCOPY trusted.crt /usr/local/share/ca-certificates/trusted.crt\n"
-        "RUN mkdir -p /etc/ssl/certs"
-        " && cat /usr/local/share/ca-certificates/trusted.crt >> /etc/ssl/certs/ca-certificates.crt\n"
-        # The official Node.js has a bundle of its own, and so has npm by it.
-        "ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt\n"
-    )
-    result = io.BytesIO()
-    with gzip.open(result, "wb") as packed, tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, content in (("Dockerfile", dockerfile.encode()), ("trusted.crt", bundle)):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    result.seek(0)
-    return result
-
-
-def read_authorities(paths: list[str] | None) -> list[bytes]:
-    """The contents of the trusted certificates; every one that can't be read in one failure."""
-    contents, problems = [], []
-    for path in sorted(glob.glob(TRUSTED_CA_GLOB)) if paths is None else paths:
-        try:
-            with open(path, "rb") as file:
-                contents.append(file.read())
-        except OSError as error:
-            problems.append(f"{path}: {error.strerror}")
-    if problems:
-        raise PlatformError("trusted certificates can't be read: " + "; ".join(problems))
-    return contents
-
-
-def authorities_hash(authorities: list[bytes]) -> str:
-    """The part of a recipe that trusted certificates are; "" for none."""
-    return hashlib.sha256(b"".join(authorities)).hexdigest() if authorities else ""
-
-
-def _find_archives(
-    folder: str | None, names: Iterable[str], archive_sha256: Mapping[str, str]
-) -> dict[str, model.Archive]:
-    found = {}
-    for name in names if folder else ():
-        for suffix in model.ARCHIVE_SUFFIXES:
-            path = os.path.join(folder or "", name + suffix)
-            if name not in found and os.path.isfile(path):
-                status = os.stat(path)
-                found[name] = model.Archive(path, status.st_size, status.st_mtime_ns, archive_sha256.get(name, ""))
-    return found
-
-
 def _to_be_made(actions: Iterable[planning.Make | planning.Push]) -> dict[str, str]:
     """What check mode says for an id that nobody knows yet: the name that the image will have."""
     return {action.target.name: action.target.image for action in actions if isinstance(action, planning.Make)}
@@ -574,48 +446,6 @@ def _to_be_pushed(actions: Iterable[planning.Make | planning.Push]) -> dict[str,
         for action in actions
         if isinstance(action, planning.Push)
     }
-
-
-def _output(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    if process.stdout is None:
-        raise PlatformError("the output of a tool is not a pipe")
-    return process.stdout
-
-
-def _refuse_another(file: IO[bytes], sha256: str) -> None:
-    """Raise where a file is not the one that is known by its SHA-256."""
-    found = sha256_of(file)
-    if found != sha256:
-        raise PlatformError(f"{file.name} is another file: its SHA-256 is {found}, and has to be {sha256}")
-
-
-@contextmanager
-def _open_archive(path: str, sha256: str = "") -> Iterator[IO[bytes]]:
-    """An archive as an engine can load it: those before 23.0 don't know zstd, where its tool helps.
-
-    ``sha256``: what that of the file has to be; what is read then is the file that was judged.
-    """
-    # Without a buffer, whose end would be where zstd goes on.
-    with open(path, "rb", buffering=0) as file:
-        if sha256:
-            _refuse_another(file, sha256)
-            file.seek(0)
-        if not path.endswith(".zst") or not shutil.which("zstd"):
-            yield file
-            return
-        with subprocess.Popen(["zstd", "-q", "-d", "-c"], stdin=file, stdout=subprocess.PIPE) as process:
-            yield _output(process)
-    if process.returncode:
-        raise PlatformError(f"{path} is no archive that zstd can read")
-
-
-def _os_release() -> dict[str, str]:
-    try:
-        with open("/etc/os-release", encoding="utf-8") as file:
-            pairs = (line.rstrip("\n").partition("=") for line in file)
-            return {key: value.strip("\"'") for key, _equals, value in pairs}
-    except OSError:
-        return {}
 
 
 def _in_parallel(actions: list[Any], work: Callable[[Any], None]) -> dict[str, float]:

@@ -13,13 +13,13 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.lock import hold
 from ansible_collections.fungap.swarm.plugins.module_utils.core.progress import Progress
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine, answering_manager
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import made_for
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.folder import lock_path, read_private
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     STACK_LABEL,
     compose_path,
     parse_stack,
     tasks_still_there,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.stack.operation import lock_path, read_private
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.plan import drift, no_action_fingerprint
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.status import (
     node_row,

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -24,7 +22,6 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import w
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.archives import tar_entry
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import LABEL_HELPER
-from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import FILE as MEMORY_FILE
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import Memory, missing
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import refusal as lost_memory
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.operation import memory_path, recall_stack
@@ -34,9 +31,16 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import 
     replicas,
     with_replicas,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.failures import Failures, cause_of
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.folder import (
+    check_stack_folder,
+    lock_path,
+    read_private,
+    remove_stack_folder,
+    write_private,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.listening_look import Doubt
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
-    COMPOSE_FILE,
     CONVERGED,
     IMAGE_LABEL,
     NAMESPACE_LABEL,
@@ -50,7 +54,6 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     Observed,
     Revision,
     Service,
-    Task,
     compose_path,
     dump_revision,
     parse_item,
@@ -60,7 +63,6 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     parse_task,
     record_name,
     tasks_still_there,
-    without_ids,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.plan import (
     Action,
@@ -87,8 +89,6 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.rollout import 
     ServiceState,
     assess,
     default_deadline,
-    failing_tasks,
-    is_one_shot,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import (
     HELPER,
@@ -101,15 +101,10 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation impo
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.watch import Look, Outcome, watch
 
-TEMPORARY = ".compose-"
 HOST_SOCKET = "/var/run/docker.sock"
 FAILED_FIRST = "failed"
-LOG_LINES = 20
 # For how long a network that another stack owns is waited for.
 NETWORK_SECONDS = 30
-LOG_BYTES = 4000
-# For how long a node is asked why it could not pull an image.
-PULL_SECONDS = 10
 
 
 class StackOperation:
@@ -119,7 +114,7 @@ class StackOperation:
         self.params = params
         self.stack: str = params["name"]
         self.engine = Engine(params["socket"])
-        self.pull_problems: dict[tuple[str, str], str] = {}
+        self.failures = Failures(self.engine, params["node_sockets"] or {}, params["registry_config"])
         compose = params["compose"] or {}
         contents = {("config", name): text for name, text in (params["configs"] or {}).items()}
         contents.update({("secret", name): text for name, text in (params["secrets"] or {}).items()})
@@ -353,7 +348,7 @@ class StackOperation:
                 content = self.contents[(action.kind, action.name)]
                 self.engine.swarm.create_item(action.kind, action.name, content, {STACK_LABEL: self.stack})
             elif isinstance(action, WriteFile):
-                _write_private(self.desired.path, self.desired.text)
+                write_private(self.desired.path, self.desired.text)
             elif isinstance(action, Deploy):
                 result = self._roll_out()
             elif isinstance(action, Record):
@@ -392,8 +387,8 @@ class StackOperation:
                     "services": _counts(outcome.states),
                     "seconds": round(outcome.seconds, 1),
                 }
-            failures = self._failures(outcome, tasks_before)
-            cause = _cause(outcome, failures)
+            failures = self.failures.of(outcome, tasks_before)
+            cause = cause_of(outcome, failures)
             verdict = outcome.verdict
         else:
             failures, cause, verdict = [], refusal, STUCK
@@ -483,7 +478,7 @@ class StackOperation:
                 return f"Rolling back to revision {target.number} failed too: " + "; ".join(map(str, outcome.states))
             if swarm_did:
                 how = "Swarm rolled the failing service back, and the rest of the stack was rolled back after it"
-        _write_private(self.desired.path, target.text)
+        write_private(self.desired.path, target.text)
         return f"{how}: revision {target.number} runs again."
 
     def _record(self, verdict: str, services: Mapping[str, Service], cause: str = "") -> Revision:
@@ -511,7 +506,7 @@ class StackOperation:
         """Outside of the swarm, which may lose its memory. What failed, too: its number is not to be had again."""
         nodes = tuple(sorted(parse_node(node).name for node in self.engine.swarm.nodes()))
         self.memory = Memory(self.stack, revision.number, self.engine.cluster_id(), revision.when, nodes)
-        _write_private(memory_path(self.params["path"], self.stack), self.memory.dump())
+        write_private(memory_path(self.params["path"], self.stack), self.memory.dump())
 
     def _prune(self) -> None:
         """Remove what nothing needs any more. What can't be removed yet is in the next run's plan."""
@@ -527,7 +522,7 @@ class StackOperation:
         elif isinstance(action, RemoveService):
             self.engine.services.remove(action.id)
         elif isinstance(action, RemoveFile):
-            _remove_stack_folder(os.path.dirname(action.path))
+            remove_stack_folder(os.path.dirname(action.path))
 
     def _remove_all(self, actions: Sequence[Action]) -> None:
         deadline = float(self.params["deadline_seconds"] or 120)
@@ -563,81 +558,6 @@ class StackOperation:
             "memory": asdict(self.memory) if self.memory else None,
         }
 
-    def _failures(self, outcome: Outcome, tasks_before: frozenset[str]) -> list[dict[str, Any]]:
-        """What the failing tasks say, at most four of a service."""
-        nodes = {node.id: node.name for node in outcome.look.nodes}
-        failures = []
-        for state in outcome.states:
-            if state.outcome == DONE:
-                continue
-            service = outcome.look.services[state.service]
-            target = outcome.targets.get(state.service)
-            for task in failing_tasks(service, target, outcome.look.tasks, tasks_before):
-                failures.append(
-                    {
-                        "service": state.service,
-                        "task": f"{state.service}.{task.slot}" if task.slot else state.service,
-                        "node": nodes.get(task.node_id, task.node_id),
-                        "state": task.state,
-                        "error": self._error(task, nodes.get(task.node_id, "")),
-                        "exit_code": task.exit_code,
-                        "log": self._log(task),
-                        "health_log": self._health_log(task, nodes.get(task.node_id, "")),
-                    }
-                )
-        return failures
-
-    def _error(self, task: Task, node: str) -> str:
-        """The task's error; of an image that could not be pulled, which swarm says is missing, also why."""
-        error = task.error or task.message
-        if task.state == "complete":
-            # So it ends too when it is stopped for being unhealthy, if the app heeds the stop signal.
-            return "it ended, or was unhealthy and was stopped, with exit code 0"
-        if "No such image" not in error or node not in (self.params["node_sockets"] or {}):
-            return error
-        image = task.template["ContainerSpec"]["Image"]
-        if (image, node) not in self.pull_problems:
-            try:
-                engine = Engine(self.params["node_sockets"][node], timeout_seconds=PULL_SECONDS)
-                engine.images.pull_with_config(image, self.params["registry_config"])
-                self.pull_problems[(image, node)] = "by now it can be pulled"
-            except PlatformError as problem:
-                self.pull_problems[(image, node)] = problem.message
-        return f"{error}: {self.pull_problems[(image, node)]}"
-
-    def _log(self, task: Task) -> str:
-        return self.engine.services.task_log(task.id, lines=LOG_LINES)[-LOG_BYTES:].strip() if task.container_id else ""
-
-    def _health_log(self, task: Task, node: str) -> str:
-        """From the node's own engine, where its socket was given, or the manager's, if the task ran there."""
-        if not task.container_id:
-            return ""
-        socket = (self.params["node_sockets"] or {}).get(node)
-        with suppress(PlatformError):
-            engine = Engine(socket, timeout_seconds=5) if socket else self.engine
-            return engine.containers.health_log(task.container_id)[-LOG_BYTES:]
-        return ""
-
-
-class StackFolder:
-    """What a docker host keeps of a stack, without the swarm: where another docker host's manager was asked."""
-
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        self.path = compose_path(params["path"], params["name"])
-
-    def plan(self) -> Plan:
-        folder = os.path.dirname(self.path)
-        return Plan(actions=[RemoveFile(self.path)] if os.path.isdir(folder) and _names_and_ours(folder)[1] else [])
-
-    def apply(self, plan: Plan) -> Mapping[str, Any]:  # noqa: ARG002  there is one thing to do
-        _remove_stack_folder(os.path.dirname(self.path))
-        return {}
-
-
-def lock_path(folder: str, stack: str) -> str:
-    """The file whose lock a run holds while it changes a stack."""
-    return os.path.join(folder, f".{stack}.lock")
-
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -651,106 +571,3 @@ def _origin(revision: Revision) -> str:
 
 def _counts(states: Iterable[ServiceState]) -> dict[str, dict[str, int]]:
     return {state.service: {"running": state.running, "wanted": state.wanted} for state in states}
-
-
-def _cause(outcome: Outcome, failures: Sequence[Mapping[str, Any]]) -> str:
-    """The operator's text: each service that did not converge, its failing tasks, what they printed."""
-    lines = []
-    if outcome.hopeless:
-        ends = all(is_one_shot(outcome.look.services[name]) for name in outcome.hopeless)
-        why = "what has failed is not started again" if ends else "every task died again and again, always of the same"
-        lines.append(f"Given up after {outcome.seconds:.0f} s: {why}.")
-    elif outcome.verdict == STUCK:
-        lines.append(f"Not converged after {outcome.seconds:.0f} s.")
-    lines += [f"Node {node.name} is down." for node in outcome.look.nodes if not node.ready]
-    for state in outcome.states:
-        if state.outcome == DONE:
-            continue
-        lines.append(str(state))
-        told: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-        for failure in failures:
-            if failure["service"] == state.service:
-                same_cause = (failure["state"], without_ids(failure["error"]), failure["exit_code"])
-                told.setdefault(same_cause, []).append(failure)
-        for same in told.values():
-            failure = same[0]
-            tasks = ", ".join(f"{one['task']}{' on ' + one['node'] if one['node'] else ''}" for one in same)
-            code = f" (exit code {failure['exit_code']})" if failure["exit_code"] else ""
-            lines.append(f"  {tasks}: {failure['state']}: {failure['error']}{code}")
-            for key, title in (("log", "log"), ("health_log", "health check")):
-                # One of them may have printed nothing, or not be reached.
-                printed = next((one[key] for one in same if one[key]), "")
-                lines += [f"    {title}: {line}" for line in printed.splitlines()]
-    return "\n".join(lines)
-
-
-def read_private(path: str) -> str | None:
-    """A file's text; None when it is missing, or when others may read it (then it is to be written anew)."""
-    try:
-        if os.stat(path).st_mode & 0o077:
-            return ""
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlatformError(f"cannot read {path}: {error}") from error
-
-
-def check_stack_folder(folder: str) -> None:
-    """Refuse a folder in which others keep their things: a stack's has files of ours that root alone may read."""
-    if os.path.islink(folder):
-        raise PlatformError(f"{folder} is a symbolic link: the stack's files need a folder of their own there")
-    names, ours = _names_and_ours(folder)
-    if names and not ours:
-        raise PlatformError(
-            f"{folder} has {', '.join(names[:3])}, and no {COMPOSE_FILE} that root alone may read: nothing shows that "
-            "it is the stack's. Name another folder for the stacks (app_stacks_dir), or move this one away"
-        )
-
-
-def _names_and_ours(folder: str) -> tuple[list[str], list[str]]:
-    """What lies in a stack's folder, and those files of it that show that it is a stack's; nothing in a link's."""
-    if os.path.islink(folder):
-        return [], []
-    try:
-        names = sorted(os.listdir(folder))
-        modes = {name: os.lstat(f"{folder}/{name}").st_mode for name in names if _is_stack_file(name)}
-    except FileNotFoundError:
-        return [], []
-    except OSError as error:
-        raise PlatformError(f"cannot read {folder}: {error.strerror or error}") from error
-    return names, [name for name, mode in modes.items() if stat.S_ISREG(mode) and not mode & 0o077]
-
-
-def _is_stack_file(name: str) -> bool:
-    return name in (COMPOSE_FILE, MEMORY_FILE) or name.startswith(TEMPORARY)
-
-
-def _remove_stack_folder(folder: str) -> None:
-    """Remove what was written for a stack; a folder in which an operator left something stays with that."""
-    with suppress(OSError):
-        for name in filter(_is_stack_file, os.listdir(folder)):
-            os.unlink(os.path.join(folder, name))
-        os.rmdir(folder)
-
-
-def _write_private(path: str, text: str) -> None:
-    """Write a file that only its owner may read, in a folder of the same kind, all at once."""
-    folder = os.path.dirname(path)
-    try:
-        os.makedirs(os.path.dirname(folder), mode=0o755, exist_ok=True)
-        with suppress(FileExistsError):
-            os.mkdir(folder, 0o700)
-        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=TEMPORARY)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise PlatformError(f"cannot write {path}: {error}") from error
