@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 tool=$PWD/.cache/mutmut work=$PWD/.cache/mutants swarm=ansible_collections/fungap/swarm
-patterns=('*/module_utils/*/model.py' '*/module_utils/*/plan.py' '*/module_utils/*/rollout.py' '*/plugin_utils/release.py')
+patterns=('*/module_utils/*/model.py' '*/module_utils/*/plan.py' '*/module_utils/*/rollout.py' '*/member/actions.py' '*/plugin_utils/release.py')
 tests=(tests/unit/test_{plan,model}_*.py tests/unit/test_{app,compose,env,host_container,release,stack,status}.py)
 
 if [[ ${1:-run} == show ]]; then

@@ -32,7 +32,10 @@ ALLOWED = {
 }
 # By their names, in any folder; what isn't named is an operation.
 MODELS = {"model", "options", "compose", "digest", "dockerfile", "logs", "program", "raft", "status"}
-PLANS = {"plan", "agent_connection", "hosts_file", "listening", "rollout", "validation"}
+PLANS = {
+    *("plan", "actions", "agent_connection", "difference", "hosts_file", "listening", "repair", "rollout"),
+    "validation",
+}
 # Operations that those of other subjects use: whose a folder is, what a swarm was last known to hold, a registry.
 SHARED = {"folder", "memory", "registry"}
 # A look at the machine has a part from each.

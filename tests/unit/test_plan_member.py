@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.member.actions import Action, Quorum
+from ansible_collections.fungap.swarm.plugins.module_utils.member.difference import describe
 from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
     EngineMembership,
     Entry,
@@ -16,17 +18,14 @@ from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
     WantedNode,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.member.plan import (
-    Action,
     Circumstances,
     MembersPlan,
-    Quorum,
     choose_swarm,
-    describe,
     plan_members,
-    repair,
     unsettled,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.member.raft import RaftLog
+from ansible_collections.fungap.swarm.plugins.module_utils.member.repair import repair
 
 ADDRESSES = {"m1": "10.0.0.1", "m2": "10.0.0.2", "m3": "10.0.0.3", "w1": "10.0.0.21", "w2": "10.0.0.22"}
 FRESH = EngineMembership(hostname="")

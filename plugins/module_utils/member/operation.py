@@ -16,6 +16,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import Pl
 from ansible_collections.fungap.swarm.plugins.module_utils.core.parallel import each
 from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
+from ansible_collections.fungap.swarm.plugins.module_utils.member.actions import Action
+from ansible_collections.fungap.swarm.plugins.module_utils.member.difference import describe
 from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
     ENV_LABEL_PREFIX,
     SWARM_PORT,
@@ -26,12 +28,10 @@ from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
     WantedNode,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.member.plan import (
-    Action,
     Circumstances,
     MembersPlan,
     NodePlan,
     choose_swarm,
-    describe,
     plan_members,
     unsettled,
 )

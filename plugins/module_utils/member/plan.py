@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.member.actions import MANAGER, NODE, Action, Quorum
 from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
     ENV_LABEL_PREFIX,
     EngineMembership,
@@ -17,108 +17,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
     WantedNode,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.member.raft import newest
-
-# On which engine an action is carried out: the node's own, or one of the swarm's managers.
-NODE = "node"
-MANAGER = "manager"
-
-
-@dataclass(frozen=True)
-class Action:
-    """One step for one node.
-
-    ``node_id``: the row it is about; empty: the row that the node has by then. ``carried_labels``: labels of another
-    owner that a rejoining engine takes along. ``gone``: (remove) the engine behind the row surely isn't using it any
-    more; else the row must be seen down first.
-    """
-
-    kind: str
-    node: str
-    side: str
-    node_id: str = ""
-    role: str = ""
-    availability: str | None = None
-    labels: Mapping[str, str] | None = None
-    carried_labels: Mapping[str, str] = field(default_factory=dict)
-    gone: bool = True
-    why: str = ""
-
-    def __str__(self) -> str:
-        what = {
-            "unlock": f"unlock {self.node}",
-            "init": f"start a swarm on {self.node}",
-            "force_new_cluster": f"restart the swarm from {self.node} alone",
-            "leave": f"{self.node} leaves its swarm",
-            "join": f"join {self.node} as {self.role}",
-            "promote": f"promote {self.node} to manager",
-            "demote": f"demote {self.node} to worker"
-            if not self.why
-            else f"demote the old entry {self.node_id} of {self.node}",
-            "drain": f"drain {self.node}",
-            "remove": f"remove the entry {self.node_id} of {self.node}",
-            "update": f"set {self._settings()} of {self.node}",
-        }[self.kind]
-        return f"{what} ({self.why})" if self.why else what
-
-    def _settings(self) -> str:
-        parts = [f"availability {self.availability}"] if self.availability else []
-        if self.labels is not None:
-            parts.append(
-                "labels " + (", ".join(f"{key}={value}" for key, value in sorted(self.labels.items())) or "(none)")
-            )
-        if self.carried_labels:
-            parts.append("its env labels")
-        return " and ".join(parts)
-
-
-@dataclass(frozen=True)
-class Quorum:
-    """How many members the raft group has, and how many of them answer."""
-
-    managers: int = 0
-    reachable: int = 0
-
-    @classmethod
-    def of(cls, swarm: Swarm) -> Quorum:
-        managers = [entry for entry in swarm.entries if entry.manager_address]
-        return cls(len(managers), sum(entry.reachable for entry in managers))
-
-    def after(self, actions: Sequence[Action], swarm: Swarm) -> Quorum:
-        """The quorum once ``actions`` are done."""
-        managers, reachable = self.managers, self.reachable
-        demoted: set[str] = set()
-        for action in actions:
-            entry = swarm.by_id(action.node_id)
-            if action.kind in ("init", "promote") or (action.kind == "join" and action.role == "manager"):
-                managers, reachable = managers + 1, reachable + 1
-            elif action.kind == "force_new_cluster":
-                managers, reachable = 1, 1
-            elif action.kind == "demote" and entry and entry.manager_address:
-                managers, reachable = managers - 1, reachable - entry.reachable
-                demoted.add(entry.id)
-            elif action.kind == "leave" and entry and entry.manager_address and entry.id not in demoted:
-                reachable -= entry.reachable
-        return Quorum(managers, reachable)
-
-    def check_loss_of(self, entry: Entry, *, leaves_group: bool, doing: str) -> None:
-        """Raise PlatformError when the swarm couldn't decide anything any more without this manager.
-
-        ``leaves_group``: it is demoted first, so it doesn't count any more; else it goes on counting, unreachable.
-        """
-        if not entry.manager_address:
-            return  # called a manager, but no member of the raft group
-        if self.managers <= 1:
-            raise PlatformError(
-                f"{doing}: it is the last manager of the swarm. Make another node a manager first (two managers are "
-                "fine for the moment of the change)"
-            )
-        managers = self.managers - leaves_group
-        reachable = self.reachable - entry.reachable
-        if reachable * 2 <= managers:
-            raise PlatformError(
-                f"{doing}: the swarm would lose its quorum, {reachable} of {managers} managers would be reachable. "
-                "Bring the unreachable managers back or remove them (state: absent) first"
-            )
+from ansible_collections.fungap.swarm.plugins.module_utils.member.repair import repair
 
 
 @dataclass(frozen=True)
@@ -493,37 +392,6 @@ def plan_node(
     ]
 
 
-# What an engine says of a swarm that it can't lead -> what helps. The last one helps with the rest.
-REPAIRS = (
-    (
-        r"can't be looked at: .*(denied|not permitted|is not there)",
-        "run this where the engine's data can be read: as root, in the PID namespace of the engine",
-    ),
-    (r"no space left", "free space on its disk, then restart the engine"),
-    # Before what a path may be called: raft's own folders are wal-v3-encrypted and snap-v3-encrypted.
-    (
-        r"permission denied|not permitted|read-only",
-        "let it write to its folder again (mount, owner, mode), then restart the engine",
-    ),
-    (
-        r"certificate.*expired|expired.*certificate|x509",
-        "its certificate is out of date: restart the engine with the machine's clock set back to before its end, or "
-        "let it start again alone with recover_quorum: true",
-    ),
-    (r"unlock|is encrypted", "give its unlock_key"),
-    (
-        r"corrupt|crc|\bwal|\bsnap|unexpected EOF|not a directory|input/output error",
-        "put back the folder `swarm` of the engine's data from a copy, with the engine stopped, then start it",
-    ),
-    (r"", "look at the engine's log, mend what it names, and restart it"),
-)
-
-
-def repair(error: str) -> str:
-    """What to do about an engine that holds a swarm's data and says this."""
-    return next(cure for pattern, cure in REPAIRS if re.search(pattern, error, re.IGNORECASE))
-
-
 def _check_loss_of_data(node: WantedNode, engine: EngineMembership, swarm: Swarm) -> None:
     """Raise for an engine that isn't in this swarm and holds a manager's data, which would be lost by what is next.
 
@@ -702,51 +570,3 @@ def _check_raft_addresses(node: WantedNode, swarm: Swarm, engines: Mapping[str, 
             f"of {entry.hostname} (now {address}), where no new manager would find it, and the swarm would lose its "
             f"quorum. Give {entry.hostname} back its old address, or make a new swarm"
         )
-
-
-def describe(
-    wanted: Sequence[WantedNode],
-    engines: Mapping[str, EngineMembership],
-    swarm: Swarm,
-    plan: MembersPlan,
-) -> tuple[dict[str, dict[str, object]], dict[str, dict[str, object]]]:
-    """(before, after): {node: {state, role, availability, labels}} for a diff; labels of env_volume are left out."""
-    before: dict[str, dict[str, object]] = {}
-    after: dict[str, dict[str, object]] = {}
-    touched = {node.name: node for node in plan.nodes}
-    for node in [
-        *wanted,
-        *(WantedNode(name, "absent") for name in touched if name not in {one.name for one in wanted}),
-    ]:
-        engine = engines.get(node.name)
-        entry = (swarm.by_id(engine.node_id) if engine else None) or next(
-            iter(swarm.by_hostname(node.swarm_name)), None
-        )
-        if entry and engine and entry.id != engine.node_id:
-            entry = None
-        now: dict[str, object] = {"state": "absent"}
-        if entry:
-            now = _row(entry.state, entry.role, entry.availability, entry.labels)
-        elif engine and engine.state != "inactive":
-            now = {"state": engine.state if engine.state != "active" else "in another swarm"}
-        before[node.name] = now
-        after[node.name] = now
-        if node.name in touched and plan.complete:
-            if node.state == "absent":
-                after[node.name] = {"state": "absent"}
-            else:
-                shown = replace(entry, state="ready") if entry else Entry("", node.name)
-                after[node.name] = _row(
-                    "ready",
-                    node.state,
-                    node.availability or shown.availability,
-                    shown.labels if node.labels is None else node.labels,
-                )
-        elif node.name in touched:
-            after[node.name] = {**now, "state": "ready"}
-    return before, after
-
-
-def _row(state: str, role: str, availability: str, labels: Mapping[str, str]) -> dict[str, object]:
-    own = {key: value for key, value in sorted(labels.items()) if not key.startswith(ENV_LABEL_PREFIX)}
-    return {"state": state, "role": role, "availability": availability, "labels": own}
