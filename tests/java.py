@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
+
+from .debian import install_missing
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,12 +30,3 @@ def libraries(pom: Path) -> Path:
 def need_programs() -> None:
     """Install what a bare machine lacks: Maven, Java, and an SSH client for the way to Jenkins' agent."""
     install_missing({"mvn": "maven", "java": "default-jre-headless", "ssh": "openssh-client"})
-
-
-def install_missing(packages: Mapping[str, str]) -> None:
-    """Debian's packages of the programs that are not there. ``packages``: by program."""
-    missing = [package for program, package in packages.items() if not shutil.which(program)]
-    if missing:
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for arguments in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
-            subprocess.run(["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *arguments], env=environment, check=True)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .java import install_missing
+from .debian import install_missing
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = ("package.json", "package-lock.json", ".npmrc")

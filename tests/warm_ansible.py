@@ -247,8 +247,9 @@ def _kept(what: str, made_by: bytes) -> Path:
     kept.mkdir(parents=True, exist_ok=True)
     os.utime(kept)
     for old in kept.parent.iterdir():
-        if old.stat().st_mtime < time.time() - KEPT_SECONDS:
-            shutil.rmtree(old, ignore_errors=True)  # another server may be removing it, too
+        with suppress(FileNotFoundError):  # another server may be removing it, too
+            if old.stat().st_mtime < time.time() - KEPT_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
     return kept
 
 

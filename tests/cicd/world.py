@@ -31,7 +31,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import 
 from ansible_collections.fungap.swarm.plugins.module_utils.node.model import Host, Network, Node
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 
-from .. import checkout, images
+from .. import checkout, debian, images
 from ..java import need_programs
 from ..load.live import Live, our_settings, platform
 from ..steps import tell
@@ -384,9 +384,7 @@ def sshd(folder: Path) -> tuple[str, dict[str, str], list[str]]:
     unpacked = folder / "sshd"
     unpacked.mkdir()
     for package in ("openssh-server", "libwrap0"):
-        subprocess.run(["apt-get", "-qq", "download", package], cwd=unpacked, check=True, capture_output=True)
-        (file,) = unpacked.glob(f"{package}_*.deb")
-        subprocess.run(["dpkg-deb", "-x", file, unpacked], check=True)
+        debian.unpack(package, unpacked)
     libraries = sorted({str(path.parent) for path in unpacked.rglob("libwrap.so.0")})
     return str(unpacked / "usr/sbin/sshd"), {**environment, "LD_LIBRARY_PATH": ":".join(libraries)}, undo
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +19,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import 
 from ansible_collections.fungap.swarm.plugins.module_utils.node.model import Host, Network
 from ansible_collections.fungap.swarm.plugins.module_utils.node.model import Node as ModelNode
 
-from .. import checkout
+from .. import checkout, debian
 from ..images import image
 from ..timeline import lane, span
 from ..waiting import wait_for
@@ -40,11 +38,8 @@ DAEMON = {
 def busybox_program() -> bytes:
     """A static busybox, from the distribution's package: what the smallest images are made of."""
     with tempfile.TemporaryDirectory() as folder:
-        # apt downloads as a user of its own.
-        os.chmod(folder, 0o755)
-        subprocess.run(["apt-get", "download", "-qq", "busybox-static"], cwd=folder, check=True)
-        subprocess.run(["dpkg-deb", "-x", str(next(Path(folder).glob("*.deb"))), "root"], cwd=folder, check=True)
-        return next(Path(folder).glob("root/**/bin/busybox")).read_bytes()
+        debian.unpack("busybox-static", Path(folder))
+        return next(Path(folder).glob("**/bin/busybox")).read_bytes()
 
 
 @pytest.fixture(scope="session")

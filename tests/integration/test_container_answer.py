@@ -12,11 +12,12 @@ from typing import Any
 
 import docker
 import pytest
+import requests
 
 from ansible_collections.fungap.swarm.plugins.module_utils.container_answer.plan import DEATHS
 
 from ..images import image
-from ..waiting import patience
+from ..waiting import patience, wait_for
 from ..warm_ansible import ansible_playbook
 
 # Deaf, then not ready, then ready: whoever asks brings it on.
@@ -98,7 +99,9 @@ def test_what_dies_is_not_waited_for(start: Start, wait: Callable[..., tuple[int
 def test_at_the_deadline_it_is_told_what_was_seen_last(
     start: Start, wait: Callable[..., tuple[int, str, float]]
 ) -> None:
-    code, output, _seconds = wait(*start(NEVER), deadline_seconds=2)
+    name, url = start(NEVER)
+    wait_for("its answer", lambda: requests.get(url, timeout=5).status_code == 503)
+    code, output, _seconds = wait(name, url, deadline_seconds=2)
     assert (code != 0, "answers with 503, not yet with 401" in output) == (True, True), output
 
 

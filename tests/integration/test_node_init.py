@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 
-from ..waiting import patience, until
+from ..waiting import patience, until, wait_for
 from .test_image_catalog import real_catalog
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,7 +93,8 @@ def test_a_node_survives_its_ends(node: NodeUnderTest) -> None:
     node.run("docker run -d --name keeper --restart always own sleep 1000000")
     for _ in range(3):
         node.run("docker run --rm --memory 64m own true")
-    assert " Z" not in node.run("ps -A -o pid,stat"), "orphans are reaped"
+    # What has just ended may be seen before its parent has heard of it.
+    wait_for("orphans to be reaped", lambda: " Z" not in node.run("ps -A -o pid,stat"), 10)
 
     node.container.kill()
     again = node.start()

@@ -13,7 +13,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model impo
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import HELPER
 
 from ..images import image
-from ..waiting import until
+from ..waiting import until, wait_for
 from ..warm_ansible import ansible_playbook
 from .conftest import Lab, Node
 from .test_swarm_stack import CommandLines, Events
@@ -26,6 +26,8 @@ GUARDED = {**ROUTE, "name": "api", "hosts": ["api.localhost"], "source": "apps.a
 def manager(shared_engines: Lab) -> Node:
     (manager,) = shared_engines.start("manager1")
     manager.api.init_swarm(advertise_addr=manager.address, listen_addr=f"{manager.address}:2377")
+    # Its engine tells of that, too.
+    wait_for("a ready node", lambda: [one["Status"]["State"] for one in manager.api.nodes()] == ["ready"], 20)
     return manager
 
 

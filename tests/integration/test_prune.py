@@ -33,7 +33,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.prune.registry import
 from ansible_collections.fungap.swarm.plugins.module_utils.registry import window as registry_window
 
 from ..images import image
-from ..waiting import wait_for
+from ..waiting import patience, wait_for
 from ..warm_ansible import ansible_playbook
 from .conftest import ROOT, Lab
 from .test_swarm_stack import Swarm, _image
@@ -481,14 +481,17 @@ def test_the_playbook(swarm: Swarm, registry: RegistryUnderTest, tmp_path: Path)
 def test_pulls_go_on_while_the_registry_is_read_only(
     swarm: Swarm, registry: RegistryUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A collection that takes its time, beside an impatient client and a node's engine."""
+    """A collection that takes as long as they need, beside an impatient client and a node's engine."""
     kept = registry.push(swarm.manager.api, "pulled", "1")
     registry.push(swarm.manager.api, "junk", "1")
     real = registry_window.collector
+    volume = next(one for one in registry.container.attrs["Mounts"] if one["Type"] == "volume")
+    enough = Path(volume["Source"], "enough")
 
     def slow(*args: Any) -> dict[str, Any]:
         body = real(*args)
-        command = " ".join(["sleep 4; exec", *body["Entrypoint"], *body["Cmd"]])
+        until_enough = f"until test -e {volume['Destination']}/{enough.name}; do sleep 0.1; done; exec"
+        command = " ".join([until_enough, *body["Entrypoint"], *body["Cmd"]])
         return {**body, "Entrypoint": ["sh", "-c"], "Cmd": [command]}
 
     monkeypatch.setattr(registry_window, "collector", slow)
@@ -500,11 +503,19 @@ def test_pulls_go_on_while_the_registry_is_read_only(
         return {name: endpoint["IPAddress"] for name, endpoint in found.items()}
 
     def pull_on_a_node(seen: list[tuple[float, bool | None, bool]]) -> None:
-        while not any(writable is False for _, writable, _ in list(seen)):
-            time.sleep(0.05)
-        swarm.worker.api.pull(kept, auth_config=registry.login())
-        networks.append(addresses())
-        pulled.append(registry.is_writable())
+        def pulls() -> int:
+            return sum(writable is False for _, writable, _ in list(seen))
+
+        try:
+            while not pulls():
+                time.sleep(0.05)
+            swarm.worker.api.pull(kept, auth_config=registry.login())
+            networks.append(addresses())
+            pulled.append(registry.is_writable())
+            while pulls() <= 10:
+                time.sleep(0.05)
+        finally:
+            enough.touch()
 
     with Puller(registry, kept) as puller:
         node = threading.Thread(target=pull_on_a_node, args=(puller.seen,))
@@ -512,6 +523,7 @@ def test_pulls_go_on_while_the_registry_is_read_only(
         operation = RegistryPrune({**DEFAULTS, **arguments(registry, needed={kept: ["it is pulled"]})})
         result = carry_out(operation).result
         node.join()
+    enough.unlink()
     window = [good for _, writable, good in puller.seen if writable is False]
     gaps = [round(gap, 1) for gap in puller.gaps()]
     print(
@@ -524,7 +536,7 @@ def test_pulls_go_on_while_the_registry_is_read_only(
     assert pulled == [False], "pulled by an engine, and the window was still open"
     assert len(window) > 10
     assert window.count(False) <= 1, "one may meet the end of the window"
-    assert all(gap < 5 for gap in gaps)
+    assert all(gap < 5 * patience() for gap in gaps)
 
 
 def test_a_collection_that_fails_ends_with_a_registry_that_can_be_written_to(
@@ -558,9 +570,16 @@ def test_what_is_pushed_again_is_young(run_module: Run, swarm: Swarm, registry: 
     registry.push_again(swarm.manager.api, "again", "2")
     pruned = ok(run_module("registry_prune", arguments(registry, grace_seconds=3600)), changed=True)
     assert images[0] in [one["image"] for one in pruned["removed"]]
-    assert [(one["image"], one["why"]) for one in pruned["kept"]] == [(images[1], ["pushed 0 min ago"])]
+    [kept] = pruned["kept"]
+    assert kept["image"] == images[1]
+    assert is_young(kept["why"])
     assert registry.pull(images[1])
     ok(run_module("registry_prune", arguments(registry, grace_seconds=3600)), changed=False)
+
+
+def is_young(why: Sequence[str]) -> bool:
+    """Whether it is kept for nothing but its age, of minutes at most: the files around it are two hours old."""
+    return len(why) == 1 and re.fullmatch(r"pushed \d min ago", why[0]) is not None
 
 
 class Deploy:
@@ -618,7 +637,7 @@ def test_a_deploy_makes_sure_of_an_image_that_the_registry_has(
     assert image in [one["image"] for one in would["removed"]]
     assert ok(run_module("image_catalog", deploy.params), changed=False)["images"]["app-web"]["ref"] == image
     pruned = deploy.prune(run_module, grace_seconds=3600)
-    assert next(one["why"] for one in pruned["kept"] if one["image"] == image) == ["pushed 0 min ago"]
+    assert is_young(next(one["why"] for one in pruned["kept"] if one["image"] == image))
     assert registry.pull(image)
     # Deleted, and its space freed, between the deploy's look and its push; the docker host has lost it, too.
     operation = deploy.operation()

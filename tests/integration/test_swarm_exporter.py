@@ -18,7 +18,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from ..waiting import until
+from ..waiting import patience, until, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., dict[str, Any]]
@@ -216,19 +216,26 @@ def site(shared_engines: Any, image: str) -> Iterator[Site]:
     return site
 
 
+def cpu_seconds(node: Any, service: str) -> float:
+    """What a service's one container has used so far, by its engine."""
+    (container,) = node.api.containers(filters={"label": f"com.docker.swarm.service.name={service}"})
+    stats = node.api.stats(container["Id"], stream=False, one_shot=True)
+    return float(stats["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9)
+
+
 def test_a_busy_container(site: Site) -> None:
     web = {"node": "worker1", "stack": "shop", "service": "web", "task": "web.1", "image": site.image}
     name = "container_cpu_usage_seconds_total"
-    before = wait(lambda: site.scrape(site.worker)(name, **web))
-    start = time.monotonic()
-    time.sleep(4)
-    used = (site.scrape(site.worker)(name, **web) - before) / (time.monotonic() - start)
-    assert 0.1 < used < 0.35, "its limit is 0.25"
+    wait(lambda: site.scrape(site.worker)(name, **web))
+    before = cpu_seconds(site.worker, "shop_web")
+    used = wait(lambda: site.scrape(site.worker)(name, **web))
+    assert 0 < before <= used <= cpu_seconds(site.worker, "shop_web"), "as the engine itself has it"
+    wait(lambda: (site.scrape(site.worker)(name, **web) or 0) > used)
     now = site.scrape(site.worker)
     assert now("container_spec_cpu_limit_cores", **web) == 0.25
     assert now("container_spec_memory_limit_bytes", **web) == 64 * 1024**2
     assert 1e6 < now("container_memory_working_set_bytes", **web) <= now("container_memory_usage_bytes", **web) < 64e6
-    assert time.time() - 120 < now("container_start_time_seconds", **web) < time.time()
+    assert time.time() - 120 * patience() < now("container_start_time_seconds", **web) < time.time()
     assert wait(lambda: site.scrape(site.worker)("container_healthy", **web)) == 1
     assert now("container_healthy", stack="shop", service="proxy") is None, "it has no health check"
     assert now("container_restarts_total", **web) == now("container_oom_kills_total", **web) == 0
@@ -255,7 +262,8 @@ def test_the_engine(site: Site) -> None:
 def test_what_ends_by_itself_is_counted(site: Site) -> None:
     task = {"stack": "shop", "service": "ending", "task": "ending.1"}
     wait(lambda: (site.scrape(site.worker)("container_restarts_total", **task) or 0) >= 2)
-    assert site.swarm()("swarm_service_tasks_failed", stack="shop", service="ending") >= 2
+    # The manager hears of an end after the engine.
+    wait(lambda: site.swarm()("swarm_service_tasks_failed", stack="shop", service="ending") >= 2)
     assert site.scrape(site.worker)("container_oom_kills_total", **task) == 0
 
 
@@ -266,7 +274,8 @@ def test_what_wants_too_much_memory_is_counted(site: Site) -> None:
 
 def test_the_proxys_requests(site: Site) -> None:
     requests = {"node": "worker1", "host": "web.localhost"}
-    wait(lambda: site.scrape(site.worker)("proxy_requests_total", **requests, code="502"))
+    # The last line of its log.
+    wait(lambda: site.scrape(site.worker)("swarm_exporter_errors_total", what="access_log_line"))
     now = site.scrape(site.worker)
     assert now("proxy_requests_total", **requests, code="200") == 20
     assert now("proxy_requests_total", **requests, code="502") == 3
@@ -304,7 +313,7 @@ def test_a_revision(site: Site) -> None:
     record(3, "rolled_back", "deploy")
     wait(lambda: site.swarm()("swarm_stack_revision", stack="shop") == 2, seconds=5)
     when = site.swarm()("swarm_stack_revision_timestamp_seconds", stack="shop", kind="deploy")
-    assert time.time() - 30 < when < time.time()
+    assert time.time() - 30 * patience() < when < time.time()
 
 
 def test_what_is_to_be_scraped_and_probed(site: Site) -> None:
@@ -337,7 +346,7 @@ def test_a_rollout_that_fails(site: Site) -> None:
     wait(lambda: site.swarm()("swarm_service_update_state", **web, state="paused") == 1)
     now = site.swarm()
     assert now("swarm_service_update_state", **web, state="updating") == 0
-    assert time.time() - 60 < now("swarm_service_update_timestamp_seconds", **web) < time.time()
+    assert time.time() - 60 * patience() < now("swarm_service_update_timestamp_seconds", **web) < time.time()
     assert now("swarm_service_replicas_running", **web) == 0
     assert now("swarm_service_tasks_failed", **web) >= 1
 
@@ -357,31 +366,39 @@ def stopped(node: Any, program: str, word: str = "") -> Iterator[None]:
 def timed_scrape(site: Site, node: Any, port: int = ENGINE_PORT) -> Figures:
     start = time.monotonic()
     found = site.scrape(node, port)
-    assert time.monotonic() - start < 9, "Prometheus gives up after 10 s"
+    assert time.monotonic() - start < 9 * patience(), "Prometheus gives up after 10 s"
     return found
+
+
+def errors(figures: Figures, **labels: str) -> float:
+    return figures("swarm_exporter_errors_total", **labels) or 0
 
 
 def test_a_container_that_does_not_answer_costs_its_own_figures(site: Site) -> None:
     (silent,) = site.worker.api.containers(filters={"label": "com.docker.swarm.service.name=shop_proxy"})
     name, proxy = "container_memory_usage_bytes", {"service": "proxy"}
-    assert site.scrape(site.worker)(name, **proxy)
+    before = site.scrape(site.worker)
+    assert before(name, **proxy)
     with stopped(site.worker, "containerd-shim", silent["Id"]):
         found = timed_scrape(site, site.worker)
         assert found(name, **proxy) is None
         assert found(name, service="engine-exporter"), "the others are there"
         assert found("container_restarts_total", **proxy) == 0
-        assert found("swarm_exporter_errors_total", node="worker1", mode="engine", what="stats") == 1
+        error = {"node": "worker1", "mode": "engine", "what": "stats"}
+        assert errors(found, **error) > errors(before, **error)
     wait(lambda: site.scrape(site.worker)(name, **proxy))
 
 
 def test_an_engine_that_does_not_answer_costs_figures_not_the_scrape(site: Site) -> None:
     name = "engine_containers"
-    assert site.scrape(site.worker)(name, node="worker1", state="running")
+    before = site.scrape(site.worker)
+    assert before(name, node="worker1", state="running")
     with stopped(site.worker, "dockerd"):
         found = timed_scrape(site, site.worker)
     assert found("engine_info", node="worker1") == 1
     assert not found.all(name)
-    assert found("swarm_exporter_errors_total", node="worker1", mode="engine", what="containers") == 1
+    error = {"node": "worker1", "mode": "engine", "what": "containers"}
+    assert errors(found, **error) > errors(before, **error)
     wait(lambda: site.scrape(site.worker)(name, node="worker1", state="running"), seconds=15)
 
 
@@ -404,8 +421,13 @@ def test_managers_without_a_leader(site: Site) -> None:
     site.lab.wait("worker1")
     wait(lambda: site.swarm()("swarm_node_state", node="worker1", state="ready") == 1)
     api = site.manager.api
-    (found,) = [one for one in api.nodes() if one["Description"]["Hostname"] == "worker1"]
-    api.update_node(found["ID"], found["Version"]["Index"], {**found["Spec"], "Role": "manager"})
+
+    def promote() -> Any:
+        (found,) = [one for one in api.nodes() if one["Description"]["Hostname"] == "worker1"]
+        return api.update_node(found["ID"], found["Version"]["Index"], {**found["Spec"], "Role": "manager"})
+
+    # Swarm may have written the node meanwhile.
+    wait_for("worker1 to be promoted", promote, 10)
     wait(lambda: site.scrape(site.worker, SWARM_PORT)("swarm_manager_has_leader", node="worker1") == 1)
     follower = site.scrape(site.worker, SWARM_PORT)
     assert follower("swarm_node_is_leader", node="worker1") == 0
@@ -487,8 +509,8 @@ def test_the_cost_of_sixty_containers(engines: Any, image: str, capsys: pytest.C
         found, engine = measure(port)
         assert len(found[-1].all(name)) == series
         # While the sixty started, a scrape may have found no time for all of them.
-        errors = [[(one.labels, one.value) for one in figures.all("swarm_exporter_errors_total")] for figures in found]
-        assert errors[-1] == errors[0]
+        counts = [[(one.labels, one.value) for one in figures.all("swarm_exporter_errors_total")] for figures in found]
+        assert counts[-1] == counts[0]
         cpu, memory = cpu_and_memory(found[0], found[-1])
         durations = sorted(one("swarm_exporter_scrape_duration_seconds") or 0 for one in found)
         with capsys.disabled():
@@ -498,7 +520,7 @@ def test_the_cost_of_sixty_containers(engines: Any, image: str, capsys: pytest.C
                 f"a scrape takes {durations[SCRAPES // 2] * 1000:.0f} ms; the engine spends {engine * 1000:.1f} ms CPU "
                 f"a scrape, {engine / INTERVAL_SECONDS:.2%} of a core"
             )
-        assert cpu / INTERVAL_SECONDS < 0.01
+        assert cpu / INTERVAL_SECONDS < 0.01 * patience()
         assert memory < 64
 
 
@@ -521,6 +543,7 @@ def test_the_machines_own_engine(image: str) -> None:
         assert now("container_cpu_usage_seconds_total", **own) > 0
         assert now("container_memory_working_set_bytes", **own) > 1e6
         assert now("container_network_receive_bytes_total", **own) > 0
-        assert not now.all("swarm_exporter_errors_total")
+        # Other tests' containers may end, or be slow to answer, while they are looked at.
+        assert {one.labels["what"] for one in now.all("swarm_exporter_errors_total")} <= {"stats"}
     finally:
         running.remove(force=True)

@@ -354,8 +354,13 @@ class Live:
         return {node["Description"]["Hostname"]: node for node in self.manager.nodes()}
 
     def set_availability(self, node: str, availability: str) -> None:
-        api, member = self.manager, self.members()[node]
-        api.update_node(member["ID"], member["Version"]["Index"], {**member["Spec"], "Availability": availability})
+        def update() -> Any:
+            member = self.members()[node]
+            spec = {**member["Spec"], "Availability": availability}
+            return self.manager.update_node(member["ID"], member["Version"]["Index"], spec)
+
+        # Swarm may have written the node meanwhile.
+        wait_for(f"{node} to be told {availability}", update, 10)
 
     def settle(self, replicas: int = 3, seconds: float = 90) -> None:
         """Wait until every node is ready, every replica and every proxy runs."""

@@ -200,7 +200,9 @@ def test_a_node_that_dies_during_the_rollout(live: Live, other: str) -> None:
     victim = live.workers[0]
     before = live.image()
     with light_load(live, "a node that dies during the rollout", may_cut=True, is_logged=False) as load:
-        running = live.start("deploy", image=other, settings=ONE_BY_ONE, app_deadline_seconds=20)
+        # Swarm knows 15 s after it, at the latest, that the node is down: the deadline is after that.
+        deadline_seconds = round(30 * patience())
+        running = live.start("deploy", image=other, settings=ONE_BY_ONE, app_deadline_seconds=deadline_seconds)
         wait_for("the update to begin", lambda: has_begun(live, before))
         live.kill(victim, load)
         run = running.wait()

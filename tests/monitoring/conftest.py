@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from .prometheus import Prometheus
 
 # The tests listen there, in the place of Slack and of whoever expects signs of life. It is the docker host.
 ADDRESS = f"{checkout.subnet('alerts')}.1"
+# Of this run alone: the tests that run beside these have secrets of their own, and are searched too.
+WEBHOOK_SECRET = f"not-to-be-seen-{secrets.token_hex(8)}"
 SLACK_PORT, SEARCH_PORT = checkout.port("alerts", 2), checkout.port("alerts", 3)
 
 
@@ -22,7 +25,7 @@ def ours() -> Settings:
     return our_settings(
         "alerts",
         Path(__file__).resolve().parent / "inventory",
-        platform_slack_webhook_url=f"{listener}/services/T0/B0/not-to-be-seen",
+        platform_slack_webhook_url=f"{listener}/services/T0/B0/{WEBHOOK_SECRET}",
         monitoring_deadman_url=f"{listener}/deadman",
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..load.live import Live
 from ..steps import tell
+from ..waiting import patience
 from .prometheus import Prometheus
 from .queries import Query, dashboards, queries
 
@@ -50,7 +51,7 @@ def test_every_query_returns_series(live: Live, prometheus: Prometheus) -> None:
     assert MAY_BE_EMPTY.keys() <= {query.where for query in all_queries()}
     started, counts = time.monotonic(), dict[str, int]()
     with live.load("what the dashboards show", factor=0.3):
-        while (not counts or empty(counts)) and time.monotonic() - started < WAIT_SECONDS:
+        while (not counts or empty(counts)) and time.monotonic() - started < WAIT_SECONDS * patience():
             time.sleep(5)
             with suppress(OSError):  # an answer that is late
                 counts = ask(prometheus)

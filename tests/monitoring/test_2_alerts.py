@@ -24,7 +24,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
 from ..load.live import Live
 from ..steps import tell
 from ..waiting import patience, wait_for
-from .conftest import ADDRESS, SLACK_PORT
+from .conftest import ADDRESS, SLACK_PORT, WEBHOOK_SECRET
 from .prometheus import Prometheus
 
 # Promised: from the end of the rule's own "for" to Slack.
@@ -208,13 +208,12 @@ def test_the_dead_man_switch_gives_a_sign_of_life_each_minute(slack: Slack) -> N
 
 def test_the_webhook_is_nowhere_to_be_read(live: Live) -> None:
     """Not in what the swarm shows, nor in any process' arguments or environment."""
-    secret = "not-to-be-seen"
     for items in (live.manager.services(), live.manager.configs(), live.manager.tasks(), live.manager.secrets()):
-        assert secret not in json.dumps(items)
+        assert WEBHOOK_SECRET not in json.dumps(items)
     for process in Path("/proc").glob("[0-9]*"):
         for file in ("cmdline", "environ"):
             try:
                 text = (process / file).read_bytes()
             except OSError:
                 continue
-            assert secret.encode() not in text, (process / "cmdline").read_bytes()
+            assert WEBHOOK_SECRET.encode() not in text, (process / "cmdline").read_bytes()

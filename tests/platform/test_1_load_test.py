@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ..load.live import Run
-from ..waiting import patience
+from ..waiting import patience, wait_for
 from .conftest import Platform
 
 BOUNDS = {"load_test_deadline_seconds": 20, "load_test_timeout_seconds": 5, "loops": 2, "ramp_seconds": 2}
@@ -59,6 +59,8 @@ def test_every_user_is_answered_as_often_as_asked_for(platform: Platform, report
     found = report(reports)
     (step,) = found["steps"]
     assert (step["users"], step["requests"], step["errors"]) == (20, 40, 0)
+    # A line is written after the answer, and read by the engine after that.
+    wait_for("the proxies' logs", lambda: proxied(platform, mark) >= 40, 10)
     assert proxied(platform, mark) == 40
     # The last of 20 users comes after 1.9 s.
     assert 1.9 <= step["seconds"] < 10 * patience()

@@ -54,8 +54,14 @@ def take_off(platform: Platform, node: str) -> None:
         ("drain", lambda: sum(running_on(platform, one, "web_web") for one in NODES if one != node) == 3),
         ("active", lambda: running_on(platform, node, "proxy_proxy") == 1),
     ):
-        member = platform.members()[node]
-        engine.update_node(member["ID"], member["Version"]["Index"], {**member["Spec"], "Availability": availability})
+
+        def update(availability: str = availability) -> object:
+            member = platform.members()[node]
+            spec = {**member["Spec"], "Availability": availability}
+            return engine.update_node(member["ID"], member["Version"]["Index"], spec)
+
+        # Swarm may have written the node meanwhile.
+        wait_for(f"{node} to be told {availability}", update, 10)
         wait_for(f"{node}: {availability}", is_done)
     settle(platform)
 

@@ -129,6 +129,9 @@ class Engine:
         code = 0 if state == "running" else 7
         return None if state == "absent" else {"State": {"Status": state, "ExitCode": code}, "RestartCount": restarts}
 
+    def last_exit_code(self, _name: str, *, within_seconds: float) -> int | None:
+        return 9 if within_seconds < 60 else None
+
     def log(self, _name: str, lines: int) -> str:
         return f"the last of {lines} lines"
 
@@ -187,6 +190,13 @@ def test_an_answer_ends_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
             0,
             "died 3 times, last with exit code 7",
             id="it dies",
+        ),
+        pytest.param(
+            [("running", 0), ("running", 3)],
+            (0, REFUSED),
+            0,
+            "died 3 times, last with exit code 9",
+            id="it is never seen dead",
         ),
         pytest.param([("running", 0), ("exited", 0)], (0, REFUSED), 3, "it does not stay up", id="it has ended"),
         pytest.param([("absent", 0)], (0, REFUSED), 3, "container r: absent", id="there is none"),

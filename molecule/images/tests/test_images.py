@@ -86,7 +86,7 @@ def test_the_proxy_takes_a_mounted_configuration(
     )
     container = start(image("proxy"), f"-v {tmp_path}/nginx.conf:/etc/nginx/nginx.conf:ro")
     assert fetch(host, f"http://{address(host, container)}:81/") == "hello"
-    assert '"GET / HTTP/1.1" 200' in host.check_output(f"docker logs {container}")
+    wait_for("its log", lambda: '"GET / HTTP/1.1" 200' in host.check_output(f"docker logs {container}"), 10)
     begin = time.monotonic()
     host.check_output(f"docker stop -t 20 {container}")
     assert time.monotonic() - begin < 15 * patience()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.checkout import name
+from tests.waiting import wait_for
 
 PLATFORM = name("swarm_node")
 NODES = ("manager1", "worker1")
@@ -53,8 +54,4 @@ def test_a_network_in_it_does_not_clash_with_the_hosts(host: Any) -> None:
 def test_a_node_survives_the_loss_of_its_engine(host: Any) -> None:
     host.check_output(f"{docker('worker1')} volume create kept")
     host.check_output(f"docker restart --time 20 {PLATFORM}-worker1")
-    for _ in range(60):
-        if host.run(f"{docker('worker1')} volume inspect kept").rc == 0:
-            return
-        host.run("sleep 0.5")
-    pytest.fail("the engine did not come back with its volume")
+    wait_for("the engine with its volume", lambda: host.run(f"{docker('worker1')} volume inspect kept").rc == 0, 30)

@@ -82,6 +82,9 @@ class WaitForAnswer:
             looks_gone = 0 if seen.lives else looks_gone + 1
             hopeless = is_hopeless(seen, looks_gone)
             if hopeless or seconds >= self._deadline_seconds:
+                if seen.deaths and exit_code is None:
+                    # Whenever it was looked at, it had just been started again.
+                    seen = replace(seen, exit_code=self._last_exit_code(engine, seconds + 1))
                 raise PlatformError(self._failure(engine, seen, seconds, hopeless=hopeless), status=status)
             time.sleep(pause)
             pause = min(pause * 1.5, 1)
@@ -96,6 +99,11 @@ class WaitForAnswer:
                 f"so has not run. Look at docker logs {self._container}, mend what it says, and run it again"
             )
         return found
+
+    def _last_exit_code(self, engine: Engine, within_seconds: float) -> int | None:
+        with suppress(PlatformError):  # the verdict stands
+            return engine.containers.last_exit_code(self._container, within_seconds=within_seconds)
+        return None
 
     def _failure(self, engine: Engine, seen: Seen, seconds: float, *, hopeless: bool) -> str:
         log = ""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -49,6 +50,17 @@ class Containers(Part):
         """The last ``lines`` lines that a container wrote."""
         with self.errors(f"read the log of {name}"):
             return bytes(self.api.logs(name, tail=lines)).decode(errors="replace")
+
+    def last_exit_code(self, name: str, within_seconds: float) -> int | None:
+        """Of a container's last end, though it may have been started again; None when it has not ended in that time.
+
+        By the engine's events: of a container that runs, nothing else tells what it died of.
+        """
+        now = time.time()
+        with self.errors(f"read the events of {name}"):
+            filters = {"container": name, "event": "die"}
+            ends = list(self.api.events(since=now - within_seconds, until=now, filters=filters, decode=True))
+        return int(ends[-1]["Actor"]["Attributes"]["exitCode"]) if ends else None
 
     def health_log(self, container_id: str) -> str:
         """What the last failing health checks of a container of this engine printed; empty when there is nothing."""
