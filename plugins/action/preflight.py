@@ -46,6 +46,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs impo
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.resolve import resolve
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.verdict import brought_in, judge, warnings
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.views import with_views
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.said import what_is_said
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, read_specs
@@ -97,7 +98,9 @@ class ActionModule(ActionBase):
         result["warnings"] = warnings(inputs)
         result["warnings"] += [f"not in the way of this: {problem.without(hidden).line}" for problem in others]
         if not problems:
-            result["ansible_facts"] = {"platform": resolve(inputs)}
+            result["ansible_facts"] = {
+                "platform": with_views(resolve(inputs, starts_all=verb == "site"), inputs.inventory.docker_hosts)
+            }
         return {**result, **_told(problem.without(hidden) for problem in problems)}
 
     def _look(

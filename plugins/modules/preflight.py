@@ -122,8 +122,52 @@ ansible_facts:
               cpus: 0
               memory: "0"
         manager:
-          description: The one of C(nodes) that is asked where a manager is needed, one that answers.
+          description:
+            - The one of C(nodes) that is asked where a manager is needed, one that answers. For V(site), the first.
           type: dict
+          returned: always
+        hosts:
+          description:
+            - What each docker host is to the platform. C(nodes) are those that stand on it, C(dind_nodes) those of them
+              that are containers, C(sockets) their sockets by name, C(images) what the role images is told.
+            - C(is_manager), C(is_registry), C(is_edge), C(is_jenkins), C(has_network), C(has_images) say what it has.
+          type: dict
+          returned: always
+        swarm_nodes:
+          description: The nodes by the names that the swarm has for them.
+          type: list
+          elements: dict
+          returned: always
+        answering_nodes:
+          description: Those of them whose docker host answers.
+          type: list
+          elements: dict
+          returned: always
+        node_hosts:
+          description: The docker hosts with a node that answer.
+          type: list
+          elements: str
+          returned: always
+        manager_sockets:
+          description: The manager's socket, and those of the other managers on its docker host.
+          type: list
+          elements: str
+          returned: always
+        entry_address: {description: Where clients come in, as nodes reach it., type: str, returned: always}
+        network_mtu: {description: The MTU of overlay networks., type: int, returned: always}
+        other_hosts:
+          description: Host names that are no app's -> the variable that says so.
+          type: dict
+          returned: always
+        node_daemon: {description: The daemon.json of nodes that are containers., type: dict, returned: always}
+        due:
+          description: "Whether certificates are to be renewed: C(registry), C(proxy), C(jenkins)."
+          type: dict
+          returned: always
+        authorities:
+          description: The CA's certificates that the docker hosts have.
+          type: list
+          elements: str
           returned: always
         answering: {description: The docker hosts that were looked at., type: list, elements: str, returned: always}
         silent: {description: Docker host -> why it could not be looked at., type: dict, returned: always}

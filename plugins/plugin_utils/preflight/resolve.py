@@ -40,8 +40,11 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.registry im
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.verdict import silent
 
 
-def resolve(inputs: PreflightInput) -> dict[str, Any]:
-    """The fact ``platform`` of an inventory that nothing blocks."""
+def resolve(inputs: PreflightInput, *, starts_all: bool = False) -> dict[str, Any]:
+    """The fact ``platform`` of an inventory that nothing blocks.
+
+    ``starts_all``: the run brings up every manager, so that the first of them is asked, whether it answers now or not.
+    """
     inventory = inputs.inventory
     # What the nodes' networks can do, the machine of Jenkins says nothing of.
     facts = {host: fact for host, fact in inputs.facts() if not jenkins.is_dedicated_host(inventory, host)}
@@ -83,7 +86,7 @@ def resolve(inputs: PreflightInput) -> dict[str, Any]:
         "mtu": min((fact["mtu"] for fact in facts.values()), default=1500),
         "ipvs": bool(facts) and all(fact["kernel"]["ipvs"] for fact in facts.values()),
         "nodes": nodes,
-        "manager": manager,
+        "manager": _first_manager(nodes) if starts_all else manager,
         "answering": [host for host, _facts in inputs.facts()],
         "silent": silent(inputs),
         "registry": {
@@ -126,6 +129,10 @@ def resolve(inputs: PreflightInput) -> dict[str, Any]:
             dict.fromkeys(image for app in inventory.apps.values() for image in catalog_images(app).values())
         ),
     }
+
+
+def _first_manager(nodes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return next((node for node in nodes if node["role"] == "manager"), {})
 
 
 def _manager(inputs: PreflightInput, nodes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
