@@ -28,7 +28,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import (
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.reset import operation as platform_reset
 from ansible_collections.fungap.swarm.plugins.module_utils.reset.operation import Reset
-from ansible_collections.fungap.swarm.plugins.module_utils.stack import operation as stack
+from ansible_collections.fungap.swarm.plugins.module_utils.stack import folder as stack
 from ansible_collections.fungap.swarm.plugins.plugin_utils.secret_store import SecretsPlan, SecretsRequest
 
 
@@ -443,11 +443,11 @@ def test_a_removal_that_fails_leaves_the_marker(tmp_path: Path, monkeypatch: pyt
 def test_a_stacks_folder(tmp_path: Path) -> None:
     path = str(tmp_path / "web" / "compose.yml")
     stack.check_stack_folder(os.path.dirname(path))
-    stack._write_private(path, "services: {}\n")
+    stack.write_private(path, "services: {}\n")
     assert stat.S_IMODE((tmp_path / "web").stat().st_mode) == 0o700
     stack.check_stack_folder(os.path.dirname(path))
     (tmp_path / "web" / "notes").write_text("an operator's")
-    stack._remove_stack_folder(os.path.dirname(path))
+    stack.remove_stack_folder(os.path.dirname(path))
     assert tree(tmp_path) == ["web", "web/notes"]
 
 
