@@ -97,6 +97,10 @@ test-ipvs: setup-dev ## No request lost with IPVS: under load on a kernel that h
 cores: setup-dev ## Unit tests on all ansible-cores and Pythons that are supported (CORES="2.17.14 3.12" for one, with one Python)
 	@python -m tests.cores $(CORES)
 
+.PHONY: site
+site: setup-dev ## The reference of all plugins and roles as a site: .cache/site/build/html
+	@bin/site.sh
+
 .PHONY: importer
 importer: setup-dev ## Build the collection and let galaxy-importer judge the archive
 	@bin/importer.sh
