@@ -47,6 +47,15 @@ def versions(manager: Node) -> dict[str, int]:
     return {name: row["Version"]["Index"] for name, row in listed(manager).items()}
 
 
+def label(manager: Node, name: str, labels: dict[str, str]) -> None:
+    def update() -> Any:
+        row = listed(manager)[name]
+        return manager.api.update_node(row["ID"], row["Version"]["Index"], {**row["Spec"], "Labels": labels})
+
+    # Swarm may have written the node meanwhile.
+    wait_for(f"labels of {name}", update, 10)
+
+
 def ok(result: dict[str, Any]) -> dict[str, Any]:
     assert not result.get("failed"), result.get("msg")
     return result
@@ -99,9 +108,8 @@ def test_fresh_engines_become_a_swarm_and_stay_untouched(lab: Lab, run_module: R
 
 def test_labels_and_availability(lab: Lab, run_module: RunModule) -> None:
     manager = lab.nodes["manager1"]
-    row = listed(manager)["worker1"]
     env = {"fungap.env.web.0123456789ab": "ready"}
-    manager.api.update_node(row["ID"], row["Version"]["Index"], {**row["Spec"], "Labels": env})
+    label(manager, "worker1", env)
 
     args = platform(lab, worker1={"labels": {"disk": "ssd", "empty": ""}, "availability": "drain"})
     check = ok(run_module("swarm_member", args, check=True))
@@ -217,9 +225,8 @@ def test_nodes_in_a_foreign_swarm_and_half_way_into_one(lab: Lab, run_module: Ru
 
 def test_worker_at_another_address_joins_again_with_its_env_labels(lab: Lab, run_module: RunModule) -> None:
     manager = lab.nodes["manager1"]
-    row = listed(manager)["worker1"]
     labels = {"disk": "ssd", "fungap.env.web.0123456789ab": "ready"}
-    manager.api.update_node(row["ID"], row["Version"]["Index"], {**row["Spec"], "Labels": labels})
+    label(manager, "worker1", labels)
     lab.remove("worker1", volume=False)
     lab.create("worker1", f"{lab.subnet}.61")
     lab.wait("worker1")
@@ -372,7 +379,7 @@ def test_a_manager_that_lost_the_others_for_good(lab: Lab, run_module: RunModule
     assert "manager1 holds a swarm that can't decide anything" in refused["msg"]
     assert f"{address}:2377" in refused["msg"]
 
-    done = ok(run_module("swarm_member", {**two, "recover_quorum": True, "deadline_seconds": 20}))
+    done = ok(run_module("swarm_member", {**two, "recover_quorum": True}))
     assert done["actions"] == ["restart the swarm from manager1 alone (the other managers are lost)"]
     manager = lab.nodes["manager1"]
     assert roles(manager) == {**ALL_READY, "worker1": ("manager", "ready")}

@@ -556,7 +556,20 @@ carry_out(StackOperation(json.load(sys.stdin)))
 
 def test_sigkill_at_any_moment(swarm: Swarm, deploy: Run, folder: Path) -> None:
     stack = "sigkill"
-    for turn, seconds in enumerate((0.3, 0.6, 1.0, 2.0)):
+    before: set[str] = set()
+
+    def runs() -> list[bool]:
+        """Of each replica, whether it is this turn's."""
+        return [word in task["Spec"]["ContainerSpec"]["Env"] for task in swarm.running(stack, "web")]
+
+    moments: list[Callable[[], bool]] = [
+        lambda: bool(set(swarm.names("config", stack)) - before),
+        lambda: word in swarm.services(stack)["web"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"],
+        lambda: any(runs()),
+        lambda: runs() == [True, True],
+    ]
+    for turn, moment in enumerate(moments):
+        word, before = f"TURN={turn}", set(swarm.names("config", stack))
         compose = {"services": {"web": service(configs=["settings"], environment={"TURN": str(turn)})}}
         given = {"configs": {"settings": f"turn {turn}"}}
         rendered = render(stack, compose, given["configs"], {})
@@ -583,6 +596,9 @@ def test_sigkill_at_any_moment(swarm: Swarm, deploy: Run, folder: Path) -> None:
             "lock_seconds": 60,
             "rollout": "now",
             "progress": None,
+            "listens": {},
+            "validate": [],
+            "validated": "",
         }
         with subprocess.Popen(
             [sys.executable, "-c", KILLED_RUN],
@@ -592,14 +608,14 @@ def test_sigkill_at_any_moment(swarm: Swarm, deploy: Run, folder: Path) -> None:
             assert run.stdin
             run.stdin.write(json.dumps(params).encode())
             run.stdin.close()
-            time.sleep(seconds)
+            wait_for(f"moment {turn}", moment)
             run.kill()
         given["keep"] = 1
         completed = deploy(stack, compose, **given)
         assert not completed.get("failed"), completed.get("msg")
         tasks = swarm.running(stack, "web")
         assert len(tasks) == 2
-        assert all(f"TURN={turn}" in task["Spec"]["ContainerSpec"]["Env"] for task in tasks)
+        assert all(runs())
         assert len(swarm.names("config", stack)) == 2, "the revision and its config, nothing left over"
         ok(deploy(stack, compose, **given), changed=False)
     ok(deploy(stack), changed=True)
