@@ -19,6 +19,7 @@ from ansible.parsing.vault import AnsibleVaultError
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.early_look import LOOK
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     DOCKER_HOSTS,
     RawInventory,
@@ -52,8 +53,6 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.said import what_is_s
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, read_specs
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import VERBS
 
-# What the role registers of each docker host, before this judges it.
-LOOK = "preflight_host"
 UNDEFINED_NAME = re.compile(r"'[A-Za-z_]\w*'(?= is undefined)")
 ONLY_NAMES = re.compile(r"\s*\{\{[\w\s.|]*\}\}\s*")
 ROLES = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))

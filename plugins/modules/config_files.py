@@ -107,12 +107,6 @@ options:
   pending_marker:
     description: Path of the file that stands from before the first change until O(after_change) ended well.
     type: path
-  seen:
-    description:
-      - What M(fungap.swarm.docker_host_info) returned as RV(fungap.swarm.docker_host_info#module:trees) earlier in this
-        run. Where it shows that nothing is to be done, the module isn't started.
-    type: dict
-    default: {}
   secret_contents:
     description: Contents of the secret files by path. Filled in by the action plugin; not meant to be given.
     type: dict
@@ -210,7 +204,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "absent": {"type": "list", "elements": "path", "default": []},
     "after_change": {"type": "list", "elements": "str", "default": []},
     "pending_marker": {"type": "path"},
-    "seen": {"type": "dict", "default": {}},
     "secret_contents": {"type": "dict", "default": {}, "no_log": True},
 }
 

@@ -97,8 +97,8 @@ old_python:
   type: str
 trees:
   description:
-    - State of each file and folder in the wanted trees, by tree and path. For
-      O(fungap.swarm.config_files#module:seen).
+    - State of each file and folder in the wanted trees, by tree and path. Where what the role preflight has registered
+      of it shows that nothing is to be done, M(fungap.swarm.config_files) isn't started.
   returned: always
   type: dict
 stacks:

@@ -34,8 +34,8 @@ FREE = {
     ),
     **dict.fromkeys(
         (
-            *("docker_engine_seen", "jenkins_seen", "jenkins_seen_containers", "monitoring_seen_stack", "proxy_seen"),
-            *("proxy_seen_stack", "proxy_seen_containers", "registry_seen", "registry_seen_containers"),
+            *("jenkins_seen_containers", "monitoring_seen_stack"),
+            *("proxy_seen_stack", "proxy_seen_containers", "registry_seen_containers"),
         ),
         LOOKED,
     ),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.plugins.action import ActionBase
 
+from ansible_collections.fungap.swarm.plugins.action.config_files import ActionModule
 from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model import (
     ConfigDirectory,
     ConfigFile,
@@ -292,3 +295,36 @@ def test_a_folder_of_somebody_else_is_refused(asked: dict[str, Any]) -> None:
     found = {path: PathState() for path in wanted.paths} | {"/etc/x": DIRECTORY, "/etc/x/a": FILE}
     with pytest.raises(PlatformError, match=r"/etc/x is not yours; .* echo 'platform: p' > /etc/x/.fungap-platform"):
         plan_files(wanted, found, {"/etc/x": Belonging("unknown", "is not yours")})
+
+
+LOOKED_AT = {"/etc": {"/etc/x": digested(DIRECTORY, KEY), "/etc/x/a": digested(FILE, KEY)}}
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_started"),
+    [
+        ({"preflight_host": {"trees": LOOKED_AT}}, False),
+        ({"preflight_host": {"trees": {"/opt": LOOKED_AT["/etc"]}}}, True),
+        # It failed, was skipped, or nobody looked: the role is used alone.
+        ({"preflight_host": {"failed": True, "msg": "no route to host"}}, True),
+        ({"preflight_host": {"skipped": True}}, True),
+        ({}, True),
+        (None, True),
+    ],
+)
+def test_the_action_knows_by_itself_what_the_look_has_shown(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, Any] | None, is_started: bool
+) -> None:
+    started: list[Any] = []
+
+    def module(_self: ActionModule, **told: Any) -> dict[str, Any]:
+        started.append(told["module_args"])
+        return {"changed": True}
+
+    monkeypatch.setattr(ActionBase, "run", lambda *_args: {})
+    monkeypatch.setattr(ActionModule, "_execute_module", module)
+    monkeypatch.setattr("ansible_collections.fungap.swarm.plugins.action.config_files.run_key", lambda _folder: KEY)
+    action = ActionModule.__new__(ActionModule)
+    action._task = SimpleNamespace(args=OPEN)
+    assert action.run(task_vars=variables)["changed"] is is_started
+    assert started == ([OPEN] if is_started else [])

@@ -304,7 +304,7 @@ def test_the_key_that_signs_archives_is_with_the_agent_only_where_it_makes_archi
         "jenkins",
         jenkins_backup_dir=folder,
         jenkins_config_dir=config,
-        jenkins_seen={"/etc/p": seen},
+        preflight_host={"trees": {"/etc/p": seen}},
         __jenkins_files=[] if kept else [{"path": copy}],
     )
     assert ("backup-*" in found.template(trust_as_template("{{ __jenkins_own_secrets }}"))) is kept
