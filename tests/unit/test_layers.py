@@ -23,7 +23,7 @@ ALLOWED = {
     "docker": {"errors", "model", "core", "host"},
     "operation": {"errors", "model", "plan", "core", "docker", "host", "runner"},
     "modules": {"model", "runner", "operation"},
-    "plugin_utils": {"errors", "model", "plan", "core", "host", "operation"},
+    "plugin_utils": {"errors", "model", "plan", "core", "docker", "host", "operation"},
     "action": {"errors", "model", "plan", "core", "host", "operation", "plugin_utils"},
     "filter": {"errors", "model", "plan", "core", "operation", "plugin_utils"},
     "lookup": {"errors", "model", "plan", "core", "operation", "plugin_utils"},
