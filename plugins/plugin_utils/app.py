@@ -69,6 +69,11 @@ DEFAULTS: Json = {
         "upload_size": "10m",
         "read_timeout_seconds": 60,
         "cookie_flags": ["secure", "samesite=lax"],
+        "headers": {},
+        "default_headers": {
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "strict-origin-when-cross-origin",
+        },
     },
     "update": {"order": "start-first", "parallelism": 1, "delay_seconds": None, "monitor_seconds": 30},
     "restart": {"condition": "any", "delay_seconds": 2},

@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-ROUTE_OPTIONS = ("sticky", "upload_size", "read_timeout_seconds", "cookie_flags")
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
+
+ROUTE_OPTIONS = ("sticky", "upload_size", "read_timeout_seconds", "cookie_flags", "headers", "default_headers")
 
 
 def proxy_nodes(nodes: Iterable[Mapping[str, Any]], addresses: Mapping[str, str]) -> list[dict[str, str]]:
@@ -43,14 +45,15 @@ def app_routes(apps: Mapping[str, Mapping[str, Any]], service: str = "web") -> l
     for name, app in sorted(apps.items()):
         if not app.get("hosts"):
             continue
-        options = app.get("route") or {}
+        # What an older revision has recorded does not know all of them.
+        options = {**DEFAULTS["route"], **(app.get("route") or {})}
         route = {
             "name": name,
             "hosts": list(app["hosts"]),
             "upstream": f"tasks.{name}_{service}",
             "port": app["port"],
             "source": f"apps.{name}",
-            **{option: options[option] for option in ROUTE_OPTIONS if option in options},
+            **{option: options[option] for option in ROUTE_OPTIONS},
         }
         if route.get("sticky"):
             route.update(slots=int(app.get("replicas", 1)), slot_prefix=f"{name}-slot-")

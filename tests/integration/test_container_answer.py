@@ -12,6 +12,7 @@ from typing import Any
 
 import docker
 import pytest
+
 from ansible_collections.fungap.swarm.plugins.module_utils.container_answer.plan import DEATHS
 
 from ..images import image

@@ -46,11 +46,13 @@ HOSTS = [
     "late.localhost",
     "admin.localhost",
     "gone.localhost",
+    "headers.localhost",
     LONGEST,
     LONG,
     *WORDS,
 ]
 PASSWORD = "correct-horse"
+POLICY = r"""default-src 'self'; report-uri "/a\b"; #{}"""
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID"]
 BACKEND = r"""
 const http = require('http'), name = process.env.NAME;
@@ -65,6 +67,7 @@ const server = http.createServer({maxHeaderSize: 262144}, (request, response) =>
     response.setHeader('Strict-Transport-Security', 'max-age=1');
     if (asked.has('cookie')) response.setHeader('Set-Cookie', asked.getAll('cookie'));
     if (asked.has('header')) response.setHeader('X-Long', 'x'.repeat(asked.get('header')));
+    for (const one of asked.getAll('answer')) response.setHeader(...one.split(': '));
     if (asked.has('location')) response.writeHead(302, {Location: asked.get('location')});
     if (request.url === '/missing') response.statusCode = 404;
     if (asked.has('wait')) return setTimeout(() => response.end('waited'), 1000 * asked.get('wait'));
@@ -290,6 +293,19 @@ ROUTES = [
     },
     {"name": "late", "hosts": ["late.localhost"], "upstream": "tasks.late_web", "port": 3000},
     {"name": "gone", "hosts": ["gone.localhost"], "upstream": "tasks.gone_web", "port": 3000},
+    {
+        "name": "headers",
+        "hosts": ["headers.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "headers": {
+            "Content-Security-Policy": POLICY,
+            "X-XSS-Protection": 0,
+            "etag2": "",
+            "strict-transport-security": "max-age=60",
+        },
+        "default_headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "ETAG2": "x"},
+    },
     {"name": "admin", "hosts": ["admin.localhost"], "upstream": "tasks.web_web", "port": 3000, "auth": True},
     {"name": "long", "hosts": [LONG, LONGEST], "upstream": "tasks.web_web", "port": 3000, "auth": True},
     *(
@@ -395,6 +411,35 @@ def test_nothing_is_told_of_what_is_behind(site: Site, proxy: str) -> None:
     if "px-proxy" in site.proxy_image or os.environ.get("FUNGAP_TEST_PROXY_HIDES_SERVER"):
         assert "server" not in answer.headers
     assert answer.headers["strict-transport-security"] == "max-age=63072000"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "becomes"),
+    [
+        ("/", 200, {"referrer-policy": ["same-origin"], "x-content-type-options": ["nosniff"]}),
+        ("/missing", 404, {"referrer-policy": ["same-origin"], "x-content-type-options": ["nosniff"]}),
+        ("/?location=/there", 302, {"referrer-policy": ["same-origin"]}),
+        # The proxy's own answer, as the app's cannot be passed on.
+        ("/?header=50000", 502, {"referrer-policy": ["same-origin"], "content-security-policy": [POLICY]}),
+        # What the app says itself stays, but where the inventory says otherwise.
+        ("/?answer=Referrer-Policy: no-referrer", 200, {"referrer-policy": ["no-referrer"]}),
+        ("/?answer=content-security-policy: x&answer=ETag2: y", 200, {}),
+    ],
+)
+def test_answers_get_the_headers_of_their_route(
+    site: Site, proxy: str, path: str, status: int, becomes: dict[str, list[str]]
+) -> None:
+    answer = site.https(proxy, "headers.localhost", path.replace(" ", "%20"))
+    assert answer.status == status
+    always = {
+        "content-security-policy": [POLICY],
+        "x-xss-protection": ["0"],
+        "etag2": [],
+        "strict-transport-security": ["max-age=60"],
+        "x-powered-by": [],
+    }
+    found = {one: [text for name, text in answer.all_headers if name == one] for one in {**always, **becomes}}
+    assert found == {**always, **becomes}
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes, other_hosts, proxy_nodes
 
 WEB = {"hosts": ["web.localhost"], "port": 3000, "replicas": 3}
 ROUTE = {"name": "web", "hosts": ["web.localhost"], "upstream": "tasks.web_web", "port": 3000, "source": "apps.web"}
+# What an older revision does not know has its default.
+ROUTE |= DEFAULTS["route"]
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import (
     why_no_request_path,
     why_no_sha256,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.web import why_no_default_headers, why_no_headers
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
 
 # Docker's own least for a container; a node's engine does not start with less than its.
@@ -457,6 +458,14 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(
         ("apps{}.route.read_timeout_seconds", "proxy_routes[].read_timeout_seconds"),
         number(1, 7 * DAY_SECONDS, "as 60"),
+    ),
+    **dict.fromkeys(
+        ("apps{}.route.headers", "proxy_routes[].headers"),
+        Kind(why_no_headers, "as {X-Frame-Options: DENY}; '' for what an answer is to go without"),
+    ),
+    **dict.fromkeys(
+        ("apps{}.route.default_headers", "proxy_routes[].default_headers"),
+        Kind(why_no_default_headers, "as {X-Content-Type-Options: nosniff}"),
     ),
     "apps{}.limits.memory": CONTAINER_MEMORY,
     "apps{}.limits.cpus": CPUS,

@@ -1,0 +1,85 @@
+# Copyright: The fungap.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a route of the proxy may say beyond numbers: what is wrong with it, in a few words.
+
+All of it lands in nginx's configuration: between double quotes, where ``$`` alone would still be read, or as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import why_no_key, why_no_scalar
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
+
+HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}\Z")
+PRINTABLE = re.compile(r"[ -~]*\Z")
+# nginx reads words of 4096 bytes at most.
+WORD_MAX = 3500
+HSTS = "strict-transport-security"
+# The protocol's, nginx's, or of a setting of its own (cookie_flags, redirects, basic_auth).
+OWN_HEADERS = frozenset(
+    (
+        *("accept-ranges", "connection", "content-encoding", "content-length", "content-range", "content-type", "date"),
+        *(
+            "etag",
+            "keep-alive",
+            "last-modified",
+            "location",
+            "proxy-connection",
+            "server",
+            "set-cookie",
+            "status",
+            "te",
+        ),
+        *("te", "trailer", "transfer-encoding", "upgrade", "www-authenticate"),
+    )
+)
+
+
+def why_no_word(value: Any) -> str:
+    """Text that stands between double quotes in nginx's configuration, once backslashes and quotes are escaped."""
+    if isinstance(value, bool):
+        return "is true or false to YAML: put it in quotes"
+    if why := why_no_scalar(value):
+        return why
+    text = str(value)
+    if not PRINTABLE.match(text):
+        return "has letters that are not ASCII"
+    if "$" in text:
+        return "has a $ in it, which nginx would fill in"
+    if text != text.strip():
+        return "begins or ends with a space"
+    return "is too long" if len(re.sub(r'([\\"])', r"\\\1", text)) > WORD_MAX else ""
+
+
+def why_no_headers(value: Any) -> str:
+    """Headers of answers, each with its text; empty text for none."""
+    names: set[str] = set()
+    for name, text in value.items() if isinstance(value, Mapping) else ():
+        if why := why_no_key(name):
+            return why
+        if not HEADER_NAME.match(name):
+            return f"has {show_key(name)}, which is not a header's name"
+        if name.lower() in OWN_HEADERS:
+            return f"has {name}, which is not a header to set here: it is the protocol's or has a setting of its own"
+        if name.lower() in names:
+            return f"has {name} twice"
+        names.add(name.lower())
+        if why := why_no_word(text):
+            return f"has a wrong text for {name}: it {why}"
+    return ""
+
+
+def why_no_default_headers(value: Any) -> str:
+    """The same of those that an answer gets where it lacks them."""
+    if why := why_no_headers(value):
+        return why
+    for name, text in value.items() if isinstance(value, Mapping) else ():
+        if name.lower() == HSTS:
+            return f"has {name}, which the proxy says in place of the app: another one belongs into headers"
+        if text == "":
+            return f"has nothing for {name}"
+    return ""
