@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 
-ROUTE_OPTIONS = ("sticky", "upload_size", "read_timeout_seconds", "cookie_flags", "headers", "default_headers")
+ROUTE_OPTIONS = (
+    *("sticky", "upload_size", "read_timeout_seconds", "cookie_flags", "headers", "default_headers", "redirects"),
+)
 
 
 def proxy_nodes(nodes: Iterable[Mapping[str, Any]], addresses: Mapping[str, str]) -> list[dict[str, str]]:
@@ -59,3 +62,30 @@ def app_routes(apps: Mapping[str, Mapping[str, Any]], service: str = "web") -> l
             route.update(slots=int(app.get("replicas", 1)), slot_prefix=f"{name}-slot-")
         routes.append(route)
     return routes
+
+
+def proxy_redirects(redirects: Iterable[Mapping[str, Any]], https_suffix: str = "") -> list[dict[str, Any]]:
+    """What nginx answers redirects with: ``host`` or ``location``, the status and the ``target``.
+
+    ``below``: where what follows a path stays, the pattern of that path; nginx finds the rest as ``$below``.
+    ``https_suffix``: the port of our own host names, as ``:8443``.
+    """
+    found = []
+    for one in redirects:
+        host, path, to = one.get("host") or "", one.get("path") or "", str(one["to"])
+        _scheme, is_url, rest = to.partition("://")
+        if host and is_url and "/" not in rest and not re.search("[?#]", rest):
+            to += "/"
+        is_open, is_whole = not re.search("[?#]", to), path.endswith("/") and path != "/"
+        below = re.escape(path) if is_whole and is_open and to.endswith("/") else ""
+        if host and not is_url:
+            target = f"https://{to}{https_suffix}$request_uri"
+        elif host and is_open and to.endswith("/"):
+            target = f"{to[:-1]}$request_uri"
+        else:
+            target = to if is_url else f"https://$host{https_suffix}{to}"
+            target += "$below" if below else "$is_args$args" if is_open else ""
+        location = "" if host else f"^~ {path}" if is_whole else f"= {path}"
+        status = int(one.get("status") or 301)
+        found.append({"host": host, "location": location, "below": below, "status": status, "target": target})
+    return found

@@ -47,6 +47,7 @@ HOSTS = [
     "admin.localhost",
     "gone.localhost",
     "headers.localhost",
+    *("moved.localhost", "www.moved.localhost", "old.moved.localhost"),
     LONGEST,
     LONG,
     *WORDS,
@@ -306,6 +307,21 @@ ROUTES = [
         },
         "default_headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "ETAG2": "x"},
     },
+    {
+        "name": "moved",
+        "hosts": ["moved.localhost", "www.moved.localhost", "old.moved.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "redirects": [
+            {"host": "www.moved.localhost", "to": "moved.localhost"},
+            {"host": "old.moved.localhost", "to": "https://new.example/base/", "status": 302},
+            {"path": "/", "to": "/start?from=root", "status": 302},
+            {"path": "/old", "to": "/new", "status": 308},
+            {"path": "/shop/", "to": "https://shop.example/", "status": 307},
+            {"path": "/a.b/", "to": "/c/"},
+            {"path": "/gone/", "to": "/archive"},
+        ],
+    },
     {"name": "admin", "hosts": ["admin.localhost"], "upstream": "tasks.web_web", "port": 3000, "auth": True},
     {"name": "long", "hosts": [LONG, LONGEST], "upstream": "tasks.web_web", "port": 3000, "auth": True},
     *(
@@ -440,6 +456,36 @@ def test_answers_get_the_headers_of_their_route(
     }
     found = {one: [text for name, text in answer.all_headers if name == one] for one in {**always, **becomes}}
     assert found == {**always, **becomes}
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "status", "becomes"),
+    [
+        ("www.moved.localhost", "/a%20b?c=1&d=%0a", 301, "https://moved.localhost/a%20b?c=1&d=%0a"),
+        ("www.moved.localhost", "/shop/x", 301, "https://moved.localhost/shop/x"),
+        ("old.moved.localhost", "/a?b=1", 302, "https://new.example/base/a?b=1"),
+        ("moved.localhost", "/", 302, "https://moved.localhost/start?from=root"),
+        ("moved.localhost", "/old", 308, "https://moved.localhost/new"),
+        ("moved.localhost", "/old?a=b", 308, "https://moved.localhost/new?a=b"),
+        ("moved.localhost", "/shop/a/b?c=d", 307, "https://shop.example/a/b?c=d"),
+        # No line of its own of an answer, whatever is written.
+        ("moved.localhost", "/shop/%0d%0aSet-Cookie:%20a=b", 307, "https://shop.example/%0d%0aSet-Cookie:%20a=b"),
+        ("moved.localhost", "/%73hop/%0d%0aSet-Cookie:%20a=b", 307, "https://shop.example/"),
+        ("moved.localhost", "/a.b/x/y", 301, "https://moved.localhost/c/x/y"),
+        ("moved.localhost", "/gone/x?a=b", 301, "https://moved.localhost/archive?a=b"),
+        *(("moved.localhost", path, 200, None) for path in ("/older", "/old/", "/shop", "/aXb/", "/start")),
+    ],
+)
+def test_redirects_of_a_route(site: Site, proxy: str, host: str, path: str, status: int, becomes: str | None) -> None:
+    answer = site.https(proxy, host, path)
+    assert (answer.status, answer.headers.get("location")) == (status, becomes)
+    assert answer.headers["strict-transport-security"] == "max-age=63072000"
+    assert "set-cookie" not in answer.headers
+
+
+def test_a_redirected_post_is_told_so_whatever_its_size(site: Site, proxy: str) -> None:
+    answer = site.https(proxy, "moved.localhost", "/old", method="POST", body=b"x" * 12_000_000)
+    assert (answer.status, answer.headers["location"]) == (308, "https://moved.localhost/new")
 
 
 @pytest.mark.parametrize(

@@ -448,6 +448,11 @@ def mysql(**settings: Any) -> Change:
 
 
 # (what is wrong, where, variable, value, part of the problem, part of the cure)
+def moved(*redirects: dict[str, Any]) -> Change:
+    """Of an app with two host names."""
+    return app(hosts=["a.io", "w.io"], route={"redirects": list(redirects)})
+
+
 CASES: list[tuple[Change, str, str, str, str, str]] = [
     # names
     (platform(platfrom_subnet="172.31.0.0/24"), "all hosts", "platfrom_subnet", "(not shown)", "not a variable", "did you mean platform_subnet?"),
@@ -712,6 +717,19 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(route={"headers": {"X-A": "x" * 3501}}), "all hosts", "apps.web.route.headers", "(not shown)", "for X-A: it is too long", "DENY"),
     (app(route={"headers": {"Content-Type": "text/html"}}), "all hosts", "apps.web.route.headers", "(not shown)", "has Content-Type, which is not a header to set here", "DENY"),
     (app(route={"default_headers": {"Strict-Transport-Security": "max-age=1"}}), "all hosts", "apps.web.route.default_headers", "(not shown)", "belongs into headers", "nosniff"),
+    (moved({"host": "w.io", "path": "/x", "to": "/a"}), "all hosts", "apps.web.route.redirects[0]", "", "has both a host and a path", "path: /old"),
+    (moved({"to": "/a"}), "all hosts", "apps.web.route.redirects[0]", "", "has neither a host nor a path", "path: /old"),
+    (moved({"path": "/x", "to": "/a"}, {"path": "/x", "to": "/b"}), "all hosts", "apps.web.route.redirects[1]", "/x", "is redirected twice", "once"),
+    (moved({"path": "/x", "to": "w.io"}), "all hosts", "apps.web.route.redirects[0].to", "w.io", "is no place of a path", "as https://w.io/x"),
+    (moved({"path": "/x", "to": "/x"}), "all hosts", "apps.web.route.redirects[0].to", "/x", "leads back to where it began", "another place"),
+    (moved({"path": "/x/", "to": "https://w.io/x/y/"}), "all hosts", "apps.web.route.redirects[0].to", "https://w.io/x/y/", "leads back to where it began", "another place"),
+    (moved({"host": "other.io", "to": "a.io"}), "all hosts", "apps.web.route.redirects[0].host", "other.io", "is not one of hosts: it has no certificate", "which has a.io, w.io"),
+    (moved({"host": "a.io", "to": "w.io"}), "all hosts", "apps.web.route.redirects[0].host", "a.io", "is the first of hosts", "put another one before it"),
+    (moved({"host": "w.io", "to": "/x"}), "all hosts", "apps.web.route.redirects[0].to", "/x", "is no place of a host", "as https://a.io/x"),
+    (moved({"host": "w.io", "to": "b.io"}), "all hosts", "apps.web.route.redirects[0].to", "b.io", "is not one of hosts", "a URL: https://b.io/"),
+    (moved({"host": "w.io", "to": "https://w.io/"}), "all hosts", "apps.web.route.redirects[0].to", "https://w.io/", "leads back to itself", "as a.io"),
+    (moved({"path": "/a b", "to": "/x"}), "all hosts", "apps.web.route.redirects[0].path", "(not shown)", "is no path of letters", "/old/ for all below it"),
+    (moved({"path": "/a", "to": "//x"}), "all hosts", "apps.web.route.redirects[0].to", "(not shown)", "begins with //, which leads to another host", "one of hosts"),
     (app(route={"cookie_flags": ["samesite=none"]}), "all hosts", "apps.web.route.cookie_flags", "samesite=none", "browsers refuse", "add secure"),
     (app(ports=["8025:25:tcp"]), "all hosts", "apps.web.ports", "(not shown)", "not a port to publish", "as 8025:25/tcp"),
     (app(ports=["99999:25"]), "all hosts", "apps.web.ports", "99999:25", "not a port to publish", "published: 8025"),

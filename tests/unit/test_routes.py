@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
-from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes, other_hosts, proxy_nodes
+from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
+    app_routes,
+    other_hosts,
+    proxy_nodes,
+    proxy_redirects,
+)
 
 WEB = {"hosts": ["web.localhost"], "port": 3000, "replicas": 3}
 ROUTE = {"name": "web", "hosts": ["web.localhost"], "upstream": "tasks.web_web", "port": 3000, "source": "apps.web"}
@@ -60,3 +65,25 @@ def test_the_proxys_nodes_have_the_addresses_that_are_known() -> None:
 def test_what_is_no_apps_host(jenkins: dict[str, Any], found: dict[str, str]) -> None:
     platform = {"monitoring": {"hosts": {"grafana": "g.localhost"}}, "jenkins": jenkins}
     assert other_hosts(platform) == {"g.localhost": "monitoring_hosts.grafana", **found}
+
+
+@pytest.mark.parametrize(
+    ("redirect", "becomes"),
+    [
+        ({"host": "www.a.io", "to": "a.io"}, ("", "", 301, "https://a.io:8443$request_uri")),
+        ({"host": "www.a.io", "to": "https://b.io/", "status": 302}, ("", "", 302, "https://b.io$request_uri")),
+        ({"host": "www.a.io", "to": "https://b.io"}, ("", "", 301, "https://b.io$request_uri")),
+        ({"host": "www.a.io", "to": "https://b.io/x"}, ("", "", 301, "https://b.io/x$is_args$args")),
+        ({"path": "/x", "to": "/y"}, ("= /x", "", 301, "https://$host:8443/y$is_args$args")),
+        ({"path": "/x", "to": "/y?z=1"}, ("= /x", "", 301, "https://$host:8443/y?z=1")),
+        ({"path": "/x", "to": "https://b.io#y"}, ("= /x", "", 301, "https://b.io#y")),
+        ({"path": "/", "to": "/y/"}, ("= /", "", 301, "https://$host:8443/y/$is_args$args")),
+        ({"path": "/x.y/", "to": "/y/"}, ("^~ /x.y/", "/x\\.y/", 301, "https://$host:8443/y/$below")),
+        ({"path": "/x/", "to": "/y"}, ("^~ /x/", "", 301, "https://$host:8443/y$is_args$args")),
+        ({"path": "/x/", "to": "/y/?z"}, ("^~ /x/", "", 301, "https://$host:8443/y/?z")),
+    ],
+)
+def test_where_a_redirect_leads(redirect: dict[str, Any], becomes: tuple[Any, ...]) -> None:
+    (found,) = proxy_redirects([redirect], ":8443")
+    assert tuple(found[key] for key in ("location", "below", "status", "target")) == becomes
+    assert found["host"] == redirect.get("host", "")

@@ -99,7 +99,12 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import (
     why_no_request_path,
     why_no_sha256,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.web import why_no_default_headers, why_no_headers
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.web import (
+    why_no_default_headers,
+    why_no_headers,
+    why_no_path,
+    why_no_redirect_target,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
 
 # Docker's own least for a container; a node's engine does not start with less than its.
@@ -467,6 +472,15 @@ KINDS: Mapping[str, Kind] = {
         ("apps{}.route.default_headers", "proxy_routes[].default_headers"),
         Kind(why_no_default_headers, "as {X-Content-Type-Options: nosniff}"),
     ),
+    **{
+        f"{route}.redirects[].{key}": kind
+        for route in ("apps{}.route", "proxy_routes[]")
+        for key, kind in (
+            ("host", optional(Kind(why_no_host_name, "one of hosts, as www.example.com"))),
+            ("path", optional(Kind(why_no_path, "as /old, or /old/ for all below it"))),
+            ("to", Kind(why_no_redirect_target, "as /new, https://www.example.com/new, or one of hosts")),
+        )
+    },
     "apps{}.limits.memory": CONTAINER_MEMORY,
     "apps{}.limits.cpus": CPUS,
     "apps{}.reservations.memory": RESERVED_MEMORY,

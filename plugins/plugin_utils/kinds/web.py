@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import port_of, why_no_host_name
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import why_no_key, why_no_scalar
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
 
@@ -37,6 +38,13 @@ OWN_HEADERS = frozenset(
         *("te", "trailer", "transfer-encoding", "upgrade", "www-authenticate"),
     )
 )
+
+# As nginx compares them: decoded, and without what %XX would stand for.
+PATH = re.compile(r"/[A-Za-z0-9._~@:+,=/-]{0,1000}\Z")
+# What the proxy has for itself.
+OWN_PATH = "/__error"
+TARGET_PATH = re.compile(r"/[A-Za-z0-9._~%/?&=:@!+,#-]{0,1000}\Z")
+TARGET_URL = re.compile(r"https?://(?P<host>[^/:?#]*)(:(?P<port>[^/?#]*))?(?P<path>.*)\Z")
 
 
 def why_no_word(value: Any) -> str:
@@ -83,3 +91,32 @@ def why_no_default_headers(value: Any) -> str:
         if text == "":
             return f"has nothing for {name}"
     return ""
+
+
+def why_no_path(value: Any) -> str:
+    """Of a request, as nginx compares it."""
+    text = str(value)
+    if not text.startswith("/"):
+        return "does not begin with /"
+    if not PATH.match(text):
+        return "is no path of letters, digits and . _ ~ @ : + , = / -"
+    if any(part in ("", ".", "..") for part in text[1:].removesuffix("/").split("/")) and text != "/":
+        return "has an empty part, . or .. in it"
+    return "is the proxy's own" if text.startswith(OWN_PATH) else ""
+
+
+def why_no_redirect_target(value: Any) -> str:
+    """A path, a URL, or the name of a host."""
+    text = str(value)
+    if text.startswith("/"):
+        path = text
+    elif "://" in text:
+        url = TARGET_URL.match(text)
+        if not url or why_no_host_name(url["host"]) or (url["port"] is not None and port_of(url["port"]) is None):
+            return "is not a URL with http or https and a host"
+        path = url["path"] or "/"
+    else:
+        return "" if not why_no_host_name(text) else "is neither a path nor a URL nor a host name"
+    if path.startswith("//"):
+        return "begins with //, which leads to another host"
+    return "" if TARGET_PATH.match(path) else "has characters that a URL writes as %XX"
