@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
     app_routes,
     other_hosts,
+    proxy_logins,
     proxy_nodes,
     proxy_redirects,
 )
@@ -22,6 +23,7 @@ class FilterModule:
         return {
             "app_routes": app_routes,
             "other_hosts": other_hosts,
+            "proxy_logins": proxy_logins,
             "proxy_nodes": proxy_nodes,
             "proxy_redirects": proxy_redirects,
         }

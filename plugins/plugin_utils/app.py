@@ -75,6 +75,7 @@ DEFAULTS: Json = {
             "Referrer-Policy": "strict-origin-when-cross-origin",
         },
         "redirects": [],
+        "basic_auth": {"users": {}, "paths": []},
     },
     "update": {"order": "start-first", "parallelism": 1, "delay_seconds": None, "monitor_seconds": 30},
     "restart": {"condition": "any", "delay_seconds": 2},

@@ -12,6 +12,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 
 ROUTE_OPTIONS = (
     *("sticky", "upload_size", "read_timeout_seconds", "cookie_flags", "headers", "default_headers", "redirects"),
+    *("basic_auth",),
 )
 
 
@@ -88,4 +89,33 @@ def proxy_redirects(redirects: Iterable[Mapping[str, Any]], https_suffix: str = 
         location = "" if host else f"^~ {path}" if is_whole else f"= {path}"
         status = int(one.get("status") or 301)
         found.append({"host": host, "location": location, "below": below, "status": status, "target": target})
+    return found
+
+
+def proxy_logins(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Where nginx asks for a login: the route's ``name``, the ``realm``, and ``where``, patterns of host name and path.
+
+    ``file`` and ``content``: of the users of an app; a page of the platform's has none of its own. An app may take a
+    path in another way than it is written (``/ADMIN``, ``/admin;x=1``): rather too much is asked for a login than too
+    little.
+    """
+    found = []
+    for route in routes:
+        basic_auth = route.get("basic_auth") or {}
+        users, paths = basic_auth.get("users") or {}, basic_auth.get("paths") or []
+        if not users and not route.get("auth"):
+            continue
+        host = re.escape(route["hosts"][0])
+        guarded = [re.escape(path.rstrip("/")) + ("(?![A-Za-z0-9_~-])" if path != "/" else "") for path in paths]
+        name = str(route["name"])
+        found.append(
+            {
+                "name": name,
+                # off is nginx's word for none.
+                "realm": f"app {name}" if name == "off" else name,
+                "where": [f"^{host}{path}" for path in guarded] if users and guarded else [f"^{host}/"],
+                "file": f"htpasswd-{name}" if users else "htpasswd",
+                "content": "".join(f"{user}:{hashed}\n" for user, hashed in sorted(users.items())),
+            }
+        )
     return found

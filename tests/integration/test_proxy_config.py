@@ -47,6 +47,7 @@ HOSTS = [
     "admin.localhost",
     "gone.localhost",
     "headers.localhost",
+    *("guarded.localhost", "partly.localhost", "second.partly.localhost"),
     *("moved.localhost", "www.moved.localhost", "old.moved.localhost"),
     LONGEST,
     LONG,
@@ -54,6 +55,7 @@ HOSTS = [
 ]
 PASSWORD = "correct-horse"
 POLICY = r"""default-src 'self'; report-uri "/a\b"; #{}"""
+HASH = pki.htpasswd_line("alice", PASSWORD).strip().partition(":")[2]
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID"]
 BACKEND = r"""
 const http = require('http'), name = process.env.NAME;
@@ -154,6 +156,8 @@ class Site:
         (directory / "ca.crt").write_text(ca.certificate)
         (directory / "tls.key").write_text(key)
         (directory / "htpasswd").write_text(pki.htpasswd_line("admin", PASSWORD))
+        for name in ("guarded", "partly"):
+            (directory / f"htpasswd-{name}").write_text(f"alice:{HASH}\n")
         (directory / "tls.crt").write_text(pki.issue(ca, key, HOSTS, (), NOW))
 
     def backend(self, name: str, *aliases: str) -> Any:
@@ -167,7 +171,7 @@ class Site:
             f"{self.directory}/routes.conf:/etc/nginx/platform-routes.conf:ro",
             f"{self.directory}/tls.crt:/run/secrets/tls.crt:ro",
             f"{self.directory}/tls.key:/run/secrets/tls.key:ro",
-            f"{self.directory}/htpasswd:/run/secrets/htpasswd:ro",
+            *(f"{file}:/run/secrets/{file.name}:ro" for file in self.directory.glob("htpasswd*")),
         ]
         return self._nginx(name, ["nginx", "-g", "daemon off;"], binds)
 
@@ -203,8 +207,8 @@ class Site:
 
     def on(self, network: Any, directory: Path) -> Site:
         """The same, with other containers on another network."""
-        for name in ("tls.crt", "tls.key", "htpasswd", "ca.crt"):
-            shutil.copy(self.directory / name, directory / name)
+        for file in (*self.directory.glob("htpasswd*"), *self.directory.glob("*.crt"), self.directory / "tls.key"):
+            shutil.copy(file, directory / file.name)
         other = copy(self)
         other.network, other.directory = network, directory
         return other
@@ -321,6 +325,23 @@ ROUTES = [
             {"path": "/a.b/", "to": "/c/"},
             {"path": "/gone/", "to": "/archive"},
         ],
+    },
+    {
+        "name": "guarded",
+        "hosts": ["guarded.localhost"],
+        "upstream": "tasks.chat_web",
+        "port": 3000,
+        "sticky": True,
+        "slots": 3,
+        "slot_prefix": "chat-slot-",
+        "basic_auth": {"users": {"alice": HASH}},
+    },
+    {
+        "name": "partly",
+        "hosts": ["partly.localhost", "second.partly.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "basic_auth": {"users": {"alice": HASH}, "paths": ["/admin", "/a.b/"]},
     },
     {"name": "admin", "hosts": ["admin.localhost"], "upstream": "tasks.web_web", "port": 3000, "auth": True},
     {"name": "long", "hosts": [LONG, LONGEST], "upstream": "tasks.web_web", "port": 3000, "auth": True},
@@ -581,6 +602,57 @@ def test_a_login_is_asked_for_and_kept(site: Site, proxy: str) -> None:
 def test_an_apps_own_login_is_the_apps(site: Site, proxy: str) -> None:
     told = site.https(proxy, "web.localhost", headers=basic("someone", "else")).json
     assert told["headers"]["authorization"] == basic("someone", "else")["Authorization"]
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 200_000])
+def test_a_login_of_an_app(site: Site, proxy: str, body: bytes) -> None:
+    method = "POST" if body else "GET"
+    for headers in ({}, basic("alice", "wrong"), basic("admin", PASSWORD), basic("bob", PASSWORD)):
+        refused = site.https(proxy, "guarded.localhost", method=method, body=body, headers=headers)
+        assert (refused.status, refused.body) == (401, b"401\n")
+        assert refused.headers["www-authenticate"] == 'Basic realm="guarded"'
+    admitted = site.https(proxy, "guarded.localhost", method=method, body=body, headers=basic("alice", PASSWORD))
+    assert (admitted.status, admitted.json["size"]) == (200, len(body))
+    assert "authorization" not in admitted.json["headers"]
+
+
+@pytest.mark.parametrize("host", ["partly.localhost", "second.partly.localhost"])
+@pytest.mark.parametrize(
+    ("path", "is_guarded"),
+    [
+        ("/", False),
+        ("/administer", False),
+        ("/x/admin", False),
+        ("/aXb/", False),
+        ("/admin", True),
+        ("/admin/", True),
+        ("/admin/x?y=z", True),
+        # However an app may take it.
+        ("//admin", True),
+        ("/%61dmin", True),
+        ("/ADMIN", True),
+        ("/x/../admin", True),
+        ("/x/%2e%2e%2fadmin", True),
+        ("/admin;x=1", True),
+        ("/admin.json", True),
+        ("/admin%00", True),
+        ("/admin%0a", True),
+        ("/a.b/c", True),
+        ("/a.b", True),
+    ],
+)
+def test_a_login_of_some_paths(site: Site, proxy: str, host: str, path: str, is_guarded: bool) -> None:
+    for method, body in (("GET", b""), ("POST", b"x" * 200_000)):
+        answer = site.https(proxy, host, path, method, body=body, headers=basic("someone", "else"))
+        if "%00" in path:
+            assert answer.status == 400
+        elif is_guarded:
+            assert answer.status == 401, (method, answer.json)
+            admitted = site.https(proxy, host, path, method, body=body, headers=basic("alice", PASSWORD))
+            assert (admitted.status, "authorization" in admitted.json["headers"]) == (200, False)
+        else:
+            # A login of the app's own.
+            assert answer.json["headers"]["authorization"] == basic("someone", "else")["Authorization"]
 
 
 def test_passwords_cant_be_tried_without_end(site: Site, proxy: str) -> None:

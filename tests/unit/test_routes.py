@@ -10,6 +10,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
     app_routes,
     other_hosts,
+    proxy_logins,
     proxy_nodes,
     proxy_redirects,
 )
@@ -87,3 +88,25 @@ def test_where_a_redirect_leads(redirect: dict[str, Any], becomes: tuple[Any, ..
     (found,) = proxy_redirects([redirect], ":8443")
     assert tuple(found[key] for key in ("location", "below", "status", "target")) == becomes
     assert found["host"] == redirect.get("host", "")
+
+
+LOGIN = {"realm": "web", "file": "htpasswd-web", "content": "alice:b\nbob:a\n"}
+
+
+@pytest.mark.parametrize(
+    ("route", "becomes"),
+    [
+        ({}, None),
+        ({"basic_auth": {"users": {}, "paths": []}}, None),
+        ({"auth": True}, {"realm": "web", "file": "htpasswd", "content": "", "where": [r"^a\.io/"]}),
+        ({"basic_auth": {"users": {"bob": "a", "alice": "b"}}}, {**LOGIN, "where": [r"^a\.io/"]}),
+        (
+            {"basic_auth": {"users": {"bob": "a", "alice": "b"}, "paths": ["/x.y/", "/"]}},
+            {**LOGIN, "where": [r"^a\.io/x\.y(?![A-Za-z0-9_~-])", r"^a\.io"]},
+        ),
+        ({"name": "off", "auth": True}, {"realm": "app off", "file": "htpasswd", "content": "", "where": [r"^a\.io/"]}),
+    ],
+)
+def test_where_a_login_is_asked_for(route: dict[str, Any], becomes: dict[str, Any] | None) -> None:
+    given = {"name": "web", "hosts": ["a.io", "b.io"], **route}
+    assert proxy_logins([given]) == ([{"name": given["name"], **becomes}] if becomes else [])

@@ -104,6 +104,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.web import (
     why_no_headers,
     why_no_path,
     why_no_redirect_target,
+    why_no_users,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
 
@@ -479,6 +480,14 @@ KINDS: Mapping[str, Kind] = {
             ("host", optional(Kind(why_no_host_name, "one of hosts, as www.example.com"))),
             ("path", optional(Kind(why_no_path, "as /old, or /old/ for all below it"))),
             ("to", Kind(why_no_redirect_target, "as /new, https://www.example.com/new, or one of hosts")),
+        )
+    },
+    **{
+        f"{route}.basic_auth.{key}": kind
+        for route in ("apps{}.route", "proxy_routes[]")
+        for key, kind in (
+            ("users", Kind(why_no_users, "as {alice: $2y$08$...}, which htpasswd -nB -C 8 alice makes", hidden=True)),
+            ("paths[]", Kind(why_no_path, "as /admin")),
         )
     },
     "apps{}.limits.memory": CONTAINER_MEMORY,

@@ -23,6 +23,10 @@ def check_route(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
     elif same_site == ["samesite=none"] and "secure" not in flags:
         problem = "browsers refuse it without secure"
         yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", Harmless(same_site[0]), problem, "add secure")
+    basic_auth = app["route"]["basic_auth"]
+    if basic_auth["paths"] and not basic_auth["users"]:
+        problem = "has paths and no users: nobody would be asked for a login"
+        yield Problem(ALL_HOSTS, f"{at}.route.basic_auth", "", problem, "add users, or take the paths away")
     yield from _check_redirects(f"{at}.route.redirects", app["hosts"], app["route"]["redirects"])
 
 
@@ -76,11 +80,11 @@ def _is_well_formed(one: Mapping[str, Any]) -> bool:
 
 def _leads_back(path: str, hosts: list[str], paths: Mapping[str, str]) -> bool:
     """Whether who follows the redirects of paths from one of them never arrives."""
-    found: str | None = path
     for _step in range(len(paths) + 1):
-        found = _next(found, hosts, paths)
+        found = _next(path, hosts, paths)
         if found is None:
             return False
+        path = found
     return True
 
 
