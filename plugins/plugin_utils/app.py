@@ -76,6 +76,8 @@ DEFAULTS: Json = {
         },
         "redirects": [],
         "basic_auth": {"users": {}, "paths": []},
+        "allow": [],
+        "deny": [],
     },
     "update": {"order": "start-first", "parallelism": 1, "delay_seconds": None, "monitor_seconds": 30},
     "restart": {"condition": "any", "delay_seconds": 2},

@@ -12,7 +12,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 
 ROUTE_OPTIONS = (
     *("sticky", "upload_size", "read_timeout_seconds", "cookie_flags", "headers", "default_headers", "redirects"),
-    *("basic_auth",),
+    *("basic_auth", "allow", "deny"),
 )
 
 

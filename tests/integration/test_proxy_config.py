@@ -47,6 +47,7 @@ HOSTS = [
     "admin.localhost",
     "gone.localhost",
     "headers.localhost",
+    *("allowed.localhost", "denied.localhost", "private.localhost"),
     *("guarded.localhost", "partly.localhost", "second.partly.localhost"),
     *("moved.localhost", "www.moved.localhost", "old.moved.localhost"),
     LONGEST,
@@ -602,6 +603,69 @@ def test_a_login_is_asked_for_and_kept(site: Site, proxy: str) -> None:
 def test_an_apps_own_login_is_the_apps(site: Site, proxy: str) -> None:
     told = site.https(proxy, "web.localhost", headers=basic("someone", "else")).json
     assert told["headers"]["authorization"] == basic("someone", "else")["Authorization"]
+
+
+def routes_for(client: str) -> list[dict[str, Any]]:
+    """Of which each lets a client in, or not."""
+    rules = {"allowed": {"allow": [client]}, "denied": {"deny": [client]}, "private": {"allow": ["192.0.2.0/24"]}}
+    rules["denied"]["allow"] = ["0.0.0.0/0"]
+    return [
+        {"name": name, "hosts": [f"{name}.localhost"], "upstream": "tasks.web_web", "port": 3000, **one}
+        for name, one in rules.items()
+    ]
+
+
+def test_who_may_come(site: Site, tmp_path: Path) -> None:
+    """By the client's own address, whether it comes directly, by the edge, or by another node's proxy."""
+    subnet = site.network.attrs["IPAM"]["Config"][0]["Subnet"]
+    island = site.client.networks.create(f"{site.prefix}-inside", driver="bridge")
+    places = {name: tmp_path / name for name in ("direct", "behind", "edge", "far", "again")}
+    for place in places.values():
+        place.mkdir()
+    at = {name: site.on(site.network, place) for name, place in places.items()}
+    try:
+        routes = {"proxy_routes": routes_for(site.gateway)}
+        render(places["direct"], routes)
+        direct = at["direct"].proxy("direct")
+        render(places["behind"], {**routes, "proxy_trusted_addresses": [subnet]})
+        behind = at["behind"].proxy("behind")
+        render(places["edge"], {"proxy_edge_nodes": [behind]})
+        edge = at["edge"].edge()
+        for address in (direct, edge):
+            for body in (b"", b"x" * 200_000):
+                found = {
+                    name: site.https(address, f"{name}.localhost", method="POST", body=body)
+                    for name in ("allowed", "denied", "private")
+                }
+                assert {name: one.status for name, one in found.items()} == {
+                    "allowed": 200,
+                    "denied": 403,
+                    "private": 403,
+                }
+                assert found["denied"].body == b"403\n"
+        # Its engine knows of no replica: the others are asked, to whom the node comes in the client's place.
+        container = site.client.containers.get(f"{site.prefix}-direct")
+        island.connect(container)
+        container.reload()
+        near = container.attrs["NetworkSettings"]["Networks"][island.name]["IPAddress"]
+        far_site = site.on(island, places["far"])
+        island.reload()
+        gateway = island.attrs["IPAM"]["Config"][0]["Gateway"]
+        nodes = [{"name": "far", "address": "127.0.0.1"}, {"name": "direct", "address": near}]
+        render(places["far"], {"proxy_routes": routes_for(gateway), "proxy_nodes": nodes})
+        far = far_site.proxy("far")
+        assert site.https(far, "allowed.localhost").status == 403
+        render(places["again"], {**routes, "proxy_nodes": [{"name": "far", "address": far}]})
+        # The container has that very file.
+        (places["direct"] / "routes.conf").write_text((places["again"] / "routes.conf").read_text())
+        container.exec_run(["nginx", "-s", "reload"])
+        wait_for("the other's configuration", lambda: site.https(far, "allowed.localhost").status == 200, 20)
+        assert site.https(far, "denied.localhost").status == 403
+        assert site.https(far, "private.localhost").status == 403
+    finally:
+        for name in ("far", "edge", "behind", "direct"):
+            site.forget(name)
+        island.remove()
 
 
 @pytest.mark.parametrize("body", [b"", b"x" * 200_000])

@@ -490,6 +490,10 @@ KINDS: Mapping[str, Kind] = {
             ("paths[]", Kind(why_no_path, "as /admin")),
         )
     },
+    **dict.fromkeys(
+        (f"{route}.{key}[]" for route in ("apps{}.route", "proxy_routes[]") for key in ("allow", "deny")),
+        ADDRESS_OR_NETWORK,
+    ),
     "apps{}.limits.memory": CONTAINER_MEMORY,
     "apps{}.limits.cpus": CPUS,
     "apps{}.reservations.memory": RESERVED_MEMORY,
