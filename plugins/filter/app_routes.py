@@ -12,6 +12,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
     other_hosts,
     proxy_logins,
     proxy_nodes,
+    proxy_rates,
     proxy_redirects,
 )
 
@@ -25,5 +26,6 @@ class FilterModule:
             "other_hosts": other_hosts,
             "proxy_logins": proxy_logins,
             "proxy_nodes": proxy_nodes,
+            "proxy_rates": proxy_rates,
             "proxy_redirects": proxy_redirects,
         }

@@ -78,6 +78,7 @@ DEFAULTS: Json = {
         "basic_auth": {"users": {}, "paths": []},
         "allow": [],
         "deny": [],
+        "rate_limit": {"requests_per_second": 0, "burst": 20, "paths": [], "connections": 0},
     },
     "update": {"order": "start-first", "parallelism": 1, "delay_seconds": None, "monitor_seconds": 30},
     "restart": {"condition": "any", "delay_seconds": 2},

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 
 ROUTE_OPTIONS = (
     *("sticky", "upload_size", "read_timeout_seconds", "cookie_flags", "headers", "default_headers", "redirects"),
-    *("basic_auth", "allow", "deny"),
+    *("basic_auth", "allow", "deny", "rate_limit"),
 )
 
 
@@ -92,6 +93,35 @@ def proxy_redirects(redirects: Iterable[Mapping[str, Any]], https_suffix: str = 
     return found
 
 
+def path_patterns(paths: Iterable[str]) -> list[str]:
+    """What the beginnings of paths look like to nginx, each with all below it, and with whatever may follow a name."""
+    return [re.escape(path.rstrip("/")) + ("(?![A-Za-z0-9_~-])" if path != "/" else "") for path in paths]
+
+
+def proxy_rates(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """How often and how much at once a client may ask, of the routes that say so.
+
+    ``per_minute`` (0: no limit), ``burst``, the ``pattern`` of the paths that it is about (""; all), ``connections``,
+    and after how many seconds one more is let through.
+    """
+    found = []
+    for route in routes:
+        limit = route.get("rate_limit") or {}
+        rate, connections = float(limit.get("requests_per_second") or 0), int(limit.get("connections") or 0)
+        if rate or connections:
+            found.append(
+                {
+                    "name": str(route["name"]),
+                    "per_minute": round(rate * 60),
+                    "burst": int(limit.get("burst", 20)),
+                    "pattern": "|".join(path_patterns(limit.get("paths") or [])),
+                    "connections": connections,
+                    "seconds": math.ceil(1 / rate) if rate else 1,
+                }
+            )
+    return found
+
+
 def proxy_logins(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Where nginx asks for a login: the route's ``name``, the ``realm``, and ``where``, patterns of host name and path.
 
@@ -106,7 +136,7 @@ def proxy_logins(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if not users and not route.get("auth"):
             continue
         host = re.escape(route["hosts"][0])
-        guarded = [re.escape(path.rstrip("/")) + ("(?![A-Za-z0-9_~-])" if path != "/" else "") for path in paths]
+        guarded = path_patterns(paths)
         name = str(route["name"])
         found.append(
             {

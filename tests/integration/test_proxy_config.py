@@ -48,6 +48,7 @@ HOSTS = [
     "gone.localhost",
     "headers.localhost",
     *("allowed.localhost", "denied.localhost", "private.localhost"),
+    *("rated.localhost", "streamed.localhost", "packed.localhost"),
     *("guarded.localhost", "partly.localhost", "second.partly.localhost"),
     *("moved.localhost", "www.moved.localhost", "old.moved.localhost"),
     LONGEST,
@@ -74,6 +75,7 @@ const server = http.createServer({maxHeaderSize: 262144}, (request, response) =>
     for (const one of asked.getAll('answer')) response.setHeader(...one.split(': '));
     if (asked.has('location')) response.writeHead(302, {Location: asked.get('location')});
     if (request.url === '/missing') response.statusCode = 404;
+    if (request.url === '/busy') response.statusCode = 429;
     if (asked.has('wait')) return setTimeout(() => response.end('waited'), 1000 * asked.get('wait'));
     if (request.url === '/die') return process.exit(1);
     response.end(JSON.stringify({name, size, method: request.method, headers: request.headers}));
@@ -326,6 +328,13 @@ ROUTES = [
             {"path": "/a.b/", "to": "/c/"},
             {"path": "/gone/", "to": "/archive"},
         ],
+    },
+    {
+        "name": "rated",
+        "hosts": ["rated.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "rate_limit": {"requests_per_second": 0.1, "burst": 2, "paths": ["/login"], "connections": 3},
     },
     {
         "name": "guarded",
@@ -1078,6 +1087,38 @@ def test_an_address_that_stands_for_many_clients_has_no_limit(site: Site, tmp_pa
             connection.close()
     finally:
         other.forget("unlimited")
+
+
+def test_a_client_may_ask_so_often(site: Site, proxy: str) -> None:
+    """Another one only after 10 s, whatever the body."""
+    answers = [
+        site.https(proxy, "rated.localhost", "/LOGIN/x", method="POST", body=body) for body in (b"", b"x" * 200_000) * 4
+    ]
+    assert [one.status for one in answers] == [200] * 3 + [429] * 5
+    assert [one.headers.get("retry-after") for one in answers] == [None] * 3 + ["10"] * 5
+    assert answers[-1].body == b"429\n"
+    assert {site.https(proxy, "rated.localhost", "/logins").status for _ in range(8)} == {200}
+
+    def refused() -> list[str]:
+        lines = [json.loads(line) for line in site.log("proxy") if "/LOGIN/x" in line]
+        return [one["upstream_status"] for one in lines if one["status"] == 429]
+
+    # What counts requests reads them there.
+    wait_for("the log", lambda: refused() == [""] * 5, 10)
+
+
+def test_an_apps_own_429_stays_its_own(site: Site, proxy: str) -> None:
+    answer = site.https(proxy, "rated.localhost", "/busy")
+    assert (answer.status, answer.headers.get("retry-after")) == (429, None)
+
+
+def test_a_client_may_have_so_many_requests_of_a_route_at_once(site: Site, proxy: str) -> None:
+    options = ("--http2", "--parallel", "--parallel-max", "50", "-o", os.devnull)
+    last, before = site.curl(proxy, "https://rated.localhost/?wait=2&n=[1-12]", *options)
+    statuses = Counter(f"{before.decode()}\n{last}".split())
+    assert set(statuses) == {"200", "429"}
+    assert statuses["200"] <= 3
+    assert site.https(proxy, "web.localhost").status == 200
 
 
 @pytest.fixture(scope="module")

@@ -734,6 +734,8 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(route={"basic_auth": {"users": {"alice": "$2y$10$" + "a" * 53}}}), "all hosts", "apps.web.route.basic_auth.users", "(not shown)", "costs the proxy too much at each request: 10", "-C 8"),
     (app(route={"basic_auth": {"paths": ["/admin"]}}), "all hosts", "apps.web.route.basic_auth", "", "has paths and no users", "add users"),
     (app(route={"allow": ["office"]}), "all hosts", "apps.web.route.allow[0]", "(not shown)", "is neither an address nor a network", "192.0.2.0/24"),
+    (app(route={"rate_limit": {"requests_per_second": 0.05}}), "all hosts", "apps.web.route.rate_limit.requests_per_second", "0.05", "is below 0.1", "0 for no limit"),
+    (app(route={"rate_limit": {"paths": ["/login"]}}), "all hosts", "apps.web.route.rate_limit", "", "has paths and no requests_per_second", "take the paths away"),
     (app(route={"cookie_flags": ["samesite=none"]}), "all hosts", "apps.web.route.cookie_flags", "samesite=none", "browsers refuse", "add secure"),
     (app(ports=["8025:25:tcp"]), "all hosts", "apps.web.ports", "(not shown)", "not a port to publish", "as 8025:25/tcp"),
     (app(ports=["99999:25"]), "all hosts", "apps.web.ports", "99999:25", "not a port to publish", "published: 8025"),

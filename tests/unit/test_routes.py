@@ -12,6 +12,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
     other_hosts,
     proxy_logins,
     proxy_nodes,
+    proxy_rates,
     proxy_redirects,
 )
 
@@ -110,3 +111,23 @@ LOGIN = {"realm": "web", "file": "htpasswd-web", "content": "alice:b\nbob:a\n"}
 def test_where_a_login_is_asked_for(route: dict[str, Any], becomes: dict[str, Any] | None) -> None:
     given = {"name": "web", "hosts": ["a.io", "b.io"], **route}
     assert proxy_logins([given]) == ([{"name": given["name"], **becomes}] if becomes else [])
+
+
+@pytest.mark.parametrize(
+    ("limit", "becomes"),
+    [
+        ({}, None),
+        ({"requests_per_second": 0, "burst": 20, "paths": [], "connections": 0}, None),
+        ({"requests_per_second": 10}, (600, 20, "", 0, 1)),
+        ({"requests_per_second": 0.3, "burst": 0, "connections": 5}, (18, 0, "", 5, 4)),
+        ({"connections": 5}, (0, 20, "", 5, 1)),
+        (
+            {"requests_per_second": 1, "paths": ["/a.b", "/c/"]},
+            (60, 20, r"/a\.b(?![A-Za-z0-9_~-])|/c(?![A-Za-z0-9_~-])", 0, 1),
+        ),
+    ],
+)
+def test_how_often_a_client_may_ask(limit: dict[str, Any], becomes: tuple[Any, ...] | None) -> None:
+    found = proxy_rates([{"name": "web", "rate_limit": limit}, {"name": "api"}])
+    keys = ("per_minute", "burst", "pattern", "connections", "seconds")
+    assert [tuple(one[key] for key in keys) for one in found] == ([becomes] if becomes else [])

@@ -494,6 +494,16 @@ KINDS: Mapping[str, Kind] = {
         (f"{route}.{key}[]" for route in ("apps{}.route", "proxy_routes[]") for key in ("allow", "deny")),
         ADDRESS_OR_NETWORK,
     ),
+    **{
+        f"{route}.rate_limit.{key}": kind
+        for route in ("apps{}.route", "proxy_routes[]")
+        for key, kind in (
+            ("requests_per_second", number(0.1, 100000, "0 for no limit, or as 10", zero=True)),
+            ("burst", number(0, 100000, "0 or more")),
+            ("paths[]", Kind(why_no_path, "as /login")),
+            ("connections", number(0, 100000, "0 for no limit, or as 20")),
+        )
+    },
     "apps{}.limits.memory": CONTAINER_MEMORY,
     "apps{}.limits.cpus": CPUS,
     "apps{}.reservations.memory": RESERVED_MEMORY,

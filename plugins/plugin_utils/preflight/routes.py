@@ -27,6 +27,10 @@ def check_route(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
     if basic_auth["paths"] and not basic_auth["users"]:
         problem = "has paths and no users: nobody would be asked for a login"
         yield Problem(ALL_HOSTS, f"{at}.route.basic_auth", "", problem, "add users, or take the paths away")
+    rate_limit = app["route"]["rate_limit"]
+    if rate_limit["paths"] and not rate_limit["requests_per_second"]:
+        problem = "has paths and no requests_per_second: nothing would be limited"
+        yield Problem(ALL_HOSTS, f"{at}.route.rate_limit", "", problem, "add it, or take the paths away")
     yield from _check_redirects(f"{at}.route.redirects", app["hosts"], app["route"]["redirects"])
 
 
