@@ -78,6 +78,8 @@ DEFAULTS: Json = {
         "basic_auth": {"users": {}, "paths": []},
         "allow": [],
         "deny": [],
+        "buffering": True,
+        "compress": False,
         "rate_limit": {"requests_per_second": 0, "burst": 20, "paths": [], "connections": 0},
     },
     "update": {"order": "start-first", "parallelism": 1, "delay_seconds": None, "monitor_seconds": 30},

@@ -13,7 +13,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 
 ROUTE_OPTIONS = (
     *("sticky", "upload_size", "read_timeout_seconds", "cookie_flags", "headers", "default_headers", "redirects"),
-    *("basic_auth", "allow", "deny", "rate_limit"),
+    *("basic_auth", "allow", "deny", "rate_limit", "buffering", "compress"),
 )
 
 

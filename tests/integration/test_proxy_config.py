@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import gzip
 import http.client
 import json
 import os
@@ -77,6 +78,11 @@ const server = http.createServer({maxHeaderSize: 262144}, (request, response) =>
     if (request.url === '/missing') response.statusCode = 404;
     if (request.url === '/busy') response.statusCode = 429;
     if (asked.has('wait')) return setTimeout(() => response.end('waited'), 1000 * asked.get('wait'));
+    if (request.url.startsWith('/events')) {
+      response.setHeader('Content-Type', 'text/event-stream');
+      response.write('data: first\n\n');
+      return setTimeout(() => response.end('data: last\n\n'), 5000);
+    }
     if (request.url === '/die') return process.exit(1);
     response.end(JSON.stringify({name, size, method: request.method, headers: request.headers}));
   });
@@ -336,6 +342,14 @@ ROUTES = [
         "port": 3000,
         "rate_limit": {"requests_per_second": 0.1, "burst": 2, "paths": ["/login"], "connections": 3},
     },
+    {
+        "name": "streamed",
+        "hosts": ["streamed.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "buffering": False,
+    },
+    {"name": "packed", "hosts": ["packed.localhost"], "upstream": "tasks.web_web", "port": 3000, "compress": True},
     {
         "name": "guarded",
         "hosts": ["guarded.localhost"],
@@ -1105,6 +1119,47 @@ def test_a_client_may_ask_so_often(site: Site, proxy: str) -> None:
 
     # What counts requests reads them there.
     wait_for("the log", lambda: refused() == [""] * 5, 10)
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [("streamed.localhost", "/events"), ("web.localhost", "/events?answer=X-Accel-Buffering:%20no")],
+)
+def test_an_event_comes_at_once(site: Site, proxy: str, host: str, path: str) -> None:
+    connection = http.client.HTTPSConnection(host, context=site.plain, timeout=15)
+    raw = socket.create_connection((proxy, 443), timeout=15)
+    connection.sock = site.plain.wrap_socket(raw, server_hostname=host)
+    try:
+        start = time.monotonic()
+        connection.request("GET", path)
+        response = connection.getresponse()
+        first, after = response.read1(), time.monotonic() - start
+        assert first == b"data: first\n\n"
+        # The other one is sent after 5 s.
+        assert after < 4
+        assert response.read() == b"data: last\n\n"
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "kind", "size", "is_packed"),
+    [
+        ("packed.localhost", "application/json", 3000, True),
+        ("packed.localhost", "image/png", 3000, False),
+        ("packed.localhost", "application/json", 10, False),
+        ("web.localhost", "application/json", 3000, False),
+    ],
+)
+def test_texts_are_compressed_where_the_route_says_so(
+    site: Site, proxy: str, host: str, kind: str, size: int, is_packed: bool
+) -> None:
+    headers = {"X-Pad": "x" * size, "Accept-Encoding": "gzip"}
+    answer = site.https(proxy, host, f"/?answer=Content-Type:%20{kind}", headers=headers)
+    assert (answer.headers.get("content-encoding") == "gzip") == is_packed
+    body = gzip.decompress(answer.body) if is_packed else answer.body
+    assert json.loads(body)["headers"]["x-pad"] == "x" * size
+    assert (answer.headers.get("vary") == "Accept-Encoding") == is_packed
 
 
 def test_an_apps_own_429_stays_its_own(site: Site, proxy: str) -> None:
