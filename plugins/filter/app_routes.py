@@ -7,11 +7,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes, other_hosts, proxy_nodes
+from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
+    app_routes,
+    other_hosts,
+    proxy_logins,
+    proxy_nodes,
+    proxy_rates,
+    proxy_redirects,
+)
 
 
 class FilterModule:
     """Filters of fungap.swarm."""
 
     def filters(self) -> Mapping[str, Callable[..., Any]]:
-        return {"app_routes": app_routes, "other_hosts": other_hosts, "proxy_nodes": proxy_nodes}
+        return {
+            "app_routes": app_routes,
+            "other_hosts": other_hosts,
+            "proxy_logins": proxy_logins,
+            "proxy_nodes": proxy_nodes,
+            "proxy_rates": proxy_rates,
+            "proxy_redirects": proxy_redirects,
+        }

@@ -4,10 +4,17 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-ROUTE_OPTIONS = ("sticky", "upload_size", "read_timeout_seconds", "cookie_flags")
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
+
+ROUTE_OPTIONS = (
+    *("sticky", "upload_size", "read_timeout_seconds", "cookie_flags", "headers", "default_headers", "redirects"),
+    *("basic_auth", "allow", "deny", "rate_limit", "buffering", "compress"),
+)
 
 
 def proxy_nodes(nodes: Iterable[Mapping[str, Any]], addresses: Mapping[str, str]) -> list[dict[str, str]]:
@@ -43,16 +50,102 @@ def app_routes(apps: Mapping[str, Mapping[str, Any]], service: str = "web") -> l
     for name, app in sorted(apps.items()):
         if not app.get("hosts"):
             continue
-        options = app.get("route") or {}
+        # What an older revision has recorded does not know all of them.
+        options = {**DEFAULTS["route"], **(app.get("route") or {})}
         route = {
             "name": name,
             "hosts": list(app["hosts"]),
             "upstream": f"tasks.{name}_{service}",
             "port": app["port"],
             "source": f"apps.{name}",
-            **{option: options[option] for option in ROUTE_OPTIONS if option in options},
+            **{option: options[option] for option in ROUTE_OPTIONS},
         }
         if route.get("sticky"):
             route.update(slots=int(app.get("replicas", 1)), slot_prefix=f"{name}-slot-")
         routes.append(route)
     return routes
+
+
+def proxy_redirects(redirects: Iterable[Mapping[str, Any]], https_suffix: str = "") -> list[dict[str, Any]]:
+    """What nginx answers redirects with: ``host`` or ``location``, the status and the ``target``.
+
+    ``below``: where what follows a path stays, the pattern of that path; nginx finds the rest as ``$below``.
+    ``https_suffix``: the port of our own host names, as ``:8443``.
+    """
+    found = []
+    for one in redirects:
+        host, path, to = one.get("host") or "", one.get("path") or "", str(one["to"])
+        _scheme, is_url, rest = to.partition("://")
+        if host and is_url and "/" not in rest and not re.search("[?#]", rest):
+            to += "/"
+        is_open, is_whole = not re.search("[?#]", to), path.endswith("/") and path != "/"
+        below = re.escape(path) if is_whole and is_open and to.endswith("/") else ""
+        if host and not is_url:
+            target = f"https://{to}{https_suffix}$request_uri"
+        elif host and is_open and to.endswith("/"):
+            target = f"{to[:-1]}$request_uri"
+        else:
+            target = to if is_url else f"https://$host{https_suffix}{to}"
+            target += "$below" if below else "$is_args$args" if is_open else ""
+        location = "" if host else f"^~ {path}" if is_whole else f"= {path}"
+        status = int(one.get("status") or 301)
+        found.append({"host": host, "location": location, "below": below, "status": status, "target": target})
+    return found
+
+
+def path_patterns(paths: Iterable[str]) -> list[str]:
+    """What the beginnings of paths look like to nginx, each with all below it, and with whatever may follow a name."""
+    return [re.escape(path.rstrip("/")) + ("(?![A-Za-z0-9_~-])" if path != "/" else "") for path in paths]
+
+
+def proxy_rates(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """How often and how much at once a client may ask, of the routes that say so.
+
+    ``per_minute`` (0: no limit), ``burst``, the ``pattern`` of the paths that it is about (""; all), ``connections``,
+    and after how many seconds one more is let through.
+    """
+    found = []
+    for route in routes:
+        limit = route.get("rate_limit") or {}
+        rate, connections = float(limit.get("requests_per_second") or 0), int(limit.get("connections") or 0)
+        if rate or connections:
+            found.append(
+                {
+                    "name": str(route["name"]),
+                    "per_minute": round(rate * 60),
+                    "burst": int(limit.get("burst", 20)),
+                    "pattern": "|".join(path_patterns(limit.get("paths") or [])),
+                    "connections": connections,
+                    "seconds": math.ceil(1 / rate) if rate else 1,
+                }
+            )
+    return found
+
+
+def proxy_logins(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Where nginx asks for a login: the route's ``name``, the ``realm``, and ``where``, patterns of host name and path.
+
+    ``file`` and ``content``: of the users of an app; a page of the platform's has none of its own. An app may take a
+    path in another way than it is written (``/ADMIN``, ``/admin;x=1``): rather too much is asked for a login than too
+    little.
+    """
+    found = []
+    for route in routes:
+        basic_auth = route.get("basic_auth") or {}
+        users, paths = basic_auth.get("users") or {}, basic_auth.get("paths") or []
+        if not users and not route.get("auth"):
+            continue
+        host = re.escape(route["hosts"][0])
+        guarded = path_patterns(paths)
+        name = str(route["name"])
+        found.append(
+            {
+                "name": name,
+                # off is nginx's word for none.
+                "realm": f"app {name}" if name == "off" else name,
+                "where": [f"^{host}{path}" for path in guarded] if users and guarded else [f"^{host}/"],
+                "file": f"htpasswd-{name}" if users else "htpasswd",
+                "content": "".join(f"{user}:{hashed}\n" for user, hashed in sorted(users.items())),
+            }
+        )
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import gzip
 import http.client
 import json
 import os
@@ -47,11 +48,18 @@ HOSTS = [
     "late.localhost",
     "admin.localhost",
     "gone.localhost",
+    "headers.localhost",
+    *("allowed.localhost", "denied.localhost", "private.localhost"),
+    *("rated.localhost", "streamed.localhost", "packed.localhost"),
+    *("guarded.localhost", "partly.localhost", "second.partly.localhost"),
+    *("moved.localhost", "www.moved.localhost", "old.moved.localhost"),
     LONGEST,
     LONG,
     *WORDS,
 ]
 PASSWORD = "correct-horse"
+POLICY = r"""default-src 'self'; report-uri "/a\b"; #{}"""
+HASH = pki.htpasswd_line("alice", PASSWORD).strip().partition(":")[2]
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID"]
 BACKEND = r"""
 const http = require('http'), name = process.env.NAME;
@@ -66,9 +74,16 @@ const server = http.createServer({maxHeaderSize: 262144}, (request, response) =>
     response.setHeader('Strict-Transport-Security', 'max-age=1');
     if (asked.has('cookie')) response.setHeader('Set-Cookie', asked.getAll('cookie'));
     if (asked.has('header')) response.setHeader('X-Long', 'x'.repeat(asked.get('header')));
+    for (const one of asked.getAll('answer')) response.setHeader(...one.split(': '));
     if (asked.has('location')) response.writeHead(302, {Location: asked.get('location')});
     if (request.url === '/missing') response.statusCode = 404;
+    if (request.url === '/busy') response.statusCode = 429;
     if (asked.has('wait')) return setTimeout(() => response.end('waited'), 1000 * asked.get('wait'));
+    if (request.url.startsWith('/events')) {
+      response.setHeader('Content-Type', 'text/event-stream');
+      response.write('data: first\n\n');
+      return setTimeout(() => response.end('data: last\n\n'), 5000);
+    }
     if (request.url === '/die') return process.exit(1);
     response.end(JSON.stringify({name, size, method: request.method, headers: request.headers}));
   });
@@ -151,6 +166,8 @@ class Site:
         (directory / "ca.crt").write_text(ca.certificate)
         (directory / "tls.key").write_text(key)
         (directory / "htpasswd").write_text(pki.htpasswd_line("admin", PASSWORD))
+        for name in ("guarded", "partly"):
+            (directory / f"htpasswd-{name}").write_text(f"alice:{HASH}\n")
         (directory / "tls.crt").write_text(pki.issue(ca, key, HOSTS, (), NOW))
 
     def backend(self, name: str, *aliases: str) -> Any:
@@ -178,7 +195,7 @@ class Site:
             f"{self.directory}/routes.conf:/etc/nginx/platform-routes.conf:ro",
             f"{self.directory}/tls.crt:/run/secrets/tls.crt:ro",
             f"{self.directory}/tls.key:/run/secrets/tls.key:ro",
-            f"{self.directory}/htpasswd:/run/secrets/htpasswd:ro",
+            *(f"{file}:/run/secrets/{file.name}:ro" for file in self.directory.glob("htpasswd*")),
         ]
         return self._nginx(name, ["nginx", "-g", "daemon off;"], binds)
 
@@ -214,8 +231,8 @@ class Site:
 
     def on(self, network: Any, directory: Path) -> Site:
         """The same, with other containers on another network."""
-        for name in ("tls.crt", "tls.key", "htpasswd", "ca.crt"):
-            shutil.copy(self.directory / name, directory / name)
+        for file in (*self.directory.glob("htpasswd*"), *self.directory.glob("*.crt"), self.directory / "tls.key"):
+            shutil.copy(file, directory / file.name)
         other = copy(self)
         other.network, other.directory = network, directory
         return other
@@ -305,6 +322,66 @@ ROUTES = [
     },
     {"name": "late", "hosts": ["late.localhost"], "upstream": "tasks.late_web", "port": 3000},
     {"name": "gone", "hosts": ["gone.localhost"], "upstream": "tasks.gone_web", "port": 3000},
+    {
+        "name": "headers",
+        "hosts": ["headers.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "headers": {
+            "Content-Security-Policy": POLICY,
+            "X-XSS-Protection": 0,
+            "etag2": "",
+            "strict-transport-security": "max-age=60",
+        },
+        "default_headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "ETAG2": "x"},
+    },
+    {
+        "name": "moved",
+        "hosts": ["moved.localhost", "www.moved.localhost", "old.moved.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "redirects": [
+            {"host": "www.moved.localhost", "to": "moved.localhost"},
+            {"host": "old.moved.localhost", "to": "https://new.example/base/", "status": 302},
+            {"path": "/", "to": "/start?from=root", "status": 302},
+            {"path": "/old", "to": "/new", "status": 308},
+            {"path": "/shop/", "to": "https://shop.example/", "status": 307},
+            {"path": "/a.b/", "to": "/c/"},
+            {"path": "/gone/", "to": "/archive"},
+        ],
+    },
+    {
+        "name": "rated",
+        "hosts": ["rated.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "rate_limit": {"requests_per_second": 0.1, "burst": 2, "paths": ["/login"], "connections": 3},
+    },
+    {
+        "name": "streamed",
+        "hosts": ["streamed.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "buffering": False,
+    },
+    {"name": "packed", "hosts": ["packed.localhost"], "upstream": "tasks.web_web", "port": 3000, "compress": True},
+    {
+        "name": "guarded",
+        "hosts": ["guarded.localhost"],
+        "upstream": "tasks.chat_web",
+        "port": 3000,
+        "sticky": True,
+        "slots": 3,
+        "slot_prefix": "chat-slot-",
+        "basic_auth": {"users": {"alice": HASH}},
+    },
+    {
+        "name": "partly",
+        "hosts": ["partly.localhost", "second.partly.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "basic_auth": {"users": {"alice": HASH}, "paths": ["/admin", "/a.b/"]},
+    },
     {"name": "admin", "hosts": ["admin.localhost"], "upstream": "tasks.web_web", "port": 3000, "auth": True},
     {"name": "long", "hosts": [LONG, LONGEST], "upstream": "tasks.web_web", "port": 3000, "auth": True},
     *(
@@ -414,6 +491,65 @@ def test_nothing_is_told_of_what_is_behind(site: Site, proxy: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "status", "becomes"),
+    [
+        ("/", 200, {"referrer-policy": ["same-origin"], "x-content-type-options": ["nosniff"]}),
+        ("/missing", 404, {"referrer-policy": ["same-origin"], "x-content-type-options": ["nosniff"]}),
+        ("/?location=/there", 302, {"referrer-policy": ["same-origin"]}),
+        # The proxy's own answer, as the app's cannot be passed on.
+        ("/?header=50000", 502, {"referrer-policy": ["same-origin"], "content-security-policy": [POLICY]}),
+        # What the app says itself stays, but where the inventory says otherwise.
+        ("/?answer=Referrer-Policy: no-referrer", 200, {"referrer-policy": ["no-referrer"]}),
+        ("/?answer=content-security-policy: x&answer=ETag2: y", 200, {}),
+    ],
+)
+def test_answers_get_the_headers_of_their_route(
+    site: Site, proxy: str, path: str, status: int, becomes: dict[str, list[str]]
+) -> None:
+    answer = site.https(proxy, "headers.localhost", path.replace(" ", "%20"))
+    assert answer.status == status
+    always = {
+        "content-security-policy": [POLICY],
+        "x-xss-protection": ["0"],
+        "etag2": [],
+        "strict-transport-security": ["max-age=60"],
+        "x-powered-by": [],
+    }
+    found = {one: [text for name, text in answer.all_headers if name == one] for one in {**always, **becomes}}
+    assert found == {**always, **becomes}
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "status", "becomes"),
+    [
+        ("www.moved.localhost", "/a%20b?c=1&d=%0a", 301, "https://moved.localhost/a%20b?c=1&d=%0a"),
+        ("www.moved.localhost", "/shop/x", 301, "https://moved.localhost/shop/x"),
+        ("old.moved.localhost", "/a?b=1", 302, "https://new.example/base/a?b=1"),
+        ("moved.localhost", "/", 302, "https://moved.localhost/start?from=root"),
+        ("moved.localhost", "/old", 308, "https://moved.localhost/new"),
+        ("moved.localhost", "/old?a=b", 308, "https://moved.localhost/new?a=b"),
+        ("moved.localhost", "/shop/a/b?c=d", 307, "https://shop.example/a/b?c=d"),
+        # No line of its own of an answer, whatever is written.
+        ("moved.localhost", "/shop/%0d%0aSet-Cookie:%20a=b", 307, "https://shop.example/%0d%0aSet-Cookie:%20a=b"),
+        ("moved.localhost", "/%73hop/%0d%0aSet-Cookie:%20a=b", 307, "https://shop.example/"),
+        ("moved.localhost", "/a.b/x/y", 301, "https://moved.localhost/c/x/y"),
+        ("moved.localhost", "/gone/x?a=b", 301, "https://moved.localhost/archive?a=b"),
+        *(("moved.localhost", path, 200, None) for path in ("/older", "/old/", "/shop", "/aXb/", "/start")),
+    ],
+)
+def test_redirects_of_a_route(site: Site, proxy: str, host: str, path: str, status: int, becomes: str | None) -> None:
+    answer = site.https(proxy, host, path)
+    assert (answer.status, answer.headers.get("location")) == (status, becomes)
+    assert answer.headers["strict-transport-security"] == "max-age=63072000"
+    assert "set-cookie" not in answer.headers
+
+
+def test_a_redirected_post_is_told_so_whatever_its_size(site: Site, proxy: str) -> None:
+    answer = site.https(proxy, "moved.localhost", "/old", method="POST", body=b"x" * 12_000_000)
+    assert (answer.status, answer.headers["location"]) == (308, "https://moved.localhost/new")
+
+
+@pytest.mark.parametrize(
     ("location", "becomes"),
     [
         ("http://tasks.web_web:3000/there", "https://web.localhost/there"),
@@ -506,6 +642,120 @@ def test_a_login_is_asked_for_and_kept(site: Site, proxy: str) -> None:
 def test_an_apps_own_login_is_the_apps(site: Site, proxy: str) -> None:
     told = site.https(proxy, "web.localhost", headers=basic("someone", "else")).json
     assert told["headers"]["authorization"] == basic("someone", "else")["Authorization"]
+
+
+def routes_for(client: str) -> list[dict[str, Any]]:
+    """Of which each lets a client in, or not."""
+    rules = {"allowed": {"allow": [client]}, "denied": {"deny": [client]}, "private": {"allow": ["192.0.2.0/24"]}}
+    rules["denied"]["allow"] = ["0.0.0.0/0"]
+    return [
+        {"name": name, "hosts": [f"{name}.localhost"], "upstream": "tasks.web_web", "port": 3000, **one}
+        for name, one in rules.items()
+    ]
+
+
+def test_who_may_come(site: Site, tmp_path: Path) -> None:
+    """By the client's own address, whether it comes directly, by the edge, or by another node's proxy."""
+    subnet = site.network.attrs["IPAM"]["Config"][0]["Subnet"]
+    island = site.client.networks.create(f"{site.prefix}-inside", driver="bridge")
+    places = {name: tmp_path / name for name in ("direct", "behind", "edge", "far", "again")}
+    for place in places.values():
+        place.mkdir()
+    at = {name: site.on(site.network, place) for name, place in places.items()}
+    try:
+        routes = {"proxy_routes": routes_for(site.gateway)}
+        render(places["direct"], routes)
+        direct = at["direct"].proxy("direct")
+        render(places["behind"], {**routes, "proxy_trusted_addresses": [subnet]})
+        behind = at["behind"].proxy("behind")
+        render(places["edge"], {"proxy_edge_nodes": [behind]})
+        edge = at["edge"].edge()
+        for address in (direct, edge):
+            for body in (b"", b"x" * 200_000):
+                found = {
+                    name: site.https(address, f"{name}.localhost", method="POST", body=body)
+                    for name in ("allowed", "denied", "private")
+                }
+                assert {name: one.status for name, one in found.items()} == {
+                    "allowed": 200,
+                    "denied": 403,
+                    "private": 403,
+                }
+                assert found["denied"].body == b"403\n"
+        # Its engine knows of no replica: the others are asked, to whom the node comes in the client's place.
+        container = site.client.containers.get(f"{site.prefix}-direct")
+        island.connect(container)
+        container.reload()
+        near = container.attrs["NetworkSettings"]["Networks"][island.name]["IPAddress"]
+        far_site = site.on(island, places["far"])
+        island.reload()
+        gateway = island.attrs["IPAM"]["Config"][0]["Gateway"]
+        nodes = [{"name": "far", "address": "127.0.0.1"}, {"name": "direct", "address": near}]
+        render(places["far"], {"proxy_routes": routes_for(gateway), "proxy_nodes": nodes})
+        far = far_site.proxy("far")
+        assert site.https(far, "allowed.localhost").status == 403
+        render(places["again"], {**routes, "proxy_nodes": [{"name": "far", "address": far}]})
+        # The container has that very file.
+        (places["direct"] / "routes.conf").write_text((places["again"] / "routes.conf").read_text())
+        container.exec_run(["nginx", "-s", "reload"])
+        wait_for("the other's configuration", lambda: site.https(far, "allowed.localhost").status == 200, 20)
+        assert site.https(far, "denied.localhost").status == 403
+        assert site.https(far, "private.localhost").status == 403
+    finally:
+        for name in ("far", "edge", "behind", "direct"):
+            site.forget(name)
+        island.remove()
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 200_000])
+def test_a_login_of_an_app(site: Site, proxy: str, body: bytes) -> None:
+    method = "POST" if body else "GET"
+    for headers in ({}, basic("alice", "wrong"), basic("admin", PASSWORD), basic("bob", PASSWORD)):
+        refused = site.https(proxy, "guarded.localhost", method=method, body=body, headers=headers)
+        assert (refused.status, refused.body) == (401, b"401\n")
+        assert refused.headers["www-authenticate"] == 'Basic realm="guarded"'
+    admitted = site.https(proxy, "guarded.localhost", method=method, body=body, headers=basic("alice", PASSWORD))
+    assert (admitted.status, admitted.json["size"]) == (200, len(body))
+    assert "authorization" not in admitted.json["headers"]
+
+
+@pytest.mark.parametrize("host", ["partly.localhost", "second.partly.localhost"])
+@pytest.mark.parametrize(
+    ("path", "is_guarded"),
+    [
+        ("/", False),
+        ("/administer", False),
+        ("/x/admin", False),
+        ("/aXb/", False),
+        ("/admin", True),
+        ("/admin/", True),
+        ("/admin/x?y=z", True),
+        # However an app may take it.
+        ("//admin", True),
+        ("/%61dmin", True),
+        ("/ADMIN", True),
+        ("/x/../admin", True),
+        ("/x/%2e%2e%2fadmin", True),
+        ("/admin;x=1", True),
+        ("/admin.json", True),
+        ("/admin%00", True),
+        ("/admin%0a", True),
+        ("/a.b/c", True),
+        ("/a.b", True),
+    ],
+)
+def test_a_login_of_some_paths(site: Site, proxy: str, host: str, path: str, is_guarded: bool) -> None:
+    for method, body in (("GET", b""), ("POST", b"x" * 200_000)):
+        answer = site.https(proxy, host, path, method, body=body, headers=basic("someone", "else"))
+        if "%00" in path:
+            assert answer.status == 400
+        elif is_guarded:
+            assert answer.status == 401, (method, answer.json)
+            admitted = site.https(proxy, host, path, method, body=body, headers=basic("alice", PASSWORD))
+            assert (admitted.status, "authorization" in admitted.json["headers"]) == (200, False)
+        else:
+            # A login of the app's own.
+            assert answer.json["headers"]["authorization"] == basic("someone", "else")["Authorization"]
 
 
 def test_passwords_cant_be_tried_without_end(site: Site, proxy: str) -> None:
@@ -893,6 +1143,79 @@ def test_an_address_that_stands_for_many_clients_has_no_limit(site: Site, tmp_pa
             connection.close()
     finally:
         other.forget("unlimited")
+
+
+def test_a_client_may_ask_so_often(site: Site, proxy: str) -> None:
+    """Another one only after 10 s, whatever the body."""
+    answers = [
+        site.https(proxy, "rated.localhost", "/LOGIN/x", method="POST", body=body) for body in (b"", b"x" * 200_000) * 4
+    ]
+    assert [one.status for one in answers] == [200] * 3 + [429] * 5
+    assert [one.headers.get("retry-after") for one in answers] == [None] * 3 + ["10"] * 5
+    assert answers[-1].body == b"429\n"
+    assert {site.https(proxy, "rated.localhost", "/logins").status for _ in range(8)} == {200}
+
+    def refused() -> list[str]:
+        lines = [json.loads(line) for line in site.log("proxy") if "/LOGIN/x" in line]
+        return [one["upstream_status"] for one in lines if one["status"] == 429]
+
+    # What counts requests reads them there.
+    wait_for("the log", lambda: refused() == [""] * 5, 10)
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [("streamed.localhost", "/events"), ("web.localhost", "/events?answer=X-Accel-Buffering:%20no")],
+)
+def test_an_event_comes_at_once(site: Site, proxy: str, host: str, path: str) -> None:
+    connection = http.client.HTTPSConnection(host, context=site.plain, timeout=15)
+    raw = socket.create_connection((proxy, 443), timeout=15)
+    connection.sock = site.plain.wrap_socket(raw, server_hostname=host)
+    try:
+        start = time.monotonic()
+        connection.request("GET", path)
+        response = connection.getresponse()
+        first, after = response.read1(), time.monotonic() - start
+        assert first == b"data: first\n\n"
+        # The other one is sent after 5 s.
+        assert after < 4
+        assert response.read() == b"data: last\n\n"
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "kind", "size", "is_packed"),
+    [
+        ("packed.localhost", "application/json", 3000, True),
+        ("packed.localhost", "image/png", 3000, False),
+        ("packed.localhost", "application/json", 10, False),
+        ("web.localhost", "application/json", 3000, False),
+    ],
+)
+def test_texts_are_compressed_where_the_route_says_so(
+    site: Site, proxy: str, host: str, kind: str, size: int, is_packed: bool
+) -> None:
+    headers = {"X-Pad": "x" * size, "Accept-Encoding": "gzip"}
+    answer = site.https(proxy, host, f"/?answer=Content-Type:%20{kind}", headers=headers)
+    assert (answer.headers.get("content-encoding") == "gzip") == is_packed
+    body = gzip.decompress(answer.body) if is_packed else answer.body
+    assert json.loads(body)["headers"]["x-pad"] == "x" * size
+    assert (answer.headers.get("vary") == "Accept-Encoding") == is_packed
+
+
+def test_an_apps_own_429_stays_its_own(site: Site, proxy: str) -> None:
+    answer = site.https(proxy, "rated.localhost", "/busy")
+    assert (answer.status, answer.headers.get("retry-after")) == (429, None)
+
+
+def test_a_client_may_have_so_many_requests_of_a_route_at_once(site: Site, proxy: str) -> None:
+    options = ("--http2", "--parallel", "--parallel-max", "50", "-o", os.devnull)
+    last, before = site.curl(proxy, "https://rated.localhost/?wait=2&n=[1-12]", *options)
+    statuses = Counter(f"{before.decode()}\n{last}".split())
+    assert set(statuses) == {"200", "429"}
+    assert statuses["200"] <= 3
+    assert site.https(proxy, "web.localhost").status == 200
 
 
 @pytest.fixture(scope="module")

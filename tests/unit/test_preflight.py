@@ -448,6 +448,11 @@ def mysql(**settings: Any) -> Change:
 
 
 # (what is wrong, where, variable, value, part of the problem, part of the cure)
+def moved(*redirects: dict[str, Any]) -> Change:
+    """Of an app with two host names."""
+    return app(hosts=["a.io", "w.io"], route={"redirects": list(redirects)})
+
+
 CASES: list[tuple[Change, str, str, str, str, str]] = [
     # names
     (platform(platfrom_subnet="172.31.0.0/24"), "all hosts", "platfrom_subnet", "(not shown)", "not a variable", "did you mean platform_subnet?"),
@@ -708,6 +713,29 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(replicas=100), "all hosts", "apps.*.reservations.memory", "6.2 GB", "more than the machines' 4.0 GB", "fewer replicas"),
     (app(replicas=30), "all hosts", "apps.*.reservations.cpus", "3", "more than the machines' 2 CPUs", "fewer replicas"),
     (app(route={"upload_size": "ten"}), "all hosts", "apps.web.route.upload_size", "(not shown)", "not a size", "as 10m"),
+    (app(route={"headers": {"X-A": "a$b"}}), "all hosts", "apps.web.route.headers", "(not shown)", "has a wrong text for X-A: it has a $ in it", "'' for what an answer is to go without"),
+    (app(route={"headers": {"X-A": "x" * 3501}}), "all hosts", "apps.web.route.headers", "(not shown)", "for X-A: it is too long", "DENY"),
+    (app(route={"headers": {"Content-Type": "text/html"}}), "all hosts", "apps.web.route.headers", "(not shown)", "has Content-Type, which is not a header to set here", "DENY"),
+    (app(route={"default_headers": {"Strict-Transport-Security": "max-age=1"}}), "all hosts", "apps.web.route.default_headers", "(not shown)", "belongs into headers", "nosniff"),
+    (moved({"host": "w.io", "path": "/x", "to": "/a"}), "all hosts", "apps.web.route.redirects[0]", "", "has both a host and a path", "path: /old"),
+    (moved({"to": "/a"}), "all hosts", "apps.web.route.redirects[0]", "", "has neither a host nor a path", "path: /old"),
+    (moved({"path": "/x", "to": "/a"}, {"path": "/x", "to": "/b"}), "all hosts", "apps.web.route.redirects[1]", "/x", "is redirected twice", "once"),
+    (moved({"path": "/x", "to": "w.io"}), "all hosts", "apps.web.route.redirects[0].to", "w.io", "is no place of a path", "as https://w.io/x"),
+    (moved({"path": "/x", "to": "/x"}), "all hosts", "apps.web.route.redirects[0].to", "/x", "leads back to where it began", "another place"),
+    (moved({"path": "/x/", "to": "https://w.io/x/y/"}), "all hosts", "apps.web.route.redirects[0].to", "https://w.io/x/y/", "leads back to where it began", "another place"),
+    (moved({"host": "other.io", "to": "a.io"}), "all hosts", "apps.web.route.redirects[0].host", "other.io", "is not one of hosts: it has no certificate", "which has a.io, w.io"),
+    (moved({"host": "a.io", "to": "w.io"}), "all hosts", "apps.web.route.redirects[0].host", "a.io", "is the first of hosts", "put another one before it"),
+    (moved({"host": "w.io", "to": "/x"}), "all hosts", "apps.web.route.redirects[0].to", "/x", "is no place of a host", "as https://a.io/x"),
+    (moved({"host": "w.io", "to": "b.io"}), "all hosts", "apps.web.route.redirects[0].to", "b.io", "is not one of hosts", "a URL: https://b.io/"),
+    (moved({"host": "w.io", "to": "https://w.io/"}), "all hosts", "apps.web.route.redirects[0].to", "https://w.io/", "leads back to itself", "as a.io"),
+    (moved({"path": "/a b", "to": "/x"}), "all hosts", "apps.web.route.redirects[0].path", "(not shown)", "is no path of letters", "/old/ for all below it"),
+    (moved({"path": "/a", "to": "//x"}), "all hosts", "apps.web.route.redirects[0].to", "(not shown)", "begins with //, which leads to another host", "one of hosts"),
+    (app(route={"basic_auth": {"users": {"alice": "hunter22"}}}), "all hosts", "apps.web.route.basic_auth.users", "(not shown)", "has no bcrypt hash for alice", "htpasswd -nB -C 8 alice"),
+    (app(route={"basic_auth": {"users": {"alice": "$2y$10$" + "a" * 53}}}), "all hosts", "apps.web.route.basic_auth.users", "(not shown)", "costs the proxy too much at each request: 10", "-C 8"),
+    (app(route={"basic_auth": {"paths": ["/admin"]}}), "all hosts", "apps.web.route.basic_auth", "", "has paths and no users", "add users"),
+    (app(route={"allow": ["office"]}), "all hosts", "apps.web.route.allow[0]", "(not shown)", "is neither an address nor a network", "192.0.2.0/24"),
+    (app(route={"rate_limit": {"requests_per_second": 0.05}}), "all hosts", "apps.web.route.rate_limit.requests_per_second", "0.05", "is below 0.1", "0 for no limit"),
+    (app(route={"rate_limit": {"paths": ["/login"]}}), "all hosts", "apps.web.route.rate_limit", "", "has paths and no requests_per_second", "take the paths away"),
     (app(route={"cookie_flags": ["samesite=none"]}), "all hosts", "apps.web.route.cookie_flags", "samesite=none", "browsers refuse", "add secure"),
     (app(ports=["8025:25:tcp"]), "all hosts", "apps.web.ports", "(not shown)", "not a port to publish", "as 8025:25/tcp"),
     (app(ports=["99999:25"]), "all hosts", "apps.web.ports", "99999:25", "not a port to publish", "published: 8025"),

@@ -373,6 +373,36 @@ def test_a_rollback_is_refused_for_what_others_have_by_now(
         run(monkeypatch, stacks, app="web", rollback=True)
 
 
+GUARDED = {
+    "headers": {"X-Frame-Options": "DENY"},
+    "redirects": [{"path": "/old", "to": "/new", "host": "", "status": 308}],
+    "basic_auth": {"users": {"alice": "$2y$08$" + "a" * 53}, "paths": []},
+    "allow": ["192.0.2.0/24"],
+    "rate_limit": {"requests_per_second": 10.0, "burst": 20, "paths": [], "connections": 0},
+}
+
+
+@pytest.mark.parametrize("then", [GUARDED, {}, {"sticky": False}])
+def test_a_rollback_brings_back_all_that_a_route_said(monkeypatch: pytest.MonkeyPatch, then: dict[str, Any]) -> None:
+    """Recorded by an older version of the collection, it has the defaults of what is new."""
+    stacks = running(web={**WEB, "route": {"deny": ["198.51.100.0/24"], "compress": True}})
+    before = of_inventory(resolve_app("web", {**WEB, "route": then}), R1, "")
+    if not then:
+        before["app"]["route"] = {"sticky": False, "upload_size": "1m"}
+    now = {**stacks["web"]["revisions"][0], "number": 2}
+    stacks["web"].update(stack(row(1, then=before, env=""), now, in_force=2))
+    (route,) = app_routes(run(monkeypatch, stacks, app="web", rollback=True)["settings"])
+    expected = {**DEFAULTS["route"], **then, **({} if then else {"upload_size": "1m"})}
+    assert {key: route[key] for key in DEFAULTS["route"]} == expected
+
+
+def test_a_clear_password_is_in_no_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"route": {"basic_auth": {"users": {"alice": "hunter22"}}}}
+    with pytest.raises(AnsibleActionFail, match=r"settings.route.basic_auth.users.*\n.*no bcrypt hash") as refused:
+        run(monkeypatch, running(web=WEB), app="web", settings=settings)
+    assert "hunter22" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

@@ -6,10 +6,20 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes, other_hosts, proxy_nodes
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
+from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
+    app_routes,
+    other_hosts,
+    proxy_logins,
+    proxy_nodes,
+    proxy_rates,
+    proxy_redirects,
+)
 
 WEB = {"hosts": ["web.localhost"], "port": 3000, "replicas": 3}
 ROUTE = {"name": "web", "hosts": ["web.localhost"], "upstream": "tasks.web_web", "port": 3000, "source": "apps.web"}
+# What an older revision does not know has its default.
+ROUTE |= DEFAULTS["route"]
 
 
 @pytest.mark.parametrize(
@@ -57,3 +67,67 @@ def test_the_proxys_nodes_have_the_addresses_that_are_known() -> None:
 def test_what_is_no_apps_host(jenkins: dict[str, Any], found: dict[str, str]) -> None:
     platform = {"monitoring": {"hosts": {"grafana": "g.localhost"}}, "jenkins": jenkins}
     assert other_hosts(platform) == {"g.localhost": "monitoring_hosts.grafana", **found}
+
+
+@pytest.mark.parametrize(
+    ("redirect", "becomes"),
+    [
+        ({"host": "www.a.io", "to": "a.io"}, ("", "", 301, "https://a.io:8443$request_uri")),
+        ({"host": "www.a.io", "to": "https://b.io/", "status": 302}, ("", "", 302, "https://b.io$request_uri")),
+        ({"host": "www.a.io", "to": "https://b.io"}, ("", "", 301, "https://b.io$request_uri")),
+        ({"host": "www.a.io", "to": "https://b.io/x"}, ("", "", 301, "https://b.io/x$is_args$args")),
+        ({"path": "/x", "to": "/y"}, ("= /x", "", 301, "https://$host:8443/y$is_args$args")),
+        ({"path": "/x", "to": "/y?z=1"}, ("= /x", "", 301, "https://$host:8443/y?z=1")),
+        ({"path": "/x", "to": "https://b.io#y"}, ("= /x", "", 301, "https://b.io#y")),
+        ({"path": "/", "to": "/y/"}, ("= /", "", 301, "https://$host:8443/y/$is_args$args")),
+        ({"path": "/x.y/", "to": "/y/"}, ("^~ /x.y/", "/x\\.y/", 301, "https://$host:8443/y/$below")),
+        ({"path": "/x/", "to": "/y"}, ("^~ /x/", "", 301, "https://$host:8443/y$is_args$args")),
+        ({"path": "/x/", "to": "/y/?z"}, ("^~ /x/", "", 301, "https://$host:8443/y/?z")),
+    ],
+)
+def test_where_a_redirect_leads(redirect: dict[str, Any], becomes: tuple[Any, ...]) -> None:
+    (found,) = proxy_redirects([redirect], ":8443")
+    assert tuple(found[key] for key in ("location", "below", "status", "target")) == becomes
+    assert found["host"] == redirect.get("host", "")
+
+
+LOGIN = {"realm": "web", "file": "htpasswd-web", "content": "alice:b\nbob:a\n"}
+
+
+@pytest.mark.parametrize(
+    ("route", "becomes"),
+    [
+        ({}, None),
+        ({"basic_auth": {"users": {}, "paths": []}}, None),
+        ({"auth": True}, {"realm": "web", "file": "htpasswd", "content": "", "where": [r"^a\.io/"]}),
+        ({"basic_auth": {"users": {"bob": "a", "alice": "b"}}}, {**LOGIN, "where": [r"^a\.io/"]}),
+        (
+            {"basic_auth": {"users": {"bob": "a", "alice": "b"}, "paths": ["/x.y/", "/"]}},
+            {**LOGIN, "where": [r"^a\.io/x\.y(?![A-Za-z0-9_~-])", r"^a\.io"]},
+        ),
+        ({"name": "off", "auth": True}, {"realm": "app off", "file": "htpasswd", "content": "", "where": [r"^a\.io/"]}),
+    ],
+)
+def test_where_a_login_is_asked_for(route: dict[str, Any], becomes: dict[str, Any] | None) -> None:
+    given = {"name": "web", "hosts": ["a.io", "b.io"], **route}
+    assert proxy_logins([given]) == ([{"name": given["name"], **becomes}] if becomes else [])
+
+
+@pytest.mark.parametrize(
+    ("limit", "becomes"),
+    [
+        ({}, None),
+        ({"requests_per_second": 0, "burst": 20, "paths": [], "connections": 0}, None),
+        ({"requests_per_second": 10}, (600, 20, "", 0, 1)),
+        ({"requests_per_second": 0.3, "burst": 0, "connections": 5}, (18, 0, "", 5, 4)),
+        ({"connections": 5}, (0, 20, "", 5, 1)),
+        (
+            {"requests_per_second": 1, "paths": ["/a.b", "/c/"]},
+            (60, 20, r"/a\.b(?![A-Za-z0-9_~-])|/c(?![A-Za-z0-9_~-])", 0, 1),
+        ),
+    ],
+)
+def test_how_often_a_client_may_ask(limit: dict[str, Any], becomes: tuple[Any, ...] | None) -> None:
+    found = proxy_rates([{"name": "web", "rate_limit": limit}, {"name": "api"}])
+    keys = ("per_minute", "burst", "pattern", "connections", "seconds")
+    assert [tuple(one[key] for key in keys) for one in found] == ([becomes] if becomes else [])

@@ -161,6 +161,13 @@ def test_a_release_changes_the_proxys_routes_and_nothing_else_of_it(tmp_path: Pa
     }
 
 
+def test_users_of_an_app_are_a_secret_of_the_proxy() -> None:
+    users = {**ROUTE, "basic_auth": {"users": {"alice": "$2y$08$x"}}}
+    proxy = render("proxy", "compose.yml.j2", proxy_image="proxy", proxy_routes=[users, PAGE, PAGE])
+    found = [one["target"] for one in proxy["services"]["proxy"]["secrets"]]
+    assert found == ["tls.crt", "tls.key", "htpasswd", "htpasswd-web"]
+
+
 def test_what_a_proxy_writes_can_not_take_its_memory() -> None:
     """A tmpfs counts as memory."""
     (mount,) = render("proxy", "compose.yml.j2", proxy_image="proxy")["services"]["proxy"]["volumes"]

@@ -99,6 +99,13 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import (
     why_no_request_path,
     why_no_sha256,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.web import (
+    why_no_default_headers,
+    why_no_headers,
+    why_no_path,
+    why_no_redirect_target,
+    why_no_users,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
 
 # Docker's own least for a container; a node's engine does not start with less than its.
@@ -460,6 +467,45 @@ KINDS: Mapping[str, Kind] = {
         ("apps{}.route.read_timeout_seconds", "proxy_routes[].read_timeout_seconds"),
         number(1, 7 * DAY_SECONDS, "as 60"),
     ),
+    **dict.fromkeys(
+        ("apps{}.route.headers", "proxy_routes[].headers"),
+        Kind(why_no_headers, "as {X-Frame-Options: DENY}; '' for what an answer is to go without"),
+    ),
+    **dict.fromkeys(
+        ("apps{}.route.default_headers", "proxy_routes[].default_headers"),
+        Kind(why_no_default_headers, "as {X-Content-Type-Options: nosniff}"),
+    ),
+    **{
+        f"{route}.redirects[].{key}": kind
+        for route in ("apps{}.route", "proxy_routes[]")
+        for key, kind in (
+            ("host", optional(Kind(why_no_host_name, "one of hosts, as www.example.com"))),
+            ("path", optional(Kind(why_no_path, "as /old, or /old/ for all below it"))),
+            ("to", Kind(why_no_redirect_target, "as /new, https://www.example.com/new, or one of hosts")),
+        )
+    },
+    **{
+        f"{route}.basic_auth.{key}": kind
+        for route in ("apps{}.route", "proxy_routes[]")
+        for key, kind in (
+            ("users", Kind(why_no_users, "as {alice: $2y$08$...}, which htpasswd -nB -C 8 alice makes", hidden=True)),
+            ("paths[]", Kind(why_no_path, "as /admin")),
+        )
+    },
+    **dict.fromkeys(
+        (f"{route}.{key}[]" for route in ("apps{}.route", "proxy_routes[]") for key in ("allow", "deny")),
+        ADDRESS_OR_NETWORK,
+    ),
+    **{
+        f"{route}.rate_limit.{key}": kind
+        for route in ("apps{}.route", "proxy_routes[]")
+        for key, kind in (
+            ("requests_per_second", number(0.1, 100000, "0 for no limit, or as 10", zero=True)),
+            ("burst", number(0, 100000, "0 or more")),
+            ("paths[]", Kind(why_no_path, "as /login")),
+            ("connections", number(0, 100000, "0 for no limit, or as 20")),
+        )
+    },
     "apps{}.limits.memory": CONTAINER_MEMORY,
     "apps{}.limits.cpus": CPUS,
     "apps{}.reservations.memory": RESERVED_MEMORY,

@@ -20,7 +20,8 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.env_files i
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput, file_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.networks import APPS_NETWORK
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.placement import check_reservations
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, listed, show_key
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.routes import check_route
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, show_key
 
 RESERVED_APPS = ("edge", "jenkins", "monitoring", "proxy", "registry")
 APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
@@ -66,14 +67,7 @@ def check_apps(inputs: PreflightInput) -> Iterator[Problem]:
         for wrong in wrong_services({**app, "name": name}, ipvs=ipvs):
             # A value of a service may be anything, a password too.
             yield Problem(ALL_HOSTS, f"{at}.{wrong.place}", "", wrong.problem, wrong.cure)
-        route = app["route"]
-        same_site = [flag for flag in route["cookie_flags"] if flag.startswith("samesite=")]
-        if len(same_site) > 1:
-            flags = listed(same_site)
-            yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", flags, "contradict each other", "leave one")
-        elif same_site == ["samesite=none"] and "secure" not in route["cookie_flags"]:
-            problem = "browsers refuse it without secure"
-            yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", Harmless(same_site[0]), problem, "add secure")
+        yield from check_route(at, app)
 
 
 def check_settings_together(inputs: PreflightInput) -> Iterator[Problem]:
