@@ -12,7 +12,7 @@ from . import steps
 
 run_step = partial(steps.run_step, gives_way=True)
 # All that a user's own configuration needs (docs/inventory.md).
-CONFIGURATION = "[inventory]\nignore_patterns = ^files$\n"
+CONFIGURATION = "[defaults]\ncallback_result_format = yaml\n[inventory]\nignore_patterns = ^files$\n"
 
 
 def install(folder: Path, stage: str) -> Path:
