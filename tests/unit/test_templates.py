@@ -161,6 +161,14 @@ def test_a_release_changes_the_proxys_routes_and_nothing_else_of_it(tmp_path: Pa
     }
 
 
+def test_a_route_is_the_same_whether_the_inventory_or_a_revision_says_it(tmp_path: Path) -> None:
+    """A revision's record has its keys in the order of the alphabet."""
+    route = {**ROUTE, "headers": {"X-B": "1", "x-a": "2"}, "default_headers": {"X-D": "1", "Referrer-Policy": "2"}}
+    recorded = json.loads(json.dumps(route, sort_keys=True))
+    one, other = proxy_stacks(tmp_path, {"proxy_routes": [route]}, {"proxy_routes": [recorded]})
+    assert one["configs"] == other["configs"]
+
+
 def test_users_of_an_app_are_a_secret_of_the_proxy() -> None:
     users = {**ROUTE, "basic_auth": {"users": {"alice": "$2y$08$x"}}}
     proxy = render("proxy", "compose.yml.j2", proxy_image="proxy", proxy_routes=[users, PAGE, PAGE])
