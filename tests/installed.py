@@ -11,8 +11,16 @@ from pathlib import Path
 from . import steps
 
 run_step = partial(steps.run_step, gives_way=True)
-# All that a user's own configuration needs (docs/inventory.md).
-CONFIGURATION = "[defaults]\ncallback_result_format = yaml\n[inventory]\nignore_patterns = ^files$\n"
+# What docs/inventory.md tells users to have.
+CONFIGURATION = """\
+[defaults]
+callback_result_format = yaml
+internal_poll_interval = 0.005
+[connection]
+pipelining = true
+[inventory]
+ignore_patterns = ^files$
+"""
 
 
 def install(folder: Path, stage: str) -> Path:
