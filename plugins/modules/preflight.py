@@ -153,7 +153,7 @@ ansible_facts:
           type: list
           elements: str
           returned: always
-        entry_address: {description: Where clients come in, as nodes reach it., type: str, returned: always}
+        entry_address: {description: "Where clients come in, as nodes reach it.", type: str, returned: always}
         network_mtu: {description: The MTU of overlay networks., type: int, returned: always}
         other_hosts:
           description: Host names that are no app's -> the variable that says so.
