@@ -69,6 +69,7 @@ def bootstrap_command(build: Build, mirrors: Mirrors, authorities_folder: str) -
         # Not by --dpkgopt, which costs mmdebstrap one more process for each package that it unpacks.
         f"printf '{excluded}' > \"$1/etc/dpkg/dpkg.cfg.d/exclude\"",
         "rm -rf " + " ".join(f'"$1"/usr/share/{folder}/*' for folder in EXCLUDED_FOLDERS),
+        # A network may have no CA of its own, and an image without ca-certificates has no place for one.
         f'cp {authorities_folder}/*.crt "$1/usr/local/share/ca-certificates/" 2>/dev/null || true',
         'if [ -x "$1/usr/sbin/update-ca-certificates" ]; then chroot "$1" update-ca-certificates; fi',
         'rm -f "$1"/var/log/*.log "$1"/var/log/apt/* "$1"/var/cache/ldconfig/aux-cache',
