@@ -94,7 +94,7 @@ test-ipvs: setup-dev ## No request lost with IPVS: under load on a kernel that h
 	@python tests/vm/ipvs.py
 
 .PHONY: cores
-cores: setup-dev ## Unit tests on all ansible-cores and Pythons that are supported (CORES="2.17.14 3.12" for one, with one Python)
+cores: setup-dev ## Unit tests, sanity and a platform on all ansible-cores and Pythons that are supported (CORES="2.17.14 3.12 smoke" for a part)
 	@python -m tests.cores $(CORES)
 
 .PHONY: site

@@ -37,6 +37,7 @@ PLATFORMS = (
         "refused",
         "node",
         "seed",
+        "older",
     ),
 )
 PORTS = 5

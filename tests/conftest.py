@@ -37,7 +37,7 @@ NEED_SEED = (
     *("platform", "interrupted", "monitoring", "cicd", "load"),
     *("molecule/app", "molecule/proxy", "molecule/monitoring"),
 )
-NEED_ENGINE = ("integration", "molecule", "platform", "monitoring", "cicd", "load")
+NEED_ENGINE = ("integration", "molecule", "platform", "monitoring", "cicd", "load", "smoke")
 # What mostly waits needs no token: it runs beside whatever needs a quiet machine. So does what leaves it the CPUs.
 BESIDE = ("monitoring", "lint", "sanity")
 QUIET = ("test_2_hostile_clients.py", "test_2_zero_loss.py", "test_3_rollout_failures.py")
@@ -52,6 +52,7 @@ LAST = ("monitoring", "load", "lint/ansible-lint", "sanity")
 # Containers of a group begin with the name of these.
 OWN_PLATFORMS = {
     "platform": ("site",),
+    "smoke": ("site",),
     "interrupted": ("killed",),
     "load": ("load",),
     "monitoring": ("alerts",),

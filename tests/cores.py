@@ -1,9 +1,10 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The unit tests on the ansible-cores that the collection declares, with the Pythons that run them.
+"""Unit tests, sanity and a platform on the ansible-cores that the collection declares, with the Pythons that run them.
 
-``python -m tests.cores`` runs them on each core with each Python that this machine has; ``python -m tests.cores
-2.18.19 3.12`` with those alone. A core is put before the one of the environment; everything else is the environment's.
+``python -m tests.cores`` runs all three on each core with each Python that this machine has; ``python -m tests.cores
+2.18.19 3.12 smoke`` with those, and of the three that one. A core is put before the one of the environment; everything
+else is the environment's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,46 +79,63 @@ def install(folder: Path, *what: str) -> None:
     subprocess.run([*pip, "--quiet", "--disable-pip-version-check", *what], check=True)
 
 
-def unit_tests(core: str, python: Version) -> int:
-    """Run them; the exit code."""
-    [packages] = environment(core, python).glob("lib/python3*/site-packages")
-    program = str(developers(python))
-    tests = [
-        program,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "tests.own_loader",
-        "-n",
-        str(os.cpu_count()),
-        "tests/unit",
-    ]
-    print(f"ansible-core {core}, Python {python[0]}.{python[1]}", flush=True)
-    return subprocess.run(tests, cwd=ROOT, env={**os.environ, **SETTINGS, "PYTHONPATH": str(packages)}).returncode
+@dataclass(frozen=True)
+class Pair:
+    """An ansible-core, and a Python that runs it."""
+
+    core: str
+    python: Version
+
+    def __str__(self) -> str:
+        return f"ansible-core {self.core}, Python {self.python[0]}.{self.python[1]}"
+
+    def run(self, stage: str) -> int:
+        """Run the tests of a stage; the exit code."""
+        print(f"{self}: {stage}", flush=True)
+        program = developers(self.python)
+        alone = environment(self.core, self.python)
+        [packages] = alone.glob("lib/python3*/site-packages")
+        # ansible-test makes environments of its own, and brings what it needs: it is the core's, with nothing else.
+        path = alone / "bin" if stage == "sanity" else Path(program).parent
+        env = {**os.environ, **SETTINGS, "PATH": f"{path}:{os.environ['PATH']}"}
+        if stage != "sanity":
+            env["PYTHONPATH"] = str(packages)
+        return subprocess.run([program, "-m", "pytest", "-q", *STAGES[stage]], cwd=ROOT, env=env).returncode
 
 
-def main(asked: list[str]) -> int:
+STAGES: Mapping[str, Sequence[str]] = {
+    "unit": ("-p", "no:cacheprovider", "-p", "tests.own_loader", "-n", str(os.cpu_count()), "tests/unit"),
+    "sanity": ("-n", "1", "tests/sanity"),
+    "smoke": ("-n", "1", "tests/engine/test_engine.py::test_engine_and_images", "tests/smoke"),
+}
+
+
+def asked(words: Sequence[str]) -> tuple[list[Pair], list[str]]:
+    """The cores with their Pythons, and the stages, that some words name; of what they say nothing, all."""
     known = {f"{major}.{minor}": (major, minor) for major, minor in PYTHONS}
-    if wrong := [one for one in asked if one not in CORES and one not in known]:
-        sys.exit(
-            f"{', '.join(wrong)}: neither an ansible-core of {', '.join(CORES)} nor a Python of {', '.join(known)}"
-        )
-    pythons = [known[one] for one in asked if one in known] or list(PYTHONS)
-    wanted = [one for one in asked if one in CORES] or list(CORES)
-    pairs = [(core, python) for python in pythons for core in wanted if core in runnable(python)]
-    for core in asked:
-        if core in CORES and core not in dict(pairs):
-            first, last = (f"{major}.{minor}" for major, minor in CORES[core])
-            sys.exit(f"ansible-core {core} needs a Python from {first} to {last}")
-    here = [(core, python) for core, python in pairs if interpreter(python)]
-    for core, (major, minor) in sorted({*pairs} - {*here}):
-        print(f"ansible-core {core} is not tried with Python {major}.{minor}: that is not here", file=sys.stderr)
-    codes = [unit_tests(core, python) for core, python in here]
+    if wrong := [one for one in words if one not in {*CORES, *known, *STAGES}]:
+        there = f"an ansible-core of {', '.join(CORES)}, a Python of {', '.join(known)}, {', '.join(STAGES)}"
+        sys.exit(f"{', '.join(wrong)}: there are {there}")
+    pythons = [known[one] for one in words if one in known] or list(PYTHONS)
+    cores = [one for one in words if one in CORES] or list(CORES)
+    pairs = [Pair(core, python) for python in pythons for core in cores if core in runnable(python)]
+    for core in {*words} & {*CORES} - {pair.core for pair in pairs}:
+        first, last = (f"{major}.{minor}" for major, minor in CORES[core])
+        sys.exit(f"ansible-core {core} needs a Python from {first} to {last}")
+    return pairs, [one for one in words if one in STAGES] or list(STAGES)
+
+
+def main(words: Sequence[str]) -> int:
+    pairs, stages = asked(words)
+    here = [pair for pair in pairs if interpreter(pair.python)]
+    for pair in pairs:
+        if pair not in here:
+            print(f"{pair}: not tried, that Python is not here", file=sys.stderr)
+    codes = {f"{pair}: {stage}": pair.run(stage) for pair in here for stage in stages}
+    failed = [name for name, code in codes.items() if code]
+    print("\n".join(f"{name}: {'FAILED' if name in failed else 'passed'}" for name in codes))
     # What was asked for by name and can't be tried is a failure.
-    return int(any(codes) or not codes or (bool(asked) and here != pairs))
+    return int(bool(failed) or not codes or (bool(words) and here != pairs))
 
 
 if __name__ == "__main__":

@@ -211,7 +211,7 @@ class Live:
 
     @property
     def environment(self) -> dict[str, str]:
-        path = {"PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
+        path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         if self.where.installed:
             return {**installed.environment(Path(self.where.installed)), **path}
         return {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **path}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,12 +76,26 @@ def _provide_get_pip() -> None:
     """
     cache = Path.home() / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
-    if not (wheel := cache / "pip-24.2-py3-none-any.whl").exists():
-        run_step("sanity-pip", [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", cache, "pip==24.2"])
-    unfinished = cache / f"get_pip_24_2.{os.getpid()}"
+    version = _wanted_pip()
+    if not (wheel := cache / f"pip-{version}-py3-none-any.whl").exists():
+        # The checkout's own Python has a pip.
+        pip = [ROOT / ".venv/bin/python", "-m", "pip", "download", "--no-deps", "--dest", cache, f"pip=={version}"]
+        run_step("sanity-pip", pip)
+    script = cache / f"get_pip_{version.replace('.', '_')}.py"
+    unfinished = script.with_suffix(f".{os.getpid()}")
     unfinished.write_text(
         "import sys, sysconfig, zipfile\n"
         f"zipfile.ZipFile({str(wheel)!r}).extractall(sysconfig.get_path('purelib'))\n"
         "open(sys.prefix + '/pip.conf', 'w').write('[install]\\ncompile = no\\n')\n"
     )
-    unfinished.rename(cache / "get_pip_24_2.py")
+    unfinished.rename(script)
+
+
+def _wanted_pip() -> str:
+    """The version that the ansible-test of this run asks for."""
+    program = shutil.which("ansible-test")
+    assert program
+    [packages] = Path(program).resolve().parents[1].glob("lib/python3*/site-packages")
+    source = (packages / "ansible_test/_internal/python_requirements.py").read_text()
+    [version] = re.findall(r"^        pip='([\d.]+)',$", source, re.MULTILINE)
+    return str(version)

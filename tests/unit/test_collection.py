@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def test_an_execution_environment_gets_what_the_checkout_installs() -> None:
     assert set(asked) == set(pinned) - {"ansible-core"}
     for name, least in asked.items():
         assert _numbers(pinned[name]) >= _numbers(least), name
+
+
+def test_a_hosted_ci_and_the_dev_container_are_the_same_machine() -> None:
+    job = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text())["jobs"]["everything"]
+    editor = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    assert editor["image"] == job["container"]["image"]
+    assert " ".join(editor["onCreateCommand"].split()) == job["steps"][0]["run"].strip()
+    assert {one["run"] for one in job["steps"] if "run" in one} >= {".ci/run"}
 
 
 def test_what_the_catalog_builds_from_ships() -> None:
