@@ -270,8 +270,8 @@ PROMISES = (
     Promise(
         "Slack is told of rollouts",
         f"{UTILS}/message.py",
-        "if failed:\n        lines.append(",
-        "if not failed:\n        lines.append(",
+        'str(result.get("msg")) if failed',
+        'str(result.get("msg")) if not failed',
         "test_release.py::test_messages",
     ),
     Promise(

@@ -56,6 +56,11 @@ options:
       - It stands for itself, so C($) interpolation, C(env_file), environment variables without a value and configs or
         secrets from a C(file) are refused. A literal C($) is written C($$).
       - Services refer to the keys of O(configs) and O(secrets); the file need not define these.
+      - C(x-before) and C(x-after) are commands that run once with a rollout, each with C(service), the one whose image
+        and environment it gets, C(command), a list of words, and C(deadline_seconds), 600 by default. They are jobs of
+        the swarm, in a stack of their own (C(<name>_jobs)). What stands before has to end with 0 before the first task
+        is replaced, or nothing is, and the verdict is V(before_failed). What stands after runs once all has converged;
+        its failure is a warning. Neither runs where the revision in force has the same command, image and environment.
       - C(x-full-names) lists networks on which services don't get their short names, as C(docker stack deploy) gives
         them everywhere, but only their full ones (C(<stack>_<service>)) and what C(aliases) says.
     type: raw
@@ -151,6 +156,11 @@ options:
         in between are kept as history.
     type: int
     default: 5
+  jobs:
+    description:
+      - Whether C(x-before) and C(x-after) of O(compose) run.
+    type: bool
+    default: true
   node_sockets:
     description:
       - Unix sockets of other nodes' engines on the docker host, by node name. The output of failing health checks is
@@ -288,8 +298,8 @@ revision:
 verdict:
   description:
     - V(converged), or V(unverified) when nobody waited.
-    - On failure V(rolled_back) (swarm saw it fail), V(stuck) (refused by swarm, or not converged at the deadline) or
-      V(failed) (there was no earlier revision to go back to).
+    - On failure V(rolled_back) (swarm saw it fail), V(stuck) (refused by swarm, or not converged at the deadline),
+      V(before_failed) (nothing was rolled out) or V(failed) (there was no earlier revision to go back to).
   type: str
   returned: when O(state=present)
 who:
@@ -323,6 +333,10 @@ seconds:
   description: How long the rollout took.
   type: float
   returned: when something was rolled out
+after:
+  description: Why C(x-after) of O(compose) did not get to its end; empty where it did.
+  type: str
+  returned: when it was to run
 failures:
   description:
     - The failing tasks, at most four of a service, with the keys C(service), C(task), C(node), C(state), C(error),
@@ -372,6 +386,7 @@ def main() -> None:
             "deadline_seconds": {"type": "float"},
             "memory_file": {"type": "path"},
             "keep": {"type": "int", "default": 5},
+            "jobs": {"type": "bool", "default": True},
             "node_sockets": {"type": "dict", "default": {}},
             "listens": {"type": "dict", "default": {}},
             "release": {"type": "dict", "default": {}},

@@ -16,6 +16,7 @@ import yaml
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.env_volume import model as env
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import FULL_NAMES
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import AFTER, BEFORE
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import ONE_SHOT_CONDITIONS
 from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_service
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_service import Wrong
@@ -85,6 +86,9 @@ DEFAULTS: Json = {
     "update": {"order": "start-first", "parallelism": 1, "delay_seconds": None, "monitor_seconds": 30},
     "restart": {"condition": "any", "delay_seconds": 2},
     "stop_grace_seconds": 30,
+    "before": [],
+    "after": [],
+    "job_deadline_seconds": 600,
     "constraints": [],
     "ports": [],
     "service": {},
@@ -264,6 +268,11 @@ def app_compose(
         service["secrets"] = [{"source": "env", "target": _env_path(app), **_secret_access(app)}]
         if env_secret:
             document["secrets"] = {"env": {"external": True, "name": env_secret}}
+    for when in (BEFORE, AFTER):
+        if app[when]:
+            command = [_text(word) for word in app[when]]
+            deadline = app["job_deadline_seconds"]
+            document[f"x-{when}"] = {"service": SERVICE, "command": command, "deadline_seconds": deadline}
     _refuse(app, _contradictions(app, service, own))
     _refuse(app, _impossible(app, ipvs=ipvs, networks=document["networks"]))
     document["services"][SERVICE] = compose_service.merged(service, own)

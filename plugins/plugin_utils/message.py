@@ -20,6 +20,8 @@ def rollout_message(
         head = f":x: *{app}*: {kind} failed ({verdict}); revision {result.get('revision') or 'none'} runs"
     else:
         head = f":white_check_mark: *{app}*: revision {result.get('revision')} runs ({kind}, {result.get('verdict')})"
+        if result.get("after"):
+            head = head.replace(":white_check_mark:", ":warning:", 1) + "; what runs after it failed"
     image = str(release["image"]).rpartition("@sha256:")
     asked = str(release["app"]["image"]).partition("@")[0]  # the digest that it may have follows anyway
     facts = {
@@ -31,6 +33,7 @@ def rollout_message(
         "reason": why,
     }
     lines = [head, " · ".join(f"{key} {value}" for key, value in facts.items() if value)]
-    if failed:
-        lines.append(f"```{str(result.get('msg'))[:MAX_CAUSE]}```")
+    cause = str(result.get("msg")) if failed else str(result.get("after") or "")
+    if cause:
+        lines.append(f"```{cause[:MAX_CAUSE]}```")
     return {"text": "\n".join(lines)}

@@ -554,6 +554,48 @@ carry_out(StackOperation(json.load(sys.stdin)))
 """
 
 
+def killed_when(swarm: Swarm, folder: Path, rendered: Any, stack: str, moment: Callable[[], bool], **more: Any) -> None:
+    """A deploy that is killed at a moment. ``rendered``: of the stack's compose file."""
+    params = {
+        "name": stack,
+        "state": "present",
+        "socket": swarm.manager.socket,
+        "path": str(folder),
+        "compose": rendered.compose,
+        "text": rendered.text,
+        "configs": rendered.configs,
+        "secrets": {},
+        "resolve_image": "never",
+        "registry_config": None,
+        "wait": True,
+        "deadline_seconds": 60,
+        "keep": 5,
+        "node_sockets": {},
+        "release": {},
+        "base_revision": None,
+        "kind": "deploy",
+        "who": "me@here",
+        "why": "",
+        "lock_seconds": 60,
+        "rollout": "now",
+        "progress": None,
+        "listens": {},
+        "validate": [],
+        "validated": "",
+        "jobs": True,
+        **more,
+    }
+    path = str(Path(__file__).parents[2] / "collections")
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED_RUN], stdin=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}
+    ) as run:
+        assert run.stdin
+        run.stdin.write(json.dumps(params).encode())
+        run.stdin.close()
+        wait_for("the moment to kill it", moment)
+        run.kill()
+
+
 def test_sigkill_at_any_moment(swarm: Swarm, deploy: Run, folder: Path) -> None:
     stack = "sigkill"
     before: set[str] = set()
@@ -572,44 +614,7 @@ def test_sigkill_at_any_moment(swarm: Swarm, deploy: Run, folder: Path) -> None:
         word, before = f"TURN={turn}", set(swarm.names("config", stack))
         compose = {"services": {"web": service(configs=["settings"], environment={"TURN": str(turn)})}}
         given = {"configs": {"settings": f"turn {turn}"}}
-        rendered = render(stack, compose, given["configs"], {})
-        params = {
-            "name": stack,
-            "state": "present",
-            "socket": swarm.manager.socket,
-            "path": str(folder),
-            "compose": rendered.compose,
-            "text": rendered.text,
-            "configs": rendered.configs,
-            "secrets": {},
-            "resolve_image": "never",
-            "registry_config": None,
-            "wait": True,
-            "deadline_seconds": 60,
-            "keep": 1,
-            "node_sockets": {},
-            "release": {},
-            "base_revision": None,
-            "kind": "deploy",
-            "who": "me@here",
-            "why": "",
-            "lock_seconds": 60,
-            "rollout": "now",
-            "progress": None,
-            "listens": {},
-            "validate": [],
-            "validated": "",
-        }
-        with subprocess.Popen(
-            [sys.executable, "-c", KILLED_RUN],
-            stdin=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "collections")},
-        ) as run:
-            assert run.stdin
-            run.stdin.write(json.dumps(params).encode())
-            run.stdin.close()
-            wait_for(f"moment {turn}", moment)
-            run.kill()
+        killed_when(swarm, folder, render(stack, compose, given["configs"], {}), stack, moment, keep=1)
         given["keep"] = 1
         completed = deploy(stack, compose, **given)
         assert not completed.get("failed"), completed.get("msg")

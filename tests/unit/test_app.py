@@ -63,6 +63,8 @@ S = "services/web"
         ({}, {"mtu": 1400}, "networks/default/driver_opts", {"com.docker.network.driver.mtu": "1400"}),
         ({}, {}, f"{S}/stop_grace_period", "30s"),
         ({"stop_grace_seconds": 5}, {}, f"{S}/stop_grace_period", "5s"),
+        ({"before": ["sh", "-c", "echo $HOME"]}, {}, "x-before/command", ["sh", "-c", "echo $$HOME"]),
+        ({"after": ["warm"], "job_deadline_seconds": 5}, {}, "x-after/deadline_seconds", 5),
         ({}, {}, f"{S}/deploy/replicas", 1),
         ({"replicas": 3}, {}, f"{S}/deploy/replicas", 3),
         # Virtual addresses need IPVS.

@@ -33,7 +33,7 @@ ALLOWED = {
 # By their names, in any folder; what isn't named is an operation.
 MODELS = {"model", "options", "compose", "digest", "dockerfile", "logs", "program", "raft", "status"}
 PLANS = {
-    *("plan", "actions", "agent_connection", "difference", "hosts_file", "listening", "repair", "rollout"),
+    *("plan", "actions", "agent_connection", "difference", "hosts_file", "job", "listening", "repair", "rollout"),
     "validation",
 }
 # Operations that those of other subjects use: whose a folder is, what a swarm was last known to hold, a registry.

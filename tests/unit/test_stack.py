@@ -31,6 +31,8 @@ class Swarm:
     def __init__(self) -> None:
         self.items: list[dict[str, Any]] = []
         self.deployed: dict[str, dict[str, Any]] = {}
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.job_state = "complete"
         self.writes: list[str] = []
         # What a validation says; the images that are there, None for all of them.
         self.judgement = (0, "")
@@ -45,7 +47,9 @@ class Swarm:
         self.swarm = SimpleNamespace(
             items=self.items_of, nodes=self.nodes, create_item=self.create_item, remove_item=self.remove_item
         )
-        self.services = SimpleNamespace(of_stack=self.of_stack, tasks_of_stack=self.tasks, task_log=self.task_log)
+        self.services = SimpleNamespace(
+            of_stack=self.of_stack, tasks_of_stack=self.tasks, task_log=self.task_log, remove=self.remove_service
+        )
         self.stacks = SimpleNamespace(deploy=self.deploy, problems=lambda _stack, _compose: [])
 
     # --- reads ---
@@ -68,11 +72,21 @@ class Swarm:
         key, _equals, value = label.partition("=")
         return [one for one in self.items if one["kind"] == kind and one["Spec"]["Labels"].get(key) == value]
 
-    def of_stack(self, _stack: str) -> list[dict[str, Any]]:
-        return list(self.deployed.values())
+    def of_stack(self, stack: str) -> list[dict[str, Any]]:
+        return list((self.jobs if stack == "web_jobs" else self.deployed).values())
 
-    def tasks(self, _stack: str) -> list[dict[str, Any]]:
+    def tasks(self, stack: str) -> list[dict[str, Any]]:
+        if stack == "web_jobs":
+            status = {"State": self.job_state, "ContainerStatus": {"ContainerID": "c", "ExitCode": 3}}
+            return [
+                {"ID": "task2-job", "ServiceID": one["ID"], "NodeID": "n1", "Status": status, "Spec": {}}
+                for one in self.jobs.values()
+            ]
         return [self._task(one, slot) for one in self.deployed.values() for slot in (1, 2)]
+
+    def remove_service(self, service_id: str) -> None:
+        self.writes.append(f"remove service {service_id}")
+        self.jobs = {name: one for name, one in self.jobs.items() if one["ID"] != service_id}
 
     def nodes(self) -> list[dict[str, Any]]:
         return [{"ID": "n1", "Spec": {"Availability": "active"}, "Status": {"State": self.node_state}}]
@@ -97,6 +111,11 @@ class Swarm:
 
     def deploy(self, stack: str, compose: str, **_options: Any) -> None:
         self.writes.append(f"deploy {stack}")
+        if stack == "web_jobs":
+            for name, wanted in json.loads(compose)["services"].items():
+                spec = {"Name": f"{stack}_{name}", "Labels": wanted["deploy"]["labels"]}
+                self.jobs[name] = {"ID": name, "Spec": spec}
+            return
         for name, wanted in json.loads(compose)["services"].items():
             container = {
                 "Image": wanted["image"],
@@ -164,6 +183,7 @@ def deploy(folder: Path, image: str, env: str, **changes: Any) -> operation.Stac
         "deadline_seconds": 0.3,
         "lock_seconds": 0,
         "resolve_image": "never",
+        "jobs": True,
         **dict.fromkeys(
             (
                 *("registry_config", "base_revision", "progress", "node_sockets", "who", "why", "kind", "rollout"),
@@ -358,3 +378,69 @@ def test_an_image_that_is_not_here_is_brought_but_not_in_check_mode(swarm: Swarm
     with pytest.raises(PlatformError, match="no good"):
         one.apply(plan)
     assert swarm.writes == [f"pull {HEALTHY}"]
+
+
+MIGRATE = {"x-before": {"service": "web", "command": ["node", "migrate.js"]}}
+WARM = {"x-after": {"service": "web", "command": ["node", "warm.js"], "deadline_seconds": 0.1}}
+
+
+def with_jobs(folder: Path, image: str, said: dict[str, Any], **changes: Any) -> operation.StackOperation:
+    plain = deploy(folder, image, "web_env_1")
+    return deploy(folder, image, "web_env_1", compose={**plain.params["compose"], **said}, **changes)
+
+
+def test_what_runs_before_a_rollout_runs_before_it(swarm: Swarm, tmp_path: Path) -> None:
+    run(with_jobs(tmp_path, HEALTHY, MIGRATE))
+    assert [write for write in swarm.writes if "web" in write][:2] == ["deploy web_jobs", "deploy web"]
+    assert swarm.jobs == {}
+    assert revisions(swarm) == [("1", "converged")]
+    assert with_jobs(tmp_path, HEALTHY, MIGRATE).plan().actions == []
+
+
+def test_nothing_is_replaced_without_it(swarm: Swarm, tmp_path: Path) -> None:
+    run(deploy(tmp_path, HEALTHY, "web_env_1"))
+    before, swarm.job_state = swarm.runs(), "failed"
+    with pytest.raises(PlatformError) as failure:
+        run(with_jobs(tmp_path, SICK, MIGRATE))
+    assert swarm.runs() == before
+    assert swarm.writes.count("deploy web") == 1
+    assert (failure.value.details["verdict"], failure.value.details["revision"]) == ("before_failed", 1)
+    for said in ("revision 2 was not rolled out", "Revision 1 runs on, untouched", "exit code 3", "no database"):
+        assert said in failure.value.message
+    assert revisions(swarm) == [("1", "converged"), ("2", "before_failed")]
+    assert (tmp_path / "web" / "compose.yml").read_text() == f"{HEALTHY} with web_env_1\n"
+    assert swarm.jobs == {}
+
+
+def test_one_that_a_killed_run_has_done_is_believed(swarm: Swarm, tmp_path: Path) -> None:
+    wanted = with_jobs(tmp_path, HEALTHY, MIGRATE)
+    (job,) = (action for action in wanted.plan().actions if isinstance(action, operation.Job))
+    wanted.jobs.run(job, wanted.desired.compose, 1)
+    run(with_jobs(tmp_path, HEALTHY, MIGRATE))
+    assert swarm.writes.count("deploy web_jobs") == 1
+
+
+def test_one_of_another_image_that_runs_still_is_not_joined(swarm: Swarm, tmp_path: Path) -> None:
+    wanted = with_jobs(tmp_path, SICK, MIGRATE)
+    (job,) = (action for action in wanted.plan().actions if isinstance(action, operation.Job))
+    wanted.jobs.run(job, wanted.desired.compose, 1)
+    swarm.job_state = "running"
+    with pytest.raises(PlatformError, match=r"has not ended .*docker service rm web_jobs_before-1"):
+        run(with_jobs(tmp_path, HEALTHY, MIGRATE))
+    assert revisions(swarm) == []
+
+
+def test_what_runs_after_a_rollout_fails_none(swarm: Swarm, tmp_path: Path) -> None:
+    swarm.job_state = "running"
+    result = run(with_jobs(tmp_path, HEALTHY, WARM))
+    assert result["verdict"] == "converged"
+    assert "not at its end after 0.1 s: running on" in result["after"]
+    assert result["after"] in result["warnings"][0]
+    assert swarm.writes.index("deploy web") < swarm.writes.index("deploy web_jobs")
+    assert swarm.jobs == {}
+
+
+@pytest.mark.parametrize("said", [MIGRATE, WARM])
+def test_none_runs_where_it_is_not_wanted(swarm: Swarm, tmp_path: Path, said: dict[str, Any]) -> None:
+    run(with_jobs(tmp_path, HEALTHY, said, jobs=False))
+    assert "deploy web_jobs" not in swarm.writes

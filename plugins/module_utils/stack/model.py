@@ -30,6 +30,7 @@ CONVERGED = "converged"
 UNVERIFIED = "unverified"  # deployed without waiting
 ROLLED_BACK = "rolled_back"  # swarm saw it fail
 STUCK = "stuck"  # not converged at the deadline
+BEFORE_FAILED = "before_failed"  # what had to run before the rollout did not get to its end
 ACTIVE_VERDICTS = (CONVERGED, UNVERIFIED)
 
 # States of a task that no longer runs, and never will.
@@ -162,6 +163,7 @@ class Desired:
     """``compose``: as deployed, items by their names in the swarm; ``text``: the same as it is written to ``path``.
 
     ``items``: (kind, name in the swarm) of everything that the caller gave content for. ``release``: as in Revision.
+    ``runs_jobs``: whether what stands before and after its rollout runs.
     """
 
     stack: str
@@ -171,6 +173,7 @@ class Desired:
     items: frozenset[tuple[str, str]] = frozenset()
     keep: int = 5
     release: Json = field(default_factory=dict)
+    runs_jobs: bool = True
 
 
 def record_name(stack: str, number: int) -> str:

@@ -39,8 +39,10 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.folder import (
     remove_stack_folder,
     write_private,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import BEFORE, Job
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.listening_look import Doubt
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
+    BEFORE_FAILED,
     CONVERGED,
     IMAGE_LABEL,
     NAMESPACE_LABEL,
@@ -90,6 +92,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.rollout import 
     assess,
     default_deadline,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.run_job import Jobs, JobUnsure
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.validation import (
     HELPER,
     LIMIT_SECONDS,
@@ -122,6 +125,7 @@ class StackOperation:
         # The digests of what has been validated, here or earlier in this run, with commas between them.
         self.validated: str = params["validated"] or ""
         self.progress = Progress(params["progress"])
+        self.jobs = Jobs(self.engine, self.stack, params, self.progress.tell)
         self.reported: set[str] = set()
         self.memory: Memory | None = None
         self.desired = Desired(
@@ -132,6 +136,7 @@ class StackOperation:
             items=frozenset(contents),
             keep=params["keep"],
             release=params["release"] or {},
+            runs_jobs=params["jobs"],
         )
 
     # --- look ---
@@ -349,6 +354,11 @@ class StackOperation:
                 self.engine.swarm.create_item(action.kind, action.name, content, {STACK_LABEL: self.stack})
             elif isinstance(action, WriteFile):
                 write_private(self.desired.path, self.desired.text)
+            elif isinstance(action, Job):
+                if action.when == BEFORE:
+                    self._run_before(action)
+                else:
+                    result = {**result, **self._run_after(action)}
             elif isinstance(action, Deploy):
                 result = self._roll_out()
             elif isinstance(action, Record):
@@ -359,6 +369,55 @@ class StackOperation:
             else:
                 self._remove(action)
         return result
+
+    def _run_before(self, job: Job) -> None:
+        """What has to be done with the new image before anything is replaced. Without it, nothing is."""
+        start, number, in_force = time.monotonic(), self._next_number(), self.observed.in_force
+        self._await_networks(named_items(self.desired.compose, "network"))
+        try:
+            self.jobs.run(job, self.desired.compose, number)
+        except JobUnsure:
+            raise
+        except PlatformError as error:
+            if in_force:
+                write_private(self.desired.path, in_force.text)
+            self._record(BEFORE_FAILED, {}, error.message)
+            self._prune()
+            ending = f"Revision {in_force.number} runs on, untouched." if in_force else "Nothing was started."
+            raise PlatformError(
+                f"stack {self.stack}: revision {number} was not rolled out, for what had to run before it failed. "
+                f"{ending}\n{error.message}",
+                **self._told(start, BEFORE_FAILED, in_force),
+            ) from error
+
+    def _run_after(self, job: Job) -> dict[str, Any]:
+        """What is done with the revision that runs now. Its failure is told, and changes nothing."""
+        failure = ""
+        if not self.params["wait"]:
+            failure = f"{job.said}: not begun, since nobody waits for the end of the rollout"
+        else:
+            try:
+                self.jobs.run(job, self.desired.compose, self._next_number())
+            except PlatformError as error:
+                failure = error.message
+            self.jobs.remove()
+        told = f"stack {self.stack}: the new revision runs, but what runs after it did not get to its end. {failure}"
+        return {"after": failure, **({"warnings": [told]} if failure else {})}
+
+    def _next_number(self) -> int:
+        """Of the revision that this run records."""
+        return max((revision.number for revision in self.observed.revisions), default=0) + 1
+
+    def _told(self, start: float, verdict: str, runs: Revision | None) -> dict[str, Any]:
+        """What a failure says beside its message. ``runs``: the revision that does."""
+        return {
+            "name": self.stack,
+            "who": self.params["who"] or "",
+            "seconds": round(time.monotonic() - start, 1),
+            "verdict": verdict,
+            "revision": runs.number if runs else None,
+            "memory": asdict(self.memory) if self.memory else None,
+        }
 
     def _roll_out(self) -> Mapping[str, Any]:
         start = time.monotonic()
@@ -402,13 +461,8 @@ class StackOperation:
         self._prune()
         raise PlatformError(
             f"stack {self.stack}: the new revision {revision.number} is not what runs. {ending}\n{cause}",
-            name=self.stack,
-            who=revision.who,
-            seconds=round(time.monotonic() - start, 1),
             failures=failures,
-            verdict=verdict,
-            revision=target.number if target else None,
-            memory=asdict(self.memory) if self.memory else None,
+            **self._told(start, verdict, target),
         )
 
     def _deploy(self, compose: Mapping[str, Any], counts: Mapping[str, int]) -> None:
@@ -482,9 +536,8 @@ class StackOperation:
         return f"{how}: revision {target.number} runs again."
 
     def _record(self, verdict: str, services: Mapping[str, Service], cause: str = "") -> Revision:
-        numbers = [revision.number for revision in self.observed.revisions]
         revision = Revision(
-            number=max(numbers, default=0) + 1,
+            number=self._next_number(),
             compose=self.desired.compose,
             text=self.desired.text,
             specs={name: service.spec for name, service in services.items()},
@@ -510,6 +563,7 @@ class StackOperation:
 
     def _prune(self) -> None:
         """Remove what nothing needs any more. What can't be removed yet is in the next run's plan."""
+        self.jobs.remove()
         for action in plan_prune(self._observe(), keep=self.desired.keep):
             with suppress(PlatformError):
                 self._remove(action)
@@ -526,6 +580,7 @@ class StackOperation:
 
     def _remove_all(self, actions: Sequence[Action]) -> None:
         deadline = float(self.params["deadline_seconds"] or 120)
+        self.jobs.remove()
         networks = [action for action in actions if isinstance(action, RemoveNetwork)]
         for action in actions:
             if isinstance(action, RemoveService):

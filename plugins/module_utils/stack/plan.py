@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import named_items, own_networks, replicas
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import AFTER, BEFORE, Job, job_of
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     ACTIVE_VERDICTS,
     CONVERGED,
@@ -120,7 +121,7 @@ class RemoveFile:
 
 
 Action: TypeAlias = (
-    "CreateItem | WriteFile | Deploy | Record"
+    "CreateItem | WriteFile | Job | Deploy | Record"
     " | RemoveItem | RemoveRevision | RemoveService | RemoveNetwork | RemoveFile"
 )
 
@@ -161,10 +162,18 @@ def plan_present(observed: Observed, desired: Desired) -> list[Action]:
         actions.append(WriteFile(desired.path))
     if reasons:
         # What becomes superfluous is known once the verdict is: it is pruned after it.
-        return [*actions, Deploy(desired.stack, " and ".join(reasons))]
+        deploy = Deploy(desired.stack, " and ".join(reasons))
+        return [*actions, *due_job(in_force, desired, BEFORE), deploy, *due_job(in_force, desired, AFTER)]
     if in_force and desired.release and in_force.release != desired.release:
         return [*actions, Record(desired.stack)]
     return [*actions, *plan_prune(observed, keep=desired.keep)]
+
+
+def due_job(in_force: Revision | None, desired: Desired, when: str) -> list[Job]:
+    """The job, unless what is in force has it already: the same command, with the same image and environment."""
+    job = job_of(desired.stack, desired.compose, when)
+    done = job_of(desired.stack, in_force.compose, when) if in_force else None
+    return [job] if job and desired.runs_jobs and (done is None or done.digest != job.digest) else []
 
 
 def fingerprint(compose: Mapping[str, Any], text: str) -> str:

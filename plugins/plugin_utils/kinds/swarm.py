@@ -75,6 +75,19 @@ def why_no_argument(value: Any) -> str:
     return "has a NUL character in it" if "\0" in str(value) else ""
 
 
+def why_no_words(value: Any) -> str:
+    """A program and its arguments, which no shell reads."""
+    value = as_list(value)
+    if not isinstance(value, list) or not value:
+        return ""
+    program = str(value[0])
+    if not program.strip():
+        return "begins with an empty word"
+    if len(value) == 1 and program.split() != [program]:
+        return "is a single word with spaces in it, which no program is called"
+    return next((f"has an element that {why}" for one in value if (why := why_no_argument(one))), "")
+
+
 def why_no_command(value: Any) -> str:
     """One text, which the docker CLI parts into words: a program would get what is meant for a shell as arguments."""
     text = str(value)

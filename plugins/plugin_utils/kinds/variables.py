@@ -83,6 +83,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.swarm import (
     why_no_host_text,
     why_no_labels,
     why_no_template,
+    why_no_words,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import (
     DOCKER_NAME,
@@ -514,6 +515,11 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys((f"apps{{}}.update.{name}_seconds" for name in ("delay", "monitor")), SECONDS),
     "apps{}.restart.delay_seconds": SECONDS,
     "apps{}.stop_grace_seconds": SECONDS,
+    **dict.fromkeys(
+        ("apps{}.before", "apps{}.after"),
+        Kind(why_no_words, "as a list of words: [node, migrate.js], or [sh, -c, ...]"),
+    ),
+    "apps{}.job_deadline_seconds": SECONDS_FROM_1,
     "apps{}.constraints[]": Kind(why_no_constraint, "as node.role == worker, or node.labels.disk == fast"),
     "apps{}.environment": NOTHING_EMPTY,
 }
