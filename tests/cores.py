@@ -71,6 +71,11 @@ def developers(python: Version) -> Path:
         subprocess.run([interpreter(python), "-m", "venv", "--clear", "--without-pip", str(folder)], check=True)
         install(folder, "--require-hashes", "--requirement", str(lock))
         (folder / "complete").write_text(lock.read_text())
+    # The other collections are for any Python.
+    [packages] = folder.glob("lib/python3*/site-packages")
+    [collections] = Path(sys.prefix).glob("lib/python3*/site-packages/ansible_collections")
+    if not (link := packages / "ansible_collections").exists():
+        link.symlink_to(collections)
     return folder / "bin" / "python"
 
 
@@ -93,13 +98,9 @@ class Pair:
         """Run the tests of a stage; the exit code."""
         print(f"{self}: {stage}", flush=True)
         program = developers(self.python)
-        alone = environment(self.core, self.python)
-        [packages] = alone.glob("lib/python3*/site-packages")
-        # ansible-test makes environments of its own, and brings what it needs: it is the core's, with nothing else.
-        path = alone / "bin" if stage == "sanity" else Path(program).parent
-        env = {**os.environ, **SETTINGS, "PATH": f"{path}:{os.environ['PATH']}"}
-        if stage != "sanity":
-            env["PYTHONPATH"] = str(packages)
+        [packages] = environment(self.core, self.python).glob("lib/python3*/site-packages")
+        path = f"{Path(program).parent}:{os.environ['PATH']}"
+        env = {**os.environ, **SETTINGS, "PATH": path, "PYTHONPATH": str(packages)}
         return subprocess.run([program, "-m", "pytest", "-q", *STAGES[stage]], cwd=ROOT, env=env).returncode
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -93,9 +94,8 @@ def _provide_get_pip() -> None:
 
 def _wanted_pip() -> str:
     """The version that the ansible-test of this run asks for."""
-    program = shutil.which("ansible-test")
-    assert program
-    [packages] = Path(program).resolve().parents[1].glob("lib/python3*/site-packages")
-    source = (packages / "ansible_test/_internal/python_requirements.py").read_text()
-    [version] = re.findall(r"^        pip='([\d.]+)',$", source, re.MULTILINE)
+    found = importlib.util.find_spec("ansible_test._internal.python_requirements")
+    assert found
+    assert found.origin
+    [version] = re.findall(r"^        pip='([\d.]+)',$", Path(found.origin).read_text(), re.MULTILINE)
     return str(version)

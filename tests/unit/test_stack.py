@@ -415,7 +415,7 @@ def test_nothing_is_replaced_without_it(swarm: Swarm, tmp_path: Path) -> None:
 def test_one_that_a_killed_run_has_done_is_believed(swarm: Swarm, tmp_path: Path) -> None:
     wanted = with_jobs(tmp_path, HEALTHY, MIGRATE)
     (job,) = (action for action in wanted.plan().actions if isinstance(action, operation.Job))
-    wanted.jobs.run(job, wanted.desired.compose, 1)
+    wanted.jobs.run(job, wanted.desired.compose, 1, lambda _state: None)
     run(with_jobs(tmp_path, HEALTHY, MIGRATE))
     assert swarm.writes.count("deploy web_jobs") == 1
 
@@ -423,7 +423,7 @@ def test_one_that_a_killed_run_has_done_is_believed(swarm: Swarm, tmp_path: Path
 def test_one_of_another_image_that_runs_still_is_not_joined(swarm: Swarm, tmp_path: Path) -> None:
     wanted = with_jobs(tmp_path, SICK, MIGRATE)
     (job,) = (action for action in wanted.plan().actions if isinstance(action, operation.Job))
-    wanted.jobs.run(job, wanted.desired.compose, 1)
+    wanted.jobs.run(job, wanted.desired.compose, 1, lambda _state: None)
     swarm.job_state = "running"
     with pytest.raises(PlatformError, match=r"has not ended .*docker service rm web_jobs_before-1"):
         run(with_jobs(tmp_path, HEALTHY, MIGRATE))

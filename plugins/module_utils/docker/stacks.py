@@ -25,14 +25,16 @@ class Stacks(Part):
         resolve_image: str,
         registry_config: str | None,
         full_names_on: Collection[str] = (),
+        prune: bool = True,
         timeout_seconds: float = 300,
     ) -> str:
-        """``docker stack deploy --prune`` of a compose file's text; returns what the CLI printed.
+        """``docker stack deploy`` of a compose file's text; returns what the CLI printed.
 
         ``registry_config``: a folder of the CLI's configuration that holds the registry's credentials.
-        ``full_names_on``: the networks on which services don't get their short names.
+        ``full_names_on``: the networks on which services don't get their short names. ``prune``: what the stack has
+        and the file doesn't is taken away.
         """
-        options = ["--prune", "--resolve-image", resolve_image]
+        options = [*(["--prune"] if prune else []), "--resolve-image", resolve_image]
         if registry_config:
             options.append("--with-registry-auth")
         if "--detach" in cli.run(self.socket, ["stack", "deploy", "--help"], timeout_seconds=30)[1]:

@@ -1,8 +1,9 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A command that runs once beside a rollout, as a job of the swarm: what it is, and what its task says of it. Pure.
+"""A command that runs once, as a job of the swarm: what it is, and what its task says of it. Pure.
 
-The compose file says it by ``x-before`` and ``x-after``, each with ``service``, ``command`` and ``deadline_seconds``.
+Beside a rollout the compose file says it by ``x-before`` and ``x-after``, each with ``service``, ``command`` and
+``deadline_seconds``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import FULL_NAMES, Compose, own_networks
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import ENDED, Node, Task
 
-BEFORE, AFTER = "before", "after"
+BEFORE, AFTER, RUN = "before", "after", "run"
 DEADLINE_SECONDS = 600.0
 DIGEST_LABEL = "io.fungap.job"
 
@@ -31,7 +32,7 @@ _DEPLOY_KEPT = ("placement", "resources", "endpoint_mode")
 
 @dataclass(frozen=True)
 class Job:
-    """``when``: before or after. ``definition``: its service in a compose file."""
+    """``when``: before or after a rollout, or run: without one. ``definition``: its service in a compose file."""
 
     stack: str
     when: str
@@ -40,7 +41,7 @@ class Job:
     definition: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return f"run {self.said} once, {self.when} the rollout"
+        return f"run {self.said} once" + (f", {self.when} the rollout" if self.when != RUN else "")
 
     @property
     def said(self) -> str:
@@ -68,16 +69,29 @@ def job_of(stack: str, compose: Compose | None, when: str) -> Job | None:
     said = (compose or {}).get(f"x-{when}")
     if not compose or not said or not said.get("command"):
         return None
-    own = compose["services"][said["service"]]
+    return a_job(stack, compose, when, **said)
+
+
+def a_job(
+    stack: str,
+    compose: Compose,
+    when: str,
+    *,
+    service: str,
+    command: Sequence[Any],
+    deadline_seconds: float | None = None,
+) -> Job:
+    """The job by which a command runs with the image and environment of a service."""
+    own = compose["services"][service]
     deploy = own.get("deploy") or {}
     return Job(
         stack=stack,
         when=when,
-        command=tuple(map(str, said["command"])),
-        deadline_seconds=float(said.get("deadline_seconds") or DEADLINE_SECONDS),
+        command=tuple(map(str, command)),
+        deadline_seconds=float(deadline_seconds or DEADLINE_SECONDS),
         definition={
             **{key: value for key, value in own.items() if key not in _SERVES},
-            "command": list(said["command"]),
+            "command": list(command),
             "healthcheck": {"disable": True},
             "deploy": {
                 # Swarm starts nothing of it anew, whatever it ends with: that might do it twice.
@@ -95,15 +109,16 @@ def stack_of_jobs(stack: str) -> str:
     return f"{stack}_jobs"
 
 
-def service_of(job: Job, revision: int) -> str:
-    """The name of its service within that stack: there can't be two of one revision."""
-    return f"{job.when}-{revision}"
+def service_of(job: Job, number: int) -> str:
+    """The name of its service within that stack. ``number``: the revision's, of which there can't be two."""
+    return f"{job.when}-{number}"
 
 
-def compose_of(job: Job, compose: Compose, revision: int, live_networks: Sequence[str]) -> dict[str, Any]:
+def compose_of(job: Job, compose: Compose, number: int, live_networks: Sequence[str]) -> dict[str, Any]:
     """The compose file that runs it.
 
-    ``compose``: the app's. ``live_networks``: by name; of the app's own networks it joins those that are there.
+    ``compose``: the app's. ``number``: as for ``service_of``. ``live_networks``: by name; of the app's own networks it
+    joins those that are there.
     """
     own = {key: one.get("name") or f"{job.stack}_{key}" for key, one in own_networks(compose).items()}
     own.setdefault("default", f"{job.stack}_default")
@@ -116,7 +131,7 @@ def compose_of(job: Job, compose: Compose, revision: int, live_networks: Sequenc
     return {
         "version": compose.get("version", "3.9"),
         FULL_NAMES: [key for key in compose.get(FULL_NAMES) or () if key in joined],
-        "services": {service_of(job, revision): definition},
+        "services": {service_of(job, number): definition},
         "networks": {key: defined[key] for key in joined},
         **{key: compose[key] for key in ("configs", "secrets", "volumes") if compose.get(key)},
     }

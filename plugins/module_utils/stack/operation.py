@@ -39,7 +39,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.folder import (
     remove_stack_folder,
     write_private,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import BEFORE, Job
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import AFTER, BEFORE, Job, JobState
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import DONE as JOB_DONE
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.listening_look import Doubt
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     BEFORE_FAILED,
@@ -125,7 +126,8 @@ class StackOperation:
         # The digests of what has been validated, here or earlier in this run, with commas between them.
         self.validated: str = params["validated"] or ""
         self.progress = Progress(params["progress"])
-        self.jobs = Jobs(self.engine, self.stack, params, self.progress.tell)
+        settings = {key: params[key] for key in ("registry_config", "resolve_image")}
+        self.jobs = Jobs(self.engine, self.stack, **settings)
         self.reported: set[str] = set()
         self.memory: Memory | None = None
         self.desired = Desired(
@@ -374,21 +376,19 @@ class StackOperation:
         """What has to be done with the new image before anything is replaced. Without it, nothing is."""
         start, number, in_force = time.monotonic(), self._next_number(), self.observed.in_force
         self._await_networks(named_items(self.desired.compose, "network"))
-        try:
-            self.jobs.run(job, self.desired.compose, number)
-        except JobUnsure:
-            raise
-        except PlatformError as error:
-            if in_force:
-                write_private(self.desired.path, in_force.text)
-            self._record(BEFORE_FAILED, {}, error.message)
-            self._prune()
-            ending = f"Revision {in_force.number} runs on, untouched." if in_force else "Nothing was started."
-            raise PlatformError(
-                f"stack {self.stack}: revision {number} was not rolled out, for what had to run before it failed. "
-                f"{ending}\n{error.message}",
-                **self._told(start, BEFORE_FAILED, in_force),
-            ) from error
+        failure = self._run_job(job)
+        if not failure:
+            return
+        if in_force:
+            write_private(self.desired.path, in_force.text)
+        self._record(BEFORE_FAILED, {}, failure)
+        self._prune()
+        ending = f"Revision {in_force.number} runs on, untouched." if in_force else "Nothing was started."
+        raise PlatformError(
+            f"stack {self.stack}: revision {number} was not rolled out, for what had to run before it failed. "
+            f"{ending}\n{failure}",
+            **self._told(start, BEFORE_FAILED, in_force),
+        )
 
     def _run_after(self, job: Job) -> dict[str, Any]:
         """What is done with the revision that runs now. Its failure is told, and changes nothing."""
@@ -396,13 +396,24 @@ class StackOperation:
         if not self.params["wait"]:
             failure = f"{job.said}: not begun, since nobody waits for the end of the rollout"
         else:
-            try:
-                self.jobs.run(job, self.desired.compose, self._next_number())
-            except PlatformError as error:
-                failure = error.message
-            self.jobs.remove()
+            failure = self._run_job(job)
+            self.jobs.remove(BEFORE, AFTER)
         told = f"stack {self.stack}: the new revision runs, but what runs after it did not get to its end. {failure}"
         return {"after": failure, **({"warnings": [told]} if failure else {})}
+
+    def _run_job(self, job: Job) -> str:
+        """Empty once it is done, or what it failed by."""
+
+        def tell(state: JobState) -> None:
+            self.progress.tell(f"{job.when} the rollout, {job.said}: {state.detail}")
+
+        try:
+            state = self.jobs.run(job, self.desired.compose, self._next_number(), tell)
+        except JobUnsure:
+            raise
+        except PlatformError as error:
+            return error.message
+        return "" if state.state == JOB_DONE else self.jobs.failure(job, state)
 
     def _next_number(self) -> int:
         """Of the revision that this run records."""
@@ -563,7 +574,7 @@ class StackOperation:
 
     def _prune(self) -> None:
         """Remove what nothing needs any more. What can't be removed yet is in the next run's plan."""
-        self.jobs.remove()
+        self.jobs.remove(BEFORE, AFTER)
         for action in plan_prune(self._observe(), keep=self.desired.keep):
             with suppress(PlatformError):
                 self._remove(action)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -37,37 +37,35 @@ class JobUnsure(PlatformError):
 
 
 class Jobs:
-    """The jobs of one stack. ``params``: the module's. ``tell``: what it is at."""
+    """The jobs of one stack. ``registry_config``, ``resolve_image``: as for ``docker.stacks.Stacks.deploy``."""
 
-    def __init__(self, engine: Engine, stack: str, params: Mapping[str, Any], tell: Callable[[str], None]) -> None:
+    def __init__(self, engine: Engine, stack: str, *, registry_config: str | None, resolve_image: str) -> None:
         self.engine = engine
         self.stack = stack
-        self.params = params
-        self.tell = tell
+        self.registry_config = registry_config
+        self.resolve_image = resolve_image
 
-    def run(self, job: Job, compose: Compose, revision: int) -> None:
-        """Have it done once for that revision; the error says where it failed, by what, and what it printed last.
+    def run(self, job: Job, compose: Compose, number: int, seen: Callable[[JobState], None]) -> JobState:
+        """Have it done once for that number; how it ended. ``seen`` gets each look at it.
 
         Where a run was killed, its job is there, and is awaited or believed. One that failed is none: whoever comes
         again wants it done.
         """
-        service = self._start(job, compose, revision)
+        service = self._start(job, compose, number)
         start, state = time.monotonic(), JobState(RUNS, "begun")
         while state.state == RUNS:
             if time.monotonic() - start >= job.deadline_seconds:
-                detail = f"not at its end after {job.deadline_seconds:g} s: {state.detail}"
-                state = replace(state, state=FAILED, detail=detail)
-                break
+                late = f"not at its end after {job.deadline_seconds:g} s: {state.detail}"
+                return replace(state, state=FAILED, detail=late)
             time.sleep(LOOK_SECONDS)
             with suppress(PlatformError):  # a manager that restarts
                 state = self._look(service)
-            self.tell(f"{job.when} the rollout, {job.said}: {state.detail}")
-        if state.state == FAILED:
-            raise PlatformError(self._failure(job, state))
+            seen(state)
+        return state
 
-    def _start(self, job: Job, compose: Compose, revision: int) -> str:
+    def _start(self, job: Job, compose: Compose, number: int) -> str:
         """Its service's ID; of the one that an earlier run has left where that is the same."""
-        name = f"{stack_of_jobs(self.stack)}_{service_of(job, revision)}"
+        name = f"{stack_of_jobs(self.stack)}_{service_of(job, number)}"
         left = next((one for one in self._services() if one["Spec"]["Name"] == name), None)
         if left is not None:
             state = self._look(left["ID"])
@@ -81,13 +79,14 @@ class Jobs:
                 )
             self.engine.services.remove(left["ID"])
         networks = [network["Name"] for network in self.engine.networks.of_swarm()]
-        file = compose_of(job, compose, revision, networks)
+        file = compose_of(job, compose, number, networks)
         self.engine.stacks.deploy(
             stack_of_jobs(self.stack),
             json.dumps(file),
-            resolve_image=self.params["resolve_image"],
-            registry_config=self.params["registry_config"],
+            resolve_image=self.resolve_image,
+            registry_config=self.registry_config,
             full_names_on=full_names_on(file),
+            prune=False,
         )
         return next(str(one["ID"]) for one in self._services() if one["Spec"]["Name"] == name)
 
@@ -99,15 +98,21 @@ class Jobs:
         nodes = [parse_node(node) for node in self.engine.swarm.nodes()]
         return assess([task for task in tasks if task.service_id == service], nodes)
 
-    def _failure(self, job: Job, state: JobState) -> str:
-        lines = [f"{job.said}: {state.detail}"]
-        if state.task and state.task.container_id:
-            log = self.engine.services.task_log(state.task.id, lines=LOG_LINES)[-LOG_BYTES:].strip()
-            lines += [f"  log: {line}" for line in log.splitlines()]
-        return "\n".join(lines)
+    def log(self, state: JobState, *, lines: int) -> list[str]:
+        """What it has printed last."""
+        if not state.task or not state.task.container_id:
+            return []
+        return self.engine.services.task_log(state.task.id, lines=lines).splitlines()
 
-    def remove(self) -> None:
-        """Take away what there is of them: their tasks end, and what they printed is gone."""
+    def failure(self, job: Job, state: JobState) -> str:
+        """What it failed by, with the last it printed."""
+        log = [f"  log: {line}" for line in self.log(state, lines=LOG_LINES)]
+        return "\n".join([f"{job.said}: {state.detail}", *log])[:LOG_BYTES]
+
+    def remove(self, *begin: str) -> None:
+        """Take those away whose service's name within their stack begins so; all without one. Their tasks end."""
         for service in self._services():
-            with suppress(PlatformError):
-                self.engine.services.remove(service["ID"])
+            name = service["Spec"]["Name"].removeprefix(f"{stack_of_jobs(self.stack)}_")
+            if not begin or name.startswith(begin):
+                with suppress(PlatformError):
+                    self.engine.services.remove(service["ID"])
