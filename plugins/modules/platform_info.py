@@ -82,6 +82,11 @@ stacks:
         C(images) by service, and C(release).
       type: list
       elements: dict
+    runs:
+      description: What M(fungap.swarm.stack_run) ran, newest first, each with C(when), C(who), C(why), C(what),
+        C(revision), C(seconds) and C(detail), how it ended.
+      type: list
+      elements: dict
     drift:
       description: What was changed by hand since the deploy, a line each.
       type: list

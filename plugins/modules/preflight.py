@@ -54,6 +54,7 @@ options:
       - status
       - logs
       - history
+      - run
       - prune
       - load_test
       - backup

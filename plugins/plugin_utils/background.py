@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from shlex import quote
 from typing import Any, Protocol
 
@@ -107,6 +107,31 @@ def shown(display: Any, name: str) -> Callable[[float, str], None]:
             display.display(f"  {name} {seconds:4.0f} s  {line}")
 
     return show
+
+
+class Streamed:
+    """A ``show`` for what prints: how it is, and each line of its output once. ``name``: of that.
+
+    The text's first line says how it is, the others are all of its output so far.
+    """
+
+    def __init__(self, display: Any, name: str) -> None:
+        self._display = display
+        self._say = shown(display, name)
+        self._state, self._seen = "", 0
+
+    def __call__(self, seconds: float, text: str) -> None:
+        state, *lines = text.splitlines() or [""]
+        if state and state != self._state:
+            self._say(seconds, state)
+            self._state = state
+        self.lines(lines)
+
+    def lines(self, lines: Sequence[str]) -> None:
+        """Show those that were not shown yet. ``lines``: all so far."""
+        for line in lines[self._seen :]:
+            self._display.display(line)
+        self._seen = max(self._seen, len(lines))
 
 
 NEXT = "The next run looks at what it left, and completes it"

@@ -194,7 +194,11 @@ def history_lines(stack: Row | None) -> list[str]:
     for row in stack["revisions"]:
         if row["cause"]:
             lines += ["", f"{row['number']} {row['verdict'].replace('_', ' ')}:", *row["cause"].splitlines()[:6]]
-    return [*lines, "", "* in force"]
+    lines += ["", "* in force"]
+    if runs := stack.get("runs"):
+        rows = [(run["when"], run["who"], run["revision"], run["what"], run["detail"], run["why"]) for run in runs]
+        lines += ["", *table(("RAN", "WHO", "REVISION", "COMMAND", "ENDED", "WHY"), rows)]
+    return lines
 
 
 def log_lines(lines: Sequence[Row]) -> list[str]:

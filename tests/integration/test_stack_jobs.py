@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter
@@ -201,6 +202,40 @@ def test_a_lost_node_makes_nothing_run_twice(swarm: Swarm, deploy: Run) -> None:
     assert ran(swarm) - before == {"before lost": 1}
 
 
+def test_a_command_that_somebody_asks_for(swarm: Swarm, run_module: Run, folder: Path) -> None:  # noqa: F811
+    """Beside what runs, with its environment; its end is kept, its output isn't."""
+    sockets = {"manager_sockets": [swarm.manager.socket]}
+
+    def run(command: Any, **more: Any) -> dict[str, Any]:
+        return run_module("stack_run", {"stack": STACK, "command": command, "who": "me@here", **sockets, **more})
+
+    def remembered() -> list[dict[str, Any]]:
+        seen = run_module("platform_info", {**sockets, "stacks_dir": str(folder)})
+        rows: list[dict[str, Any]] = seen["stacks"][STACK]["runs"]
+        return rows
+
+    running = tasks(swarm)
+    would = run_module("stack_run", {"stack": STACK, "command": "true", **sockets}, check=True)
+    assert would["actions"] == ["run true once"]
+    assert remembered() == []
+    done = ok(run(["sh", "-c", 'echo "version $VERSION"; echo $1', "sh", "$5 & more"], why="to see"), changed=True)
+    assert (done["exit_code"], done["lines"]) == (0, ["version other", "$5 & more"])
+    failed = run("sh -c 'echo no such order; exit 7'")
+    assert (failed["failed"], failed["exit_code"], failed["lines"]) == (True, 7, ["no such order"])
+    late = run("sleep 1000", deadline_seconds=3)
+    assert "not at its end after 3 s: running on" in late["msg"]
+    assert [(row["who"], row["what"].split()[0], row["why"]) for row in remembered()] == [
+        ("me@here", "sleep", ""),
+        ("me@here", "sh", ""),
+        ("me@here", "sh", "to see"),
+    ]
+    assert "no such order" not in json.dumps(remembered())
+    assert (tasks(swarm), jobs(swarm)) == (running, {})
+    assert "has no service api; there are: web" in run("true", service="api")["msg"]
+    assert "no revision that runs" in run_module("stack_run", {"stack": "nobody", "command": "true", **sockets})["msg"]
+
+
 def test_it_goes_with_the_stack(swarm: Swarm, deploy: Run) -> None:  # noqa: F811
     ok(deploy(STACK), changed=True)
     assert swarm.services(STACK) == jobs(swarm) == {}
+    assert swarm.manager.api.configs(filters={"label": "io.fungap.run"}) == []

@@ -184,6 +184,17 @@ def test_every_wait_is_shown_in_the_same_way(monkeypatch: pytest.MonkeyPatch) ->
     assert display.lines == [f"  proxy    0 s  {first}", f"  proxy    0 s  {second}"]
 
 
+def test_what_is_printed_is_shown_once() -> None:
+    said: list[str] = []
+    show = background.Streamed(SimpleNamespace(display=said.append), "web")
+    show(1, "running on worker1")
+    show(2, "running on worker1\none\ntwo")
+    show(3, "done on worker1\none\ntwo\nthree")
+    show.lines(["one", "two", "three", "four"])
+    show(4, "")
+    assert said == ["  web    1 s  running on worker1", "one", "two", "  web    3 s  done on worker1", "three", "four"]
+
+
 def test_a_job_that_tells_nothing_is_said_to_be_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 1.0, 16.0, 17.0, 40.0])
     monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=clock.__next__, sleep=lambda _seconds: None))

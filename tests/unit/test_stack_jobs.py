@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import (
     AFTER,
     BEFORE,
@@ -21,6 +22,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import (
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import Desired, Node, Revision, Task
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.plan import due_job
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.run_once import words_of
 
 TASK = Task("t", "s", 0, "n1", "running", "complete", "started", "", None, "c", {})
 HERE, GONE = Node("n1", "worker1", True, True, {}), Node("n1", "worker1", False, True, {})
@@ -149,3 +151,21 @@ def test_what_its_task_says(task: Task | None, node: Node, state: str, detail: s
     found = assess([task] if task else [], [node])
     assert found.state == state
     assert found.detail.startswith(detail)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("node report.js --month 11", ["node", "report.js", "--month", "11"]),
+        ("sh -c 'echo $HOME && true'", ["sh", "-c", "echo $HOME && true"]),
+        (["node", "a b", 5], ["node", "a b", "5"]),
+    ],
+)
+def test_a_command_is_words(command: Any, words: list[str]) -> None:
+    assert words_of(command) == words
+
+
+@pytest.mark.parametrize("command", ["", "  ", [], [""], "sh -c 'open", None, 5])
+def test_what_is_no_command_is_refused(command: Any) -> None:
+    with pytest.raises(PlatformError, match=r"^command"):
+        words_of(command)

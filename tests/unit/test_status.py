@@ -111,6 +111,15 @@ def test_history() -> None:
     ]
 
 
+def test_history_has_what_ran_once() -> None:
+    run = {"when": "2026-01-02T10:00:00Z", "who": "me@here", "why": "auditors", "what": "node report.js", "revision": 7}
+    lines = history_lines({**STACK, "runs": [{**run, "detail": "done on worker1"}]})
+    assert lines[-2:] == [
+        "RAN                   WHO      REVISION  COMMAND         ENDED            WHY",
+        "2026-01-02T10:00:00Z  me@here  7         node report.js  done on worker1  auditors",
+    ]
+
+
 def test_a_digest_is_shown_once() -> None:
     release = {**REVISION["release"], "app": {"image": "team/web:42@sha256:" + "ab" * 32}}  # type: ignore[dict-item]
     row = {**REVISION, "release": release}

@@ -15,8 +15,10 @@ from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import 
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import made_for
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.folder import lock_path, read_private
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
+    RUN_LABEL,
     STACK_LABEL,
     compose_path,
+    parse_runs,
     parse_stack,
     tasks_still_there,
 )
@@ -73,6 +75,7 @@ class Status:
     ) -> dict[str, Any]:
         configs, secrets = manager.swarm.items("config", STACK_LABEL), manager.swarm.items("secret", STACK_LABEL)
         networks = manager.networks.of_swarm() if configs else []
+        runs = manager.swarm.items("config", RUN_LABEL) if configs else []
         stacks = {}
         for name in sorted({config["Spec"]["Labels"][STACK_LABEL] for config in configs}):
             path = compose_path(self.stacks_dir, name) if self.stacks_dir else ""
@@ -99,6 +102,7 @@ class Status:
             stacks[name] = {
                 "in_force": in_force.number if in_force else 0,
                 "revisions": [revision_row(one) for one in reversed(seen.revisions)],
+                "runs": parse_runs(one for one in runs if one["Spec"]["Labels"][RUN_LABEL] == name),
                 "drift": [str(entry) for entry in drift(in_force, seen.services)],
                 "locked_by": locked_by,
                 "services": counts,

@@ -24,6 +24,8 @@ _NAMED_BY_ID = re.compile(r"[\w.-]*\b(?:[0-9a-z]{25}|[0-9a-f]{64}|(?=[a-f]*[0-9]
 STACK_LABEL = "io.fungap.stack"
 REVISION_LABEL = "io.fungap.revision"
 VERDICT_LABEL = "io.fungap.verdict"
+# Of the record of a command that ran once; its value is the stack's name.
+RUN_LABEL = "io.fungap.run"
 
 # Verdicts. In force is the newest revision with one of the first two.
 CONVERGED = "converged"
@@ -410,3 +412,9 @@ def parse_revision(config: Json) -> Revision:
         kind=data.get("kind", ""),
         release=data.get("release") or {},
     )
+
+
+def parse_runs(configs: Iterable[Json]) -> list[dict[str, Any]]:
+    """What ran once, newest first, each with the ``id`` of its record. ``configs``: those with ``RUN_LABEL``."""
+    found = [{"id": one["ID"], **json.loads(base64.b64decode(one["Spec"]["Data"]))} for one in configs]
+    return sorted(found, key=lambda row: str(row["when"]), reverse=True)

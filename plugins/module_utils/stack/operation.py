@@ -49,6 +49,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     NAMESPACE_LABEL,
     REVISION_LABEL,
     ROLLED_BACK,
+    RUN_LABEL,
     STACK_LABEL,
     STUCK,
     UNVERIFIED,
@@ -611,6 +612,8 @@ class StackOperation:
             )
         for action in actions:
             self._remove(action)
+        for run in self.engine.swarm.items("config", f"{RUN_LABEL}={self.stack}"):
+            self.engine.swarm.remove_item("config", run["ID"])
 
     # --- tell ---
 
