@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import ssl
 import threading
 from collections.abc import Iterator
@@ -342,3 +343,31 @@ def test_two_deploys_at_once_that_both_change_routes(platform: Platform, operato
         assert platform.get(host=host)[0] == 200, host
     absent = ("-e", '{"apps_absent": ["two"]}')
     platform.run("--tags", "app,proxy", *absent, inventories=operator.inventories)
+
+
+def test_what_runs_before_a_deploy_has_its_env_file(
+    platform: Platform, operator: Operator, slack: Slack, tmp_path: Path
+) -> None:
+    """Where it fails, the app runs on as it was; where it ends well, the deploy follows. A rollback runs none."""
+    greeting, file = platform.app()["greeting"], tmp_path / "new.env"
+    file.write_text("GREETING=Migrated\n")
+
+    def before(ending: str) -> dict[str, object]:
+        return {"before": ["sh", "-c", f"cat /usr/src/app/env/.env; {ending}"]}
+
+    failed = operator.play("deploy", app="web", env_file=str(file), settings=before("exit 4"))
+    assert failed.code != 0
+    for said in ("GREETING=Migrated", "exit code 4", "runs on, untouched"):
+        assert said in failed.output
+    assert platform.app()["greeting"] == greeting
+    assert slack.texts[-1].startswith(":x: *web*: deploy failed (before failed)")
+    operator.run("deploy", app="web", env_file=str(file), settings=before("true"))
+    assert platform.app()["greeting"] == "Migrated"
+    operator.site_changes_nothing()
+    asked = operator.run("run", app="web", command="cat /usr/src/app/env/.env", reason="to see it")
+    assert "\nGREETING=Migrated\n" in asked.output
+    operator.run("rollback", app="web")
+    assert platform.app()["greeting"] == greeting
+    history = operator.run("history", app="web").output
+    assert "before failed" in history
+    assert re.search(r"cat /usr/src/app/env/\.env +done on \w+ +to see it", history)
