@@ -94,7 +94,7 @@ PROMISES = (
     ),
     Promise(
         "Nodes stay the same swarm members",
-        f"{SUBJECTS}/member/plan.py",
+        f"{SUBJECTS}/member/node_plan.py",
         'entry = swarm.by_id(engine.node_id) if engine.state != "inactive" else None\n    if entry is None:',
         "entry = None\n    if entry is None:",
         "test_plan_member.py",

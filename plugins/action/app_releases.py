@@ -39,43 +39,48 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = plain(self._task.args)
-        app = args.get("app") or ""
+        asked = args.get("app") or ""
         self.apps = {
-            name: resolve_app(name, entry, recorded=app not in ("", name)) for name, entry in args["apps"].items()
+            name: resolve_app(name, entry, recorded=asked not in ("", name)) for name, entry in args["apps"].items()
         }
-        if app and app not in self.apps:
+        if asked and asked not in self.apps:
             raise AnsibleActionFail(
-                f"there is no app {app}; the inventory has {', '.join(sorted(self.apps)) or 'none'}"
+                f"there is no app {asked}; the inventory has {', '.join(sorted(self.apps)) or 'none'}"
             )
-        seen = self._look(args, app, task_vars)
+        seen = self._look(args, asked, task_vars)
         if seen.get("failed"):
             return {**result, **seen}
         try:
-            found = {name: self._release(name, args, seen["stacks"].get(name)) for name in self.apps}
-            result["apps"] = {name: one for name, one in found.items() if one}
-            if not app:  # a deploy takes nothing of the inventory
-                self._refuse_older_copies(args, result["apps"], seen["stacks"])
-            entries = {name: one["release"]["app"] for name, one in result["apps"].items()}
-            absent = [] if app else check_type_list(args.get("absent") or [])
-            others = releases.strangers(self.apps, seen["stacks"], absent)
-            # A release leaves the pages as they are, whatever this copy of the inventory says of them.
-            pages = releases.pages_in_force(seen["stacks"]) if app else {}
-            releases.refuse_shared_hosts({**others, **entries}, {**(args.get("other_hosts") or {}), **pages}, others)
-            self._refuse_wrong_entries(args, {**others, **entries}, result["apps"], seen["stacks"])
+            apps, settings = self._decide(args, asked, seen["stacks"])
         except PlatformError as error:
             raise AnsibleActionFail(error.message) from error
-        result["settings"] = {**others, **entries}
-        result["stacks"] = {
-            name: {**stack, "revisions": [row for row in stack["revisions"] if row["number"] == stack["in_force"]]}
-            for name, stack in seen["stacks"].items()
-        }
+        result["apps"] = apps
+        result["settings"] = settings
+        result["stacks"] = {name: _in_force_alone(stack) for name, stack in seen["stacks"].items()}
         result["services"] = [service["name"] for service in seen["services"]]
         result["addresses"] = {node["name"]: node["address"] for node in seen["nodes"]}
-        result["notes"] = [note for one in result["apps"].values() for note in one["notes"]]
+        result["notes"] = [note for one in apps.values() for note in one["notes"]]
         if self._task.check_mode:  # else they stand in the summary
             for note in result["notes"]:
                 self._display.display(f"  {note}")
         return result
+
+    def _decide(
+        self, args: dict[str, Any], asked: str, stacks: Mapping[str, Any]
+    ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+        """(release of each app, settings of all that run then); raises for what must not be."""
+        found = {name: self._release(name, args, stacks.get(name)) for name in self.apps}
+        apps = {name: one for name, one in found.items() if one}
+        if not asked:  # a deploy takes nothing of the inventory
+            self._refuse_older_copies(args, apps, stacks)
+        absent = [] if asked else check_type_list(args.get("absent") or [])
+        others = releases.strangers(self.apps, stacks, absent)
+        settings = {**others, **{name: one["release"]["app"] for name, one in apps.items()}}
+        # A release leaves the pages as they are, whatever this copy of the inventory says of them.
+        pages = releases.pages_in_force(stacks) if asked else {}
+        releases.refuse_shared_hosts(settings, {**(args.get("other_hosts") or {}), **pages}, others)
+        self._refuse_wrong_entries(args, settings, apps, stacks)
+        return apps, settings
 
     def _refuse_older_copies(self, args: dict[str, Any], apps: Mapping[str, Any], stacks: Mapping[str, Any]) -> None:
         said = {name: one["release"]["inventory"] for name, one in apps.items()}
@@ -127,48 +132,60 @@ class ActionModule(ActionBase):
         app, asked = self.apps[name], args.get("app") or ""
         stack = stack or {"in_force": 0, "revisions": []}
         row = releases.row_in_force(stack)
-        path = os.path.join(args["env_dir"], app["env_file"]) if app["env_file"] else ""
-        if asked and row:
-            release = releases.in_force(app, row["release"])
-        elif asked and name != asked:
+        if not row and asked not in ("", name):
             return None
+        recorded = row["release"] if row else None
+        if asked and recorded is not None:
+            release = releases.in_force(app, recorded)
         else:
-            inventory = releases.of_inventory(
-                app, self._image(app["image"], args), self._digest(path), self._images(app["services"], args)
-            )
-            release = releases.resolve(inventory, row["release"] if row else None)
-        if asked and (name != asked or not os.path.isfile(path)):
-            path = ""  # what a rollback or a scaling goes back to lies on the nodes
-        if name == asked:
-            if args.get("rollback"):
-                release = releases.rollback(name, stack, release["inventory"], args.get("to"))
-                release["app"] = releases.with_defaults(release["app"], app)
-            else:
-                if args.get("env_file"):
-                    path = os.path.join(args["env_dir"], args["env_file"])
-                settings = args.get("settings") or {}
-                release = releases.change(
-                    name,
-                    release,
-                    settings,
-                    read_specs(ROLES).app,
-                    image=self._image(settings.get("image"), args),
-                    images=self._images(settings.get("services"), args),
-                    digest=self._digest(path),
-                    env_file=args.get("env_file") or "",
-                )
+            release = releases.resolve(self._of_inventory(app, args), recorded)
+        env_file = self._env_file(name, args)
+        if name == asked and args.get("rollback"):
+            release = releases.rollback(name, stack, release["inventory"], args.get("to"))
+            release["app"] = releases.with_defaults(release["app"], app)
+        elif name == asked:
+            release = self._changed(name, release, env_file, args)
         if asked in ("", name):  # another app runs on as it is
-            ran = release if args.get("rollback") else row["release"] if row else {}
+            ran = release if args.get("rollback") else recorded or {}
             refuse_wrong_services(resolve_app(name, release["app"], recorded=True), ran.get("app"))
         return {
             "release": release,
-            "env_file": releases.env_source(release, path, self._digest(path)),
+            "env_file": releases.env_source(release, env_file, self._digest(env_file)),
             "env_versions": sorted({v for row in stack["revisions"] if (v := _env_version(row["release"]))}),
-            "new_target": releases.has_new_target(release, row["release"] if row else None),
+            "new_target": releases.has_new_target(release, recorded),
             "base_revision": stack["in_force"],
-            "changes": row is None or release != row["release"],
+            "changes": release != recorded,
             "notes": releases.inventory_differences(name, release, row),
         }
+
+    def _of_inventory(self, app: Mapping[str, Any], args: dict[str, Any]) -> dict[str, Any]:
+        image, digest = self._image(app["image"], args), self._digest(_path_of(args, app["env_file"]))
+        return releases.of_inventory(app, image, digest, self._images(app["services"], args))
+
+    def _env_file(self, name: str, args: dict[str, Any]) -> str:
+        """Where the env file lies that the app is to run with; empty: it has none, or what it has lies on the nodes."""
+        asked, path = args.get("app") or "", _path_of(args, self.apps[name]["env_file"])
+        if asked == "":
+            return path
+        if name != asked:
+            return ""
+        if args.get("env_file") and not args.get("rollback"):
+            return _path_of(args, args["env_file"])
+        return path if os.path.isfile(path) else ""  # what a rollback or a scaling goes back to lies on the nodes
+
+    def _changed(self, name: str, release: dict[str, Any], env_file: str, args: dict[str, Any]) -> dict[str, Any]:
+        """The release with the settings that are asked for."""
+        settings = args.get("settings") or {}
+        return releases.change(
+            name,
+            release,
+            settings,
+            read_specs(ROLES).app,
+            image=self._image(settings.get("image"), args),
+            images=self._images(settings.get("services"), args),
+            digest=self._digest(env_file),
+            env_file=args.get("env_file") or "",
+        )
 
     def _image(self, name: str | None, args: dict[str, Any]) -> str:
         """An image of the catalog in the registry, by digest; by tag where check mode would push it first."""
@@ -193,3 +210,12 @@ class ActionModule(ActionBase):
 
 def _env_version(release: Mapping[str, Any]) -> str:
     return str((release.get("env") or {}).get("version") or "")
+
+
+def _path_of(args: Mapping[str, Any], env_file: str) -> str:
+    return os.path.join(args["env_dir"], env_file) if env_file else ""
+
+
+def _in_force_alone(stack: Mapping[str, Any]) -> dict[str, Any]:
+    """A stack with the one revision that is in force."""
+    return {**stack, "revisions": [row for row in stack["revisions"] if row["number"] == stack["in_force"]]}

@@ -34,7 +34,7 @@ ALLOWED = {
 MODELS = {"model", "options", "compose", "digest", "dockerfile", "logs", "program", "raft", "status"}
 PLANS = {
     *("plan", "actions", "agent_connection", "difference", "hosts_file", "job", "listening", "repair", "rollout"),
-    "validation",
+    *("validation", "absence", "node_plan", "recovery", "safeguards", "settling"),
 }
 # Operations that those of other subjects use: whose a folder is, what a swarm was last known to hold, a registry.
 SHARED = {"folder", "memory", "registry"}

@@ -11,21 +11,17 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import Pl
 from ansible_collections.fungap.swarm.plugins.module_utils.member.actions import Action, Quorum
 from ansible_collections.fungap.swarm.plugins.module_utils.member.difference import describe
 from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
+    Circumstances,
     EngineMembership,
     Entry,
     Swarm,
     SwarmSettings,
     WantedNode,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.member.plan import (
-    Circumstances,
-    MembersPlan,
-    choose_swarm,
-    plan_members,
-    unsettled,
-)
+from ansible_collections.fungap.swarm.plugins.module_utils.member.plan import MembersPlan, choose_swarm, plan_members
 from ansible_collections.fungap.swarm.plugins.module_utils.member.raft import RaftLog
 from ansible_collections.fungap.swarm.plugins.module_utils.member.repair import repair
+from ansible_collections.fungap.swarm.plugins.module_utils.member.settling import unsettled
 
 ADDRESSES = {"m1": "10.0.0.1", "m2": "10.0.0.2", "m3": "10.0.0.3", "w1": "10.0.0.21", "w2": "10.0.0.22"}
 FRESH = EngineMembership(hostname="")

@@ -70,20 +70,28 @@ class EnvVolume:
         self.image: str | None = params["image"] or None
         # What the owner is given by; empty: by the image's own user.
         self.user: str = params["owner"] or params["user"] or ""
-        self.owner = env.Owner.parse(params["owner"]) if params["owner"] else None
-        if self.owner is None and self.user:
-            self.owner = env.owner_of_user(self.user)  # of a name, only the image knows
+        self.owner = _owner(params["owner"], self.user)
         self.mode = env.check_mode(params["mode"])
         self.sockets = {node["name"]: node["socket"] for node in params["nodes"]}
         self.manager_socket: str | None = params["manager_socket"] or None
-        self.ready = {str(node): frozenset(map(str, versions)) for node, versions in (params["ready"] or {}).items()}
+        self.ready = _versions_by_node(params["ready"])
         self.ready_given = params["ready"] is not None
-        self.lost = {str(node): frozenset(map(str, versions)) for node, versions in (params["lost"] or {}).items()}
+        self.lost = _versions_by_node(params["lost"])
         self.copies = {one["version"]: one for one in params["copies"] or []}
         self.copies_given = params["copies"] is not None
         self.registry_config: str | None = params["registry_config"]
         self.keep: int = params["keep"]
         self.keep_versions = frozenset(params["keep_versions"])
+        self._refuse_what_cannot_be(params)
+        self.engines: dict[str, Engine] = {}
+        self.node_ids: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
+        self.placeholders: list[str] = []
+        self.observed = planning.Observed(volumes={}, labels={})
+        self.mounts: list[env.EnvMount] = []
+        self.manager: Engine | None = None
+
+    def _refuse_what_cannot_be(self, params: Mapping[str, Any]) -> None:
         env.check_names(self.app, self.file_name)
         if len(self.sockets) != len(params["nodes"]):
             raise PlatformError("nodes: two entries have the same name")
@@ -93,13 +101,6 @@ class EnvVolume:
             raise PlatformError("content or version is required for writing to nodes")
         if not self.sockets and not self.manager_socket:
             raise PlatformError("give nodes to write to, or manager_socket to set labels, or both")
-        self.engines: dict[str, Engine] = {}
-        self.node_ids: dict[str, str] = {}
-        self.left_out: dict[str, str] = {}
-        self.placeholders: list[str] = []
-        self.observed = planning.Observed(volumes={}, labels={})
-        self.mounts: list[env.EnvMount] = []
-        self.manager: Engine | None = None
 
     # --- looking ---
 
@@ -120,17 +121,18 @@ class EnvVolume:
 
     def _refuse_other_access(self, owner: env.Owner) -> None:
         """A version is its owner's, with its mode: an app that runs as somebody else could not read it."""
-        held = [volumes.get(self.version or "") for volumes in self.observed.volumes.values()]
-        owners = {volume.owner for volume in held if volume and volume.owner}
-        owners |= {one["owner"] for one in self.copies.values() if one["version"] == self.version and one["owner"]}
+        if self.version is None:
+            return
+        held = [volumes[self.version] for volumes in self.observed.volumes.values() if self.version in volumes]
+        brought = self.copies.get(self.version, {})
+        owners = {volume.owner for volume in held if volume.owner} | _said(brought, "owner")
         if owners and str(owner) not in owners:
             runs = f"app {self.app} runs it" if self.user or not self.image else f"image {self.image} runs"
             raise PlatformError(
                 f"env version {self.version} belongs to user {', '.join(sorted(owners))}, and {runs} "
                 f"as {owner}, who could not read it: deploy it together with its env file"
             )
-        modes = {volume.mode for volume in held if volume and volume.managed}
-        modes |= {one["mode"] for one in self.copies.values() if one["version"] == self.version and one["mode"]}
+        modes = {volume.mode for volume in held if volume.managed} | _said(brought, "mode")
         if modes and self.mode not in modes:
             raise PlatformError(
                 f"env version {self.version} has mode {', '.join(sorted(modes))}, and {self.mode} is wanted: deploy it "
@@ -231,30 +233,11 @@ class EnvVolume:
             )
 
     def _verify(self, *, pull: bool) -> Verified | None:
-        """Check the target and find the owner, or None when that takes an image that no node has and ``pull`` is false.
-
-        What was found earlier is remembered in the labels of the volume that was made after it, and by the service that
-        runs with it: nothing is created for finding it again.
-        """
+        """Check the target and find the owner; None when that takes an image that no node has and ``pull`` is false."""
         if self.image is None:
             return Verified(self.owner or env.Owner())
-        known = [
-            volume
-            for volumes in self.observed.volumes.values()
-            for volume in volumes.values()
-            if volume.managed and volume.owner and (volume.image, volume.target) == (self.image, self.target)
-        ]
-        running = {mount.version for mount in self.mounts if (mount.image, mount.target) == (self.image, self.target)}
-        known += [
-            volume
-            for volumes in self.observed.volumes.values()
-            for volume in volumes.values()
-            if volume.managed and volume.owner and volume.version in running
-        ]
-        if self.owner is None:
-            known = [volume for volume in known if volume.user == self.user]
-        if known:
-            return Verified(self.owner or env.Owner.parse(known[0].owner))
+        if known := self._verified_earlier():
+            return Verified(self.owner or env.Owner.parse(known.owner))
         engine = next((engine for engine in self._engines() if engine.images.inspect(self.image) is not None), None)
         if engine is None:
             if not pull:
@@ -262,6 +245,23 @@ class EnvVolume:
             engine = self._engines()[0]
             engine.images.pull_with_config(self.image, self.registry_config)
         return self._look_into_image(engine)
+
+    def _verified_earlier(self) -> env.EnvVolume | None:
+        """A volume that was made after the image was looked into, as far as that says what is asked now.
+
+        What was found is remembered in the volume's labels, and by the service that runs with it: nothing is created
+        for finding it again.
+        """
+        place = (self.image, self.target)
+        running = {mount.version for mount in self.mounts if (mount.image, mount.target) == place}
+        made = [
+            volume
+            for volumes in self.observed.volumes.values()
+            for volume in volumes.values()
+            if volume.managed and volume.owner and (self.owner is not None or volume.user == self.user)
+        ]
+        of_image = [volume for volume in made if (volume.image, volume.target) == place]
+        return next(iter([*of_image, *(volume for volume in made if volume.version in running)]), None)
 
     def _engines(self) -> list[Engine]:
         if self.engines:
@@ -441,6 +441,22 @@ class EnvVolume:
                 raise PlatformError(f"node {node} isn't a member of the swarm: it can't be labelled")
             added = dict.fromkeys(keys, env.READY) if isinstance(actions[0], planning.Label) else {}
             self.manager.swarm.update_node(self.node_ids[node], partial(_with_labels, added, frozenset(keys)))
+
+
+def _owner(given: str | None, user: str) -> env.Owner | None:
+    """Whose the file is to be; None: only the image knows, since nobody says it or by a name alone."""
+    if given:
+        return env.Owner.parse(given)
+    return env.owner_of_user(user) if user else None
+
+
+def _versions_by_node(given: Mapping[Any, Iterable[Any]] | None) -> dict[str, planning.Versions]:
+    return {str(node): frozenset(map(str, versions)) for node, versions in (given or {}).items()}
+
+
+def _said(copy: Mapping[str, Any], what: str) -> set[str]:
+    """What a copy says of its owner or mode, if it does."""
+    return {copy[what]} if copy.get(what) else set()
 
 
 def _with_labels(added: Mapping[str, str], removed: frozenset[str], spec: dict[str, Any]) -> dict[str, Any]:

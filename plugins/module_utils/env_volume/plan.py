@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -159,49 +159,73 @@ def outdated_versions(observed: Observed, desired: Desired) -> Versions:
 
 def plan_env_volume(observed: Observed, desired: Desired) -> list[Action]:
     """Actions in the order in which they are safe: no label without content, at any moment."""
-    if desired.version is not None and not desired.content:
-        said = {*observed.labels.values(), *desired.ready.values()}
-        if not any(desired.version in versions for versions in said):
-            raise PlatformError(
-                f"env version {desired.version} is on no node of the swarm any more: deploy with the env file itself"
-            )
+    _refuse_what_is_lost(observed, desired)
     outdated = outdated_versions(observed, desired)
     actions: list[Action] = []
-    unlabel: list[Action] = []
-    label: list[Action] = []
     for node in sorted(observed.volumes):
-        labelled = observed.labels.get(node, NONE)
-        actions.extend(RemoveHelper(node, helper) for helper in observed.helpers.get(node, ()))
-        for version in reversed(age_order(observed) if desired.version is not None or desired.absent else []):
-            if (version == desired.version and desired.content) or (
-                observed.holds(node, version) and version not in outdated
-            ):
-                continue
-            if version in labelled:
-                unlabel.append(Unlabel(node, version))
-            if version in outdated:
-                if version in observed.volumes[node] and version not in observed.in_use.get(node, NONE):
-                    actions.append(Remove(node, version))
-                continue
-            holders = (other for other in sorted(observed.volumes) if observed.holds(other, version))
-            source = next(holders, observed.elsewhere.get(version))
-            if source is not None:
-                actions.append(Copy(node, version, source, anew=_anew(observed, node, version)))
-                label.append(Label(node, version))
-        if desired.version is not None and desired.content and not observed.holds(node, desired.version):
-            if desired.version in labelled:
-                unlabel.append(Unlabel(node, desired.version))
-            actions.append(Write(node, desired.version, anew=_anew(observed, node, desired.version)))
-            label.append(Label(node, desired.version))
+        actions.extend(_at_node(node, observed, desired, outdated))
     for node in sorted(set(observed.labels) - set(observed.volumes)):
         gone = outdated | desired.lost.get(node, NONE)
-        unlabel.extend(Unlabel(node, version) for version in sorted(observed.labels[node] & gone))
-    for node, versions in sorted(desired.ready.items()):
-        if node not in observed.volumes:
-            label.extend(
-                Label(node, version) for version in sorted(versions - observed.labels.get(node, NONE) - outdated)
-            )
-    return [*unlabel, *actions, *label] if desired.labels else actions
+        actions.extend(Unlabel(node, version) for version in sorted(observed.labels[node] & gone))
+    for node in sorted(set(desired.ready) - set(observed.volumes)):
+        written = desired.ready[node] - observed.labels.get(node, NONE) - outdated
+        actions.extend(Label(node, version) for version in sorted(written))
+    if not desired.labels:
+        return [action for action in actions if not isinstance(action, (Unlabel, Label))]
+    return sorted(actions, key=_phase)
+
+
+def _refuse_what_is_lost(observed: Observed, desired: Desired) -> None:
+    if desired.version is None or desired.content:
+        return
+    if not any(desired.version in versions for versions in (*observed.labels.values(), *desired.ready.values())):
+        raise PlatformError(
+            f"env version {desired.version} is on no node of the swarm any more: deploy with the env file itself"
+        )
+
+
+def _phase(action: Action) -> int:
+    """Labels that say too much go before all else, and those of what is written now come behind it."""
+    return 0 if isinstance(action, Unlabel) else 2 if isinstance(action, Label) else 1
+
+
+def _at_node(node: str, observed: Observed, desired: Desired, outdated: Versions) -> Iterator[Action]:
+    """What is to be done at a node of this call, oldest version first; the given content last."""
+    yield from (RemoveHelper(node, helper) for helper in observed.helpers.get(node, ()))
+    given = desired.version if desired.content else None
+    looked_at = age_order(observed) if desired.version is not None or desired.absent else []
+    for version in reversed(looked_at):
+        if version == given:
+            continue
+        if version in outdated:
+            yield from _take_away(node, version, observed)
+        elif not observed.holds(node, version):
+            yield from _bring(node, version, observed)
+    if given is not None and not observed.holds(node, given):
+        yield from _unlabel(node, given, observed)
+        yield Write(node, given, anew=_anew(observed, node, given))
+        yield Label(node, given)
+
+
+def _take_away(node: str, version: str, observed: Observed) -> Iterator[Action]:
+    yield from _unlabel(node, version, observed)
+    if version in observed.volumes[node] and version not in observed.in_use.get(node, NONE):
+        yield Remove(node, version)
+
+
+def _bring(node: str, version: str, observed: Observed) -> Iterator[Action]:
+    """From a node of this call that holds it, else from another docker host's; where nobody has it, there is no way."""
+    yield from _unlabel(node, version, observed)
+    holders = (other for other in sorted(observed.volumes) if observed.holds(other, version))
+    source = next(holders, observed.elsewhere.get(version))
+    if source is not None:
+        yield Copy(node, version, source, anew=_anew(observed, node, version))
+        yield Label(node, version)
+
+
+def _unlabel(node: str, version: str, observed: Observed) -> Iterator[Action]:
+    if version in observed.labels.get(node, NONE):
+        yield Unlabel(node, version)
 
 
 def _anew(observed: Observed, node: str, version: str) -> bool:

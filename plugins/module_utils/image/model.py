@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # The engine takes 255 with what stands before it, and so does a file system with what stands behind it.
 IMAGE_NAME_MAX = 128
 _ENTRY_KEYS = {"pull", "build", "source", "internal", "optional", "missing", "push", "follow"}
-_BUILD_KEYS = {"bootstrap", "packages", "context", "include", "base", "args"}
+# What a build may say, and what it is where it says nothing.
+_NO_BUILD: Mapping[str, Any] = {"bootstrap": "", "packages": [], "context": "", "include": {}, "base": "", "args": {}}
 
 
 @dataclass(frozen=True)
@@ -214,42 +215,67 @@ def parse_bases(raw: Mapping[str, Any], entries: Collection[str]) -> dict[str, s
 def _parse_build(name: str, value: Any) -> Build:
     if not isinstance(value, Mapping):
         raise PlatformError(f"{name}: build must be a dictionary")
-    _refuse_unknown(f"{name}: build", value, _BUILD_KEYS)
-    if bool(value.get("bootstrap")) == bool(value.get("context")):
-        raise PlatformError(f"{name}: build needs either bootstrap (a Debian suite) or context (a folder)")
-    args = value.get("args") or {}
-    packages = value.get("packages") or []
-    include = value.get("include") or {}
-    for key in ("context", "base"):
-        if value.get(key) and (not isinstance(value[key], str) or _CONTROL.search(value[key])):
-            raise PlatformError(f"{name}: build.{key} must be one line of text")
-    if value.get("bootstrap") and not _SUITE.match(str(value["bootstrap"])):
-        raise PlatformError(f"{name}: build.bootstrap must be a Debian suite, as trixie")
-    if not isinstance(args, Mapping):
-        raise PlatformError(f"{name}: build.args must be a dictionary")
-    if not isinstance(packages, list):
-        raise PlatformError(f"{name}: build.packages must be a list")
-    if not isinstance(include, Mapping) or (include and not value.get("context")):
-        raise PlatformError(f"{name}: build.include must be a dictionary, beside a context")
-    if not all(isinstance(one, str) and PACKAGE.match(one) for one in packages):
-        raise PlatformError(f"{name}: build.packages has what is no package's name")
-    if not all(isinstance(one, str) and one and not _CONTROL.search(one) for one in include.values()):
-        raise PlatformError(f"{name}: build.include has what is no path for a file")
-    if not all(isinstance(key, str) and _ARGUMENT.match(key) and key != "BASE" for key in args):
-        raise PlatformError(f"{name}: build.args has what is no argument's name, or BASE, which is the entry's base")
-    if any(item is None or isinstance(item, (list, Mapping)) for item in args.values()):
-        raise PlatformError(f"{name}: build.args has neither text nor a number for one")
-    outside = sorted(path for path in map(str, include) if path.startswith("/") or ".." in path.split("/"))
+    _refuse_unknown(f"{name}: build", value, set(_NO_BUILD))
+    build = {key: value.get(key) or nothing for key, nothing in _NO_BUILD.items()}
+    for is_right, demand in _DEMANDS:
+        if not is_right(build):
+            raise PlatformError(f"{name}: {demand}")
+    outside = sorted(path for path in map(str, build["include"]) if path.startswith("/") or ".." in path.split("/"))
     if outside:
         raise PlatformError(f"{name}: build.include leads out of the context: {', '.join(outside)}")
     return Build(
-        bootstrap=str(value.get("bootstrap") or ""),
-        packages=tuple(str(package) for package in packages),
-        context=str(value.get("context") or ""),
-        include={str(key): str(item) for key, item in include.items()},
-        base=str(value.get("base") or ""),
-        args={str(key): str(item) for key, item in args.items()},
+        bootstrap=str(build["bootstrap"]),
+        packages=tuple(str(package) for package in build["packages"]),
+        context=str(build["context"]),
+        include={str(key): str(item) for key, item in build["include"].items()},
+        base=str(build["base"]),
+        args={str(key): str(item) for key, item in build["args"].items()},
     )
+
+
+def _is_line(text: Any) -> bool:
+    return isinstance(text, str) and not _CONTROL.search(text)
+
+
+def _is_argument(name: Any) -> bool:
+    return isinstance(name, str) and bool(_ARGUMENT.match(name)) and name != "BASE"
+
+
+# What a build is to be like, in the order in which it is asked: a demand may count on those before it.
+_DEMANDS: tuple[tuple[Callable[[Mapping[str, Any]], bool], str], ...] = (
+    (
+        lambda build: bool(build["bootstrap"]) != bool(build["context"]),
+        "build needs either bootstrap (a Debian suite) or context (a folder)",
+    ),
+    (lambda build: _is_line(build["context"]), "build.context must be one line of text"),
+    (lambda build: _is_line(build["base"]), "build.base must be one line of text"),
+    (
+        lambda build: not build["bootstrap"] or bool(_SUITE.match(str(build["bootstrap"]))),
+        "build.bootstrap must be a Debian suite, as trixie",
+    ),
+    (lambda build: isinstance(build["args"], Mapping), "build.args must be a dictionary"),
+    (lambda build: isinstance(build["packages"], list), "build.packages must be a list"),
+    (
+        lambda build: isinstance(build["include"], Mapping) and bool(build["context"] or not build["include"]),
+        "build.include must be a dictionary, beside a context",
+    ),
+    (
+        lambda build: all(isinstance(one, str) and PACKAGE.match(one) for one in build["packages"]),
+        "build.packages has what is no package's name",
+    ),
+    (
+        lambda build: all(one and _is_line(one) for one in build["include"].values()),
+        "build.include has what is no path for a file",
+    ),
+    (
+        lambda build: all(map(_is_argument, build["args"])),
+        "build.args has what is no argument's name, or BASE, which is the entry's base",
+    ),
+    (
+        lambda build: not any(one is None or isinstance(one, (list, Mapping)) for one in build["args"].values()),
+        "build.args has neither text nor a number for one",
+    ),
+)
 
 
 def _refuse_unknown(where: str, value: Mapping[str, Any], known: set[str]) -> None:

@@ -75,6 +75,11 @@ class Quorum:
         managers = [entry for entry in swarm.entries if entry.manager_address]
         return cls(len(managers), sum(entry.reachable for entry in managers))
 
+    @property
+    def has_majority(self) -> bool:
+        """Whether enough of them answer to decide anything."""
+        return self.reachable * 2 > self.managers
+
     def after(self, actions: Sequence[Action], swarm: Swarm) -> Quorum:
         """The quorum once ``actions`` are done."""
         managers, reachable = self.managers, self.reachable
@@ -104,10 +109,9 @@ class Quorum:
                 f"{doing}: it is the last manager of the swarm. Make another node a manager first (two managers are "
                 "fine for the moment of the change)"
             )
-        managers = self.managers - leaves_group
-        reachable = self.reachable - entry.reachable
-        if reachable * 2 <= managers:
+        left = Quorum(self.managers - leaves_group, self.reachable - entry.reachable)
+        if not left.has_majority:
             raise PlatformError(
-                f"{doing}: the swarm would lose its quorum, {reachable} of {managers} managers would be reachable. "
-                "Bring the unreachable managers back or remove them (state: absent) first"
+                f"{doing}: the swarm would lose its quorum, {left.reachable} of {left.managers} managers would be "
+                "reachable. Bring the unreachable managers back or remove them (state: absent) first"
             )

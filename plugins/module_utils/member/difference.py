@@ -5,16 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from typing import TypeAlias
 
 from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
-    ENV_LABEL_PREFIX,
     EngineMembership,
     Entry,
     Swarm,
     WantedNode,
+    without_env_labels,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.member.plan import MembersPlan
+
+Row: TypeAlias = "dict[str, object]"
 
 
 def describe(
@@ -22,44 +24,41 @@ def describe(
     engines: Mapping[str, EngineMembership],
     swarm: Swarm,
     plan: MembersPlan,
-) -> tuple[dict[str, dict[str, object]], dict[str, dict[str, object]]]:
+) -> tuple[dict[str, Row], dict[str, Row]]:
     """(before, after): {node: {state, role, availability, labels}} for a diff; labels of env_volume are left out."""
-    before: dict[str, dict[str, object]] = {}
-    after: dict[str, dict[str, object]] = {}
-    touched = {node.name: node for node in plan.nodes}
-    for node in [
-        *wanted,
-        *(WantedNode(name, "absent") for name in touched if name not in {one.name for one in wanted}),
-    ]:
+    before: dict[str, Row] = {}
+    after: dict[str, Row] = {}
+    named = {node.name for node in wanted}
+    touched = dict.fromkeys(node.name for node in plan.nodes)
+    for node in [*wanted, *(WantedNode(name, "absent") for name in touched if name not in named)]:
         engine = engines.get(node.name)
-        entry = (swarm.by_id(engine.node_id) if engine else None) or next(
-            iter(swarm.by_hostname(node.swarm_name)), None
-        )
-        if entry and engine and entry.id != engine.node_id:
-            entry = None
-        now: dict[str, object] = {"state": "absent"}
-        if entry:
-            now = _row(entry.state, entry.role, entry.availability, entry.labels)
-        elif engine and engine.state != "inactive":
-            now = {"state": engine.state if engine.state != "active" else "in another swarm"}
-        before[node.name] = now
-        after[node.name] = now
-        if node.name in touched and plan.complete:
-            if node.state == "absent":
-                after[node.name] = {"state": "absent"}
-            else:
-                shown = replace(entry, state="ready") if entry else Entry("", node.name)
-                after[node.name] = _row(
-                    "ready",
-                    node.state,
-                    node.availability or shown.availability,
-                    shown.labels if node.labels is None else node.labels,
-                )
-        elif node.name in touched:
+        entry = swarm.row_of(node, engine)
+        before[node.name] = now = _as_it_is(engine, entry)
+        if node.name not in touched:
+            after[node.name] = now
+        elif plan.complete:
+            after[node.name] = _as_wanted(node, entry)
+        else:
             after[node.name] = {**now, "state": "ready"}
     return before, after
 
 
-def _row(state: str, role: str, availability: str, labels: Mapping[str, str]) -> dict[str, object]:
-    own = {key: value for key, value in sorted(labels.items()) if not key.startswith(ENV_LABEL_PREFIX)}
+def _as_it_is(engine: EngineMembership | None, entry: Entry | None) -> Row:
+    if entry:
+        return _row(entry.state, entry.role, entry.availability, entry.labels)
+    if engine and engine.state != "inactive":
+        return {"state": engine.state if engine.state != "active" else "in another swarm"}
+    return {"state": "absent"}
+
+
+def _as_wanted(node: WantedNode, entry: Entry | None) -> Row:
+    if node.state == "absent":
+        return {"state": "absent"}
+    had = entry or Entry("", node.name)
+    labels = had.labels if node.labels is None else node.labels
+    return _row("ready", node.state, node.availability or had.availability, labels)
+
+
+def _row(state: str, role: str, availability: str, labels: Mapping[str, str]) -> Row:
+    own = dict(sorted(without_env_labels(labels).items()))
     return {"state": state, "role": role, "availability": availability, "labels": own}

@@ -20,6 +20,16 @@ STATES = ("manager", "worker", "absent")
 AVAILABILITIES = ("active", "pause", "drain")
 
 
+def env_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """What of a node's labels is env_volume's."""
+    return {key: value for key, value in labels.items() if key.startswith(ENV_LABEL_PREFIX)}
+
+
+def without_env_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """What of a node's labels is not env_volume's."""
+    return {key: value for key, value in labels.items() if not key.startswith(ENV_LABEL_PREFIX)}
+
+
 @dataclass(frozen=True)
 class SwarmData:
     """What lies in the folder in which an engine keeps its part of a swarm, whether it can make use of it or not.
@@ -54,6 +64,11 @@ class EngineMembership:
     managers: Mapping[str, str] = field(default_factory=dict)
     holds_data: bool = False
     log: RaftLog | None = None
+
+    @property
+    def holds_a_swarm(self) -> bool:
+        """Whether a manager's data is on this engine, though it doesn't lead now."""
+        return self.holds_data or (bool(self.node_id) and (self.is_manager or self.node_id in self.managers))
 
     @classmethod
     def parse(cls, info: Mapping[str, Any], data: SwarmData = SwarmData()) -> EngineMembership:
@@ -160,6 +175,10 @@ class Swarm:
         rows.sort(key=lambda entry: entry.created, reverse=True)
         return sorted(rows, key=lambda entry: entry.state != "ready")
 
+    def row_of(self, node: WantedNode, engine: EngineMembership | None) -> Entry | None:
+        """A node's own row: that of its engine; where its engine can't be asked, the first of its name."""
+        return self.by_id(engine.node_id) if engine else next(iter(self.by_hostname(node.swarm_name)), None)
+
 
 @dataclass(frozen=True)
 class WantedNode:
@@ -183,6 +202,10 @@ class WantedNode:
     def swarm_name(self) -> str:
         """The name in the managers' list."""
         return self.hostname or self.name
+
+    def has_moved(self, engine: EngineMembership) -> bool:
+        """Whether its engine still advertises another address than the one that it is to have."""
+        return bool(self.address and engine.address and self.address != engine.address)
 
     @classmethod
     def parse(cls, params: Mapping[str, Any]) -> WantedNode:
@@ -210,6 +233,24 @@ class WantedNode:
             availability=params.get("availability"),
             bootstrap=bool(params.get("bootstrap")),
         )
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a plan may count on besides the nodes; the options of the module of the same names.
+
+    ``can_join_elsewhere``: the swarm's managers run on another machine, tokens are given.
+    """
+
+    can_unlock: bool = False
+    can_join_elsewhere: bool = False
+    recover_quorum: bool = False
+    prune: bool = False
+    dissolve: bool = False
+    drain: bool = True
+
+
+USUAL = Circumstances()
 
 
 @dataclass(frozen=True)

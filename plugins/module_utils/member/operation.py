@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -19,22 +20,22 @@ from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import 
 from ansible_collections.fungap.swarm.plugins.module_utils.member.actions import Action
 from ansible_collections.fungap.swarm.plugins.module_utils.member.difference import describe
 from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
-    ENV_LABEL_PREFIX,
     SWARM_PORT,
+    Circumstances,
     EngineMembership,
     Entry,
     Swarm,
     SwarmSettings,
     WantedNode,
+    env_labels,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.member.plan import (
-    Circumstances,
     MembersPlan,
     NodePlan,
     choose_swarm,
     plan_members,
-    unsettled,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.member.settling import unsettled
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import Memory
 from ansible_collections.fungap.swarm.plugins.module_utils.memory.operation import forget, loss, recall
 
@@ -57,6 +58,15 @@ class Seen:
     controllers: dict[str, Engine] = field(default_factory=dict)
     silent_managers: list[str] = field(default_factory=list)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Target:
+    """An engine to ask. ``name``: the node's, or the socket of a manager that is none of the nodes."""
+
+    name: str
+    socket: str
+    may_be_silent: bool
 
 
 class Members:
@@ -138,77 +148,75 @@ class Members:
             raise PlatformError(lost)
 
     def _observe(self) -> Seen:
-        seen = Seen(wanted=list(self.wanted))
         own_sockets = {node.socket for node in self.wanted}
         further = [socket for socket in self.params["manager_sockets"] if socket not in own_sockets]
-        targets = [(node.name, node.socket, node.state == "absent") for node in self.wanted if node.socket]
-        targets += [(socket, socket, True) for socket in further]
+        answers = self._ask_all(further)
+        memberships = {name: answer for name, answer in answers.items() if name not in further}
+        wanted = [_as_its_engine_calls_it(node, memberships.get(node.name)) for node in self.wanted]
+        swarms = self._live_swarms(answers)
+        chosen = choose_swarm(wanted, memberships, swarms)
+        rows = swarms[chosen] if chosen is not None else None
+        managers = {row.id for row in rows or () if row.is_manager}
+        self.cluster_id = answers[chosen].cluster_id if chosen is not None else ""
+        seen = Seen(
+            wanted,
+            memberships,
+            self._swarm_of(rows),
+            controllers={name: self.engines[name] for name in swarms if answers[name].node_id in managers},
+            silent_managers=[socket for socket in further if socket not in answers],
+        )
+        if chosen is not None and self.settings.can_differ():
+            seen.settings = seen.controllers[chosen].swarm.inspect()
+        self.addresses = {name: answers[name].address for name in seen.controllers}
+        return seen
 
-        def ask(target: tuple[str, str, bool]) -> EngineMembership | None:
-            name, socket, may_be_silent = target
-            if not (may_be_silent or os.path.exists(socket)):
-                # In check mode its node is still to come; without, apply() refuses.
-                self.missing_sockets.append(socket)
-                return EngineMembership()
-            try:
-                if name not in self.engines:
-                    self.engines[name] = Engine(socket)
-                return self.engines[name].membership(with_log=self.circumstances.recover_quorum)
-            except PlatformError:
-                if may_be_silent:
-                    return None
-                raise
+    def _ask_all(self, further: Sequence[str]) -> dict[str, EngineMembership]:
+        """What the nodes' engines say, and those of further managers by their sockets, as far as they answer."""
+        targets = [Target(node.name, node.socket, node.state == "absent") for node in self.wanted if node.socket]
+        targets += [Target(socket, socket, may_be_silent=True) for socket in further]
+        answers = zip(targets, each(self._ask, targets, workers=16), strict=True)
+        return {target.name: answer for target, answer in answers if answer}
 
-        answers = dict(zip([name for name, _socket, _silent in targets], each(ask, targets, workers=16), strict=True))
-        seen.silent_managers = [socket for socket in further if answers[socket] is None]
-        candidates: dict[str, list[Entry]] = {}
+    def _ask(self, target: Target) -> EngineMembership | None:
+        """What an engine says of itself; None: it doesn't answer, and need not."""
+        if not (target.may_be_silent or os.path.exists(target.socket)):
+            # In check mode its node is still to come; without, apply() refuses.
+            self.missing_sockets.append(target.socket)
+            return EngineMembership()
+        try:
+            if target.name not in self.engines:
+                self.engines[target.name] = Engine(target.socket)
+            return self.engines[target.name].membership(with_log=self.circumstances.recover_quorum)
+        except PlatformError:
+            if target.may_be_silent:
+                return None
+            raise
+
+    def _live_swarms(self, answers: Mapping[str, EngineMembership]) -> dict[str, list[Entry]]:
+        """What each manager lists. Where rows of the swarm to join were given, only managers in them count."""
+        swarms = {}
         for name, answer in answers.items():
-            if answer is None:
-                continue
-            if name not in further:
-                seen.memberships[name] = answer
             if answer.is_manager and answer.state == "active":
-                try:
-                    candidates[name] = [Entry.parse(node) for node in self.engines[name].swarm.nodes()]
-                except PlatformError:  # it has no leader: no manager to count on
-                    continue
-        seen.wanted = [
-            replace(node, hostname=seen.memberships[node.name].hostname or node.hostname)
-            if node.name in seen.memberships
-            else node
-            for node in seen.wanted
-        ]
-        if self.given_rows:
-            given = {row.id for row in self.given_rows}
-            candidates = {
-                name: rows for name, rows in candidates.items() if (answer := answers[name]) and answer.node_id in given
-            }
-        chosen = choose_swarm(seen.wanted, seen.memberships, candidates)
-        if chosen is not None:
-            rows = candidates[chosen]
-            managers = {row.id for row in rows if row.is_manager}
-            cluster = answers[chosen]
-            seen.swarm = Swarm(
+                with suppress(PlatformError):  # it has no leader: no manager to count on
+                    swarms[name] = [Entry.parse(node) for node in self.engines[name].swarm.nodes()]
+        if not self.given_rows:
+            return swarms
+        given = {row.id for row in self.given_rows}
+        return {name: rows for name, rows in swarms.items() if answers[name].node_id in given}
+
+    def _swarm_of(self, rows: Sequence[Entry] | None) -> Swarm:
+        """The swarm to be in: the one that a manager here lists these rows of, or one elsewhere, or none yet."""
+        if rows is not None:
+            return Swarm(
                 rows,
                 exists=True,
                 manageable=True,
-                cluster_id=cluster.cluster_id if cluster else "",
+                cluster_id=self.cluster_id,
                 roles_elsewhere=bool(self.given_rows),
             )
-            seen.controllers = {
-                name: self.engines[name]
-                for name in candidates
-                if (answer := answers[name]) and answer.node_id in managers
-            }
-            if self.settings.can_differ():
-                seen.settings = seen.controllers[chosen].swarm.inspect()
-        elif self.given_rows or self.tokens or self.params["cluster_id"]:
-            seen.swarm = Swarm(self.given_rows, exists=True, manageable=False, cluster_id=self.params["cluster_id"])
-        self.addresses = {
-            name: answer.address for name, answer in answers.items() if answer and name in seen.controllers
-        }
-        self.cluster_id = next((answer.cluster_id for name, answer in answers.items() if answer and name == chosen), "")
-        return seen
+        if self.given_rows or self.tokens or self.params["cluster_id"]:
+            return Swarm(self.given_rows, exists=True, manageable=False, cluster_id=self.params["cluster_id"])
+        return Swarm()
 
     def _settings_differences(self) -> dict[str, tuple[Any, Any]]:
         return self.settings.differences(self.seen.settings) if self.seen.settings else {}
@@ -475,8 +483,7 @@ class Members:
             changed = dict(spec)
             current = dict(spec.get("Labels") or {})
             if action.labels is not None:
-                current = {key: value for key, value in current.items() if key.startswith(ENV_LABEL_PREFIX)}
-                current.update(action.labels)
+                current = {**env_labels(current), **action.labels}
             changed["Labels"] = {**current, **action.carried_labels}
             if action.availability:
                 changed["Availability"] = action.availability
@@ -499,3 +506,7 @@ class Members:
             lambda: f"{node.swarm_name} has not joined the swarm: run this for the machine that its engine is on first",
         )
         return found[0].id
+
+
+def _as_its_engine_calls_it(node: WantedNode, engine: EngineMembership | None) -> WantedNode:
+    return replace(node, hostname=engine.hostname or node.hostname) if engine else node

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.image.model import MADE_FOR_LABEL, is_made_for
-from ansible_collections.fungap.swarm.plugins.module_utils.registry.model import Manifest, Storage, parse_reference
+from ansible_collections.fungap.swarm.plugins.module_utils.registry.model import (
+    Manifest,
+    Reference,
+    Storage,
+    parse_reference,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import ACTIVE_VERDICTS, Revision
 
 Json = Mapping[str, Any]
@@ -125,33 +130,8 @@ def plan_registry(storage: Storage, needed: Reasons, *, address: str, now: float
     ``needed``: reference -> why; those of other registries than ``address`` are ignored. ``now``: seconds since the
     epoch. A push leaves blobs before its manifest: blobs that nothing refers to stay for the grace period, too.
     """
-    by_digest = {(one.repository, one.digest): one for one in storage.manifests}
-    by_tag = {(one.repository, tag): one for one in storage.manifests for tag in one.tags}
-    kept: dict[Manifest, list[str]] = {}
-    missing: dict[str, Sequence[str]] = {}
-    for text, reasons in needed.items():
-        reference = parse_reference(text)
-        if reference.registry != address:
-            continue
-        if reference.digest:
-            found = by_digest.get((reference.repository, reference.digest))
-        else:
-            found = by_tag.get((reference.repository, reference.tag or "latest"))
-        if found is None:
-            missing[text] = reasons
-        else:
-            kept[found] = list(dict.fromkeys([*kept.get(found, []), *reasons]))
-    for manifest in storage.manifests:
-        if manifest not in kept and now - manifest.pushed < grace_seconds:
-            kept[manifest] = [f"pushed {max(now - manifest.pushed, 0) / 60:.0f} min ago"]
-    parents = list(kept)
-    while parents:
-        parent = parents.pop()
-        for digest in parent.children:
-            child = by_digest.get((parent.repository, digest))
-            if child is not None and child not in kept:
-                kept[child] = [f"part of {short(parent.digest)}"]
-                parents.append(child)
+    asked, missing = _look_up(storage, needed, address)
+    kept = _with_parts({**asked, **_just_pushed(storage, asked, now, grace_seconds)}, storage)
     gone = [manifest for manifest in storage.manifests if manifest not in kept]
     inhabited = {manifest.repository for manifest in kept}
     empty = [
@@ -173,6 +153,59 @@ def plan_registry(storage: Storage, needed: Reasons, *, address: str, now: float
         repositories=[RemoveRepository(name) for name in empty],
         collect=Collect(len(garbage), sum(garbage)) if garbage else None,
     )
+
+
+def _look_up(
+    storage: Storage, needed: Reasons, address: str
+) -> tuple[dict[Manifest, Sequence[str]], dict[str, Sequence[str]]]:
+    """(manifest -> why, reference -> why): what is needed of this registry and there, and what isn't there."""
+    by_digest = {(one.repository, one.digest): one for one in storage.manifests}
+    by_tag = {(one.repository, tag): one for one in storage.manifests for tag in one.tags}
+    found: dict[Manifest, Sequence[str]] = {}
+    missing: dict[str, Sequence[str]] = {}
+    for text, reasons in needed.items():
+        reference = parse_reference(text)
+        if reference.registry != address:
+            continue
+        if reference.digest:
+            manifest = by_digest.get((reference.repository, reference.digest))
+        else:
+            manifest = by_tag.get((reference.repository, reference.tag or "latest"))
+        if manifest is None:
+            missing[text] = reasons
+        else:
+            found[manifest] = list(dict.fromkeys([*found.get(manifest, []), *reasons]))
+    return found, missing
+
+
+def _just_pushed(
+    storage: Storage, needed: Collection[Manifest], now: float, grace_seconds: float
+) -> dict[Manifest, Sequence[str]]:
+    """Of what isn't needed, what may yet be: a run pushes an image before a service refers to it."""
+    return {
+        manifest: [f"pushed {_minutes_ago(manifest.pushed, now)}"]
+        for manifest in storage.manifests
+        if manifest not in needed and now - manifest.pushed < grace_seconds
+    }
+
+
+def _with_parts(kept: Mapping[Manifest, Sequence[str]], storage: Storage) -> dict[Manifest, Sequence[str]]:
+    """With what they are made of, and what that is made of."""
+    by_digest = {(one.repository, one.digest): one for one in storage.manifests}
+    whole = dict(kept)
+    parents = list(kept)
+    while parents:
+        parent = parents.pop()
+        for digest in parent.children:
+            child = by_digest.get((parent.repository, digest))
+            if child is not None and child not in whole:
+                whole[child] = [f"part of {short(parent.digest)}"]
+                parents.append(child)
+    return whole
+
+
+def _minutes_ago(then: float, now: float) -> str:
+    return f"{max(now - then, 0) / 60:.0f} min ago"
 
 
 def last_push(storage: Storage) -> float:
@@ -277,29 +310,42 @@ def plan_images(
     the grace period. ``others``: the platforms beside ``platform`` on the engine; what was built for one of them, or
     may have been, is theirs.
     """
-    wanted = {parse_reference(name) for name in needed}
-    wanted |= {type(one)(one.registry, one.repository, digest=one.digest) for one in wanted if one.digest}
-    repositories = {name.rpartition(":")[0] for name in catalog}
+    wanted = _references(needed)
+    repositories = {_repository(name) for name in catalog}
     removals, kept = [], {}
     for image in images:
-        pulled = [name for name in image.names if name.startswith(f"{registry}/")]
         own = is_made_for(image.made_for, platform, others)
-        made = [name for name in image.names if own and name.rpartition(":")[0] in repositories]
-        if not pulled and not made and (image.names or not own):
+        pulled = [name for name in image.names if name.startswith(f"{registry}/")]
+        made = [name for name in image.names if own and _repository(name) in repositories]
+        is_nameless = own and not image.names
+        if not (pulled or made or is_nameless):
             continue  # someone else's
-        if image.used_by:
-            kept[image] = "used by " + ", ".join(image.used_by)
-        elif now - image.created < grace_seconds:
-            kept[image] = f"made {max(now - image.created, 0) / 60:.0f} min ago"
-        else:
-            spare = [name for name in made if name not in catalog]
-            if not any(parse_reference(name) in wanted for name in pulled):
-                spare += pulled
-            if spare or not image.names:
-                removals.append(RemoveImage(engine, image, tuple(spare)))
-            if len(spare) < len(pulled) + len(made):
-                kept[image] = "needed"
+        if why := _why_untouched(image, now, grace_seconds):
+            kept[image] = why
+            continue
+        is_needed = any(parse_reference(name) in wanted for name in pulled)
+        spare = [*(name for name in made if name not in catalog), *([] if is_needed else pulled)]
+        if spare or is_nameless:
+            removals.append(RemoveImage(engine, image, tuple(spare)))
+        if len(spare) < len(pulled) + len(made):
+            kept[image] = "needed"
     return removals, kept
+
+
+def _references(needed: Iterable[str]) -> set[Reference]:
+    """With those that have a tag and a digest by the digest alone, too."""
+    full = {parse_reference(name) for name in needed}
+    return full | {Reference(one.registry, one.repository, digest=one.digest) for one in full if one.digest}
+
+
+def _repository(local_name: str) -> str:
+    return local_name.rpartition(":")[0]
+
+
+def _why_untouched(image: LocalImage, now: float, grace_seconds: float) -> str:
+    if image.used_by:
+        return "used by " + ", ".join(image.used_by)
+    return f"made {_minutes_ago(image.created, now)}" if now - image.created < grace_seconds else ""
 
 
 def _shortened(name: str) -> str:

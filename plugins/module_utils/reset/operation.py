@@ -18,7 +18,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import w
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import LABEL_APP
 from ansible_collections.fungap.swarm.plugins.module_utils.folder import operation as folders
-from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import OPERATORS, why_not_own_folder
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import OPERATORS, Belonging, why_not_own_folder
 from ansible_collections.fungap.swarm.plugins.module_utils.host import files
 from ansible_collections.fungap.swarm.plugins.module_utils.node.model import PLATFORM_LABEL
 from ansible_collections.fungap.swarm.plugins.module_utils.reset.plan import Remove, SeenPlatform, listing, plan_reset
@@ -88,22 +88,10 @@ class Reset:
             path: folders.whose_is(path, platform, ids=ids, registry=registry, socket=socket)
             for path in self.params["paths"]
         }
-        refused = [f"{path} {one.why}; {one.cure(path, platform)}" for path, one in found.items() if one.is_refused]
-        if refused:
-            raise PlatformError("nothing was removed: " + ". ".join(refused))
+        _refuse_others(found, platform)
         paths = [path for path, one in found.items() if one.is_ours]
-        # No marker is proof for what lies on it.
-        if mounted := [point for path in paths for point in folders.mounted_below(path)]:
-            raise PlatformError(
-                f"nothing was removed: {', '.join(mounted)} is another filesystem, mounted in a folder of the "
-                "platform's: unmount it first, or what is on it would be removed, too"
-            )
-        left = {
-            os.path.join(path, name): "an operator laid it there"
-            for path in paths
-            for name in OPERATORS
-            if os.path.lexists(os.path.join(path, name))
-        }
+        _refuse_mounted(paths)
+        left = dict.fromkeys(_operators(paths), "an operator laid it there")
         certificates = _certificates_of(registry)
         if certificates:
             same = _same_ca(certificates, paths, registry)
@@ -154,6 +142,27 @@ class Reset:
                 failure=lambda: f"tasks still run after {TASKS_END_SECONDS} s",
             )
         self.engine.swarm.leave()
+
+
+def _refuse_others(found: Mapping[str, Belonging], platform: str) -> None:
+    refused = [f"{path} {one.why}; {one.cure(path, platform)}" for path, one in found.items() if one.is_refused]
+    if refused:
+        raise PlatformError("nothing was removed: " + ". ".join(refused))
+
+
+def _refuse_mounted(paths: Sequence[str]) -> None:
+    """No marker is proof for what lies on another filesystem."""
+    if mounted := [point for path in paths for point in folders.mounted_below(path)]:
+        raise PlatformError(
+            f"nothing was removed: {', '.join(mounted)} is another filesystem, mounted in a folder of the "
+            "platform's: unmount it first, or what is on it would be removed, too"
+        )
+
+
+def _operators(paths: Sequence[str]) -> list[str]:
+    """What in these folders is an operator's, and stays."""
+    candidates = [os.path.join(path, name) for path in paths for name in OPERATORS]
+    return [path for path in candidates if os.path.lexists(path)]
 
 
 def _certificates_of(registry: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
@@ -27,7 +27,7 @@ WAITING = "waiting"
 DONE = "converged"
 FAILED = "failed"
 
-_ROLLING_BACK = ("rollback_started", "rollback_completed", "rollback_paused")
+_ROLLED_BACK = ("rollback_completed", "rollback_paused")
 # Swarm had no more use for a container that was just being started ("starting container failed: context canceled",
 # Docker 26.1, where a successor was started as the rollback began).
 CUT_SHORT = "context canceled"
@@ -73,34 +73,70 @@ def assess(service: Service, tasks: Iterable[Task], nodes: Sequence[Node], *, st
     """
     own = [task for task in tasks if task.service_id == service.id]
     current = [task for task in own if task.template == service.template]
-    done = done_places(service.template, own)
     if service.mode.endswith("-job"):
-        wanted = service.total_completions if service.mode == "replicated-job" else len(_eligible(service, nodes))
-        ended = [task for task in current if task.state == "complete" and task.job_iteration == service.job_iteration]
-        outcome = DONE if len(ended) >= wanted else WAITING
-        return ServiceState(service.name, outcome, len(ended), wanted, "tasks of the job complete")
+        return _assess_job(service, current, nodes)
+    seen = _look(service, own, current, nodes)
+    update = "" if stale_update and service.update_started == stale_update else service.update_state
+    key = (update, *sorted(task.id for task in seen.running))
+    state = ServiceState(service.name, WAITING, len(seen.running) + seen.done, seen.wanted, "", key)
+    # Where all is done, an update was paused because a task ended, as it was meant to.
+    is_paused = update == "paused" and not (seen.done and seen.is_enough)
+    if is_paused or update in _ROLLED_BACK:
+        return replace(state, outcome=FAILED, detail=service.update_message or update)
+    if update in ("updating", "rollback_started"):
+        return replace(state, detail=update.replace("_", " "))
+    if seen.is_enough:
+        return replace(state, outcome=DONE, detail="converged" if seen.running or not seen.done else "done")
+    return replace(state, detail=seen.waits_for, is_doubled=seen.is_doubled)
+
+
+def _assess_job(service: Service, current: Sequence[Task], nodes: Sequence[Node]) -> ServiceState:
+    wanted = service.total_completions if service.mode == "replicated-job" else len(_eligible(service, nodes))
+    ended = [task for task in current if task.state == "complete" and task.job_iteration == service.job_iteration]
+    outcome = DONE if len(ended) >= wanted else WAITING
+    return ServiceState(service.name, outcome, len(ended), wanted, "tasks of the job complete")
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A service's tasks and places: its slots, or the nodes that a global one must have a task on.
+
+    ``running``: tasks of the current version. ``superfluous``: others that are to run. ``wanted``: how many places
+    there are. ``done``: in how many a task ended as it was meant to. ``are_taken``: each of the others has its task.
+    """
+
+    running: Sequence[Task]
+    superfluous: Sequence[Task]
+    wanted: int
+    done: int
+    are_taken: bool
+
+    @property
+    def is_enough(self) -> bool:
+        return self.are_taken and not self.superfluous
+
+    @property
+    def is_doubled(self) -> bool:
+        return not self.superfluous and len({task.slot for task in self.running}) == self.wanted < len(self.running)
+
+    @property
+    def waits_for(self) -> str:
+        if self.superfluous:
+            return ", ".join(sorted({task.state for task in self.superfluous}))
+        return "too many" if len(self.running) > self.wanted else "no task yet"
+
+
+def _look(service: Service, own: Sequence[Task], current: Sequence[Task], nodes: Sequence[Node]) -> _Seen:
     running = [task for task in current if task.desired == "running" and task.state == "running"]
     superfluous = [task for task in own if task.desired == "running" and task not in running]
+    done = done_places(service.template, own)
     if service.replicas is not None:
-        wanted, enough = service.replicas, len(running) + len(done) == service.replicas
-    else:
-        eligible = _eligible(service, nodes)
-        done &= {(0, node) for node in eligible}
-        wanted, enough = len(eligible), eligible <= {task.node_id for task in running} | {node for _slot, node in done}
-    count, enough = len(running) + len(done), enough and not superfluous
-    state = "" if stale_update and service.update_started == stale_update else service.update_state
-    key = (state, *sorted(task.id for task in running))
-    # Where all is done, an update was paused because a task ended, as it was meant to.
-    if (state == "paused" and not (done and enough)) or state in _ROLLING_BACK[1:]:
-        return ServiceState(service.name, FAILED, count, wanted, service.update_message or state, key)
-    if state in ("updating", "rollback_started"):
-        return ServiceState(service.name, WAITING, count, wanted, state.replace("_", " "), key)
-    if enough:
-        return ServiceState(service.name, DONE, count, wanted, "done" if done and not running else "converged", key)
-    states = sorted({task.state for task in superfluous})
-    is_doubled = not superfluous and len({task.slot for task in running}) == wanted < len(running)
-    detail = ", ".join(states) or ("too many" if len(running) > wanted else "no task yet")
-    return ServiceState(service.name, WAITING, count, wanted, detail, key, is_doubled)
+        are_taken = len(running) + len(done) == service.replicas
+        return _Seen(running, superfluous, service.replicas, len(done), are_taken)
+    eligible = _eligible(service, nodes)
+    done_nodes = {node for node in eligible if (0, node) in done}
+    are_taken = eligible <= {task.node_id for task in running} | done_nodes
+    return _Seen(running, superfluous, len(eligible), len(done_nodes), are_taken)
 
 
 def is_hopeless(service: Service, tasks: Iterable[Task], lives: Mapping[str, float]) -> bool:
@@ -114,17 +150,12 @@ def is_hopeless(service: Service, tasks: Iterable[Task], lives: Mapping[str, flo
     """
     if service.update_state not in ("", "completed") or service.mode.endswith("-job"):
         return False
-    own = [task for task in tasks if task.service_id == service.id and task.template == service.template]
-    done = done_places(service.template, own)
-    own = [task for task in own if task.place not in done]
-    deaths: dict[tuple[int, str], list[Task]] = {}
-    for task in own:
-        if task.state in ENDED and task.state not in _STOPPED:
-            deaths.setdefault(task.place, []).append(task)
+    current = [task for task in tasks if task.service_id == service.id and task.template == service.template]
+    done = done_places(service.template, current)
+    own = [task for task in current if task.place not in done]
+    deaths = _deaths(own)
     ended = [task for died in deaths.values() for task in died]
-    longest = max((lives.get(task.id, 0) for task in ended), default=0) + _UNSEEN_SECONDS
-    enough = -1 if service.has_health_check else min(longest, service.monitor_seconds)
-    if any(task.state == "running" and lives.get(task.id, 0) > enough for task in own):
+    if _outlives(service, own, ended, lives):
         return False
     wanted = len({task.node_id for task in own}) if service.replicas is None else service.replicas - len(done)
     return (
@@ -132,6 +163,22 @@ def is_hopeless(service: Service, tasks: Iterable[Task], lives: Mapping[str, flo
         and len({task.cause for task in ended}) == 1
         and all(len(died) >= _enough_deaths(service, died[0]) for died in deaths.values())
     )
+
+
+def _deaths(tasks: Iterable[Task]) -> dict[tuple[int, str], list[Task]]:
+    """The tasks that ended by themselves, by their places."""
+    deaths: dict[tuple[int, str], list[Task]] = {}
+    for task in tasks:
+        if task.state in ENDED and task.state not in _STOPPED:
+            deaths.setdefault(task.place, []).append(task)
+    return deaths
+
+
+def _outlives(service: Service, tasks: Iterable[Task], ended: Iterable[Task], lives: Mapping[str, float]) -> bool:
+    """Whether a task runs that may be better than those that died: any with a health check, else by its time."""
+    longest = max((lives.get(task.id, 0) for task in ended), default=0) + _UNSEEN_SECONDS
+    enough = -1 if service.has_health_check else min(longest, service.monitor_seconds)
+    return any(task.state == "running" and lives.get(task.id, 0) > enough for task in tasks)
 
 
 def is_one_shot(service: Service) -> bool:

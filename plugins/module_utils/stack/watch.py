@@ -31,6 +31,9 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.rollout import 
 )
 
 Report = Callable[[Sequence[ServiceState]], None]
+Reconcile = Callable[[Service], None]
+Doubt = Callable[[Service, Sequence[Task]], tuple[str, bool]]
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,10 @@ def watch(
     before: Mapping[str, Service],
     *,
     deadline_seconds: Callable[[Look], float],
-    reconcile: Callable[[Service], None],
+    reconcile: Reconcile,
     report: Report | None = None,
-    doubt: Callable[[Service, Sequence[Task]], tuple[str, bool]] | None = None,
-    clock: Callable[[], float] = time.monotonic,
+    doubt: Doubt | None = None,
+    clock: Clock = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome:
     """Wait for a rollout that was just started.
@@ -77,73 +80,122 @@ def watch(
     to be waited for any longer. A look that fails (a manager that restarts) is tried again until the deadline.
     """
     start, pause = clock(), 0.1
-    allowed: float | None = None
-    targets: dict[str, Mapping[str, Any]] = {}
-    settled: dict[str, tuple[tuple[str, ...], float]] = {}
-    reconciled: dict[str, tuple[str, ...]] = {}
-    healthy: set[str] = set()
-    dead_before: frozenset[str] | None = None
-    ran_first: dict[str, float] = {}
-    lives: dict[str, float] = {}
-    # Swarm keeps few of each slot (task_history_limit).
-    dead: dict[str, Task] = {}
+
+    def persistent_look(seconds: float) -> Look:
+        while True:
+            try:
+                return look()
+            except PlatformError:
+                if clock() - start >= seconds:
+                    raise
+                sleep(1)
+
+    now = persistent_look(60)
+    allowed = deadline_seconds(now)
+    services = _Services(before, reconcile, doubt, clock)
+    lives = _Lives(now.tasks, clock)
     while True:
-        try:
-            now = look()
-        except PlatformError:
-            if clock() - start >= (allowed or 60):
-                raise
-            sleep(1)
-            continue
-        if allowed is None:
-            allowed = deadline_seconds(now)
-        if dead_before is None:
-            # Of an earlier rollout, whose cause may be gone.
-            dead_before = frozenset(task.id for task in now.tasks if task.desired != "running")
-        for task in now.tasks:
-            if task.state == "running":
-                lives[task.id] = clock() - ran_first.setdefault(task.id, clock())
-            if task.state in ENDED and task.id not in dead_before:
-                dead[task.id] = task
-        states = []
-        is_over = False
-        for name, service in sorted(now.services.items()):
-            old = before.get(name)
-            if not service.update_state.startswith("rollback"):
-                targets.setdefault(name, service.template)
-            state = assess(service, now.tasks, now.nodes, stale_update=old.update_started if old else "")
-            if state.outcome == DONE and targets.get(name, service.template) != service.template:
-                state = replace(state, outcome=FAILED, detail="an earlier version runs again")
-            if state.is_doubled and reconciled.get(name) != state.key:
-                # A service that was changed meanwhile can't be written: the next look tells.
-                with suppress(PlatformError):
-                    reconcile(service)
-                    reconciled[name] = state.key
-            if state.running and service.has_health_check:
-                healthy.add(name)
-            state = _settle(state, settle_seconds(service, old), settled, clock())
-            if doubt and state.outcome != FAILED:
-                why, is_late = doubt(service, now.tasks)
-                is_over = is_over or is_late
-                state = replace(state, outcome=WAITING, detail=why) if why else state
-            states.append(state)
+        lives.see(now.tasks)
+        states = services.judge(now)
         if report:
             report(states)
         seconds = clock() - start
-        rolling_back = any(service.update_state == "rollback_started" for service in now.services.values())
-        if all(state.outcome == DONE for state in states):
-            return Outcome(CONVERGED, states, now, targets, seconds)
-        if any(state.outcome == FAILED for state in states) and not rolling_back:
-            return Outcome(ROLLED_BACK, states, now, targets, seconds)
-        # A service whose tasks die may wait for another one, as long as that one is still coming up.
-        waiting = {state.service for state in states if state.outcome != DONE}
-        own = [*(task for task in now.tasks if task.id not in {*dead_before, *dead}), *dead.values()]
-        if not waiting & healthy and all(is_hopeless(now.services[name], own, lives) for name in waiting):
-            return Outcome(STUCK, states, now, targets, seconds, frozenset(waiting))
-        if seconds >= allowed or (is_over and not rolling_back):
-            return Outcome(STUCK, states, now, targets, seconds)
+        verdict, hopeless = _verdict(now, states, services, lives, is_out_of_time=seconds >= allowed)
+        if verdict:
+            return Outcome(verdict, states, now, services.targets, seconds, hopeless)
         sleep(min(pause, max(allowed - seconds, 0.01)))
         pause = min(pause * 1.5, 0.5)
+        now = persistent_look(allowed or 60)
+
+
+def _verdict(
+    now: Look, states: Sequence[ServiceState], services: _Services, lives: _Lives, *, is_out_of_time: bool
+) -> tuple[str, frozenset[str]]:
+    """(verdict, services that are hopeless); '': there is something to wait for."""
+    rolling_back = any(service.update_state == "rollback_started" for service in now.services.values())
+    if all(state.outcome == DONE for state in states):
+        return CONVERGED, frozenset()
+    if any(state.outcome == FAILED for state in states) and not rolling_back:
+        return ROLLED_BACK, frozenset()
+    # A service whose tasks die may wait for another one, as long as that one is still coming up.
+    waiting = frozenset(state.service for state in states if state.outcome != DONE)
+    own = lives.of_rollout(now.tasks)
+    if not waiting & services.healthy and all(is_hopeless(now.services[name], own, lives.seconds) for name in waiting):
+        return STUCK, waiting
+    if is_out_of_time or (services.is_late and not rolling_back):
+        return STUCK, frozenset()
+    return "", frozenset()
+
+
+class _Lives:
+    """What the tasks of a rollout were seen to do. Swarm keeps few of each slot (task_history_limit)."""
+
+    def __init__(self, first: Sequence[Task], clock: Clock) -> None:
+        self._clock = clock
+        # Of an earlier rollout, whose cause may be gone.
+        self._dead_before = frozenset(task.id for task in first if task.desired != "running")
+        self._ran_first: dict[str, float] = {}
+        self._dead: dict[str, Task] = {}
+        self.seconds: dict[str, float] = {}
+
+    def see(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            if task.state == "running":
+                self.seconds[task.id] = self._clock() - self._ran_first.setdefault(task.id, self._clock())
+            if task.state in ENDED and task.id not in self._dead_before:
+                self._dead[task.id] = task
+
+    def of_rollout(self, tasks: Sequence[Task]) -> list[Task]:
+        """Those of these tasks that are the rollout's own, and all of it that died."""
+        others = {*self._dead_before, *self._dead}
+        return [*(task for task in tasks if task.id not in others), *self._dead.values()]
+
+
+class _Services:
+    """What is known of the services from one look to the next.
+
+    ``targets``: the templates that are rolled out. ``healthy``: services that ran with a health check at some look.
+    ``is_late``: by the last look, one of them is not to be waited for any longer.
+    """
+
+    def __init__(self, before: Mapping[str, Service], reconcile: Reconcile, doubt: Doubt | None, clock: Clock) -> None:
+        self._before = before
+        self._reconcile = reconcile
+        self._doubt = doubt
+        self._clock = clock
+        self._settled: dict[str, tuple[tuple[str, ...], float]] = {}
+        self._reconciled: dict[str, tuple[str, ...]] = {}
+        self.targets: dict[str, Mapping[str, Any]] = {}
+        self.healthy: set[str] = set()
+        self.is_late = False
+
+    def judge(self, now: Look) -> list[ServiceState]:
+        self.is_late = False
+        return [self._judge(name, service, now) for name, service in sorted(now.services.items())]
+
+    def _judge(self, name: str, service: Service, now: Look) -> ServiceState:
+        old = self._before.get(name)
+        if not service.update_state.startswith("rollback"):
+            self.targets.setdefault(name, service.template)
+        state = assess(service, now.tasks, now.nodes, stale_update=old.update_started if old else "")
+        if state.outcome == DONE and self.targets.get(name, service.template) != service.template:
+            state = replace(state, outcome=FAILED, detail="an earlier version runs again")
+        if state.is_doubled and self._reconciled.get(name) != state.key:
+            # A service that was changed meanwhile can't be written: the next look tells.
+            with suppress(PlatformError):
+                self._reconcile(service)
+                self._reconciled[name] = state.key
+        if state.running and service.has_health_check:
+            self.healthy.add(name)
+        state = _settle(state, settle_seconds(service, old), self._settled, self._clock())
+        return state if state.outcome == FAILED else self._doubted(state, service, now.tasks)
+
+    def _doubted(self, state: ServiceState, service: Service, tasks: Sequence[Task]) -> ServiceState:
+        if not self._doubt:
+            return state
+        why, is_late = self._doubt(service, tasks)
+        self.is_late = self.is_late or is_late
+        return replace(state, outcome=WAITING, detail=why) if why else state
 
 
 def _settle(
