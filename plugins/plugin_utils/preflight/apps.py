@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET, REFERENCE, SERVICE, wrong_services
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET, REFERENCE, SERVICE
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app_compose import wrong_services
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import HOST_NAME
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.swarm import why_no_template

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_service, jenkins
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import wrong_services
+from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_forms, jenkins
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app_compose import wrong_services
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Node
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import KINDS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput
@@ -57,7 +57,7 @@ def _check_places(
     """That there is a place for each replica, where a node takes so many and no more."""
     most = (deploy.get("placement") or {}).get("max_replicas_per_node") or 0
     why = f"each takes {most} (max_replicas_per_node)"
-    if any(compose_service.port(one, ipvs=ipvs)["mode"] == "host" for one in ports):
+    if any(compose_forms.port(one, ipvs=ipvs)["mode"] == "host" for one in ports):
         most, why = 1, "each has the published port once"
     if not most or any(map(KINDS["apps{}.constraints[]"].why, constraints)):
         return

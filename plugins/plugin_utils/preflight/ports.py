@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import published_ports, wrong_services
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import published_ports
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app_compose import wrong_services
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory, address_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import port_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import REGISTRY_METRICS_PORT
