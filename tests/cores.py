@@ -98,24 +98,30 @@ def unit_tests(core: str, python: Version) -> int:
 
 
 def main(asked: list[str]) -> int:
-    known = {f"{major}.{minor}": (major, minor) for major, minor in PYTHONS}
-    if wrong := [one for one in asked if one not in CORES and one not in known]:
-        sys.exit(
-            f"{', '.join(wrong)}: neither an ansible-core of {', '.join(CORES)} nor a Python of {', '.join(known)}"
-        )
-    pythons = [known[one] for one in asked if one in known] or list(PYTHONS)
-    wanted = [one for one in asked if one in CORES] or list(CORES)
-    pairs = [(core, python) for python in pythons for core in wanted if core in runnable(python)]
-    for core in asked:
-        if core in CORES and core not in dict(pairs):
-            first, last = (f"{major}.{minor}" for major, minor in CORES[core])
-            sys.exit(f"ansible-core {core} needs a Python from {first} to {last}")
+    pairs = chosen(asked)
     here = [(core, python) for core, python in pairs if interpreter(python)]
     for core, (major, minor) in sorted({*pairs} - {*here}):
         print(f"ansible-core {core} is not tried with Python {major}.{minor}: that is not here", file=sys.stderr)
     codes = [unit_tests(core, python) for core, python in here]
     # What was asked for by name and can't be tried is a failure.
     return int(any(codes) or not codes or (bool(asked) and here != pairs))
+
+
+def chosen(asked: list[str]) -> list[tuple[str, Version]]:
+    """The cores, each with a Python that runs it, of those that are asked for; where none is, of all."""
+    known = {f"{major}.{minor}": (major, minor) for major, minor in PYTHONS}
+    if wrong := [one for one in asked if one not in CORES and one not in known]:
+        sys.exit(
+            f"{', '.join(wrong)}: neither an ansible-core of {', '.join(CORES)} nor a Python of {', '.join(known)}"
+        )
+    pythons = [known[one] for one in asked if one in known] or list(PYTHONS)
+    cores = [one for one in asked if one in CORES]
+    pairs = [(core, python) for python in pythons for core in cores or CORES if core in runnable(python)]
+    for core in cores:
+        if core not in dict(pairs):
+            first, last = (f"{major}.{minor}" for major, minor in CORES[core])
+            sys.exit(f"ansible-core {core} needs a Python from {first} to {last}")
+    return pairs
 
 
 if __name__ == "__main__":
