@@ -66,7 +66,7 @@ PROMISES = (
     ),
     Promise(
         "Env files never hide code: they have a directory of their own",
-        f"{UTILS}/app.py",
+        f"{UTILS}/app_compose.py",
         '"target": app["env_target"] or DEFAULT_TARGET,',
         '"target": "/usr/src/app",',
         "test_app.py",
@@ -171,7 +171,7 @@ PROMISES = (
     ),
     Promise(
         "Deploys wait for the verdict: the engine's health check is there to wait for",
-        f"{UTILS}/app.py",
+        f"{UTILS}/app_compose.py",
         'if health.get("enabled") is False:\n        return {"disable": True}',
         'if True:\n        return {"disable": True}',
         "test_app.py",
@@ -234,7 +234,7 @@ PROMISES = (
     ),
     Promise(
         "Deploys roll back: swarm itself does where a task fails",
-        f"{UTILS}/app.py",
+        f"{UTILS}/app_compose.py",
         '"failure_action": "rollback",',
         '"failure_action": "continue",',
         "test_app.py",
@@ -255,7 +255,7 @@ PROMISES = (
     ),
     Promise(
         "Apps are found by their labels",
-        f"{UTILS}/app.py",
+        f"{UTILS}/app_compose.py",
         'labels[METRICS_LABEL + "path"] = metrics["path"]',
         "pass",
         "test_app.py",

@@ -16,11 +16,8 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import secret_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils import release as releases
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
-    catalog_images,
-    refuse_wrong_services,
-    resolve_app,
-)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import catalog_images, resolve_app
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app_compose import refuse_wrong_services
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import in_operators_words
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.checks import check_entries

@@ -11,12 +11,13 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils import app as apps
+from ansible_collections.fungap.swarm.plugins.plugin_utils import app_compose as documents
 
 
 def app_compose(app: Mapping[str, Any], name: str, *, image: str, **settings: Any) -> str:
     """The compose file's text of one app."""
     try:
-        return apps.compose_text(apps.app_compose(apps.resolve_app(name, app), image=image, **settings))
+        return documents.compose_text(documents.app_compose(apps.resolve_app(name, app), image=image, **settings))
     except PlatformError as error:
         raise AnsibleFilterError(error.message) from error
 

@@ -8,7 +8,7 @@ import json
 import math
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -381,19 +381,41 @@ def _wrong_route(route: Any, at: str) -> Iterator[Wrong]:
             yield place, None, "is nothing that a route may have here", cure
         elif key in ROUTE_TIMES and (why := why_no_prometheus_time(value, zero=key == "group_wait")):
             yield place, value, why, "as 30s, 10m or 4h"
-        elif key == "continue" and not isinstance(value, bool):
-            yield place, value, "is neither true nor false", "true or false"
-        elif key in ("match", "match_re") and not isinstance(value, Mapping):
-            yield place, None, "is not a mapping", "as {stack: shop}"
-        elif key in ("matchers", "group_by", "routes") and not isinstance(value, list):
-            yield place, None, "is not a list", "a list, if of one"
-        elif key == "matchers" and not all(isinstance(one, str) and MATCHER.match(one) for one in value):
-            yield place, None, "has what is no matcher", "as ['stack=\"shop\"', 'severity=~\"critical|warning\"']"
-        elif key == "group_by" and not (all(isinstance(one, str) for one in value) and len({*value}) == len(value)):
-            yield place, None, "has what is no label's name, or one twice", "as [alertname, stack]"
+        elif wrong := _wrong_value(key, value):
+            yield place, value if key == "continue" else None, *wrong
         elif key == "routes":
             for index, one in enumerate(value):
                 yield from _wrong_route(one, f"{place}[{index}]")
+
+
+def _wrong_value(key: str, value: Any) -> tuple[str, str] | None:
+    """(problem, cure) of one of a route's values."""
+    asked = ROUTE_VALUES.get(key, ())
+    return next(((problem, cure) for is_right, problem, cure in asked if not is_right(value)), None)
+
+
+def _are_matchers(value: list[Any]) -> bool:
+    return all(isinstance(one, str) and MATCHER.match(one) for one in value)
+
+
+def _are_labels(value: list[Any]) -> bool:
+    return all(isinstance(one, str) for one in value) and len({*value}) == len(value)
+
+
+_MAPPING = (lambda value: isinstance(value, Mapping), "is not a mapping", "as {stack: shop}")
+_LIST = (lambda value: isinstance(value, list), "is not a list", "a list, if of one")
+# What is asked of a route's values, in this order: what is right, and else the problem and the cure.
+ROUTE_VALUES: Mapping[str, tuple[tuple[Callable[[Any], bool], str, str], ...]] = {
+    "continue": ((lambda value: isinstance(value, bool), "is neither true nor false", "true or false"),),
+    "match": (_MAPPING,),
+    "match_re": (_MAPPING,),
+    "matchers": (
+        _LIST,
+        (_are_matchers, "has what is no matcher", "as ['stack=\"shop\"', 'severity=~\"critical|warning\"']"),
+    ),
+    "group_by": (_LIST, (_are_labels, "has what is no label's name, or one twice", "as [alertname, stack]")),
+    "routes": (_LIST,),
+}
 
 
 def _inline_secrets(value: Any, at: str) -> Iterator[tuple[str, str]]:

@@ -189,23 +189,36 @@ def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def _references(compose: Mapping[str, Any], configs: Mapping[str, Any], secrets: Mapping[str, Any]) -> Iterator[str]:
     """References to nothing (Docker finds them when half of the stack is made), contents that nothing refers to."""
-    for kind, given in (("configs", configs), ("secrets", secrets)):
-        used = set()
-        for name, service in compose["services"].items():
-            for reference in service.get(kind) or []:
-                key = reference.get("source") if isinstance(reference, Mapping) else reference
-                used.add(key)
-                if key not in given and not (compose.get(kind) or {}).get(key):
-                    yield f"services.{name}.{kind}: {key} is not defined"
-        for key in sorted(set(given) - used):
-            yield f"{kind}.{key}: no service uses it"
+    yield from _undefined_items(compose, "configs", configs)
+    yield from _undefined_items(compose, "secrets", secrets)
+    yield from _undefined_full_names(compose)
+    yield from _undefined_networks(compose)
+
+
+def _undefined_items(compose: Mapping[str, Any], kind: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Of configs or secrets. ``given``: their contents by the key that the file uses."""
+    used = set()
+    for name, service in compose["services"].items():
+        for reference in service.get(kind) or []:
+            key = reference.get("source") if isinstance(reference, Mapping) else reference
+            used.add(key)
+            if key not in given and not (compose.get(kind) or {}).get(key):
+                yield f"services.{name}.{kind}: {key} is not defined"
+    for key in sorted(set(given) - used):
+        yield f"{kind}.{key}: no service uses it"
+
+
+def _undefined_full_names(compose: Mapping[str, Any]) -> Iterator[str]:
     full_names = compose.get(FULL_NAMES) or []
     if not isinstance(full_names, list):
         yield f"{FULL_NAMES}: must be a list of the file's networks"
-    else:
-        for key in full_names:
-            if key not in (compose.get("networks") or {}):
-                yield f"{FULL_NAMES}: network {key} is not defined"
+        return
+    for key in full_names:
+        if key not in (compose.get("networks") or {}):
+            yield f"{FULL_NAMES}: network {key} is not defined"
+
+
+def _undefined_networks(compose: Mapping[str, Any]) -> Iterator[str]:
     for name, service in compose["services"].items():
         for key in service.get("networks") or []:
             if key != "default" and key not in (compose.get("networks") or {}):

@@ -313,31 +313,41 @@ def where(raw: RawInventory, hosts: Sequence[str]) -> str:
 
 def _platform_variables(raw: RawInventory, specs: Specs, problems: list[Problem]) -> dict[str, Any]:
     """The variables that are the same for all hosts. Wrong ones count as not given."""
-    values: dict[str, Any] = {}
-    for name, spec in specs.inventory.items():
-        if name.startswith(NODE_PREFIX):
-            continue
-        given = {host: variables[name] for host, variables in raw.hosts.items() if name in variables}
-        valid = {
-            host: value
-            for host, value in given.items()
-            if value is not None and not isinstance(value, Undefined) and not check_option(host, name, spec, value)
-        }
-        distinct = list({_text(value): (host, value) for host, value in reversed(valid.items())}.values())
-        if len(distinct) > 1 or (given and set(given) != set(raw.hosts)):
-            others = [host for host in raw.hosts if host not in given]
-            told = " and ".join(f"{_as_told(value)} on {host}" for host, value in reversed(distinct))
-            problem = f"must be the same for all hosts: {told}" + (f", nothing on {others[0]}" if others else "")
-            first = next(iter(given.values()))
-            problems.append(Problem("inventory", name, first, problem, "set it once, in group_vars/all.yml"))
-        if distinct:
-            values[name] = distinct[-1][1]
     options = {name: spec for name, spec in specs.inventory.items() if not name.startswith(NODE_PREFIX)}
+    values: dict[str, Any] = {}
+    for name, spec in options.items():
+        given = {host: variables[name] for host, variables in raw.hosts.items() if name in variables}
+        distinct = _distinct(name, spec, given)
+        is_on_some = bool(given) and set(given) != set(raw.hosts)
+        if len(distinct) > 1 or is_on_some:
+            problems.append(_not_the_same(raw, name, given, distinct))
+        if distinct:
+            values[name] = distinct[0][1]
     completed = complete({name: {**spec, "default": None} for name, spec in options.items()}, values)
     for name, spec in options.items():
         if completed.get(name) is None:
             completed[name] = _default_of(spec, completed, raw.inventory_dir)
     return completed
+
+
+def _distinct(name: str, spec: Mapping[str, Any], given: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The valid values of a variable, each with the first host that has it."""
+    valid = {
+        host: value
+        for host, value in given.items()
+        if value is not None and not isinstance(value, Undefined) and not check_option(host, name, spec, value)
+    }
+    first = {_text(value): (host, value) for host, value in reversed(valid.items())}
+    return list(reversed(first.values()))
+
+
+def _not_the_same(
+    raw: RawInventory, name: str, given: Mapping[str, Any], distinct: Sequence[tuple[str, Any]]
+) -> Problem:
+    without = [host for host in raw.hosts if host not in given]
+    told = " and ".join(f"{_as_told(value)} on {host}" for host, value in distinct)
+    problem = f"must be the same for all hosts: {told}" + (f", nothing on {without[0]}" if without else "")
+    return Problem("inventory", name, next(iter(given.values())), problem, "set it once, in group_vars/all.yml")
 
 
 def _default_of(spec: Mapping[str, Any], before: Mapping[str, Any], inventory_dir: str) -> Any:

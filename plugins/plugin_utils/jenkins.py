@@ -255,43 +255,63 @@ def _check_credentials(inventory: Inventory) -> Iterator[Problem]:
 
 def check_jobs(inventory: Inventory) -> Iterator[Problem]:
     """What the apps say of their repositories."""
-    known = {str(one["name"]): one for one in inventory.variables["jenkins_git_credentials"]}
-    lines = [str(line) for line in inventory.variables["jenkins_git_known_hosts"]]
     for name, app in inventory.apps.items():
-        at, repository = f"apps.{show_key(name)}", str(app["repository"])
-        if not repository:
-            for key in ("branch", "repository_credentials"):
-                if app[key] and (key != "branch" or app[key] != "main"):
-                    yield Problem(ALL_HOSTS, f"{at}.{key}", app[key], "is set without repository", "name that too")
-            continue
-        over_ssh = _is_repository(repository, SSH_REPOSITORY) or _is_repository(repository, SCP_REPOSITORY)
-        if not over_ssh and not _is_repository(repository, WEB_REPOSITORY):
-            cure = "as https://github.com/team/web.git or git@github.com:team/web.git, without a password in it"
-            yield Problem(ALL_HOSTS, f"{at}.repository", _shown(repository), "is not a repository's address", cure)
-        elif over_ssh and not any(_is_line_of(line, known_as(repository)) for line in lines):
-            problem = f"the key of {known_as(repository)} is not known, so anybody could answer in its place"
-            scan = f"ssh-keyscan -p {_port(repository)} {git_host(repository)}"
-            cure = f"add its line to jenkins_git_known_hosts: {scan.replace('-p 22 ', '')}, compared by eye"
-            yield Problem(ALL_HOSTS, f"{at}.repository", _shown(repository), problem, cure)
-        if not BRANCH.fullmatch(str(app["branch"])):
-            yield Problem(ALL_HOSTS, f"{at}.branch", app["branch"], "is not a branch's name", "as main or release/2")
-        wanted = str(app["repository_credentials"])
-        if wanted and wanted not in known:
-            cure = f"one of: {', '.join(known)}" if known else "add it there, in Ansible Vault"
-            problem = "is not among jenkins_git_credentials"
-            yield Problem(ALL_HOSTS, f"{at}.repository_credentials", wanted, problem, cure)
-        elif wanted and over_ssh != bool(known[wanted].get("private_key")):
-            problem = f"is {'a password' if over_ssh else 'a private key'}, which {_shown(repository)} does not take"
-            cure = "a private key for SSH, a password or token for https"
-            yield Problem(ALL_HOSTS, f"{at}.repository_credentials", Harmless(wanted), problem, cure)
+        at = f"apps.{show_key(name)}"
+        if app["repository"]:
+            yield from _check_repository(inventory, at, app)
+        else:
+            yield from _check_without_repository(at, app)
+    yield from _check_names_of_jobs(inventory)
+
+
+def _check_without_repository(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
+    for key in ("branch", "repository_credentials"):
+        if app[key] and (key != "branch" or app[key] != "main"):
+            yield Problem(ALL_HOSTS, f"{at}.{key}", app[key], "is set without repository", "name that too")
+
+
+def _check_repository(inventory: Inventory, at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
+    """Its address, its branch, and what opens it."""
+    repository = str(app["repository"])
+    lines = (str(line) for line in inventory.variables["jenkins_git_known_hosts"])
+    if not _is_over_ssh(repository) and not _is_repository(repository, WEB_REPOSITORY):
+        cure = "as https://github.com/team/web.git or git@github.com:team/web.git, without a password in it"
+        yield Problem(ALL_HOSTS, f"{at}.repository", _shown(repository), "is not a repository's address", cure)
+    elif _is_over_ssh(repository) and not any(_is_line_of(line, known_as(repository)) for line in lines):
+        problem = f"the key of {known_as(repository)} is not known, so anybody could answer in its place"
+        scan = f"ssh-keyscan -p {_port(repository)} {git_host(repository)}"
+        cure = f"add its line to jenkins_git_known_hosts: {scan.replace('-p 22 ', '')}, compared by eye"
+        yield Problem(ALL_HOSTS, f"{at}.repository", _shown(repository), problem, cure)
+    if not BRANCH.fullmatch(str(app["branch"])):
+        yield Problem(ALL_HOSTS, f"{at}.branch", app["branch"], "is not a branch's name", "as main or release/2")
+    if app["repository_credentials"]:
+        yield from _check_repository_credentials(inventory, at, repository, str(app["repository_credentials"]))
+
+
+def _check_repository_credentials(inventory: Inventory, at: str, repository: str, name: str) -> Iterator[Problem]:
+    """They are there, and of the kind that the repository takes."""
+    known = {str(one["name"]): one for one in inventory.variables["jenkins_git_credentials"]}
+    variable, over_ssh = f"{at}.repository_credentials", _is_over_ssh(repository)
+    if name not in known:
+        cure = f"one of: {', '.join(known)}" if known else "add it there, in Ansible Vault"
+        yield Problem(ALL_HOSTS, variable, name, "is not among jenkins_git_credentials", cure)
+    elif over_ssh != bool(known[name].get("private_key")):
+        problem = f"is {'a password' if over_ssh else 'a private key'}, which {_shown(repository)} does not take"
+        cure = "a private key for SSH, a password or token for https"
+        yield Problem(ALL_HOSTS, variable, Harmless(name), problem, cure)
+
+
+def _check_names_of_jobs(inventory: Inventory) -> Iterator[Problem]:
     owners: dict[str, str] = {}
     for job, owner in jobs(inventory.apps):
         if owners.setdefault(job, owner) != owner:
-            app_name = owner.removeprefix("the app ")
+            app = show_key(owner.removeprefix("the app "))
             problem = f"one of its jobs would be called {job}, as one of {owners[job]}"
-            yield Problem(
-                ALL_HOSTS, f"apps.{show_key(app_name)}", show_key(app_name), problem, "another name for the app"
-            )
+            yield Problem(ALL_HOSTS, f"apps.{app}", app, problem, "another name for the app")
+
+
+def _is_over_ssh(repository: str) -> bool:
+    return _is_repository(repository, SSH_REPOSITORY) or _is_repository(repository, SCP_REPOSITORY)
 
 
 def _is_repository(text: str, form: re.Pattern[str]) -> bool:

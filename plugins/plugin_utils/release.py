@@ -309,19 +309,29 @@ def rollback_target(name: str, stack: Json | None, to: int | None = None) -> Jso
         raise PlatformError(f"app {name} has no revision in force: there is nothing to roll back")
     healthy = [row for row in rows if row["verdict"] in ACTIVE_VERDICTS and row["release"]]
     if to is not None:
-        found = next((row for row in rows if row["number"] == to), None)
-        if found is None or found not in healthy:
-            why = f"ended as {found['verdict']}" if found else "is not kept"
-            raise PlatformError(f"revision {to} of app {name} {why}: there are {_numbers(healthy)}")
-        return found
+        return _chosen(name, rows, healthy, to)
     if rows[0]["verdict"] not in ACTIVE_VERDICTS:
         raise PlatformError(
             f"revision {rows[0]['number']} of app {name} failed and was rolled back already: revision "
             f"{in_force['number']} is in force. To go further back, say to which: -e to=N, one of {_numbers(healthy)}"
         )
+    return _last_other(name, healthy, in_force)
+
+
+def _chosen(name: str, rows: Sequence[Json], healthy: Sequence[Json], number: int) -> Json:
+    """The row of a revision that somebody asks for by its number."""
+    found = next((row for row in rows if row["number"] == number), None)
+    if found is None or found not in healthy:
+        why = f"ended as {found['verdict']}" if found else "is not kept"
+        raise PlatformError(f"revision {number} of app {name} {why}: there are {_numbers(healthy)}")
+    return found
+
+
+def _last_other(name: str, healthy: Sequence[Json], in_force: Json) -> Json:
+    """The row of the last revision before the one in force that ran something else."""
     for row in healthy:
-        older = row["number"] < in_force["number"] and row["verdict"] == CONVERGED
-        if older and _parts(row["release"]) != _parts(in_force["release"]):
+        is_older = row["number"] < in_force["number"] and row["verdict"] == CONVERGED
+        if is_older and _parts(row["release"]) != _parts(in_force["release"]):
             return row
     raise PlatformError(f"app {name} has no earlier healthy revision than {in_force['number']}, which is in force")
 

@@ -72,25 +72,54 @@ def proxy_redirects(redirects: Iterable[Mapping[str, Any]], https_suffix: str = 
     ``below``: where what follows a path stays, the pattern of that path; nginx finds the rest as ``$below``.
     ``https_suffix``: the port of our own host names, as ``:8443``.
     """
-    found = []
-    for one in redirects:
-        host, path, to = one.get("host") or "", one.get("path") or "", str(one["to"])
-        _scheme, is_url, rest = to.partition("://")
-        if host and is_url and "/" not in rest and not re.search("[?#]", rest):
-            to += "/"
-        is_open, is_whole = not re.search("[?#]", to), path.endswith("/") and path != "/"
-        below = re.escape(path) if is_whole and is_open and to.endswith("/") else ""
-        if host and not is_url:
-            target = f"https://{to}{https_suffix}$request_uri"
-        elif host and is_open and to.endswith("/"):
-            target = f"{to[:-1]}$request_uri"
-        else:
-            target = to if is_url else f"https://$host{https_suffix}{to}"
-            target += "$below" if below else "$is_args$args" if is_open else ""
-        location = "" if host else f"^~ {path}" if is_whole else f"= {path}"
-        status = int(one.get("status") or 301)
-        found.append({"host": host, "location": location, "below": below, "status": status, "target": target})
-    return found
+    return [_redirect(one, https_suffix) for one in redirects]
+
+
+def _redirect(one: Mapping[str, Any], https_suffix: str) -> dict[str, Any]:
+    host, path = one.get("host") or "", one.get("path") or ""
+    to = _with_path(str(one["to"])) if host else str(one["to"])
+    is_folder = path.endswith("/") and path != "/"
+    below = re.escape(path) if is_folder and _takes_a_path(to) else ""
+    location = f"^~ {path}" if is_folder else f"= {path}"
+    return {
+        "host": host,
+        "location": "" if host else location,
+        "below": below,
+        "status": int(one.get("status") or 301),
+        "target": _target_of_host(to, https_suffix) if host else _target_of_path(to, https_suffix, keeps=bool(below)),
+    }
+
+
+def _with_path(to: str) -> str:
+    """A URL that is a host alone means its first page."""
+    _scheme, is_url, rest = to.partition("://")
+    return f"{to}/" if is_url and not re.search("[/?#]", rest) else to
+
+
+def _takes_arguments(to: str) -> bool:
+    """Whether what a request asks for may follow: no query and no fragment is there yet."""
+    return not re.search("[?#]", to)
+
+
+def _takes_a_path(to: str) -> bool:
+    return to.endswith("/") and _takes_arguments(to)
+
+
+def _target_of_host(to: str, https_suffix: str) -> str:
+    """Where each request to a host goes: another host name of ours, or a URL."""
+    if "://" not in to:
+        return f"https://{to}{https_suffix}$request_uri"
+    if _takes_a_path(to):
+        return f"{to[:-1]}$request_uri"
+    return f"{to}$is_args$args" if _takes_arguments(to) else to
+
+
+def _target_of_path(to: str, https_suffix: str, *, keeps: bool) -> str:
+    """Where a request to a path goes: another path of the host, or a URL. ``keeps``: with what follows the path."""
+    target = to if "://" in to else f"https://$host{https_suffix}{to}"
+    if keeps:
+        return f"{target}$below"
+    return f"{target}$is_args$args" if _takes_arguments(to) else target
 
 
 def path_patterns(paths: Iterable[str]) -> list[str]:

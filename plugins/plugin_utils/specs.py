@@ -131,52 +131,66 @@ def read_specs(roles_dir: str) -> Specs:
 def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any) -> list[Problem]:
     """What is wrong with a value, in itself: its type, its choices, and those of everything below it."""
     if value is None:
+        may_be_empty = spec.get("default") is None and not spec.get("required")
         cure = "give it a value, or take the line away"
-        return (
-            []
-            if spec.get("default") is None and not spec.get("required")
-            else [Problem(where, variable, "", "is empty", cure)]
-        )
+        return [] if may_be_empty else [Problem(where, variable, "", "is empty", cure)]
     name = variable.rsplit(".", 1)[-1]
     hidden = bool(spec.get("no_log")) or bool(SECRET.search(name))
-    kind, nested = spec.get("type", "str"), spec.get("options")
-    # Ansible would read text as a mapping, and what is asked of its parts would not be asked.
-    texts = value if kind == "list" and isinstance(value, list) and spec.get("elements") in TEXTS else [value]
-    mappings = (
-        [value] if kind == "dict" else value if spec.get("elements") == "dict" and isinstance(value, list) else []
-    )
-    if (
-        (kind in ("str", "path") and isinstance(value, (list, dict)))
-        # YAML reads yes, no, on and off so, and nobody means the text True.
-        or ((kind in TEXTS or texts is value) and any(isinstance(one, bool) for one in texts))
-        or any(isinstance(one, str) for one in mappings)
-        or (
-            kind in ("int", "float")
-            and (
-                isinstance(value, bool)
-                or (isinstance(value, float) and not math.isfinite(value))
-                # Python takes digits of other scripts, and 1_000.
-                or (isinstance(value, str) and not NUMBER.match(value))
-            )
-        )
-    ):
+    if _would_be_misread(spec, value):
         return [_wrong_type(where, variable, spec, value, hidden)]
     flat = {key: item for key, item in spec.items() if key not in ("options", "required", "default")}
     result = ArgumentSpecValidator({name: flat}).validate({name: value})
     if result.error_messages:
-        if "choices" in spec and "value of" in result.error_messages[0]:
-            return [_wrong_choice(where, variable, spec, value, hidden)]
-        return [_wrong_type(where, variable, spec, value, hidden)]
-    value = result.validated_parameters[name]
+        is_choice = "choices" in spec and "value of" in result.error_messages[0]
+        return [(_wrong_choice if is_choice else _wrong_type)(where, variable, spec, value, hidden)]
+    return _check_parts(where, variable, spec, result.validated_parameters[name])
+
+
+def _would_be_misread(spec: Mapping[str, Any], value: Any) -> bool:
+    """Whether Ansible would take a value for one of this type that nobody means so."""
+    kind, elements = spec.get("type", "str"), spec.get("elements")
+    if kind in TEXTS:
+        return _is_no_text(value) or isinstance(value, (list, dict))
+    if kind in ("int", "float"):
+        return _is_no_number(value)
+    if kind == "dict":
+        return _is_no_mapping(value)
+    if kind == "list" and isinstance(value, list):
+        if elements in TEXTS:
+            return any(map(_is_no_text, value))
+        return elements == "dict" and any(map(_is_no_mapping, value))
+    return False
+
+
+def _is_no_text(value: Any) -> bool:
+    """YAML reads yes, no, on and off so, and nobody means the text True."""
+    return isinstance(value, bool)
+
+
+def _is_no_mapping(value: Any) -> bool:
+    """Ansible would read text as a mapping, and what is asked of its parts would not be asked."""
+    return isinstance(value, str)
+
+
+def _is_no_number(value: Any) -> bool:
+    """Infinity is none, nor is what Python alone takes for one: digits of other scripts, 1_000, True."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return isinstance(value, bool) or (isinstance(value, str) and not NUMBER.match(value))
+
+
+def _check_parts(where: str, variable: str, spec: Mapping[str, Any], value: Any) -> list[Problem]:
+    """Of a mapping, or a list of mappings, whose keys the spec describes."""
+    nested = spec.get("options")
     if not nested:
         return []
-    if kind == "list":
-        return [
-            problem
-            for index, item in enumerate(value)
-            for problem in check_options(where, f"{variable}[{index}]", nested, item)
-        ]
-    return check_options(where, variable, nested, value)
+    if spec.get("type", "str") != "list":
+        return check_options(where, variable, nested, value)
+    return [
+        problem
+        for index, item in enumerate(value)
+        for problem in check_options(where, f"{variable}[{index}]", nested, item)
+    ]
 
 
 def text_of_several(where: str, variable: str, spec: Mapping[str, Any], value: Any) -> list[Problem]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.status import unwell
@@ -54,55 +54,67 @@ def strangers(
 
     ``platform``: the fact. ``seen``: of platform_info. ``containers``: docker host -> as in its fact ``docker_host``.
     """
-    members = {node["name"] for node in seen["nodes"]}
+    return [
+        *_strange_nodes(platform["nodes"], seen["nodes"]),
+        *_missing_apps(platform["apps"], seen["stacks"]),
+        *_strange_stacks(platform, seen["stacks"]),
+        *_strange_services(seen["services"], seen["stacks"]),
+        *_strange_jenkins(platform, containers or {}),
+    ]
+
+
+def _strange_nodes(wanted: Sequence[Row], seen: Sequence[Row]) -> Iterator[str]:
+    members = {node["name"] for node in seen}
     # A machine that is silent doesn't say its host name, by which the swarm knows it: its address does.
-    at = {node["address"]: node["name"] for node in seen["nodes"] if node["address"]}
-    wanted = {
-        node["hostname"] if node["hostname"] in members else at.get(node["address"], node["hostname"]): node["name"]
-        for node in platform["nodes"]
-    }
-    lines = [
-        f"node {wanted[name]} of the inventory is not in the swarm: site.yml brings it in"
-        for name in sorted(wanted.keys() - members)
-    ]
-    lines += [
-        f"node {name} is not in the inventory: site.yml takes it out of the swarm (unless swarm_member_prune is false)"
-        for name in sorted(members - wanted.keys())
-    ]
-    lines += [
-        f"app {name} of the inventory is not deployed: site.yml deploys it"
-        for name in platform["apps"]
-        if not (seen["stacks"].get(name) or {"services": {}})["services"]
-    ]
+    at = {node["address"]: node["name"] for node in seen if node["address"]}
+
+    def name_in_swarm(node: Row) -> str:
+        name: str = node["hostname"]
+        return name if name in members else at.get(node["address"], name)
+
+    names = {name_in_swarm(node): node["name"] for node in wanted}
+    for name in sorted(names.keys() - members):
+        yield f"node {names[name]} of the inventory is not in the swarm: site.yml brings it in"
+    for name in sorted(members - names.keys()):
+        way = "site.yml takes it out of the swarm (unless swarm_member_prune is false)"
+        yield f"node {name} is not in the inventory: {way}"
+
+
+def _missing_apps(apps: Iterable[str], stacks: Mapping[str, Row]) -> Iterator[str]:
+    for name in apps:
+        if not (stacks.get(name) or {"services": {}})["services"]:
+            yield f"app {name} of the inventory is not deployed: site.yml deploys it"
+
+
+def _strange_stacks(platform: Mapping[str, Any], stacks: Mapping[str, Row]) -> Iterator[str]:
     known = {*platform["apps"], "proxy", *(["monitoring"] if platform["monitoring"]["enabled"] else [])}
-    for name, stack in seen["stacks"].items():
+    for name, stack in stacks.items():
         if name in known or not stack["services"]:
             continue
         way = "site.yml" if name == "monitoring" else f"""site.yml -e '{{"apps_absent": ["{name}"]}}'"""
         routed = f", and its route ({', '.join(hosts)})" if (hosts := _hosts_in_force(stack)) else ""
-        lines.append(f"stack {name} runs and is not in the inventory: ansible-playbook {way} takes it away{routed}")
-    ours = {f"{name}_{service}" for name, stack in seen["stacks"].items() for service in stack["services"]}
-    lines += [
-        f"service {service['name']} was made by hand: docker service rm {service['name']} takes it away"
-        for service in seen["services"]
-        if service["name"] not in ours
-    ]
-    for host in sorted(containers or {}):
+        yield f"stack {name} runs and is not in the inventory: ansible-playbook {way} takes it away{routed}"
+
+
+def _strange_services(services: Iterable[Row], stacks: Mapping[str, Row]) -> Iterator[str]:
+    ours = {f"{name}_{service}" for name, stack in stacks.items() for service in stack["services"]}
+    for service in services:
+        if service["name"] not in ours:
+            yield f"service {service['name']} was made by hand: docker service rm {service['name']} takes it away"
+
+
+def _strange_jenkins(platform: Mapping[str, Any], containers: Mapping[str, Sequence[Row]]) -> Iterator[str]:
+    for host in sorted(containers):
         if host == (platform.get("jenkins") or {}).get("host"):
             continue
         if names := " ".join(sorted(_running_jenkins(platform, containers, host))):
-            lines.append(
-                f"Jenkins runs on {host} and is not in the inventory: docker rm --force {names} there takes it away; "
-                "its volumes stay"
-            )
-    return lines
+            way = f"docker rm --force {names} there takes it away; its volumes stay"
+            yield f"Jenkins runs on {host} and is not in the inventory: {way}"
 
 
-def _running_jenkins(
-    platform: Mapping[str, Any], containers: Mapping[str, Sequence[Row]] | None, host: str
-) -> list[str]:
+def _running_jenkins(platform: Mapping[str, Any], containers: Mapping[str, Sequence[Row]], host: str) -> list[str]:
     """The names of Jenkins' containers that a look at a docker host has found running."""
-    own = [one for one in (containers or {}).get(host, ()) if one["platform"] == f"{platform['name']}-jenkins"]
+    own = [one for one in containers.get(host, ()) if one["platform"] == f"{platform['name']}-jenkins"]
     return [str(one["name"]) for one in own if one["state"] == "running"]
 
 
@@ -245,50 +257,92 @@ def platform_notes(
     of the others, where that was decided image by image. ``containers``: docker host -> as in its fact, of the look
     at the beginning of the run.
     """
-    port = platform["proxy"]["https_port"]
-    suffix = "" if port == 443 else f":{port}"
-    there = {name: stack for name, stack in seen["stacks"].items() if stack["services"]}
-    hosts = [host for name in platform["apps"] for host in _hosts_in_force(there.get(name) or {})]
-    lines = [f"{'URL':<12} https://{host}{suffix}/" for host in hosts]
-    running = {service["name"] for service in seen["services"]}
-    pages = {page: host for page, host in platform["monitoring"]["hosts"].items() if f"monitoring_{page}" in running}
-    lines += _monitoring_notes(pages, secrets, suffix)
-    jenkins = platform.get("jenkins") or {}
-    # Without its image it is not made; one that ran runs on.
-    runs = _running_jenkins(platform, containers, jenkins.get("host", ""))
-    if "jenkins" not in (left_out or {}) or jenkins.get("platform") in runs:
-        lines += _jenkins_notes(jenkins, secrets)
-    for host, disk in (disks or {}).items():
+    suffix = _suffix(platform["proxy"]["https_port"])
+    hosts = _hosts_there(platform, seen["stacks"])
+    has_jenkins = _has_jenkins(platform, left_out or {}, containers or {})
+    return [
+        *(_noted("URL", f"https://{host}{suffix}/") for host in hosts),
+        *_monitoring_notes(platform, seen["services"], secrets),
+        *(_jenkins_notes(platform.get("jenkins") or {}, secrets) if has_jenkins else ()),
+        *_disk_notes(disks or {}),
+        *(_noted("Not asked", f"{host}: {why}") for host, why in platform.get("silent", {}).items()),
+        *(_noted("Left out", f"{name}: {reason}") for name, reason in (left_out or {}).items()),
+        *_image_notes(sources or {}),
+        *_certificate_notes(secrets),
+        *_next_notes(platform, secrets, hosts),
+        *_socket_notes(platform["nodes"]),
+    ]
+
+
+def _noted(label: str, text: str) -> str:
+    return f"{label:<12} {text}"
+
+
+def _suffix(port: int) -> str:
+    """What a URL has of an HTTPS port."""
+    return "" if port == 443 else f":{port}"
+
+
+def _hosts_there(platform: Mapping[str, Any], stacks: Mapping[str, Row]) -> list[str]:
+    """The host names of the apps that have services."""
+    there = {name: stack for name, stack in stacks.items() if stack["services"]}
+    return [host for name in platform["apps"] for host in _hosts_in_force(there.get(name) or {})]
+
+
+def _disk_notes(disks: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for host, disk in disks.items():
         free, total = (disk[key] / 1e9 for key in ("free_bytes", "total_bytes"))
-        where = f"{disk['path']} on {host}" if len(disks or {}) > 1 else disk["path"]
-        lines.append(f"{'Disk':<12} {free:.0f} GB of {total:.0f} GB free at {where}")
-    lines += [f"{'Not asked':<12} {host}: {why}" for host, why in platform.get("silent", {}).items()]
-    lines += [f"{'Left out':<12} {name}: {reason}" for name, reason in (left_out or {}).items()]
+        where = f"{disk['path']} on {host}" if len(disks) > 1 else disk["path"]
+        yield _noted("Disk", f"{free:.0f} GB of {total:.0f} GB free at {where}")
+
+
+def _image_notes(sources: Mapping[str, str]) -> Iterator[str]:
     for label, ways in (("Official", {"pull"}), ("Built", {"build", "bootstrap"})):
-        names = sorted(name for name, way in (sources or {}).items() if way in ways)
-        lines += [f"{label:<12} {', '.join(names)}"] if names else []
-    certificate, authority = secrets.get("certificates", {}).get("proxy"), secrets.get("ca")
+        if names := sorted(name for name, way in sources.items() if way in ways):
+            yield _noted(label, ", ".join(names))
+
+
+def _certificate_notes(secrets: Mapping[str, Any]) -> Iterator[str]:
+    """Of the proxy, and how to trust it."""
+    certificate, authority = _certificate_and_authority(secrets)
     if certificate and authority:
-        # In check mode the facts tell of one that nobody keeps.
-        shown = "to be made anew" if certificate.get("pending") else f"SHA-256 {certificate['fingerprint']}"
-        until = "" if certificate.get("pending") else f", until {certificate['not_after']}"
-        lines += [
-            f"{'Certificate':<12} {shown}{until}",
-            f"{'Trust':<12} the platform's CA is {authority['certificate_file']}",
-        ]
-        if hosts:
-            trust = "" if certificate.get("given") else f"--cacert {authority['certificate_file']} "
-            lines += [
-                "",
-                "Try next:",
-                f"  curl {trust}--resolve {hosts[0]}:{port}:{platform['proxy']['address']} https://{hosts[0]}{suffix}/",
-                "  make status",
-            ]
-    for node in platform["nodes"]:
-        if node["role"] == "manager" and node["driver"] == "dind":
-            lines.append(f"  docker --host unix://{node['socket']} service ls")
-            break
-    return lines
+        if certificate.get("pending"):
+            # In check mode the facts tell of one that nobody keeps.
+            yield _noted("Certificate", "to be made anew")
+        else:
+            yield _noted("Certificate", f"SHA-256 {certificate['fingerprint']}, until {certificate['not_after']}")
+        yield _noted("Trust", f"the platform's CA is {authority['certificate_file']}")
+
+
+def _next_notes(platform: Mapping[str, Any], secrets: Mapping[str, Any], hosts: Sequence[str]) -> Iterator[str]:
+    """What to try next, where there is an app to ask, and it is known how to trust it."""
+    certificate, authority = _certificate_and_authority(secrets)
+    if hosts and certificate and authority:
+        trust = "" if certificate.get("given") else f"--cacert {authority['certificate_file']} "
+        port, address = platform["proxy"]["https_port"], platform["proxy"]["address"]
+        yield ""
+        yield "Try next:"
+        yield f"  curl {trust}--resolve {hosts[0]}:{port}:{address} https://{hosts[0]}{_suffix(port)}/"
+        yield "  make status"
+
+
+def _certificate_and_authority(secrets: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    return secrets.get("certificates", {}).get("proxy"), secrets.get("ca")
+
+
+def _socket_notes(nodes: Sequence[Row]) -> list[str]:
+    """How to ask the first manager that is a container."""
+    managers = [node for node in nodes if node["role"] == "manager" and node["driver"] == "dind"]
+    return [f"  docker --host unix://{node['socket']} service ls" for node in managers[:1]]
+
+
+def _has_jenkins(
+    platform: Mapping[str, Any], left_out: Mapping[str, str], containers: Mapping[str, Sequence[Row]]
+) -> bool:
+    """Without its image it is not made; one that ran runs on."""
+    jenkins = platform.get("jenkins") or {}
+    running = _running_jenkins(platform, containers, jenkins.get("host", ""))
+    return "jenkins" not in left_out or jenkins.get("platform") in running
 
 
 def _jenkins_notes(jenkins: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
@@ -296,12 +350,11 @@ def _jenkins_notes(jenkins: Mapping[str, Any], secrets: Mapping[str, Any]) -> li
     passwords = secrets.get("passwords", {})
     if not jenkins.get("host") or "jenkins" not in passwords:
         return []
-    suffix = "" if jenkins["https_port"] == 443 else f":{jenkins['https_port']}"
+    url = f"https://{jenkins['name']}{_suffix(jenkins['https_port'])}"
     return [
-        f"{'Jenkins':<12} https://{jenkins['name']}{suffix}/",
-        f"{'':<12} admin, with the password in {passwords['jenkins']['file']}",
-        f"{'Webhook':<12} https://{jenkins['name']}{suffix}/github-webhook/, "
-        f"with the secret in {passwords['jenkins-webhook']['file']}",
+        _noted("Jenkins", f"{url}/"),
+        _noted("", f"admin, with the password in {passwords['jenkins']['file']}"),
+        _noted("Webhook", f"{url}/github-webhook/, with the secret in {passwords['jenkins-webhook']['file']}"),
     ]
 
 
@@ -311,13 +364,18 @@ def _hosts_in_force(stack: Row) -> list[str]:
     return [str(host) for row in rows for host in row["release"]["app"]["hosts"]]
 
 
-def _monitoring_notes(pages: Mapping[str, str], secrets: Mapping[str, Any], suffix: str) -> list[str]:
-    """Where the pages are, and where their passwords."""
-    lines = [f"{page.capitalize():<12} https://{host}{suffix}/" for page, host in pages.items()]
+def _monitoring_notes(
+    platform: Mapping[str, Any], services: Sequence[Row], secrets: Mapping[str, Any]
+) -> Iterator[str]:
+    """Where the pages that are there are, and where their passwords."""
+    running, suffix = {service["name"] for service in services}, _suffix(platform["proxy"]["https_port"])
+    hosts = platform["monitoring"]["hosts"]
+    pages = {page: host for page, host in hosts.items() if f"monitoring_{page}" in running}
+    for page, host in pages.items():
+        yield _noted(page.capitalize(), f"https://{host}{suffix}/")
     passwords = secrets.get("passwords", {})
     if pages and "monitoring" in passwords:
         login = passwords["monitoring"]
-        lines.append(f"{'Login':<12} {login['user']}, with the password in {login['file']}")
+        yield _noted("Login", f"{login['user']}, with the password in {login['file']}")
         if "grafana" in pages:
-            lines.append(f"{'':<12} in Grafana itself admin, with the one in {passwords['grafana']['file']}")
-    return lines
+            yield _noted("", f"in Grafana itself admin, with the one in {passwords['grafana']['file']}")

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -231,13 +232,15 @@ def service_update(swarm: Swarm) -> str | None:
     return (swarm.manager.api.services()[0].get("UpdateStatus") or {}).get("State")
 
 
-def test_the_bug_the_refusal_and_the_right_mount(swarm: Swarm, run_module: RunModule) -> None:
-    # The bug: the first image fills the volume, the second one's code is hidden behind it, nobody is told.
+def test_the_bug_a_volume_over_the_code_hides_what_comes_later(swarm: Swarm) -> None:
+    """The first image fills the volume, the second one's code is hidden behind it, nobody is told."""
     assert deploy(swarm, "web:v1", "web_code", "/usr/src/app") == "code v1"
     assert deploy(swarm, "web:v2", "web_code", "/usr/src/app") == "code v1"
-    swarm.manager.api.remove_service("web_web")
 
-    # The refusal, in check mode as in earnest, before anything is written.
+
+def test_a_mount_that_would_hide_code_is_refused_before_anything_is_written(
+    swarm: Swarm, run_module: RunModule
+) -> None:
     since = [volumes(node) for node in swarm.nodes]
     for check in (True, False):
         refused = run_module("env_volume", swarm.arguments(target="/usr/src/app"), check=check)
@@ -250,7 +253,8 @@ def test_the_bug_the_refusal_and_the_right_mount(swarm: Swarm, run_module: RunMo
         one["Labels"].get("io.fungap.helper") for node in swarm.nodes for one in node.api.containers(all=True)
     )
 
-    # The right mount: the new code answers, and it reads its env file.
+
+def test_the_right_mount_has_new_code_with_its_env_file(swarm: Swarm, run_module: RunModule) -> None:
     done = run_module("env_volume", swarm.arguments())
     assert deploy(swarm, "web:v1", done["volume"], "/usr/src/app/env", done["constraint"]) == "code v1"
     done = run_module("env_volume", swarm.arguments(image="web:v2"))
@@ -470,76 +474,113 @@ def test_nodes_of_another_docker_host(swarm: Swarm, run_module: RunModule) -> No
     assert volumes(swarm.worker) == volumes(swarm.manager) == {done[0]["volume"]}
 
 
-def test_what_one_docker_host_lacks_comes_from_another(swarm: Swarm, run_module: RunModule) -> None:
-    """manager1 and worker1 stand on two: no call reaches both."""
-    sockets = {node.name: node.socket for node in swarm.nodes}
-    nodes = [{"name": name, "host": name, "socket": socket} for name, socket in sockets.items()]
-    here, there = ([{"name": name, "socket": sockets[name]}] for name in ("manager1", "worker1"))
-    versions = [
-        run_module("env_volume", swarm.arguments(content=f"A={i}\n", image="web:v3"))["version"] for i in (0, 1)
-    ]
-    content = {f"web_env_{version}": (f"A={i}\n".encode(), MODE, 1000, 1001) for i, version in enumerate(versions)}
+@dataclass(frozen=True)
+class Apart:
+    """manager1 and worker1 as if they stood on two docker hosts: no call reaches both. Two versions are on each."""
 
-    def roll_back(*, check: bool = False) -> list[dict[str, Any]]:
+    swarm: Swarm
+    run_module: RunModule
+    versions: list[str]
+
+    @property
+    def sockets(self) -> dict[str, str]:
+        return {node.name: node.socket for node in self.swarm.nodes}
+
+    @property
+    def content(self) -> dict[str, tuple[bytes, int, int, int]]:
+        """As ``read_volume`` has it, by the volumes' names."""
+        return {
+            f"web_env_{version}": (f"A={i}\n".encode(), MODE, 1000, 1001) for i, version in enumerate(self.versions)
+        }
+
+    def only(self, name: str) -> list[dict[str, str]]:
+        """The argument ``nodes`` of a call that reaches one of them."""
+        return [{"name": name, "socket": self.sockets[name]}]
+
+    def roll_back(self, *, check: bool = False) -> list[dict[str, Any]]:
         """To the first version, as the role does it: what was copied, and the labels."""
-        arguments = swarm.arguments(content=None, version=versions[0], image="web:v3", nodes=here)
+        swarm, version, run_module = self.swarm, self.versions[0], self.run_module
+        nodes = [{"name": name, "host": name, "socket": socket} for name, socket in self.sockets.items()]
+        arguments = swarm.arguments(content=None, version=version, image="web:v3", nodes=self.only("manager1"))
         first = run_module("env_volume", arguments, check=check)
-        other = {"app": "web", "version": versions[0], "owner": first["owner"], "ready": first["ready"], "nodes": there}
-        others = [{**run_module("env_volume", other, check=check), "__app_host": "worker1"}]
+        other = {"app": "web", "version": version, "owner": first["owner"]}
+        there = {**other, "ready": first["ready"], "nodes": self.only("worker1")}
+        others = [{**run_module("env_volume", there, check=check), "__app_host": "worker1"}]
         found = env_copies(first, others, nodes)
-        files: dict[str, dict[str, Any]] = {}
-        for host, wanted in ({} if check else found["reads"]).items():
-            asked = {"app": "web", "versions": wanted, "nodes": [{"name": host, "socket": sockets[host]}]}
-            files |= {one["version"]: one for one in run_module("env_volume_info", asked)["files"]}
+        files = {} if check else self.read(found["reads"])
         for host, copies in found["copies"].items():
             brought = copies if check else [files[one["version"]] for one in copies]
-            given = {**other, "ready": found["ready"], "nodes": [{"name": host, "socket": sockets[host]}]}
-            others.append(run_module("env_volume", {**given, "copies": brought}, check=check) | {"__app_host": host})
+            given = {**other, "ready": found["ready"], "nodes": self.only(host), "copies": brought}
+            others.append(run_module("env_volume", given, check=check) | {"__app_host": host})
         if others[-1].get("failed"):
             return others[1:]
         labels = {"app": "web", "manager_socket": swarm.manager.socket, **env_labels(first, others, nodes)}
         return [*others[1:], run_module("env_volume", labels, check=check)]
 
-    def unlabelled(name: str) -> bool:
-        one = next(one for one in swarm.manager.api.nodes() if one["Description"]["Hostname"] == name)
-        with suppress(docker.errors.APIError):  # somebody else changed the node meanwhile
-            swarm.manager.api.update_node(one["ID"], one["Version"]["Index"], {**one["Spec"], "Labels": {}})
-        return node_labels(swarm.manager, name) == {}
+    def read(self, wanted: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """The files of versions, by those. ``wanted``: docker host -> versions."""
+        files: dict[str, dict[str, Any]] = {}
+        for host, versions in wanted.items():
+            asked = {"app": "web", "versions": versions, "nodes": self.only(host)}
+            files |= {one["version"]: one for one in self.run_module("env_volume_info", asked)["files"]}
+        return files
 
-    assert [one["changed"] for one in roll_back()] == [False]
-    for away in swarm.nodes:
-        # As a machine that is new: neither volumes nor labels.
-        created = {name: away.api.inspect_volume(name)["Labels"] for name in content}
-        for name in content:
-            away.api.remove_volume(name)
-        assert until(lambda name=away.name: unlabelled(name))
+    def empty(self, node: Node) -> None:
+        """As a machine that is new: neither volumes nor labels."""
+        for name in self.content:
+            node.api.remove_volume(name)
+        assert until(lambda: self._unlabelled(node.name))
+
+    def _unlabelled(self, name: str) -> bool:
+        api = self.swarm.manager.api
+        one = next(one for one in api.nodes() if one["Description"]["Hostname"] == name)
+        with suppress(docker.errors.APIError):  # somebody else changed the node meanwhile
+            api.update_node(one["ID"], one["Version"]["Index"], {**one["Spec"], "Labels": {}})
+        return node_labels(self.swarm.manager, name) == {}
+
+
+@pytest.fixture
+def apart(swarm: Swarm, run_module: RunModule) -> Apart:
+    contents = [swarm.arguments(content=f"A={i}\n", image="web:v3") for i in (0, 1)]
+    return Apart(swarm, run_module, [run_module("env_volume", one)["version"] for one in contents])
+
+
+def test_what_one_docker_host_lacks_comes_from_another(swarm: Swarm, apart: Apart) -> None:
+    assert [one["changed"] for one in apart.roll_back()] == [False]
+    for away, source in ((swarm.manager, "worker1"), (swarm.worker, "manager1")):
+        created = {name: away.api.inspect_volume(name)["Labels"] for name in apart.content}
+        apart.empty(away)
         before = time.time()
-        would = roll_back(check=True)[0]
-        source = {"manager1": "worker1", "worker1": "manager1"}[away.name]
-        assert would["actions"] == [f"copy env version {one} from {source} to {away.name}" for one in sorted(versions)]
+        would = apart.roll_back(check=True)[0]
+        told = [f"copy env version {one} from {source} to {away.name}" for one in sorted(apart.versions)]
+        assert would["actions"] == told
         assert volumes(away) == set()
         assert [one for one in events(swarm.nodes, before) if one["Type"] == "volume"] == []
-        copied, labels = roll_back()
+        copied, labels = apart.roll_back()
         assert (copied["changed"], labels["changed"]) == (True, True)
-        for name in content:
-            assert read_volume(away, name) == {".env": content[name]}
-            # The age is that of the version, not of the copy.
-            assert away.api.inspect_volume(name)["Labels"] == created[name]
-        assert set(node_labels(swarm.manager, away.name)) == {f"fungap.env.web.{version}" for version in versions}
-        assert [one["changed"] for one in roll_back()] == [False]
+        for name, file in apart.content.items():
+            assert read_volume(away, name) == {".env": file}
+        # The age is that of the version, not of the copy.
+        assert {name: away.api.inspect_volume(name)["Labels"] for name in apart.content} == created
+        assert set(node_labels(swarm.manager, away.name)) == {f"fungap.env.web.{version}" for version in apart.versions}
+        assert [one["changed"] for one in apart.roll_back()] == [False]
 
+
+def test_what_lies_or_was_changed_or_is_out_of_reach_is_not_passed_on(swarm: Swarm, apart: Apart) -> None:
+    version = apart.versions[0]
+    volume = f"web_env_{version}"
     # A label that lies is found where the volume should be: nobody else sees it.
-    swarm.worker.api.remove_volume(f"web_env_{versions[0]}")
-    assert [one["changed"] for one in roll_back()] == [True, False]
-    # Somebody has changed the one that is left: it is not passed on.
-    swarm.worker.api.remove_volume(f"web_env_{versions[0]}")
-    put(swarm.manager, f"web_env_{versions[0]}", b"A=hunter2\n")
-    refused = roll_back()[0]
-    assert f"volume web_env_{versions[0]} on manager1 does not hold what its name says" in refused["msg"]
+    swarm.worker.api.remove_volume(volume)
+    assert [one["changed"] for one in apart.roll_back()] == [True, False]
+    # Somebody has changed the one that is left.
+    swarm.worker.api.remove_volume(volume)
+    put(swarm.manager, volume, b"A=hunter2\n")
+    refused = apart.roll_back()[0]
+    assert f"volume {volume} on manager1 does not hold what its name says" in refused["msg"]
     assert "hunter2" not in json.dumps(refused)
     # The only node that has it is not there to be asked.
-    gone = {"app": "web", "version": versions[0], "nodes": there, "copies": []}
-    told = run_module("env_volume", {**gone, "ready": {"worker1": [], "far": [versions[0]]}})
+    gone = {"app": "web", "version": version, "nodes": apart.only("worker1"), "copies": []}
+    told = apart.run_module("env_volume", {**gone, "ready": {"worker1": [], "far": [version]}})
     assert "node worker1 lacks version" in told["warnings"][0]
     assert "Bring back a node that has it (far)" in told["warnings"][0]
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -471,33 +471,88 @@ def test_an_engine_that_cannot_read_its_swarm_is_left_as_it_is(engines: Lab, run
     assert [config["Spec"]["Name"] for config in manager.api.configs()] == ["kept"]
 
 
-def test_a_swarm_that_lost_its_memory_is_not_filled_anew_without_a_word(
-    engines: Lab, run_module: RunModule, tmp_path: Path
-) -> None:
-    """The engine starts as if all were well: the same swarm, nothing in it."""
-    manager, _worker = engines.start("manager1", "worker1")
+@dataclass(frozen=True)
+class Remembered:
+    """A swarm of manager1 and worker1 that is known to have held revision 3 of the stack web.
+
+    ``wanted``: what the module is asked for. ``path``: where the docker host remembers it.
+    """
+
+    engines: Lab
+    run_module: RunModule
+    cluster: str
+    wanted: dict[str, Any]
+    path: Path
+
+    @property
+    def manager(self) -> Node:
+        return self.engines.nodes["manager1"]
+
+    @property
+    def raft(self) -> Path:
+        """Where the manager's engine has what the swarm holds."""
+        return Path(self.engines.outer.api.inspect_volume(self.manager.container)["Mountpoint"], "swarm", "raft")
+
+    def run(self, *, check: bool = False, **more: Any) -> dict[str, Any]:
+        return self.run_module("swarm_member", {**self.wanted, **more}, check=check)
+
+    def record(self, number: int) -> None:
+        labels = {"io.fungap.stack": "web", "io.fungap.revision": str(number)}
+        self.manager.api.create_config(f"fungap.web.{number}", b"a record", labels)
+
+    def recorded(self) -> list[str]:
+        return [config["Spec"]["Name"] for config in self.manager.api.configs()]
+
+    def move_log(self, old: str, new: str) -> None:
+        """With the engine down; what was there by the new name is gone."""
+        self.engines.stop("manager1")
+        if (self.raft / new).exists():
+            shutil.rmtree(self.raft / new)
+        (self.raft / old).rename(self.raft / new)
+        self.engines.restart("manager1")
+
+    def is_refused_as_lost(self, **more: Any) -> None:
+        for check in (True, False):
+            refused = self.run(check=check, **more)
+            assert "of stack web, there is no record, and 3 was recorded at 2026-11-28T10:00:00Z" in refused["msg"]
+            assert f"-e swarm_member_begin_anew={self.cluster}" in refused["msg"]
+
+
+@pytest.fixture
+def remembered(engines: Lab, run_module: RunModule, tmp_path: Path) -> Remembered:
+    engines.start("manager1", "worker1")
     wanted = {**platform(engines), "stacks_dir": str(tmp_path)}
     cluster = ok(run_module("swarm_member", wanted))["cluster_id"]
-    manager.api.create_config("fungap.web.3", b"a record", {"io.fungap.stack": "web", "io.fungap.revision": "3"})
-    remembered = Path(memory_path(str(tmp_path), "web"))
-    remembered.parent.mkdir()
-    remembered.write_text(Memory("web", 3, cluster, "2026-11-28T10:00:00Z", ("manager1", "worker1")).dump())
-    assert not ok(run_module("swarm_member", wanted))["changed"]
-    engines.stop("manager1")
-    raft = Path(engines.outer.api.inspect_volume(manager.container)["Mountpoint"], "swarm", "raft")
-    (raft / "wal-v3-encrypted").rename(raft / "aside")
-    engines.restart("manager1")
-    until(lambda: manager.api.nodes())
-    assert manager.api.configs() == []
-    for check in (True, False):
-        refused = run_module("swarm_member", wanted, check=check)
-        assert "of stack web, there is no record, and 3 was recorded at 2026-11-28T10:00:00Z" in refused["msg"]
-        assert f"-e swarm_member_begin_anew={cluster}" in refused["msg"]
-    # On several docker hosts no node of another one has left its swarm by then.
-    on = [("manager1", "a", "manager"), ("worker1", "b", "worker")]
+    path = Path(memory_path(str(tmp_path), "web"))
+    path.parent.mkdir()
+    path.write_text(Memory("web", 3, cluster, "2026-11-28T10:00:00Z", ("manager1", "worker1")).dump())
+    swarm = Remembered(engines, run_module, cluster, wanted, path)
+    swarm.record(3)
+    assert not ok(swarm.run())["changed"]
+    return swarm
+
+
+def test_a_swarm_that_lost_its_memory_is_not_filled_anew_without_a_word(remembered: Remembered, tmp_path: Path) -> None:
+    """The engine starts as if all were well: the same swarm, nothing in it."""
+    remembered.move_log("wal-v3-encrypted", "aside")
+    until(lambda: remembered.manager.api.nodes())
+    assert remembered.recorded() == []
+    remembered.is_refused_as_lost()
+    no_node_of_another_docker_host_leaves_the_lost_swarm(remembered, tmp_path)
+    # Put back, it is as it was.
+    remembered.move_log("aside", "wal-v3-encrypted")
+    ok(remembered.run())
+    assert remembered.recorded() == ["fungap.web.3"]
+    a_blank_engine_is_refused_too(remembered)
+    it_begins_anew_once_that_is_said(remembered)
+    what_is_remembered_of_the_new_swarm_counts(remembered)
+
+
+def no_node_of_another_docker_host_leaves_the_lost_swarm(remembered: Remembered, tmp_path: Path) -> None:
+    engines = remembered.engines
     nodes = [
         {"name": name, "host": host, "role": role, "socket": node.socket, "address": node.address}
-        for name, host, role in on
+        for name, host, role in (("manager1", "a", "manager"), ("worker1", "b", "worker"))
         for node in [engines.nodes[name]]
     ]
     was = engines.nodes["worker1"].api.info()["Swarm"]["NodeID"]
@@ -505,47 +560,48 @@ def test_a_swarm_that_lost_its_memory_is_not_filled_anew_without_a_word(
     assert "a: the swarm holds less than swarm" in refused
     assert changed == {"a": 0, "b": 0}
     assert engines.nodes["worker1"].api.info()["Swarm"]["NodeID"] == was
-    assert "worker1" not in listed(manager)
-    # Put back, it is as it was.
-    engines.stop("manager1")
-    shutil.rmtree(raft / "wal-v3-encrypted")
-    (raft / "aside").rename(raft / "wal-v3-encrypted")
-    engines.restart("manager1")
-    ok(run_module("swarm_member", wanted))
-    assert [config["Spec"]["Name"] for config in manager.api.configs()] == ["fungap.web.3"]
-    # Lost for good: a blank engine, and nobody said so.
-    address = manager.address
-    engines.remove("manager1", volume=True)
-    engines.create("manager1", address)
-    engines.wait("manager1")
-    assert "of stack web, there is no record" in run_module("swarm_member", wanted)["msg"]
+    assert "worker1" not in listed(remembered.manager)
+
+
+def a_blank_engine_is_refused_too(remembered: Remembered) -> None:
+    """Lost for good, and nobody said so: by what the docker host remembers, and by what the controller does."""
+    address = remembered.manager.address
+    remembered.engines.remove("manager1", volume=True)
+    remembered.engines.create("manager1", address)
+    remembered.engines.wait("manager1")
+    assert "of stack web, there is no record" in remembered.run()["msg"]
     # With the docker host's folder gone too, the controller's word counts.
-    aside = remembered.read_text()
-    remembered.unlink()
-    blank = {**wanted, "remembered": [asdict(Memory("web", 3, cluster, "2026-11-28T10:00:00Z", ("manager1",)))]}
-    for check in (True, False):
-        refused = run_module("swarm_member", blank, check=check)
-        assert "of stack web, there is no record, and 3 was recorded at 2026-11-28T10:00:00Z" in refused["msg"]
-    assert manager.api.info()["Swarm"]["LocalNodeState"] == "inactive"
-    remembered.write_text(aside)
-    anew = {**wanted, "begin_anew": cluster}
-    assert ok(run_module("swarm_member", anew))["actions"][0] == f"forget what swarm {cluster} held"
-    assert not remembered.exists()
-    assert not ok(run_module("swarm_member", anew))["changed"]
+    aside = remembered.path.read_text()
+    remembered.path.unlink()
+    remembered.is_refused_as_lost(remembered=by_the_controller(remembered))
+    assert remembered.manager.api.info()["Swarm"]["LocalNodeState"] == "inactive"
+    remembered.path.write_text(aside)
+
+
+def by_the_controller(remembered: Remembered) -> list[dict[str, Any]]:
+    return [asdict(Memory("web", 3, remembered.cluster, "2026-11-28T10:00:00Z", ("manager1",)))]
+
+
+def it_begins_anew_once_that_is_said(remembered: Remembered) -> None:
+    cluster, told = remembered.cluster, by_the_controller(remembered)
+    assert ok(remembered.run(begin_anew=cluster))["actions"][0] == f"forget what swarm {cluster} held"
+    assert not remembered.path.exists()
+    assert not ok(remembered.run(begin_anew=cluster))["changed"]
     # Nothing is recorded yet, and it was said once to begin anew; the next run may still have to be told.
-    assert f"begin_anew={cluster}" in run_module("swarm_member", blank)["msg"]
-    assert not ok(run_module("swarm_member", {**blank, "begin_anew": cluster}))["changed"]
-    manager.api.create_config("fungap.web.1", b"a record", {"io.fungap.stack": "web", "io.fungap.revision": "1"})
-    assert "revision 1 is the highest, and 3 was recorded" in run_module("swarm_member", blank)["msg"]
-    assert not ok(run_module("swarm_member", {**blank, "begin_anew": cluster}))["changed"]
-    # What the docker host remembers of the new one counts.
-    remembered.write_text(Memory("web", 1, cluster, "2026-11-29T10:00:00Z", ("manager1",)).dump())
-    assert not ok(run_module("swarm_member", blank))["changed"]
-    remembered.write_text(remembered.read_text()[:20])
-    assert (
-        f"{remembered} is to tell what the swarm was known to hold, and is broken"
-        in run_module("swarm_member", blank)["msg"]
-    )
+    assert f"begin_anew={cluster}" in remembered.run(remembered=told)["msg"]
+    assert not ok(remembered.run(remembered=told, begin_anew=cluster))["changed"]
+    remembered.record(1)
+    assert "revision 1 is the highest, and 3 was recorded" in remembered.run(remembered=told)["msg"]
+    assert not ok(remembered.run(remembered=told, begin_anew=cluster))["changed"]
+
+
+def what_is_remembered_of_the_new_swarm_counts(remembered: Remembered) -> None:
+    path, told = remembered.path, by_the_controller(remembered)
+    path.write_text(Memory("web", 1, remembered.cluster, "2026-11-29T10:00:00Z", ("manager1",)).dump())
+    assert not ok(remembered.run(remembered=told))["changed"]
+    path.write_text(path.read_text()[:20])
+    broken = f"{path} is to tell what the swarm was known to hold, and is broken"
+    assert broken in remembered.run(remembered=told)["msg"]
 
 
 def play_role(
@@ -567,75 +623,118 @@ def play_role(
     return done.output, {name: stats[name]["changed"] for name in ("a", "b")}
 
 
-def test_role_on_several_docker_hosts_and_on_one(lab: Lab, tmp_path: Path) -> None:
-    manager = lab.nodes["manager1"]
+@dataclass(frozen=True)
+class Role:
+    """The role on the docker hosts ``a`` and ``b``, with the lab's nodes on them."""
 
-    def on(name: str, host: str, role: str = "worker", **more: Any) -> dict[str, Any]:
-        node = lab.nodes[name]
+    lab: Lab
+    tmp_path: Path
+
+    @property
+    def manager(self) -> Node:
+        return self.lab.nodes["manager1"]
+
+    def on(self, name: str, host: str, role: str = "worker", **more: Any) -> dict[str, Any]:
+        node = self.lab.nodes[name]
         return {"name": name, "host": host, "role": role, "socket": node.socket, "address": node.address, **more}
 
+    def three_managers(self) -> list[dict[str, Any]]:
+        hosts = {"manager1": "a", "worker1": "b", "worker2": "a"}
+        return [self.on(name, host, "manager") for name, host in hosts.items()]
+
+    def state(self, name: str) -> str:
+        return str(self.lab.nodes[name].api.info()["Swarm"]["LocalNodeState"])
+
+    def play(
+        self, nodes: list[dict[str, Any]], *args: str, fails: bool = False, **variables: Any
+    ) -> tuple[str, dict[str, int]]:
+        return play_role(self.tmp_path, nodes, *args, fails=fails, **variables)
+
+
+def test_role_on_several_docker_hosts_and_on_one(lab: Lab, tmp_path: Path) -> None:
+    role = Role(lab, tmp_path)
     for node in lab.nodes.values():
         node.api.leave_swarm(force=True)
-    three = [on("manager1", "a", "manager"), on("worker1", "b", labels={"disk": "ssd"}), on("worker2", "b")]
-    _output, changed = play_role(tmp_path, three, "--check")
+    fresh_engines_of_two_docker_hosts_become_a_swarm(role)
+    no_swarm_is_started_beside_the_one_whose_manager_is_to_go(role)
+    a_manager_that_is_made_anew_is_one_again(role)
+    a_manager_that_was_taken_off_the_list_comes_back(role)
+    a_manager_of_another_docker_host_goes(role)
+    all_are_on_one_docker_host(role)
+
+
+def fresh_engines_of_two_docker_hosts_become_a_swarm(role: Role) -> None:
+    manager = role.manager
+    three = [role.on("manager1", "a", "manager"), role.on("worker1", "b", labels={"disk": "ssd"})]
+    three.append(role.on("worker2", "b"))
+    _output, changed = role.play(three, "--check")
     assert changed == {"a": 1, "b": 1}
-    assert manager.api.info()["Swarm"]["LocalNodeState"] == "inactive"
-    output, changed = play_role(tmp_path, three)
+    assert role.state("manager1") == "inactive"
+    output, changed = role.play(three)
     assert roles(manager) == ALL_READY
     assert listed(manager)["worker1"]["Spec"]["Labels"] == {"disk": "ssd"}
     before = versions(manager)
-    again, changed = play_role(tmp_path, three)
+    again, changed = role.play(three)
     assert changed == {"a": 0, "b": 0}
     assert versions(manager) == before
     assert "SWMTKN" not in output + again
 
-    # The manager is to go, and the other docker host gets a new one: no swarm is started beside its own.
-    lab.nodes["worker1"].api.leave_swarm(force=True)
-    gone = {"swarm_member_absent": [on("manager1", "a")]}
-    refused, changed = play_role(tmp_path, [on("worker2", "a"), on("worker1", "b", "manager")], fails=True, **gone)
+
+def no_swarm_is_started_beside_the_one_whose_manager_is_to_go(role: Role) -> None:
+    """The other docker host gets a new manager."""
+    role.lab.nodes["worker1"].api.leave_swarm(force=True)
+    wanted = [role.on("worker2", "a"), role.on("worker1", "b", "manager")]
+    refused, changed = role.play(wanted, fails=True, swarm_member_absent=[role.on("manager1", "a")])
     assert "a has a node that is to leave" in refused
     assert changed == {"a": 0, "b": 0}
-    assert lab.nodes["worker1"].api.info()["Swarm"]["LocalNodeState"] == "inactive"
+    assert role.state("worker1") == "inactive"
 
-    # A manager on the other host, re-created: its ghost goes, it is a manager again.
-    managers = [on("manager1", "a", "manager"), on("worker1", "b", "manager"), on("worker2", "a", "manager")]
-    play_role(tmp_path, managers)
-    address = lab.nodes["worker1"].address
-    lab.remove("worker1", volume=True)
-    lab.create("worker1", address)
-    lab.wait("worker1")
-    managers[1] = on("worker1", "b", "manager")
-    play_role(tmp_path, managers)
-    assert set(roles(manager).values()) == {("manager", "ready")}
 
-    # Its machine was away, it was taken off the list, and comes back with its data: the others have that, too.
-    lab.stop("worker1")
-    (away,) = [row for row in manager.api.nodes() if row["Description"]["Hostname"] == "worker1"]
+def a_manager_that_is_made_anew_is_one_again(role: Role) -> None:
+    """It is the other docker host's; its ghost goes."""
+    role.play(role.three_managers())
+    address = role.lab.nodes["worker1"].address
+    role.lab.remove("worker1", volume=True)
+    role.lab.create("worker1", address)
+    role.lab.wait("worker1")
+    role.play(role.three_managers())
+    assert set(roles(role.manager).values()) == {("manager", "ready")}
+
+
+def a_manager_that_was_taken_off_the_list_comes_back(role: Role) -> None:
+    """Its machine was away, and comes back with its data: the others have that, too."""
+    api = role.manager.api
+    role.lab.stop("worker1")
+    (away,) = [row for row in api.nodes() if row["Description"]["Hostname"] == "worker1"]
 
     def take_off_the_list() -> bool:
         with contextlib.suppress(docker.errors.APIError):
-            row = manager.api.inspect_node(away["ID"])
-            manager.api.update_node(row["ID"], row["Version"]["Index"], {**row["Spec"], "Role": "worker"})
-            return bool(manager.api.remove_node(row["ID"], force=True))
+            row = api.inspect_node(away["ID"])
+            api.update_node(row["ID"], row["Version"]["Index"], {**row["Spec"], "Role": "worker"})
+            return bool(api.remove_node(row["ID"], force=True))
         return False
 
     wait_for("the list without worker1", take_off_the_list, 60)
-    lab.restart("worker1")
-    play_role(tmp_path, managers)
-    assert set(roles(manager).values()) == {("manager", "ready")}
+    role.lab.restart("worker1")
+    role.play(role.three_managers())
+    assert set(roles(role.manager).values()) == {("manager", "ready")}
 
-    # A manager of another docker host goes, and what it held is with the others.
-    gone = {"swarm_member_absent": [on("worker1", "b")]}
-    play_role(tmp_path, [managers[0], on("worker2", "b")], **gone)
-    assert lab.nodes["worker1"].api.info()["Swarm"]["LocalNodeState"] == "inactive"
-    assert set(roles(manager)) == {"manager1", "worker2"}
 
-    # All on one docker host: one module start; who is no longer in the inventory goes.
-    play_role(tmp_path, [on("manager1", "a", "manager"), on("worker1", "a"), on("worker2", "a")])
-    assert roles(manager) == ALL_READY
-    output, changed = play_role(tmp_path, [on("manager1", "a", "manager"), on("worker1", "a")])
+def a_manager_of_another_docker_host_goes(role: Role) -> None:
+    """What it held is with the others."""
+    wanted = [role.on("manager1", "a", "manager"), role.on("worker2", "b")]
+    role.play(wanted, swarm_member_absent=[role.on("worker1", "b")])
+    assert role.state("worker1") == "inactive"
+    assert set(roles(role.manager)) == {"manager1", "worker2"}
+
+
+def all_are_on_one_docker_host(role: Role) -> None:
+    """One module start; who is no longer in the inventory goes."""
+    role.play([role.on("manager1", "a", "manager"), role.on("worker1", "a"), role.on("worker2", "a")])
+    assert roles(role.manager) == ALL_READY
+    _output, changed = role.play([role.on("manager1", "a", "manager"), role.on("worker1", "a")])
     assert changed == {"a": 1, "b": 0}
-    assert set(roles(manager)) == {"manager1", "worker1"}
+    assert set(roles(role.manager)) == {"manager1", "worker1"}
 
 
 def test_blank_managers_join_the_one_that_has_the_data(lab: Lab, tmp_path: Path) -> None:

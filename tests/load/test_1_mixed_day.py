@@ -36,10 +36,30 @@ class Day:
         ok(self.live.operate(verb, reason=reason, app_keep=KEEP, **values))
         return self._note(verb, "converged", reason)
 
-    def bad(self, verdict: str, reason: str, **values: Any) -> None:
+    def another_round(self, number: int) -> int:
+        """The same image with another environment."""
+        return self.good("deploy", f"round {number}", settings={"environment": {"ROUND": str(number)}})
+
+    def back(self, reason: str, *, is_as: int, **values: Any) -> None:
+        """A rollback; afterwards it is as it was when the revision ``is_as`` had come."""
+        number = self.good("rollback", reason, **values)
+        assert self.states[number] == self.states[is_as]
+
+    def bad(self, verdict: str, reason: str, *, stays: int, **values: Any) -> None:
+        """A deploy that fails; afterwards it is as it was when the revision ``stays`` had come."""
         run = self.live.operate("deploy", reason=reason, app_keep=KEEP, **values)
         assert run.code != 0, run.output[-3000:]
         self._note("deploy", verdict, reason)
+        assert self.state() == self.states[stays]
+
+    def killed(self, reason: str, **values: Any) -> None:
+        """A deploy that is killed, here and there, as soon as the update has begun."""
+        before = self.live.image()
+        running = self.live.start("deploy", reason=reason, app_keep=KEEP, **values)
+        wait_for("the update to begin", lambda: self.live.image() != before)
+        kill_tree(running.process.pid)
+        kill_job(self.live)
+        running.wait()
 
     def _note(self, verb: str, verdict: str, reason: str) -> int:
         record = self.live.revision()
@@ -76,38 +96,23 @@ def quick(live: Live) -> Iterator[None]:
 @pytest.mark.usefixtures("quick")
 def test_history_after_a_mixed_day(live: Live) -> None:
     day, before = Day(live), live.revision()["revision"]
-    images = [live.image_from(f"day{number}", f"ENV APP_VERSION={number}.0.0") for number in (8, 9)]
+    eight, nine = (live.image_from(f"day{number}", f"ENV APP_VERSION={number}.0.0") for number in (8, 9))
 
-    def another_round(number: int) -> int:
-        return day.good("deploy", f"round {number}", settings={"environment": {"ROUND": str(number)}})
-
-    first = day.good("deploy", "morning", image=images[0])
-    second = another_round(2)
-    third = another_round(3)
-    day.bad("rolled back", "no database", image=live.image_from("day-broken", CRASH))
-    assert day.state() == day.states[third]
-    back = day.good("rollback", "it was slow", to=second)
-    assert day.states[back] == day.states[second]
-    another_round(4)
-    content = "GREETING=Good evening\n"
-    day.good("deploy", "another greeting", env_file=live.env_file(content))
-    assert day.lines[0][2] == secret_digest(content.encode())
-    fifth = another_round(5)
-    sixth = another_round(6)
-    last_healthy = day.good("rollback", "the one before")
-    assert day.states[last_healthy] == day.states[fifth]
-    day.bad("stuck", "no such disk", settings={"constraints": ["node.labels.disk == fast"]}, app_deadline_seconds=6)
-    assert day.state() == day.states[fifth]
-    running = live.start("deploy", image=images[1], reason="killed", app_keep=KEEP)
-    wait_for("the update to begin", lambda: live.image() != day.states[fifth][0])
-    kill_tree(running.process.pid)
-    kill_job(live)
-    running.wait()
-    seventh = day.good("deploy", "once more", image=images[1])
-    another_round(7)
-    another_round(8)
-    to_the_first = day.good("rollback", "all of it", to=first)
-    assert day.states[to_the_first] == day.states[first]
+    first = day.good("deploy", "morning", image=eight)
+    second, third = day.another_round(2), day.another_round(3)
+    day.bad("rolled back", "no database", stays=third, image=live.image_from("day-broken", CRASH))
+    day.back("it was slow", is_as=second, to=second)
+    day.another_round(4)
+    greet(day, "GREETING=Good evening\n")
+    fifth, sixth = day.another_round(5), day.another_round(6)
+    day.back("the one before", is_as=fifth)
+    constraints = {"constraints": ["node.labels.disk == fast"]}
+    day.bad("stuck", "no such disk", stays=fifth, settings=constraints, app_deadline_seconds=6)
+    day.killed("killed", image=nine)
+    seventh = day.good("deploy", "once more", image=nine)
+    day.another_round(7)
+    day.another_round(8)
+    day.back("all of it", is_as=first, to=first)
     last = day.good("deploy", "evening", settings={"environment": {"ROUND": "9"}})
     assert len({day.states[number] for number in (first, second, third, fifth, sixth, seventh, last)}) == 7
 
@@ -116,18 +121,28 @@ def test_history_after_a_mixed_day(live: Live) -> None:
     assert counted.count(("rollback", "converged")) == 3
     assert len(counted) == 16
 
-    table = history(live)
+    assert_told(day, since=before, last=last)
+    assert day.state() == day.states[last]
+    assert runs(live, day.states[last][0])
+
+
+def greet(day: Day, content: str) -> None:
+    """Another env file."""
+    day.good("deploy", "another greeting", env_file=day.live.env_file(content))
+    assert day.lines[0][2] == secret_digest(content.encode())
+
+
+def assert_told(day: Day, *, since: int, last: int) -> None:
+    """History says of the revisions after ``since`` what was done, newest first, and that ``last`` is in force."""
+    table = history(day.live)
     tell("\n".join("  ".join(line) for line in table))
-    today = [line for line in table if int(line[0].removesuffix(" *")) > before]
+    today = [line for line in table if int(line[0].removesuffix(" *")) > since]
     who = f"{getpass.getuser()}@{socket.gethostname()}"
     seen = []
-    for line in today:
-        _number, _when, kind, person, image, env, verdict, why = line
+    for _number, _when, kind, person, image, env, verdict, why in today:
         assert person == who
         seen.append((kind, image.rpartition(" ")[2], env, verdict, why))
     assert seen == day.lines
     assert [line[0] for line in table if line[0].endswith("*")] == [f"{last} *"]
     whens = [line[1] for line in today]
     assert whens == sorted(whens, reverse=True)
-    assert day.state() == day.states[last]
-    assert runs(live, day.states[last][0])

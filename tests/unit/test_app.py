@@ -16,15 +16,13 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import Pl
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import made_for
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     DEFAULTS,
-    app_compose,
     app_listens,
     catalog_images,
-    compose_text,
     delay_seconds,
     monitor_seconds,
     resolve_app,
-    wrong_services,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app_compose import app_compose, compose_text, wrong_services
 from ansible_collections.fungap.swarm.plugins.plugin_utils.jenkins import PIPELINE_SETTINGS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
 

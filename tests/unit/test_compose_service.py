@@ -12,13 +12,8 @@ import pytest
 import yaml
 
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
-from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_service import (
-    interpolated,
-    merged,
-    misshapen,
-    plain_dollars,
-    volume,
-)
+from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_forms import merged, plain_dollars, volume
+from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_service import interpolated, misshapen
 
 SHAPES: list[tuple[str, list[str]]] = [
     ("image: a", []),

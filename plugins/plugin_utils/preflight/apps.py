@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET, REFERENCE, SERVICE, wrong_services
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET, REFERENCE, SERVICE
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app_compose import wrong_services
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import HOST_NAME
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.swarm import why_no_template
@@ -29,45 +30,66 @@ APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
 
 def check_apps(inputs: PreflightInput) -> Iterator[Problem]:
     """Each app's settings in themselves."""
-    for name in inputs.inventory.app_names:
-        if not APP_NAME.fullmatch(name):
-            cure = "lower case letters, digits and hyphens, beginning with a letter, at most 31"
-            yield Problem(ALL_HOSTS, f"apps.{show_key(name)}", show_key(name), "is not an app's name", cure)
-        if name in inputs.inventory.variables["apps_absent"]:
-            yield Problem(ALL_HOSTS, "apps_absent", show_key(name), "is one of apps, too", "take it out of apps first")
-        if name in RESERVED_APPS:
-            problem = "is the name of a stack of the platform"
-            yield Problem(ALL_HOSTS, f"apps.{name}", Harmless(name), problem, "another name")
-    for name in inputs.inventory.variables["apps_absent"]:
-        if not NAME.why(name) and (not APP_NAME.fullmatch(name) or name in RESERVED_APPS):
-            yield Problem(ALL_HOSTS, "apps_absent", name, "is no app's name", "the one that make status shows")
-    for name in inputs.inventory.variables["apps_older_confirmed"]:
-        if not NAME.why(name) and name not in inputs.inventory.app_names:
-            cure = f"there are: {', '.join(sorted(inputs.inventory.app_names)) or 'none'}"
-            yield Problem(ALL_HOSTS, "apps_older_confirmed", name, "is not an app of the inventory", cure)
-    for name, app in inputs.inventory.apps.items():
+    inventory = inputs.inventory
+    yield from _check_names_of_apps(inventory)
+    yield from _check_apps_absent(inventory)
+    yield from _check_apps_older_confirmed(inventory)
+    ipvs = all(facts["kernel"]["ipvs"] for _host, facts in inputs.facts())
+    for name, app in inventory.apps.items():
         at = f"apps.{show_key(name)}"
-        for index, host in enumerate(app["hosts"]):
-            if not HOST_NAME.fullmatch(host):
-                cure = "lower case letters, digits, hyphens and dots, as web.example.com; no scheme, port or path"
-                yield Problem(ALL_HOSTS, f"{at}.hosts[{index}]", host, "is not a host name", cure)
-        named = [host for host in app["hosts"] if HOST_NAME.fullmatch(host)]
-        for duplicate in sorted({host for host in named if named.count(host) > 1}):
-            yield Problem(ALL_HOSTS, f"{at}.hosts", Harmless(duplicate), "is there twice", "once")
-        for number, (key, value) in enumerate(app["environment"].items(), start=1):
-            if not isinstance(key, str) or not VARIABLE_NAME.match(key):
-                problem = f"is not a variable's name, as number {number} of them"
-                cure = "as LOG_LEVEL; in quotes where YAML reads it as true or false, as NO and ON"
-                yield Problem(ALL_HOSTS, f"{at}.environment", key, problem, cure)
-            elif isinstance(value, (list, dict)):
-                yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, "must be text", "quote it")
-            elif value is not None and (why := why_no_template(value)):
-                yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, why, "text that a container can be given")
-        ipvs = all(facts["kernel"]["ipvs"] for _host, facts in inputs.facts())
+        yield from _check_host_names(at, app["hosts"])
+        yield from _check_environment(at, app["environment"])
         for wrong in wrong_services({**app, "name": name}, ipvs=ipvs):
             # A value of a service may be anything, a password too.
             yield Problem(ALL_HOSTS, f"{at}.{wrong.place}", "", wrong.problem, wrong.cure)
         yield from check_route(at, app)
+
+
+def _check_names_of_apps(inventory: Inventory) -> Iterator[Problem]:
+    for name in inventory.app_names:
+        if not APP_NAME.fullmatch(name):
+            cure = "lower case letters, digits and hyphens, beginning with a letter, at most 31"
+            yield Problem(ALL_HOSTS, f"apps.{show_key(name)}", show_key(name), "is not an app's name", cure)
+        if name in inventory.variables["apps_absent"]:
+            yield Problem(ALL_HOSTS, "apps_absent", show_key(name), "is one of apps, too", "take it out of apps first")
+        if name in RESERVED_APPS:
+            problem = "is the name of a stack of the platform"
+            yield Problem(ALL_HOSTS, f"apps.{name}", Harmless(name), problem, "another name")
+
+
+def _check_apps_absent(inventory: Inventory) -> Iterator[Problem]:
+    for name in inventory.variables["apps_absent"]:
+        if not NAME.why(name) and (not APP_NAME.fullmatch(name) or name in RESERVED_APPS):
+            yield Problem(ALL_HOSTS, "apps_absent", name, "is no app's name", "the one that make status shows")
+
+
+def _check_apps_older_confirmed(inventory: Inventory) -> Iterator[Problem]:
+    for name in inventory.variables["apps_older_confirmed"]:
+        if not NAME.why(name) and name not in inventory.app_names:
+            cure = f"there are: {', '.join(sorted(inventory.app_names)) or 'none'}"
+            yield Problem(ALL_HOSTS, "apps_older_confirmed", name, "is not an app of the inventory", cure)
+
+
+def _check_host_names(at: str, hosts: Sequence[str]) -> Iterator[Problem]:
+    for index, host in enumerate(hosts):
+        if not HOST_NAME.fullmatch(host):
+            cure = "lower case letters, digits, hyphens and dots, as web.example.com; no scheme, port or path"
+            yield Problem(ALL_HOSTS, f"{at}.hosts[{index}]", host, "is not a host name", cure)
+    named = [host for host in hosts if HOST_NAME.fullmatch(host)]
+    for duplicate in sorted({host for host in named if named.count(host) > 1}):
+        yield Problem(ALL_HOSTS, f"{at}.hosts", Harmless(duplicate), "is there twice", "once")
+
+
+def _check_environment(at: str, environment: Mapping[Any, Any]) -> Iterator[Problem]:
+    for number, (key, value) in enumerate(environment.items(), start=1):
+        if not isinstance(key, str) or not VARIABLE_NAME.match(key):
+            problem = f"is not a variable's name, as number {number} of them"
+            cure = "as LOG_LEVEL; in quotes where YAML reads it as true or false, as NO and ON"
+            yield Problem(ALL_HOSTS, f"{at}.environment", key, problem, cure)
+        elif isinstance(value, (list, dict)):
+            yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, "must be text", "quote it")
+        elif value is not None and (why := why_no_template(value)):
+            yield Problem(ALL_HOSTS, f"{at}.environment.{key}", HIDDEN, why, "text that a container can be given")
 
 
 def check_settings_together(inputs: PreflightInput) -> Iterator[Problem]:

@@ -112,33 +112,54 @@ def check_own_folders(inputs: PreflightInput) -> Iterator[Problem]:
 
 def check_folders_apart(inputs: PreflightInput) -> Iterator[Problem]:
     """No folder of the platform lies in another: each is removed whole, and has modes of its own."""
-    local = any(
+    paths = _paths(inputs)
+    for number, name in enumerate(paths):
+        for other in list(paths)[:number]:
+            yield from _check_apart(inputs, paths, name, other)
+    for host in inputs.inventory.docker_hosts:
+        yield from _check_apart_from_engine(inputs, host, paths)
+
+
+def _paths(inputs: PreflightInput) -> dict[str, str]:
+    """The folders that are to lie apart on a docker host, by their variables. What can't be one is told as that."""
+    # The secrets lie on the controller, and stay when a docker host is reset.
+    names = (*OWN_FOLDERS, "platform_secrets_dir") if _is_controller_docker_host(inputs) else OWN_FOLDERS
+    paths = {name: real_path(value) for name in names if (value := inputs.variable(name))}
+    return {name: path for name, path in paths.items() if not why_not_own_folder(path)}
+
+
+def _is_controller_docker_host(inputs: PreflightInput) -> bool:
+    return any(
         variables.get("ansible_connection") == "local" and host in inputs.inventory.docker_hosts
         for host, variables in inputs.raw.hosts.items()
     )
-    # The secrets lie on the controller, and stay when a docker host is reset.
-    names = (*OWN_FOLDERS, *(("platform_secrets_dir",) if local else ()))
-    paths = {name: real_path(value) for name in names if (value := inputs.variable(name))}
-    paths = {name: path for name, path in paths.items() if not why_not_own_folder(path)}
-    for number, (name, path) in enumerate(paths.items()):
-        for other, folder in list(paths.items())[:number]:
-            inner, outer = sorted(((path, name), (folder, other)), key=lambda one: len(one[0]), reverse=True)
-            if inner[0] == outer[0] or inner[0].startswith(f"{outer[0]}/"):
-                # Of two that are one, what the operator has written is told.
-                if inner[0] == outer[0] and not is_given(inputs, inner[1]):
-                    inner, outer = outer, inner
-                problem = f"{'is' if inner[0] == outer[0] else 'lies in'} {outer[1]} {outer[0]}"
-                yield Problem(ALL_HOSTS, inner[1], Harmless(inner[0]), problem, "a folder apart from it")
-    for host in inputs.inventory.docker_hosts:
-        daemon = inputs.raw.hosts.get(host, {}).get("docker_engine_daemon")
-        folders = [(key, daemon.get(key)) for key in ("data-root", "exec-root")] if isinstance(daemon, Mapping) else []
-        for key, value in folders:
-            path = real_path(value or "/")
-            own = [
-                name
-                for name, one in paths.items()
-                if f"{path}/".startswith(f"{one}/") or f"{one}/".startswith(f"{path}/")
-            ]
-            if own and not why_no_engine_folder(path):
-                problem = f"has a {key} that is {own[0]}, lies in it or holds it"
-                yield Problem(host, "docker_engine_daemon", HIDDEN, problem, "a folder apart from it")
+
+
+def _check_apart(inputs: PreflightInput, paths: Mapping[str, str], name: str, other: str) -> Iterator[Problem]:
+    inner, outer = (other, name) if len(paths[name]) < len(paths[other]) else (name, other)
+    if not _is_within(paths[inner], paths[outer]):
+        return
+    is_same = paths[inner] == paths[outer]
+    # Of two that are one, what the operator has written is told.
+    if is_same and not is_given(inputs, inner):
+        inner, outer = outer, inner
+    problem = f"{'is' if is_same else 'lies in'} {outer} {paths[outer]}"
+    yield Problem(ALL_HOSTS, inner, Harmless(paths[inner]), problem, "a folder apart from it")
+
+
+def _check_apart_from_engine(inputs: PreflightInput, host: str, paths: Mapping[str, str]) -> Iterator[Problem]:
+    """What an engine was told to keep its own data in."""
+    daemon = inputs.raw.hosts.get(host, {}).get("docker_engine_daemon")
+    if not isinstance(daemon, Mapping):
+        return
+    for key in ("data-root", "exec-root"):
+        path = real_path(daemon.get(key) or "/")
+        shared = [name for name, one in paths.items() if _is_within(path, one) or _is_within(one, path)]
+        if shared and not why_no_engine_folder(path):
+            problem = f"has a {key} that is {shared[0]}, lies in it or holds it"
+            yield Problem(host, "docker_engine_daemon", HIDDEN, problem, "a folder apart from it")
+
+
+def _is_within(path: str, folder: str) -> bool:
+    """Whether a path is the folder, or lies in it."""
+    return f"{path}/".startswith(f"{folder}/")

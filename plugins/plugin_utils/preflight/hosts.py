@@ -19,6 +19,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import DISK, LI
 DISTRIBUTIONS = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 DOCKER_VERSION_MIN = (20, 10)
 DISK_ONCE_INSTALLED_GIGABYTES_MIN = 1
+ALL_OR_LESS = "0 for all, or less"
 
 
 def check_reachable(inputs: PreflightInput) -> Iterator[Problem]:
@@ -70,57 +71,90 @@ def _address(variables: Mapping[str, Any], host: str) -> Any:
 
 
 def check_hosts(inputs: PreflightInput) -> Iterator[Problem]:
-    thresholds, inventory = inputs.thresholds, inputs.inventory
-    supported = ", ".join(f"{name} {' and '.join(versions)}" for name, versions in DISTRIBUTIONS.items())
     for host, facts in inputs.facts():
-        distribution, docker = facts["distribution"], facts["docker"]
+        yield from _check_distribution(inputs, host, facts)
+        yield from _check_disk(inputs, host, facts)
+        yield from _check_memory(inputs, host, facts)
+        yield from _check_engine(host, facts["docker"])
+        yield from _check_kernel(host, facts)
+        yield from _check_room_for_nodes(inputs, host, facts)
+        yield from _check_trusted_ca_files(inputs, host, facts)
+
+
+def _check_distribution(inputs: PreflightInput, host: str, facts: Mapping[str, Any]) -> Iterator[Problem]:
+    """One that Docker Engine is installed on; or an engine that somebody else has installed."""
+    distribution, docker = facts["distribution"], facts["docker"]
+    if inputs.raw.hosts.get(host, {}).get("docker_engine_source") == "present":
+        if not docker["answering"]:
+            problem = f"no engine answers on {docker['socket']}"
+            cure = "install and start one, or docker_engine_source: distribution"
+            yield Problem(host, "docker_engine_source", Harmless("present"), problem, cure)
+    elif distribution["version"] not in DISTRIBUTIONS.get(distribution["id"], ()):
         told = Harmless(f"{distribution['id']} {distribution['version']}".strip())
-        if inputs.raw.hosts.get(host, {}).get("docker_engine_source") == "present":
-            if not docker["answering"]:
-                problem = f"no engine answers on {docker['socket']}"
-                cure = "install and start one, or docker_engine_source: distribution"
-                yield Problem(host, "docker_engine_source", Harmless("present"), problem, cure)
-        elif distribution["version"] not in DISTRIBUTIONS.get(distribution["id"], ()):
-            cure = f"one of: {supported}; or install Docker Engine yourself and set docker_engine_source: present"
-            yield Problem(host, "distribution", told, "is not supported", cure)
-        installed = any(entry["platform"] == inventory.name for entry in docker["containers"]) or (
-            docker["swarm"] == "active"
-        )
-        wanted = DISK_ONCE_INSTALLED_GIGABYTES_MIN if installed else thresholds.disk_free_gigabytes_min
-        free = facts["disk"]["free_bytes"] / 1024**3
-        if free < wanted:
-            problem = f"has {free:.1f} GB free, {wanted:g} GB are needed"
-            cure = "free some, or lower preflight_disk_free_gigabytes_min"
-            yield Problem(host, f"disk at {facts['disk']['path']}", f"{free:.1f} GB", problem, cure, DISK)
-        memory = facts["memory"]["total_bytes"] / 1024**3
-        if memory < thresholds.memory_gigabytes_min:
-            problem = f"is less than the {thresholds.memory_gigabytes_min:g} GB that are needed"
-            cure = "a bigger machine, or lower preflight_memory_gigabytes_min"
-            yield Problem(host, "memory", f"{memory:.1f} GB", problem, cure)
-        version = tuple(int(part) for part in re.findall(r"\d+", docker["version"])[:2])
-        if docker["answering"] and version < DOCKER_VERSION_MIN:
-            yield Problem(host, "Docker Engine", Harmless(docker["version"]), "is too old", "20.10 or newer")
-        if docker["answering"] and docker["storage_driver"] == "vfs":
-            problem = "copies every layer in full"
-            cure = "Docker's data on a filesystem that overlay2 can use (ext4, xfs)"
-            yield Problem(host, "storage driver", Harmless("vfs"), problem, cure)
-        for module in ("overlay", "vxlan"):
-            if facts["kernel"]["modules"][module] == "missing" and not (module == "overlay" and docker["answering"]):
-                problem = f"has no {module}, which every {'image' if module == 'overlay' else 'overlay network'} needs"
-                yield Problem(host, "kernel", Harmless(facts["kernel"]["release"]), problem, "a kernel that has it")
-        for node in inventory.nodes:
-            if node.host != host:
-                continue
-            if node.cpus > facts["cpus"]:
-                problem = f"is more than the {facts['cpus']} of {host}"
-                yield Problem(node.name, f"{NODE_PREFIX}cpus", node.cpus, problem, "0 for all, or less")
-            if (bytes_of(node.memory) or 0) > facts["memory"]["total_bytes"]:
-                problem = f"is more than the {memory:.1f} GB of {host}"
-                yield Problem(node.name, f"{NODE_PREFIX}memory", node.memory, problem, "0 for all, or less")
-        for path in inputs.variable("platform_trusted_ca_files") or ():
-            if not facts["files"].get(path) and not why_no_place(path):
-                cure = "put it there, or take it out of the list"
-                yield Problem(host, "platform_trusted_ca_files", Harmless(path), "is not there or can't be read", cure)
+        supported = ", ".join(f"{name} {' and '.join(versions)}" for name, versions in DISTRIBUTIONS.items())
+        cure = f"one of: {supported}; or install Docker Engine yourself and set docker_engine_source: present"
+        yield Problem(host, "distribution", told, "is not supported", cure)
+
+
+def _check_disk(inputs: PreflightInput, host: str, facts: Mapping[str, Any]) -> Iterator[Problem]:
+    """Room for the images; once they are there, for what comes."""
+    docker = facts["docker"]
+    is_installed = docker["swarm"] == "active" or any(
+        container["platform"] == inputs.inventory.name for container in docker["containers"]
+    )
+    wanted = DISK_ONCE_INSTALLED_GIGABYTES_MIN if is_installed else inputs.thresholds.disk_free_gigabytes_min
+    free = facts["disk"]["free_bytes"] / 1024**3
+    if free < wanted:
+        problem = f"has {free:.1f} GB free, {wanted:g} GB are needed"
+        cure = "free some, or lower preflight_disk_free_gigabytes_min"
+        yield Problem(host, f"disk at {facts['disk']['path']}", f"{free:.1f} GB", problem, cure, DISK)
+
+
+def _check_memory(inputs: PreflightInput, host: str, facts: Mapping[str, Any]) -> Iterator[Problem]:
+    memory, wanted = facts["memory"]["total_bytes"] / 1024**3, inputs.thresholds.memory_gigabytes_min
+    if memory < wanted:
+        cure = "a bigger machine, or lower preflight_memory_gigabytes_min"
+        yield Problem(host, "memory", f"{memory:.1f} GB", f"is less than the {wanted:g} GB that are needed", cure)
+
+
+def _check_engine(host: str, docker: Mapping[str, Any]) -> Iterator[Problem]:
+    if not docker["answering"]:
+        return
+    version = tuple(int(part) for part in re.findall(r"\d+", docker["version"])[:2])
+    if version < DOCKER_VERSION_MIN:
+        yield Problem(host, "Docker Engine", Harmless(docker["version"]), "is too old", "20.10 or newer")
+    if docker["storage_driver"] == "vfs":
+        cure = "Docker's data on a filesystem that overlay2 can use (ext4, xfs)"
+        yield Problem(host, "storage driver", Harmless("vfs"), "copies every layer in full", cure)
+
+
+def _check_kernel(host: str, facts: Mapping[str, Any]) -> Iterator[Problem]:
+    modules, release = facts["kernel"]["modules"], Harmless(facts["kernel"]["release"])
+    # An engine that answers has what its images need.
+    if modules["overlay"] == "missing" and not facts["docker"]["answering"]:
+        yield Problem(host, "kernel", release, "has no overlay, which every image needs", "a kernel that has it")
+    if modules["vxlan"] == "missing":
+        problem = "has no vxlan, which every overlay network needs"
+        yield Problem(host, "kernel", release, problem, "a kernel that has it")
+
+
+def _check_room_for_nodes(inputs: PreflightInput, host: str, facts: Mapping[str, Any]) -> Iterator[Problem]:
+    memory, cpus = facts["memory"]["total_bytes"], facts["cpus"]
+    for node in inputs.inventory.nodes:
+        if node.host != host:
+            continue
+        if node.cpus > cpus:
+            yield Problem(node.name, f"{NODE_PREFIX}cpus", node.cpus, f"is more than the {cpus} of {host}", ALL_OR_LESS)
+        if (bytes_of(node.memory) or 0) > memory:
+            problem = f"is more than the {memory / 1024**3:.1f} GB of {host}"
+            yield Problem(node.name, f"{NODE_PREFIX}memory", node.memory, problem, ALL_OR_LESS)
+
+
+def _check_trusted_ca_files(inputs: PreflightInput, host: str, facts: Mapping[str, Any]) -> Iterator[Problem]:
+    for path in inputs.variable("platform_trusted_ca_files") or ():
+        if not facts["files"].get(path) and not why_no_place(path):
+            cure = "put it there, or take it out of the list"
+            yield Problem(host, "platform_trusted_ca_files", Harmless(path), "is not there or can't be read", cure)
 
 
 def check_vendor(inputs: PreflightInput) -> Iterator[Problem]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ansible_collections.fungap.swarm.plugins.module_utils.image.model import ARCHIVE_SUFFIXES, full_reference
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
@@ -16,7 +16,14 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import nearest
 
 
 def check_images(inputs: PreflightInput) -> Iterator[Problem]:
-    source = inputs.variable("images_source")
+    for image, variable in _wanted(inputs).items():
+        yield from _check_wanted(inputs, image, variable)
+    yield from _check_what_each_is_built_on(inputs.images)
+    yield from _check_bases(inputs)
+
+
+def _wanted(inputs: PreflightInput) -> dict[str, str]:
+    """The images that a run needs, each with the variable that asks for it; images_source for the platform's own."""
     own = ["registry", "proxy", "node"] if inputs.inventory.is_nested else ["registry", "proxy"]
     optional = (*wanted_images(inputs.inventory.variables), *jenkins.wanted_images(inputs.inventory))
     own += [name for name in optional if not _may_lack(inputs, name)]
@@ -24,34 +31,49 @@ def check_images(inputs: PreflightInput) -> Iterator[Problem]:
     for name, app in inputs.inventory.apps.items():
         for place, image in catalog_images(app).items():
             wanted.setdefault(image, f"apps.{show_key(name)}.{place}")
-    for image, variable in wanted.items():
-        entry = inputs.images.get(image)
-        value = Harmless(source if variable == "images_source" else image)
-        if entry is None and inputs.images:
-            near = nearest(image, inputs.images)
-            offered = sorted(name for name, one in inputs.images.items() if not one.internal)
-            cure = f"did you mean {near}?" if near else f"one of: {', '.join(offered)}; or add it to images_extra"
+    return wanted
+
+
+def _check_wanted(inputs: PreflightInput, image: str, variable: str) -> Iterator[Problem]:
+    """That the catalog has the image, and says where it comes from."""
+    entry = inputs.images.get(image)
+    if entry is None:
+        if inputs.images:
+            offered = (name for name, one in inputs.images.items() if not one.internal)
+            cure = _cure_of_unknown(image, inputs.images, offered)
             cure += "" if ".services." not in variable else ", or name its tag, as redis:7"
             yield Problem(ALL_HOSTS, variable, image, "is not in the image catalog", cure)
-        elif entry is not None and entry.internal and variable != "images_source":
-            yield Problem(ALL_HOSTS, variable, Harmless(image), "is only a base of other images", "the image of an app")
-        elif entry is not None and (entry.source or source) == "build" and not entry.build:
-            problem = f"the catalog does not say how to build {image}"
-            yield Problem(ALL_HOSTS, variable, value, problem, "images_source: pull, or add build to its entry")
-        elif entry is not None and (entry.source or source) in ("auto", "pull") and not entry.pull and not entry.build:
-            problem = f"the catalog says neither where to pull {image} nor how to build it"
-            yield Problem(ALL_HOSTS, variable, value, problem, "add pull or build to its entry")
-        elif entry is not None and (entry.source or source) == "archive":
-            yield from _check_archive(inputs, image)
-    for name, entry in inputs.images.items():
-        if entry.base and entry.base not in inputs.images:
-            near = nearest(entry.base, inputs.images)
+        return
+    is_own = variable == "images_source"
+    value = Harmless(inputs.variable("images_source") if is_own else image)
+    source = entry.source or inputs.variable("images_source")
+    if entry.internal and not is_own:
+        yield Problem(ALL_HOSTS, variable, Harmless(image), "is only a base of other images", "the image of an app")
+    elif source == "build" and not entry.build:
+        problem = f"the catalog does not say how to build {image}"
+        yield Problem(ALL_HOSTS, variable, value, problem, "images_source: pull, or add build to its entry")
+    elif source in ("auto", "pull") and not entry.pull and not entry.build:
+        problem = f"the catalog says neither where to pull {image} nor how to build it"
+        yield Problem(ALL_HOSTS, variable, value, problem, "add pull or build to its entry")
+    elif source == "archive":
+        yield from _check_archive(inputs, image)
+
+
+def _cure_of_unknown(image: str, images: Mapping[str, Image], offered: Iterable[str]) -> str:
+    near = nearest(image, images)
+    return f"did you mean {near}?" if near else f"one of: {', '.join(sorted(offered))}; or add it to images_extra"
+
+
+def _check_what_each_is_built_on(images: Mapping[str, Image]) -> Iterator[Problem]:
+    for name, entry in images.items():
+        variable = f"images_extra.{name}.build.base"
+        if entry.base and entry.base not in images:
+            near = nearest(entry.base, images)
             cure = f"did you mean {near}?" if near else "add it to images_extra"
-            yield Problem(ALL_HOSTS, f"images_extra.{name}.build.base", entry.base, "is not in the image catalog", cure)
-        elif name in _bases_of(inputs.images, name):
-            problem, base = "is built on this one itself", Harmless(entry.base)
-            yield Problem(ALL_HOSTS, f"images_extra.{name}.build.base", base, problem, "another base, as nodejs")
-    yield from _check_bases(inputs)
+            yield Problem(ALL_HOSTS, variable, entry.base, "is not in the image catalog", cure)
+        elif name in _bases_of(images, name):
+            problem = "is built on this one itself"
+            yield Problem(ALL_HOSTS, variable, Harmless(entry.base), problem, "another base, as nodejs")
 
 
 def _bases_of(images: Mapping[str, Image], name: str) -> list[str]:
@@ -68,9 +90,7 @@ def _check_bases(inputs: PreflightInput) -> Iterator[Problem]:
     for image, name in named.items():
         variable = f"images_bases.{image}"
         if name not in inputs.images and inputs.images:
-            near = nearest(name, inputs.images)
-            offered = ", ".join(sorted(inputs.images))
-            cure = f"did you mean {near}?" if near else f"one of: {offered}; or add it to images_extra"
+            cure = _cure_of_unknown(name, inputs.images, inputs.images)
             yield Problem(ALL_HOSTS, variable, name, "is not in the image catalog", cure)
         elif meant.setdefault(full_reference(str(image)), name) != name:
             problem = f"is the same image as another one, for which {meant[full_reference(str(image))]} stands in"

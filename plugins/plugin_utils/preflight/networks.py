@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
@@ -118,55 +118,79 @@ def _bridge_network(inputs: PreflightInput) -> ipaddress.IPv4Network | None:
 
 def check_routes(inputs: PreflightInput) -> Iterator[Problem]:
     """Our networks against what the docker hosts use already."""
-    inventory = inputs.inventory
     for host, facts in inputs.facts():
-        if jenkins.is_dedicated_host(inventory, host):
-            continue
-        docker = facts["docker"]
-        owners = {subnet: network for network in docker["networks"] for subnet in network["subnets"]}
-        held = {*facts["routes"], *owners}
-        networks = [network for network in map(network_of, held) if network]
-        held |= {
-            address
-            for address in facts["addresses"]
-            if not any(ipaddress.IPv4Address(address) in network for network in networks)
+        if not jenkins.is_dedicated_host(inputs.inventory, host):
+            yield from _check_overlaps(inputs, host, facts)
+            yield from _check_own_network(inputs.inventory, host, facts["docker"]["networks"])
+            yield from _check_figures_network(inputs.inventory, host, facts["docker"]["networks"])
+
+
+def _check_overlaps(inputs: PreflightInput, host: str, facts: Mapping[str, Any]) -> Iterator[Problem]:
+    owners = {subnet: network for network in facts["docker"]["networks"] for subnet in network["subnets"]}
+    held = sorted(_held(facts, owners))
+    for variable, network in _wanted_networks(inputs):
+        for cidr in held:
+            route, owner = network_of(cidr), owners.get(cidr)
+            if route is None or not network.overlaps(route) or _is_expected(inputs.inventory, variable, owner):
+                continue
+            holder = "a route of the machine" if "/" in cidr else "an address of the machine"
+            holder = f"docker network {owner['name']}" if owner else holder
+            problem = f"overlaps {cidr} on {host} ({holder})"
+            cure = f"choose a network that no docker host uses{such_as(_free_network(inputs, network))}"
+            cure += ", or remove that one" if owner else ""
+            yield Problem(ALL_HOSTS, variable, str(network), problem, cure)
+
+
+def _held(facts: Mapping[str, Any], owners: Iterable[str]) -> set[str]:
+    """What a docker host uses: its routes, its docker networks' subnets, and its addresses that are in none of them."""
+    held = {*facts["routes"], *owners}
+    networks = [network for network in map(network_of, held) if network]
+    return held | {
+        address
+        for address in facts["addresses"]
+        if not any(ipaddress.IPv4Address(address) in network for network in networks)
+    }
+
+
+def _wanted_networks(inputs: PreflightInput) -> Iterator[tuple[str, ipaddress.IPv4Network]]:
+    """What a docker host is to leave to us. What can't be read is told as that."""
+    wanted = {"platform_overlay_pool": network_of(inputs.variable("platform_overlay_pool"))}
+    if inputs.inventory.is_nested:
+        wanted |= {
+            "platform_subnet": inputs.inventory.subnet,
+            "platform_node_pool": network_of(inputs.variable("platform_node_pool")),
+            "platform_node_bridge": _bridge_network(inputs),
         }
-        wanted: list[tuple[str, ipaddress.IPv4Network | None]] = [
-            ("platform_overlay_pool", network_of(inputs.variable("platform_overlay_pool"))),
-        ]
-        if inventory.is_nested:
-            wanted += [
-                ("platform_subnet", inventory.subnet),
-                ("platform_node_pool", network_of(inputs.variable("platform_node_pool"))),
-                ("platform_node_bridge", _bridge_network(inputs)),
-            ]
-        for variable, network in wanted:
-            for cidr in sorted(held):
-                route, owner = network_of(cidr), owners.get(cidr)
-                if network is None or route is None or not network.overlaps(route):
-                    continue
-                if variable == "platform_subnet" and owner and _is_ours(inventory, owner):
-                    continue
-                # The swarm's own networks are those of the pool.
-                if owner and not inventory.is_nested and owner["scope"] == "swarm":
-                    continue
-                holder = "a route of the machine" if "/" in cidr else "an address of the machine"
-                holder = f"docker network {owner['name']}" if owner else holder
-                problem = f"overlaps {cidr} on {host} ({holder})"
-                cure = f"choose a network that no docker host uses{such_as(_free_network(inputs, network))}"
-                cure += ", or remove that one" if owner else ""
-                yield Problem(ALL_HOSTS, variable, str(network), problem, cure)
-        for network in docker["networks"] if inventory.is_nested and inventory.subnet else ():
-            if _is_ours(inventory, network) and str(inventory.subnet) not in network["subnets"]:
-                problem = (
-                    f"is {listed(network['subnets'])} on {host}: the nodes' addresses are part of the swarm's state"
-                )
-                cure = "set it back, or reset the platform first"
-                yield Problem(ALL_HOSTS, "platform_subnet", str(inventory.subnet), problem, cure)
-        wants_figures = host in inventory.registry_hosts and registry_metrics(inventory, [])
-        if wants_figures and not registry_metrics(inventory, docker["networks"]):
-            problem = f"needs a /29 of {METRICS_NETWORKS} on {host}, and docker networks have them all"
-            yield Problem(ALL_HOSTS, "monitoring_enabled", Harmless("true"), problem, "remove one of them, or false")
+    return ((variable, network) for variable, network in wanted.items() if network is not None)
+
+
+def _is_expected(inventory: Inventory, variable: str, owner: Mapping[str, Any] | None) -> bool:
+    """Whether a docker network is one that the platform itself has there."""
+    if owner is None:
+        return False
+    if variable == "platform_subnet" and _is_ours(inventory, owner):
+        return True
+    # The swarm's own networks are those of the pool.
+    return bool(not inventory.is_nested and owner["scope"] == "swarm")
+
+
+def _check_own_network(inventory: Inventory, host: str, networks: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    """The platform's network that is there already has the subnet that it is to have."""
+    if not inventory.is_nested or not inventory.subnet:
+        return
+    for network in networks:
+        if _is_ours(inventory, network) and str(inventory.subnet) not in network["subnets"]:
+            problem = f"is {listed(network['subnets'])} on {host}: the nodes' addresses are part of the swarm's state"
+            cure = "set it back, or reset the platform first"
+            yield Problem(ALL_HOSTS, "platform_subnet", str(inventory.subnet), problem, cure)
+
+
+def _check_figures_network(inventory: Inventory, host: str, networks: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    """There is a network left for the registry's figures, where they are wanted."""
+    wants_figures = host in inventory.registry_hosts and registry_metrics(inventory, [])
+    if wants_figures and not registry_metrics(inventory, networks):
+        problem = f"needs a /29 of {METRICS_NETWORKS} on {host}, and docker networks have them all"
+        yield Problem(ALL_HOSTS, "monitoring_enabled", Harmless("true"), problem, "remove one of them, or false")
 
 
 def _free_network(inputs: PreflightInput, like: ipaddress.IPv4Network) -> ipaddress.IPv4Network | None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     DOCKER_HOSTS,
@@ -31,6 +31,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import MACHINE,
 RESERVED_NODES = ("registry", "edge", "jenkins")
 NODE_NAME_MAX = 57
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
 
 
 def check_quorum(inputs: PreflightInput) -> Iterator[Problem]:
@@ -79,45 +80,60 @@ def _places(inventory: Inventory) -> list[str]:
 
 
 def check_nodes(inputs: PreflightInput) -> Iterator[Problem]:
-    inventory = inputs.inventory
-    hosts = inventory.docker_hosts
-    for node in inventory.nodes:
-        if node.driver == "dind":
-            yield from _check_nested_node(inputs, node)
-        elif node.name not in hosts:
-            given = inputs.raw.hosts.get(node.name, {}).get("swarm_node_host")
-            cure = f"put it in {DOCKER_HOSTS}, or give it {NODE_PREFIX}host if it is to be a container"
-            if not given:
-                problem = f"is a node that is its own engine, but not in {DOCKER_HOSTS}"
-                yield Problem(node.name, f"{NODE_PREFIX}host", "", problem, cure)
-        if node.driver == "engine":
-            given = inputs.raw.hosts.get(node.name, {}).get("swarm_node_host")
-            if given and given != node.name:
-                problem = "is set, but the driver engine means the host itself"
-                told = Harmless(given) if given in inputs.raw.hosts else given
-                yield Problem(node.name, f"{NODE_PREFIX}host", told, problem, "take one of the two away")
-            if bytes_of(node.memory) or node.cpus:
-                variable = f"{NODE_PREFIX}cpus" if node.cpus else f"{NODE_PREFIX}memory"
-                value = node.cpus or node.memory
-                yield Problem(node.name, variable, value, "limits only nodes that are containers", "take it away")
+    for node in inputs.inventory.nodes:
+        check_own = _check_nested_node if node.driver == "dind" else _check_engine_node
+        yield from check_own(inputs, node)
         yield from _check_node_daemon(inputs, node)
-        for key in node.labels:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_./-]*", key):
-                cure = "letters, digits, dots, hyphens, slashes"
-                yield Problem(node.name, f"{NODE_PREFIX}labels", show_key(key), "is not a label's name", cure)
-            elif key.startswith(RESERVED_LABELS):
-                problem = "is a label that the platform itself sets"
-                yield Problem(node.name, f"{NODE_PREFIX}labels", show_key(key), problem, "another name, as disk")
-    if inventory.nodes and not any(node.availability == "active" for node in inventory.nodes):
-        names = listed(node.name for node in inventory.nodes)
-        yield Problem(
-            "inventory", f"{NODE_PREFIX}availability", names, "no node takes tasks", "active for one at least"
-        )
-    by_driver = {driver: [n.name for n in inventory.nodes if n.driver == driver] for driver in ("dind", "engine")}
-    if by_driver["dind"] and by_driver["engine"]:
-        first = {driver: names[0] for driver, names in by_driver.items()}
+        yield from _check_labels(node)
+    yield from _check_availability(inputs.inventory.nodes)
+    yield from _check_one_driver(inputs.inventory.nodes)
+    yield from _check_one_docker_host(inputs.inventory)
+
+
+def _check_engine_node(inputs: PreflightInput, node: Node) -> Iterator[Problem]:
+    """A machine that is a node itself."""
+    variable = f"{NODE_PREFIX}host"
+    given = inputs.raw.hosts.get(node.name, {}).get(variable)
+    if not given and node.name not in inputs.inventory.docker_hosts:
+        problem = f"is a node that is its own engine, but not in {DOCKER_HOSTS}"
+        cure = f"put it in {DOCKER_HOSTS}, or give it {variable} if it is to be a container"
+        yield Problem(node.name, variable, "", problem, cure)
+    if given and given != node.name:
+        problem = "is set, but the driver engine means the host itself"
+        told = Harmless(given) if given in inputs.raw.hosts else given
+        yield Problem(node.name, variable, told, problem, "take one of the two away")
+    if bytes_of(node.memory) or node.cpus:
+        limit, value = ("cpus", node.cpus) if node.cpus else ("memory", node.memory)
+        problem = "limits only nodes that are containers"
+        yield Problem(node.name, f"{NODE_PREFIX}{limit}", value, problem, "take it away")
+
+
+def _check_labels(node: Node) -> Iterator[Problem]:
+    for key in node.labels:
+        if not LABEL.fullmatch(key):
+            cure = "letters, digits, dots, hyphens, slashes"
+            yield Problem(node.name, f"{NODE_PREFIX}labels", show_key(key), "is not a label's name", cure)
+        elif key.startswith(RESERVED_LABELS):
+            problem = "is a label that the platform itself sets"
+            yield Problem(node.name, f"{NODE_PREFIX}labels", show_key(key), problem, "another name, as disk")
+
+
+def _check_availability(nodes: Sequence[Node]) -> Iterator[Problem]:
+    if nodes and not any(node.availability == "active" for node in nodes):
+        names = listed(node.name for node in nodes)
+        cure = "active for one at least"
+        yield Problem("inventory", f"{NODE_PREFIX}availability", names, "no node takes tasks", cure)
+
+
+def _check_one_driver(nodes: Sequence[Node]) -> Iterator[Problem]:
+    drivers = ("dind", "engine")
+    first = {node.driver: node.name for node in reversed(nodes)}
+    if all(driver in first for driver in drivers):
         problem = f"is dind for {first['dind']} and engine for {first['engine']}: they can't reach each other"
-        yield Problem("inventory", f"{NODE_PREFIX}driver", listed(by_driver), problem, "one driver for all nodes")
+        yield Problem("inventory", f"{NODE_PREFIX}driver", listed(drivers), problem, "one driver for all nodes")
+
+
+def _check_one_docker_host(inventory: Inventory) -> Iterator[Problem]:
     places = _places(inventory)
     if len(places) > 1:
         problem = "nodes that are containers can't reach those of another docker host"

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_service, jenkins
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import wrong_services
+from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_forms, jenkins
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app_compose import wrong_services
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Node
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import KINDS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput
@@ -57,7 +58,7 @@ def _check_places(
     """That there is a place for each replica, where a node takes so many and no more."""
     most = (deploy.get("placement") or {}).get("max_replicas_per_node") or 0
     why = f"each takes {most} (max_replicas_per_node)"
-    if any(compose_service.port(one, ipvs=ipvs)["mode"] == "host" for one in ports):
+    if any(compose_forms.port(one, ipvs=ipvs)["mode"] == "host" for one in ports):
         most, why = 1, "each has the published port once"
     if not most or any(map(KINDS["apps{}.constraints[]"].why, constraints)):
         return
@@ -154,39 +155,60 @@ def check_reservations(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(ALL_HOSTS, f"{at}.limits.cpus", limits["cpus"], problem, "a limit of at least that")
 
 
+@dataclass(frozen=True)
+class Reservation:
+    """What a service reserves for each of its tasks. ``place``: where it says so. ``memory``: in bytes."""
+
+    place: str
+    tasks: int
+    memory: float
+    cpus: float
+
+
 def check_capacity(inputs: PreflightInput) -> Iterator[Problem]:
     """What the apps reserve together against what the machines have."""
     hosts = [host for host in inputs.inventory.docker_hosts if not jenkins.is_dedicated_host(inputs.inventory, host)]
-    facts = [facts for host, facts in inputs.facts() if host in hosts]
-    if not facts or len(facts) != len(hosts):
+    machines = [facts for host, facts in inputs.facts() if host in hosts]
+    if not machines or len(machines) != len(hosts):
         return
-    tasks = [task for name, app in inputs.inventory.apps.items() for task in _reserved(inputs, name, app)]
-    memory = sum(number * each for _place, number, each, _cpus in tasks)
-    cpus = sum(number * each for _place, number, _memory, each in tasks)
-    total_memory, total_cpus = sum(f["memory"]["total_bytes"] for f in facts), sum(f["cpus"] for f in facts)
-    most_memory, most_cpus = max(f["memory"]["total_bytes"] for f in facts), max(f["cpus"] for f in facts)
-    for place, number, each_memory, each_cpus in tasks if memory <= total_memory and cpus <= total_cpus else ():
-        for what, each, most, told in (
-            ("memory", each_memory, most_memory, f"{most_memory / 1024**3:.1f} GB"),
-            ("cpus", each_cpus, most_cpus, f"{most_cpus} CPUs"),
-        ):
-            if number and each > most:
-                problem = f"is more than any machine has, {told}: no node could run it"
-                yield Problem(ALL_HOSTS, f"{place}.{what}", "", problem, "less, or a bigger machine")
+    reserved = [one for name, app in inputs.inventory.apps.items() for one in _reserved(inputs, name, app)]
+    too_much = [*_check_together(reserved, machines)]
+    yield from too_much or _check_each(reserved, machines)
+
+
+def _check_together(reserved: Sequence[Reservation], machines: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     cure = "fewer replicas, smaller reservations, or bigger machines"
+    memory = sum(one.tasks * one.memory for one in reserved)
+    total_memory = sum(machine["memory"]["total_bytes"] for machine in machines)
     if memory > total_memory:
         value = f"{memory / 1024**3:.1f} GB"
         problem = f"the apps together reserve more than the machines' {total_memory / 1024**3:.1f} GB"
         yield Problem(ALL_HOSTS, "apps.*.reservations.memory", value, problem, cure)
+    cpus = sum(one.tasks * one.cpus for one in reserved)
+    total_cpus = sum(machine["cpus"] for machine in machines)
     if cpus > total_cpus:
         problem = f"the apps together reserve more than the machines' {total_cpus} CPUs"
         yield Problem(ALL_HOSTS, "apps.*.reservations.cpus", f"{cpus:g}", problem, cure)
 
 
-def _reserved(inputs: PreflightInput, name: str, app: Mapping[str, Any]) -> Iterator[tuple[str, int, float, float]]:
-    """(where it says so, tasks, bytes, CPUs) of what each of an app's services reserves for each of its tasks."""
-    own = app["reservations"]
-    yield f"apps.{show_key(name)}.reservations", max(app["replicas"], 0), bytes_of(own["memory"]) or 0, own["cpus"]
+def _check_each(reserved: Sequence[Reservation], machines: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    """That there is a machine for each task."""
+    memory = max(machine["memory"]["total_bytes"] for machine in machines)
+    cpus = max(machine["cpus"] for machine in machines)
+    for one in reserved:
+        for what, is_more, most in (
+            ("memory", one.memory > memory, f"{memory / 1024**3:.1f} GB"),
+            ("cpus", one.cpus > cpus, f"{cpus} CPUs"),
+        ):
+            if one.tasks and is_more:
+                problem = f"is more than any machine has, {most}: no node could run it"
+                yield Problem(ALL_HOSTS, f"{one.place}.{what}", "", problem, "less, or a bigger machine")
+
+
+def _reserved(inputs: PreflightInput, name: str, app: Mapping[str, Any]) -> Iterator[Reservation]:
+    """What each of an app's services reserves."""
+    own, place = app["reservations"], f"apps.{show_key(name)}.reservations"
+    yield Reservation(place, max(app["replicas"], 0), bytes_of(own["memory"]) or 0, own["cpus"])
     services = app["services"] if not wrong_services({**app, "name": name}, ipvs=True) else {}
     for key, service in services.items():
         deploy = service.get("deploy") or {}
@@ -194,4 +216,4 @@ def _reserved(inputs: PreflightInput, name: str, app: Mapping[str, Any]) -> Iter
         is_global = str(deploy.get("mode")).startswith("global")
         number = len(inputs.inventory.nodes) if is_global else deploy.get("replicas", 1)
         place = f"apps.{show_key(name)}.services.{show_key(key)}.deploy.resources.reservations"
-        yield place, number, bytes_of(asked.get("memory") or "0") or 0, float(asked.get("cpus") or 0)
+        yield Reservation(place, number, bytes_of(asked.get("memory") or "0") or 0, float(asked.get("cpus") or 0))

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import published_ports, wrong_services
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import published_ports
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app_compose import wrong_services
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory, address_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import port_of
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import REGISTRY_METRICS_PORT
@@ -23,6 +24,10 @@ OVERLAY_PORT = 4789  # udp
 
 # Of each node (roles/proxy/templates/compose.yml.j2).
 PROXY_PORTS = (80, 443)
+# Where clients come to, in the same order.
+CLIENTS_PORTS = ("proxy_http_port", "proxy_https_port")
+# What the inventory has no variable for.
+SWARM_PORT = "swarm port"
 THE_REGISTRY = "the registry"
 PUBLISHED = re.compile(r"(?:([0-9]+):)?([0-9]+)(?:/(tcp|udp|sctp))?")
 PORT_CURE = "another port: each is published once"
@@ -30,58 +35,86 @@ PORT_KEYS = {"target", "published", "protocol", "mode"}
 
 
 def check_ports(inputs: PreflightInput) -> Iterator[Problem]:
-    inventory = inputs.inventory
-    ports = ("proxy_http_port", "proxy_https_port")
-    for variable in ports:
-        port = inputs.variable(variable)
-        if not 1 <= port <= 65535:
-            return
-    if inputs.variable(ports[0]) == inputs.variable(ports[1]):
-        value = str(inputs.variable(ports[1]))
-        yield Problem(ALL_HOSTS, ports[1], value, "is proxy_http_port too", "two different ports, as 80 and 443")
-    for variable in ports:
-        owner = _own_ports(inputs).get((inputs.variable(variable), "tcp"))
-        # A default is right: the registry's address is told.
-        if owner and (owner != THE_REGISTRY or is_given(inputs, variable)):
-            value = str(inputs.variable(variable))
-            yield Problem(ALL_HOSTS, variable, value, f"is a port of {owner}", "another one, as 80 and 443")
+    """The ports that clients use, and what else listens on the machines that they come to."""
+    if not all(1 <= inputs.variable(variable) <= 65535 for variable in CLIENTS_PORTS):
+        return
+    yield from _check_clients_ports(inputs)
     yield from _check_metrics_address(inputs)
     bind = str(inputs.variable("proxy_bind_address"))
     if address_of(bind) is None:
         yield Problem(ALL_HOSTS, "proxy_bind_address", bind, "is not an IPv4 address", "0.0.0.0 for every one")
         return
-    registry_port = registry_port_of(str(inputs.variable("registry_address")))
     for host, facts in inputs.facts():
-        if inventory.is_nested and not any(node.host == host for node in inventory.nodes):
-            continue
-        if jenkins.is_dedicated_host(inventory, host):
-            continue
-        addresses = [*facts["addresses"], "127.0.0.1"]
-        if bind != "0.0.0.0" and facts["addresses"] and bind not in addresses and not bind.startswith("127."):
-            cure = f"0.0.0.0, or one of: {', '.join(addresses)}"
-            yield Problem(host, "proxy_bind_address", bind, "is not an address of this machine", cure, MACHINE)
-        wanted = [(variable, inputs.variable(variable), bind) for variable in ports]
-        if not inventory.is_nested:
-            # A machine that is a node has no edge: the proxy's own ports are the machine's.
-            wanted = [(variable, port, "0.0.0.0") for variable, port in zip(ports, PROXY_PORTS, strict=True)]
-            if host in inventory.registry_hosts and registry_port:
-                wanted.append(("registry_address", registry_port, "0.0.0.0"))
-            if facts["docker"]["swarm"] == "inactive":
-                wanted += [("swarm port", port, "0.0.0.0") for port in SWARM_PORTS]
-        for variable, port, address in wanted:
-            holder = who_listens(inventory, facts, port, address)
-            if holder:
-                cure = "stop it"
-                if variable != "swarm port" and (inventory.is_nested or variable not in ports):
-                    free = _free_port(inputs, facts, port)
-                    name = f"{show_key(registry_name(inputs))}:" if variable == "registry_address" else ""
-                    cure += f", or another {variable}{such_as(free and f'{name}{free}')}"
-                yield Problem(host, variable, str(port), f"the port is held by {holder}", cure, MACHINE)
+        if _is_clients(inputs.inventory, host):
+            yield from _check_bind_address(host, facts, bind)
+            yield from _check_listeners(inputs, host, facts)
+
+
+def _check_clients_ports(inputs: PreflightInput) -> Iterator[Problem]:
+    """They differ, and are nobody else's among us."""
+    http, https = (inputs.variable(variable) for variable in CLIENTS_PORTS)
+    if http == https:
+        cure = "two different ports, as 80 and 443"
+        yield Problem(ALL_HOSTS, "proxy_https_port", str(https), "is proxy_http_port too", cure)
+    for variable in CLIENTS_PORTS:
+        owner = _own_ports(inputs).get((inputs.variable(variable), "tcp"))
+        # A default is right: the registry's address is told.
+        if owner and (owner != THE_REGISTRY or is_given(inputs, variable)):
+            value = str(inputs.variable(variable))
+            yield Problem(ALL_HOSTS, variable, value, f"is a port of {owner}", "another one, as 80 and 443")
+
+
+def _is_clients(inventory: Inventory, host: str) -> bool:
+    """Whether clients of the apps come to a docker host."""
+    has_nodes = not inventory.is_nested or any(node.host == host for node in inventory.nodes)
+    return has_nodes and not jenkins.is_dedicated_host(inventory, host)
+
+
+def _check_bind_address(host: str, facts: Mapping[str, Any], bind: str) -> Iterator[Problem]:
+    addresses = [*facts["addresses"], "127.0.0.1"]
+    is_there = bind == "0.0.0.0" or bind.startswith("127.") or bind in addresses
+    if facts["addresses"] and not is_there:
+        cure = f"0.0.0.0, or one of: {', '.join(addresses)}"
+        yield Problem(host, "proxy_bind_address", bind, "is not an address of this machine", cure, MACHINE)
+
+
+def _check_listeners(inputs: PreflightInput, host: str, facts: Mapping[str, Any]) -> Iterator[Problem]:
+    """Nobody else listens on what is ours there."""
+    for variable, port, address in _wanted_ports(inputs, host, facts):
+        if holder := who_listens(inputs.inventory, facts, port, address):
+            cure = f"stop it{_or_another(inputs, facts, variable, port)}"
+            yield Problem(host, variable, str(port), f"the port is held by {holder}", cure, MACHINE)
+
+
+def _wanted_ports(inputs: PreflightInput, host: str, facts: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
+    """(variable, port, address) of what the platform listens on at a docker host."""
+    inventory = inputs.inventory
+    if inventory.is_nested:
+        bind = str(inputs.variable("proxy_bind_address"))
+        yield from ((variable, inputs.variable(variable), bind) for variable in CLIENTS_PORTS)
+        return
+    # A machine that is a node has no edge: the proxy's own ports are the machine's.
+    yield from ((variable, port, "0.0.0.0") for variable, port in zip(CLIENTS_PORTS, PROXY_PORTS, strict=True))
+    registry_port = registry_port_of(str(inputs.variable("registry_address")))
+    if host in inventory.registry_hosts and registry_port:
+        yield "registry_address", registry_port, "0.0.0.0"
+    if facts["docker"]["swarm"] == "inactive":
+        yield from ((SWARM_PORT, port, "0.0.0.0") for port in SWARM_PORTS)
+
+
+def _or_another(inputs: PreflightInput, facts: Mapping[str, Any], variable: str, port: int) -> str:
+    """The end of a cure that names a free port, where the inventory may choose one."""
+    is_fixed = variable == SWARM_PORT or (not inputs.inventory.is_nested and variable in CLIENTS_PORTS)
+    if is_fixed:
+        return ""
+    free = _free_port(inputs, facts, port)
+    name = f"{show_key(registry_name(inputs))}:" if variable == "registry_address" else ""
+    return f", or another {variable}{such_as(free and f'{name}{free}')}"
 
 
 def _free_port(inputs: PreflightInput, facts: Mapping[str, Any], port: int) -> int | None:
     """A port near the wanted one that nobody listens on, and the inventory doesn't ask for."""
-    own = {inputs.variable(name) for name in ("proxy_http_port", "proxy_https_port", "jenkins_https_port")}
+    own = {inputs.variable(name) for name in (*CLIENTS_PORTS, "jenkins_https_port")}
     own |= {REGISTRY_METRICS_PORT, *(number for number, _protocol in _own_ports(inputs))}
     held = {entry["port"] for entry in [*facts["listening"], *facts["docker"]["ports"]]}
     first = port + 8000 if port < 1024 else port + 1
@@ -105,13 +138,12 @@ def _own_ports(inputs: PreflightInput) -> dict[tuple[int, str], str]:
 
 def proxy_ports(inputs: PreflightInput) -> tuple[int, ...]:
     """Of machines that are nodes: what the proxy listens on, and what clients use where nobody has said."""
-    ports = ("proxy_http_port", "proxy_https_port")
-    return (*PROXY_PORTS, *(inputs.variable(name) for name in ports if not is_given(inputs, name)))
+    return (*PROXY_PORTS, *(inputs.variable(name) for name in CLIENTS_PORTS if not is_given(inputs, name)))
 
 
 def _check_metrics_address(inputs: PreflightInput) -> Iterator[Problem]:
     """An engine that can't listen where it is to show its figures does not start."""
-    ports = {inputs.variable(name): "the proxy" for name in ("proxy_http_port", "proxy_https_port")}
+    ports = {inputs.variable(name): "the proxy" for name in CLIENTS_PORTS}
     if not inputs.inventory.is_nested:
         owned = {port: owner for (port, protocol), owner in _own_ports(inputs).items() if protocol == "tcp"}
         ports = {**dict.fromkeys(PROXY_PORTS, "the proxy"), **owned}
@@ -128,7 +160,7 @@ def check_published_ports(inputs: PreflightInput) -> Iterator[Problem]:
     # Whatever the ports are that clients use.
     owners = {**{(port, "tcp"): "the proxy" for port in PROXY_PORTS}, **_node_ports(), **_own_ports(inputs)}
     if not inputs.inventory.is_nested:
-        owners.update({(inputs.variable(name), "tcp"): name for name in ("proxy_http_port", "proxy_https_port")})
+        owners.update({(inputs.variable(name), "tcp"): name for name in CLIENTS_PORTS})
     for variable, port, published in _published(inputs):
         if published is None:
             cure = "as 8025:25/tcp, or {target: 25, published: 8025}"

@@ -45,35 +45,41 @@ CERTIFICATES = "/etc/docker/certs.d"
 
 def check_registry(inputs: PreflightInput) -> Iterator[Problem]:
     value = str(inputs.variable("registry_address"))
-    name, colon, _port = value.rpartition(":")
+    name, port = registry_name(inputs), registry_port_of(value)
+    if not port or not HOST_NAME.fullmatch(name):
+        yield Problem(ALL_HOSTS, "registry_address", value, "is not name:port", "as registry:5000")
+    elif wrong := _why_not_the_registry_s(inputs, name, port):
+        yield Problem(ALL_HOSTS, "registry_address", Harmless(value), *wrong)
+
+
+def _why_not_the_registry_s(inputs: PreflightInput, name: str, port: int) -> tuple[str, str] | None:
+    """(problem, cure) of a name and a port that the registry can't have."""
+    as_another_port = f"another one, as {name}:5000"
+    if address_of(name):
+        problem = "is an address, and a registry is known by its name: in its certificate, and in /etc/hosts"
+        return problem, "a name, as registry:5000"
+    if not inputs.inventory.is_nested and port in SWARM_PORTS:
+        return "has a port of swarm itself", as_another_port
+    if not inputs.inventory.is_nested and port in proxy_ports(inputs):
+        return "has a port of the proxy, which listens on the same machine", as_another_port
+    if port == REGISTRY_METRICS_PORT:
+        return f"has the port {REGISTRY_METRICS_PORT}, where the registry shows its figures", "as registry:5000"
+    if name in PUBLIC_REGISTRIES or name.endswith(tuple(f".{public}" for public in PUBLIC_REGISTRIES)):
+        problem = "is a public registry's name: nothing could be pulled from there any more"
+        return problem, "a name of your own, as registry:5000"
+    if owner := _taken_names(inputs).get(name):
+        return f"is {owner} name", "a name of its own, as registry:5000"
+    return None
+
+
+def _taken_names(inputs: PreflightInput) -> dict[str, str]:
+    """Names that mean something else, and whose they are."""
     taken = {host: f"the app {app}'s" for app, one in inputs.inventory.apps.items() for host in one["hosts"]}
     taken.update({host: f"the page {page}'s" for page, host in wanted_hosts(inputs.inventory.variables).items()})
     taken.update({node.name: "a node's" for node in inputs.inventory.nodes if node.driver == "dind"})
     if inputs.inventory.jenkins_hosts and is_given(inputs, "registry_address"):
         taken[str(inputs.variable("jenkins_host"))] = "Jenkins'"
-    taken.update(dict.fromkeys(LOOPBACK_NAMES, "each machine's own"))
-    if not colon or not registry_port_of(value) or not HOST_NAME.fullmatch(name):
-        yield Problem(ALL_HOSTS, "registry_address", value, "is not name:port", "as registry:5000")
-        return
-    value = Harmless(value)
-    if address_of(name):
-        problem = "is an address, and a registry is known by its name: in its certificate, and in /etc/hosts"
-        yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name, as registry:5000")
-    elif not inputs.inventory.is_nested and registry_port_of(value) in SWARM_PORTS:
-        cure = f"another one, as {name}:5000"
-        yield Problem(ALL_HOSTS, "registry_address", value, "has a port of swarm itself", cure)
-    elif not inputs.inventory.is_nested and registry_port_of(value) in proxy_ports(inputs):
-        problem = "has a port of the proxy, which listens on the same machine"
-        yield Problem(ALL_HOSTS, "registry_address", value, problem, f"another one, as {name}:5000")
-    elif registry_port_of(value) == REGISTRY_METRICS_PORT:
-        problem = f"has the port {REGISTRY_METRICS_PORT}, where the registry shows its figures"
-        yield Problem(ALL_HOSTS, "registry_address", value, problem, "as registry:5000")
-    elif name in PUBLIC_REGISTRIES or name.endswith(tuple(f".{public}" for public in PUBLIC_REGISTRIES)):
-        problem = "is a public registry's name: nothing could be pulled from there any more"
-        yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of your own, as registry:5000")
-    elif name in taken:
-        problem = f"is {taken[name]} name"
-        yield Problem(ALL_HOSTS, "registry_address", value, problem, "a name of its own, as registry:5000")
+    return {**taken, **dict.fromkeys(LOOPBACK_NAMES, "each machine's own")}
 
 
 def check_shared_registry(inputs: PreflightInput) -> Iterator[Problem]:

@@ -49,25 +49,7 @@ def resolve(inputs: PreflightInput, *, starts_all: bool = False) -> dict[str, An
     # What the nodes' networks can do, the machine of Jenkins says nothing of.
     facts = {host: fact for host, fact in inputs.facts() if not jenkins.is_dedicated_host(inventory, host)}
     monitoring = wanted_images(inventory.variables)
-    measured = host_nodes(inventory.nodes) if monitoring else frozenset()
-    nodes = [
-        {
-            "name": node.name,
-            "host": node.host,
-            "driver": node.driver,
-            "role": node.role,
-            "hostname": swarm_name(node, facts.get(node.host, {})),
-            "address": node.address or facts.get(node.host, {}).get("address", ""),
-            "socket": node.socket,
-            "container": node.container,
-            "labels": {**node.labels, **({HOST_LABEL: "true"} if node.name in measured else {})},
-            "availability": node.availability,
-            "cpus": node.cpus,
-            "memory": node.memory,
-        }
-        for node in inventory.nodes
-    ]
-    registry_host = inventory.registry_hosts[0]
+    nodes = _resolve_nodes(inputs, facts)
     edge_host = next((node.host for node in inventory.nodes if node.driver == "dind"), "")
     manager = _manager(inputs, nodes)
     shared_images = jenkins.shared_images(inventory, inputs.images)
@@ -89,37 +71,15 @@ def resolve(inputs: PreflightInput, *, starts_all: bool = False) -> dict[str, An
         "manager": _first_manager(nodes) if starts_all else manager,
         "answering": [host for host, _facts in inputs.facts()],
         "silent": silent(inputs),
-        "registry": {
-            "host": registry_host,
-            "address": inputs.variable("registry_address"),
-            "name": registry_name(inputs),
-            "port": registry_port_of(str(inputs.variable("registry_address"))),
-            "ip": registry_ip(inputs),
-            # In the platform's own bridge; without nodes there, clients come by the docker host's address.
-            "container_ip": inventory.offset(REGISTRY_OFFSET),
-            "bind_address": "" if inventory.is_nested else registry_ip(inputs),
-            "metrics": registry_metrics(inventory, facts.get(registry_host, {}).get("docker", {}).get("networks", [])),
-        },
+        "registry": _resolve_registry(inputs, facts),
         "monitoring": {
             "enabled": bool(monitoring),
             "images": list(monitoring),
             "hosts": wanted_hosts(inventory.variables),
         },
         "edge": {"host": edge_host, "ip": inventory.offset(EDGE_OFFSET) if edge_host else ""},
-        "proxy": {
-            **{key: inputs.variable(f"proxy_{key}") for key in ("http_port", "https_port", "bind_address")},
-            "address": _proxy_address(inputs, edge_host, str(manager.get("address", ""))),
-            **{
-                key: file_path(inventory.inventory_dir, name) if (name := str(inputs.variable(f"proxy_{key}"))) else ""
-                for key in ("certificate_file", "certificate_key_file")
-            },
-        },
-        "trusted_ca_files": {
-            host: list(inputs.variable("platform_trusted_ca_files") or fact["trusted_ca_files"])
-            if inputs.variable("platform_trusted_ca_files") is not None
-            else fact["trusted_ca_files"]
-            for host, fact in inputs.facts()
-        },
+        "proxy": _resolve_proxy(inputs, _proxy_address(inputs, edge_host, str(manager.get("address", "")))),
+        "trusted_ca_files": _trusted_ca_files(inputs),
         "jenkins": _resolve_jenkins(inputs),
         "certificates": _resolve_certificates(inputs),
         # Of the image catalog, where nodes and registry are.
@@ -129,6 +89,61 @@ def resolve(inputs: PreflightInput, *, starts_all: bool = False) -> dict[str, An
             dict.fromkeys(image for app in inventory.apps.values() for image in catalog_images(app).values())
         ),
     }
+
+
+def _resolve_nodes(inputs: PreflightInput, facts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    inventory = inputs.inventory
+    measured = host_nodes(inventory.nodes) if wanted_images(inventory.variables) else frozenset()
+    return [
+        {
+            "name": node.name,
+            "host": node.host,
+            "driver": node.driver,
+            "role": node.role,
+            "hostname": swarm_name(node, facts.get(node.host, {})),
+            "address": node.address or facts.get(node.host, {}).get("address", ""),
+            "socket": node.socket,
+            "container": node.container,
+            "labels": {**node.labels, **({HOST_LABEL: "true"} if node.name in measured else {})},
+            "availability": node.availability,
+            "cpus": node.cpus,
+            "memory": node.memory,
+        }
+        for node in inventory.nodes
+    ]
+
+
+def _resolve_registry(inputs: PreflightInput, facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    inventory, host = inputs.inventory, inputs.inventory.registry_hosts[0]
+    return {
+        "host": host,
+        "address": inputs.variable("registry_address"),
+        "name": registry_name(inputs),
+        "port": registry_port_of(str(inputs.variable("registry_address"))),
+        "ip": registry_ip(inputs),
+        # In the platform's own bridge; without nodes there, clients come by the docker host's address.
+        "container_ip": inventory.offset(REGISTRY_OFFSET),
+        "bind_address": "" if inventory.is_nested else registry_ip(inputs),
+        "metrics": registry_metrics(inventory, facts.get(host, {}).get("docker", {}).get("networks", [])),
+    }
+
+
+def _resolve_proxy(inputs: PreflightInput, address: str) -> dict[str, Any]:
+    folder = inputs.inventory.inventory_dir
+    return {
+        **{key: inputs.variable(f"proxy_{key}") for key in ("http_port", "https_port", "bind_address")},
+        "address": address,
+        **{
+            key: file_path(folder, name) if (name := str(inputs.variable(f"proxy_{key}"))) else ""
+            for key in ("certificate_file", "certificate_key_file")
+        },
+    }
+
+
+def _trusted_ca_files(inputs: PreflightInput) -> dict[str, list[str]]:
+    """Docker host -> files: those that the inventory names; without any, those that the machine itself trusts."""
+    given = inputs.variable("platform_trusted_ca_files")
+    return {host: list(given or fact["trusted_ca_files"]) for host, fact in inputs.facts()}
 
 
 def _first_manager(nodes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
