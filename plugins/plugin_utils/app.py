@@ -8,6 +8,7 @@ import math
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
@@ -16,7 +17,7 @@ Json = dict[str, Any]
 # Seconds that a task may take beyond its health check's own failing time before the updater looks away.
 MONITOR_MARGIN_SECONDS = 5
 # The longest pause between two batches, as a share of the time that a new task is watched.
-LONGEST_PAUSE = 5 / 6
+LONGEST_PAUSE = Fraction(5, 6)
 DEFAULT_TARGET = "/usr/src/app/env"
 # The name of an app's own service within its stack: what the proxy looks for.
 SERVICE = "web"
@@ -125,11 +126,11 @@ def delay_seconds(app: Mapping[str, Any]) -> float:
     if given is not None:
         return float(given)
     replicas = GLOBAL_REPLICAS if is_global(app) else app["replicas"]
-    batches = math.ceil(replicas / parallelism) if parallelism else 1
+    batches = math.ceil(Fraction(replicas, parallelism)) if parallelism else 1
     if batches < 2:
         return 0
     monitor = monitor_seconds(app)
-    return min(math.ceil(monitor / (batches - 1)), int(monitor * LONGEST_PAUSE))
+    return min(math.ceil(Fraction(monitor, batches - 1)), int(monitor * LONGEST_PAUSE))
 
 
 def deploy_mode(app: Mapping[str, Any]) -> str:

@@ -79,10 +79,13 @@ def port(value: Any, *, ipvs: bool = True) -> Json:
         target, protocol = found["target"] or found["only"], found["protocol"] or found["same"]
         given = {"target": int(target), **({"published": int(found["published"])} if found["published"] else {})}
         given.update({"protocol": protocol} if protocol else {})
-    published = given.get("published", given["target"])
+    try:
+        # The docker CLI takes no text for a number.
+        target = int(given["target"])
+        published = int(given.get("published", target))
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
+        raise PlatformError("port: target and published must be numbers, and target be there") from error
     mode = given.get("mode", "ingress") if ipvs else "host"
-    # The docker CLI takes no text for a number.
-    target, published = int(given["target"]), int(published)
     return {"target": target, "published": published, "protocol": given.get("protocol", "tcp"), "mode": mode}
 
 

@@ -100,7 +100,7 @@ def _check_engine_node(inputs: PreflightInput, node: Node) -> Iterator[Problem]:
         yield Problem(node.name, variable, "", problem, cure)
     if given and given != node.name:
         problem = "is set, but the driver engine means the host itself"
-        told = Harmless(given) if given in inputs.raw.hosts else given
+        told = Harmless(given) if isinstance(given, str) and given in inputs.raw.hosts else given
         yield Problem(node.name, variable, told, problem, "take one of the two away")
     if bytes_of(node.memory) or node.cpus:
         limit, value = ("cpus", node.cpus) if node.cpus else ("memory", node.memory)
