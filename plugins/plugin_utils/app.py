@@ -65,6 +65,7 @@ DEFAULTS: Json = {
     "limits": {"cpus": 0.5, "memory": "128M"},
     "reservations": {"cpus": 0.1, "memory": "64M"},
     "route": {
+        "protocol": "http",
         "sticky": False,
         "upload_size": "10m",
         "read_timeout_seconds": 60,
@@ -585,7 +586,8 @@ def _labels(app: Mapping[str, Any]) -> Json:
     """What monitoring finds the app by: labels of the service, which no task is started anew for."""
     labels = {}
     path, metrics = app["health"]["path"], app["metrics"]
-    if app["hosts"]:
+    # What speaks gRPC has no page to be asked for.
+    if app["hosts"] and app["route"]["protocol"] != "grpc":
         labels[HOSTS_LABEL] = ",".join(app["hosts"])
         # Where the app says of itself that it is well; without such a path, its first page.
         labels[PROBE_PATH_LABEL] = request_path(path) if is_asked(app) and path else "/"

@@ -12,8 +12,8 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 
 ROUTE_OPTIONS = (
-    *("sticky", "upload_size", "read_timeout_seconds", "cookie_flags", "headers", "default_headers", "redirects"),
-    *("basic_auth", "allow", "deny", "rate_limit", "buffering", "compress"),
+    *("protocol", "sticky", "upload_size", "read_timeout_seconds", "cookie_flags", "headers", "default_headers"),
+    *("redirects", "basic_auth", "allow", "deny", "rate_limit", "buffering", "compress"),
 )
 
 

@@ -28,6 +28,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import docker
+import h2.connection
+import h2.events
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
@@ -52,6 +54,7 @@ HOSTS = [
     *("allowed.localhost", "denied.localhost", "private.localhost"),
     *("rated.localhost", "streamed.localhost", "packed.localhost"),
     *("guarded.localhost", "partly.localhost", "second.partly.localhost"),
+    *("tls.localhost", "half.localhost", "grpc.localhost"),
     *("moved.localhost", "www.moved.localhost", "old.moved.localhost"),
     LONGEST,
     LONG,
@@ -62,8 +65,8 @@ POLICY = r"""default-src 'self'; report-uri "/a\b"; #{}"""
 HASH = pki.htpasswd_line("alice", PASSWORD).strip().partition(":")[2]
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID"]
 BACKEND = r"""
-const http = require('http'), name = process.env.NAME;
-const server = http.createServer({maxHeaderSize: 262144}, (request, response) => {
+const {name, key, cert} = JSON.parse(process.env.SETTINGS);
+const answer = (request, response) => {
   const asked = new URL(request.url, 'http://x').searchParams;
   console.log(request.method, request.url);
   let size = 0;
@@ -85,16 +88,34 @@ const server = http.createServer({maxHeaderSize: 262144}, (request, response) =>
       return setTimeout(() => response.end('data: last\n\n'), 5000);
     }
     if (request.url === '/die') return process.exit(1);
-    response.end(JSON.stringify({name, size, method: request.method, headers: request.headers}));
+    const sni = request.socket.servername;
+    response.end(JSON.stringify({name, size, sni, method: request.method, headers: request.headers}));
   });
-});
-server.on('upgrade', (request, socket) => {
+};
+const upgrade = (request, socket) => {
   socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
   socket.on('data', (data) => socket.write(data));
   socket.on('error', () => {});
-});
+};
+const call = (stream, headers) => {
+  const method = headers[':path'].split('/').pop();
+  if (method === 'Hang') return;
+  const head = {':status': 200, 'content-type': 'application/grpc'};
+  if (method === 'Missing') return stream.respond({...head, 'grpc-status': 12}, {endStream: true});
+  stream.respond(head, {waitForTrailers: true});
+  stream.on('wantTrailers', () => stream.sendTrailers({'grpc-status': 0, 'grpc-message': 'well done'}));
+  if (method === 'Chat') return stream.on('data', (data) => stream.write(data)).on('end', () => stream.end());
+  let size = 0;
+  stream.on('data', (data) => { size += data.length; }).on('end', () => {
+    const body = Buffer.from(JSON.stringify({name, size, headers})), prefix = Buffer.alloc(5);
+    prefix.writeUInt32BE(body.length, 1);
+    stream.end(Buffer.concat([prefix, body]));
+  });
+};
 process.on('SIGTERM', () => process.exit(0));
-server.listen(3000);
+require('https').createServer({key, cert}, answer).on('upgrade', upgrade).listen(3443);
+require('http2').createServer().on('stream', call).listen(3001);
+require('http').createServer({maxHeaderSize: 262144}, answer).on('upgrade', upgrade).listen(3000);
 """
 
 
@@ -166,15 +187,16 @@ class Site:
         (directory / "ca.crt").write_text(ca.certificate)
         (directory / "tls.key").write_text(key)
         (directory / "htpasswd").write_text(pki.htpasswd_line("admin", PASSWORD))
-        for name in ("guarded", "partly"):
+        for name in ("guarded", "partly", "grpc"):
             (directory / f"htpasswd-{name}").write_text(f"alice:{HASH}\n")
         (directory / "tls.crt").write_text(pki.issue(ca, key, HOSTS, (), NOW))
 
     def backend(self, name: str, *aliases: str) -> Any:
         """An app's replica; it listens in a moment (``listens``)."""
-        return self._run(
-            self.backend_image, ["node", "-e", BACKEND], name, list(aliases), environment={"NAME": name}, init=True
-        )
+        files = {name: (self.directory / f"tls.{file}").read_text() for name, file in (("key", "key"), ("cert", "crt"))}
+        environment = {"SETTINGS": json.dumps({"name": name, **files})}
+        command = ["node", "-e", BACKEND]
+        return self._run(self.backend_image, command, name, list(aliases), environment=environment, init=True)
 
     def listens(self, *names: str) -> None:
         """Wait for replicas that were started."""
@@ -218,6 +240,10 @@ class Site:
         """What answers nothing, as a replica whose node has lost its power."""
         command = ["sh", "-c", "iptables -A INPUT -j DROP || iptables-legacy -A INPUT -j DROP; exec sleep 600"]
         return self._run(image("node"), command, name, list(aliases), entrypoint=[], cap_add=["NET_ADMIN"])
+
+    def deaf(self, name: str, *aliases: str) -> Any:
+        """What takes no connection, as a replica that has just begun to start."""
+        return self._run(self.backend_image, ["sleep", "600"], name, list(aliases), init=True)
 
     def _run(self, image: str, command: list[str], name: str, aliases: list[str], **options: Any) -> Any:
         container = self.client.containers.create(
@@ -366,6 +392,27 @@ ROUTES = [
     },
     {"name": "packed", "hosts": ["packed.localhost"], "upstream": "tasks.web_web", "port": 3000, "compress": True},
     {
+        "name": "tls",
+        "hosts": ["tls.localhost"],
+        "upstream": "tasks.chat_web",
+        "port": 3443,
+        "protocol": "https",
+        "sticky": True,
+        "slots": 4,
+        "slot_prefix": "chat-slot-",
+    },
+    {"name": "half", "hosts": ["half.localhost"], "upstream": "tasks.half_web", "port": 3443, "protocol": "https"},
+    {
+        "name": "grpc",
+        "hosts": ["grpc.localhost"],
+        "upstream": "tasks.half_web",
+        "port": 3001,
+        "protocol": "grpc",
+        "read_timeout_seconds": 2,
+        "headers": {"X-Frame-Options": "DENY"},
+        "basic_auth": {"users": {"alice": HASH}, "paths": ["/echo.Echo/Guarded"]},
+    },
+    {
         "name": "guarded",
         "hosts": ["guarded.localhost"],
         "upstream": "tasks.chat_web",
@@ -396,8 +443,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("proxy"))
     try:
         for number in (1, 2, 3):
-            site.backend(f"web{number}", "tasks.web_web")
+            site.backend(f"web{number}", "tasks.web_web", *(["tasks.half_web"] if number == 1 else []))
             site.backend(f"chat{number}", "tasks.chat_web", f"chat-slot-{number}")
+        site.deaf("deaf", "tasks.half_web")
         site.listens(*(f"{app}{number}" for app in ("web", "chat") for number in (1, 2, 3)))
         yield site
     finally:
@@ -899,7 +947,7 @@ def test_static_key_exchange_is_refused(site: Site, proxy: str) -> None:
 
 
 def test_websockets_go_through(site: Site, proxy: str) -> None:
-    for host in ("web.localhost", "chat.localhost"):
+    for host in ("web.localhost", "chat.localhost", "half.localhost"):
         with (
             socket.create_connection((proxy, 443), timeout=5) as raw,
             site.plain.wrap_socket(raw, server_hostname=host) as secure,
@@ -913,6 +961,95 @@ def test_websockets_go_through(site: Site, proxy: str) -> None:
             assert head.startswith(b"HTTP/1.1 101 ")
             secure.sendall(b"are you there")
             assert secure.recv(4096) == b"are you there"
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 200_000])
+def test_an_app_may_speak_https(site: Site, proxy: str, body: bytes) -> None:
+    """With a certificate that nobody vouches for; a replica of three is away."""
+    answers = [site.https(proxy, "tls.localhost", method="POST", body=body) for _ in range(8 if body else 16)]
+    assert {one.status for one in answers} <= ({200, 502} if body else {200})
+    told = next(one for one in answers if one.status == 200).json
+    assert (told["sni"], told["size"], told["headers"]["host"]) == ("tls.localhost", len(body), "tls.localhost")
+    assert told["headers"]["x-forwarded-for"] == site.gateway
+    # One of two takes no connection.
+    assert {site.https(proxy, "half.localhost", method="POST", body=body).status for _ in range(6)} == {200}
+
+
+def grpc(site: Site, proxy: str, method: str, *options: str, message: bytes = b"hello") -> tuple[str, bytes, str]:
+    """What a unary call is answered with: the HTTP status, the message, all headers and trailers."""
+    written = site.directory / "headers"
+    given = ("-H", "Content-Type: application/grpc", "-H", "TE: trailers", "-D", str(written), "--data-binary", "@-")
+    body = b"\0" + len(message).to_bytes(4, "big") + message
+    status, content = site.curl(proxy, f"https://grpc.localhost/echo.Echo/{method}", *given, *options, body=body)
+    return status, content[5:], written.read_text().lower()
+
+
+def test_an_app_may_speak_grpc(site: Site, proxy: str) -> None:
+    """One of its two replicas takes no connection."""
+    for _ in range(6):
+        status, content, headers = grpc(site, proxy, "Say", "-H", "X-Forwarded-For: 6.6.6.6", "-H", "X-Key: value")
+        told = json.loads(content)
+        assert (status, told["size"]) == ("200", 10)
+        # The status of the call comes after the message.
+        assert "\n\n" in headers.partition("grpc-status")[0]
+        assert "grpc-status: 0" in headers
+        assert "grpc-message: well done" in headers
+    assert "x-frame-options: deny" in headers
+    assert "strict-transport-security: max-age=63072000" in headers
+    heard = {name: told["headers"].get(name) for name in ("x-real-ip", "x-forwarded-for", "x-key", "te", "host")}
+    assert heard == {
+        "x-real-ip": site.gateway,
+        "x-forwarded-for": site.gateway,
+        "x-key": "value",
+        "te": "trailers",
+        "host": "grpc.localhost",
+    }
+    # Of no message, and larger than what the proxy keeps.
+    assert "grpc-status: 12" in grpc(site, proxy, "Missing")[2]
+    assert json.loads(grpc(site, proxy, "Say", message=b"x" * 5_000_000)[1])["size"] == 5_000_005
+
+
+def test_what_the_proxy_says_to_a_client_of_grpc(site: Site, proxy: str) -> None:
+    start = time.monotonic()
+    assert grpc(site, proxy, "Hang")[0] == "504"
+    assert time.monotonic() - start < 10
+    assert grpc(site, proxy, "Say", message=b"x" * 11_000_000)[0] == "413"
+    assert grpc(site, proxy, "Guarded")[0] == "401"
+    status, content, _ = grpc(site, proxy, "Guarded", "-u", f"alice:{PASSWORD}")
+    assert (status, "authorization" in json.loads(content)["headers"]) == ("200", False)
+
+
+def test_a_stream_of_grpc_goes_both_ways_at_once(site: Site, proxy: str) -> None:
+    context = site.context()
+    context.set_alpn_protocols(["h2"])
+    client = h2.connection.H2Connection()
+    headers = {":method": "POST", ":scheme": "https", ":authority": "grpc.localhost", ":path": "/echo.Echo/Chat"}
+    headers |= {"content-type": "application/grpc", "te": "trailers"}
+    with (
+        socket.create_connection((proxy, 443), timeout=10) as raw,
+        context.wrap_socket(raw, server_hostname="grpc.localhost") as secure,
+    ):
+
+        def events_until(kind: type[h2.events.Event]) -> list[h2.events.Event]:
+            """What the server says, up to an event of that kind."""
+            found: list[h2.events.Event] = []
+            while not any(isinstance(one, kind) for one in found):
+                secure.sendall(client.data_to_send())
+                found += client.receive_data(secure.recv(65536))
+            return found
+
+        client.initiate_connection()
+        client.send_headers(1, list(headers.items()))
+        for word in (b"one", b"two", b"three"):
+            message = b"\0" + len(word).to_bytes(4, "big") + word
+            client.send_data(1, message)
+            events = events_until(h2.events.DataReceived)
+            assert b"".join(one.data for one in events if isinstance(one, h2.events.DataReceived)) == message
+        client.end_stream(1)
+        events = events_until(h2.events.StreamEnded)
+    (trailers,) = [one.headers for one in events if isinstance(one, h2.events.TrailersReceived)]
+    assert trailers
+    assert dict(trailers)[b"grpc-status"] == b"0"
 
 
 def test_a_client_keeps_its_replica(site: Site, proxy: str) -> None:

@@ -99,6 +99,12 @@ S = "services/web"
         ({"health": {"path": ""}}, {}, f"{S}/healthcheck/test/6", ""),
         ({"health": {"path": ""}, "hosts": ["a.example"]}, {}, f"{S}/deploy/labels/io.fungap.probe.path", "/"),
         ({"health": {"path": "/a b"}, "hosts": ["a.example"]}, {}, f"{S}/deploy/labels/io.fungap.probe.path", "/a%20b"),
+        (
+            {"health": {"path": ""}, "hosts": ["a.example"], "route": {"protocol": "grpc"}},
+            {},
+            f"{S}/deploy/labels",
+            None,
+        ),
         # Who may read the env file.
         (
             {"env_file": "web.env"},

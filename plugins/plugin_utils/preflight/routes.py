@@ -23,6 +23,7 @@ def check_route(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
     elif same_site == ["samesite=none"] and "secure" not in flags:
         problem = "browsers refuse it without secure"
         yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", Harmless(same_site[0]), problem, "add secure")
+    yield from _check_protocol(at, app)
     basic_auth = app["route"]["basic_auth"]
     if basic_auth["paths"] and not basic_auth["users"]:
         problem = "has paths and no users: nobody would be asked for a login"
@@ -32,6 +33,19 @@ def check_route(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
         problem = "has paths and no requests_per_second: nothing would be limited"
         yield Problem(ALL_HOSTS, f"{at}.route.rate_limit", "", problem, "add it, or take the paths away")
     yield from _check_redirects(f"{at}.route.redirects", app["hosts"], app["route"]["redirects"])
+
+
+def _check_protocol(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
+    protocol, health = app["route"]["protocol"], app["health"]
+    own = app["service"].get("healthcheck")
+    is_own = bool(health["test"]) or (isinstance(own, Mapping) and "test" in own)
+    if protocol != "http" and health["enabled"] and health["path"] and not is_own:
+        problem = "is not what the health check speaks, which asks for health.path by plain HTTP"
+        cure = "health.path: '', then it is enough that the app takes connections; or a health.test of its own"
+        yield Problem(ALL_HOSTS, f"{at}.route.protocol", Harmless(protocol), problem, cure)
+    if protocol == "grpc" and app["route"]["sticky"]:
+        problem = "is by a cookie, which clients of gRPC don't keep"
+        yield Problem(ALL_HOSTS, f"{at}.route.sticky", Harmless("true"), problem, "take it away")
 
 
 def _check_redirects(at: str, hosts: list[str], redirects: list[Mapping[str, Any]]) -> Iterator[Problem]:
