@@ -82,6 +82,7 @@ DEFAULTS: Json = {
         "buffering": True,
         "compress": False,
         "rate_limit": {"requests_per_second": 0, "burst": 20, "paths": [], "connections": 0},
+        "error_pages": [],
     },
     "update": {"order": "start-first", "parallelism": 1, "delay_seconds": None, "monitor_seconds": 30},
     "restart": {"condition": "any", "delay_seconds": 2},

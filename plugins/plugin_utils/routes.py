@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 
 ROUTE_OPTIONS = (
     *("protocol", "sticky", "upload_size", "read_timeout_seconds", "cookie_flags", "headers", "default_headers"),
-    *("redirects", "basic_auth", "allow", "deny", "rate_limit", "buffering", "compress"),
+    *("redirects", "basic_auth", "allow", "deny", "rate_limit", "buffering", "compress", "error_pages"),
 )
 
 
@@ -120,6 +121,33 @@ def proxy_rates(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def proxy_error_pages(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The pages that stand in for errors of the proxy's own, of all routes: ``route``, ``statuses``, ``content``.
+
+    ``name``: of the file. ``type``: what a browser is told that it is.
+    """
+    return [
+        {
+            "route": str(route["name"]),
+            "statuses": sorted(map(int, one["status"])),
+            "name": f"{route['name']}-{number}",
+            "type": _type_of(str(one["page"])),
+            "content": str(one["page"]),
+        }
+        for route in routes
+        for number, one in enumerate(route.get("error_pages") or [], 1)
+    ]
+
+
+def _type_of(page: str) -> str:
+    if page.lstrip().startswith("<"):
+        return "text/html"
+    try:
+        return "application/json" if isinstance(json.loads(page), (dict, list)) else "text/plain"
+    except ValueError:
+        return "text/plain"
 
 
 def proxy_logins(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

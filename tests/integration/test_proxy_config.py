@@ -33,6 +33,7 @@ import h2.events
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
+from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import proxy_error_pages
 
 from ..images import image
 from ..waiting import patience, until, wait_for
@@ -54,6 +55,7 @@ HOSTS = [
     *("allowed.localhost", "denied.localhost", "private.localhost"),
     *("rated.localhost", "streamed.localhost", "packed.localhost"),
     *("guarded.localhost", "partly.localhost", "second.partly.localhost"),
+    *("away.localhost", "paged.localhost"),
     *("tls.localhost", "half.localhost", "grpc.localhost"),
     *("moved.localhost", "www.moved.localhost", "old.moved.localhost"),
     LONGEST,
@@ -61,6 +63,7 @@ HOSTS = [
     *WORDS,
 ]
 PASSWORD = "correct-horse"
+AWAY = '<!DOCTYPE html>\n<title>Zurück in einer Minute</title>\n<p>$uri; } "</p>\n'
 POLICY = r"""default-src 'self'; report-uri "/a\b"; #{}"""
 HASH = pki.htpasswd_line("alice", PASSWORD).strip().partition(":")[2]
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID"]
@@ -147,6 +150,9 @@ def render(
             }
         ],
     }
+    (directory / "pages").mkdir(exist_ok=True)
+    for page in proxy_error_pages(variables.get("proxy_routes", [])):
+        (directory / "pages" / page["name"]).write_text(page["content"])
     (directory / "play.yml").write_text(json.dumps([play]))
     (directory / "variables.json").write_text(json.dumps(variables))
     options = ["-i", "localhost,", "-c", "local", f"-e@{directory}/variables.json"]
@@ -187,7 +193,7 @@ class Site:
         (directory / "ca.crt").write_text(ca.certificate)
         (directory / "tls.key").write_text(key)
         (directory / "htpasswd").write_text(pki.htpasswd_line("admin", PASSWORD))
-        for name in ("guarded", "partly", "grpc"):
+        for name in ("guarded", "partly", "grpc", "away"):
             (directory / f"htpasswd-{name}").write_text(f"alice:{HASH}\n")
         (directory / "tls.crt").write_text(pki.issue(ca, key, HOSTS, (), NOW))
 
@@ -218,6 +224,7 @@ class Site:
             f"{self.directory}/tls.crt:/run/secrets/tls.crt:ro",
             f"{self.directory}/tls.key:/run/secrets/tls.key:ro",
             *(f"{file}:/run/secrets/{file.name}:ro" for file in self.directory.glob("htpasswd*")),
+            f"{self.directory}/pages:/etc/nginx/pages:ro",
         ]
         return self._nginx(name, ["nginx", "-g", "daemon off;"], binds)
 
@@ -391,6 +398,30 @@ ROUTES = [
         "buffering": False,
     },
     {"name": "packed", "hosts": ["packed.localhost"], "upstream": "tasks.web_web", "port": 3000, "compress": True},
+    {
+        "name": "away",
+        "hosts": ["away.localhost"],
+        "upstream": "tasks.away_web",
+        "port": 3000,
+        "upload_size": "1m",
+        "headers": {"X-Frame-Options": "DENY"},
+        "rate_limit": {"requests_per_second": 0.1, "burst": 0, "paths": ["/login"]},
+        "basic_auth": {"users": {"alice": HASH}, "paths": ["/admin"]},
+        "deny": ["192.0.2.1"],
+        "error_pages": [
+            {"status": [502, 504], "page": AWAY},
+            {"status": [413, 429], "page": '{"error": "too much"}'},
+            {"status": [401], "page": "log in, bitte schön"},
+        ],
+    },
+    {
+        "name": "paged",
+        "hosts": ["paged.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "read_timeout_seconds": 1,
+        "error_pages": [{"status": [401, 403, 413, 429, 502, 504], "page": AWAY}],
+    },
     {
         "name": "tls",
         "hosts": ["tls.localhost"],
@@ -667,6 +698,49 @@ def test_errors_of_the_app_are_its_own_and_errors_of_the_proxy_say_a_number(site
     assert (own.status, own.json["method"]) == (404, "GET")
     refused = site.https(proxy, "web.localhost", method="POST", body=b"x" * 1100000)
     assert (refused.status, refused.body) == (413, b"413\n")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "size", "status", "kind", "page"),
+    [
+        ("GET", "/", 0, 502, "text/html; charset=utf-8", AWAY),
+        ("POST", "/", 200_000, 502, "text/html; charset=utf-8", AWAY),
+        ("DELETE", "/", 0, 502, "text/html; charset=utf-8", AWAY),
+        ("POST", "/", 1_100_000, 413, "application/json", '{"error": "too much"}'),
+        ("GET", "/admin", 0, 401, "text/plain; charset=utf-8", "log in, bitte schön"),
+        ("GET", "/__error/away-1", 0, 404, "text/plain", "404\n"),
+    ],
+)
+def test_an_error_of_the_proxys_own_has_a_page(
+    site: Site, proxy: str, method: str, path: str, size: int, status: int, kind: str, page: str
+) -> None:
+    """The app is not there."""
+    conditions = {"If-None-Match": "*", "If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT", "Range": "bytes=0-1"}
+    answer = site.https(proxy, "away.localhost", path, method, body=b"x" * size, headers=conditions)
+    assert (answer.status, answer.headers["content-type"], answer.body.decode()) == (status, kind, page)
+    assert (answer.headers["x-frame-options"], answer.headers["strict-transport-security"]) == (
+        "DENY",
+        "max-age=63072000",
+    )
+    assert answer.headers.get("www-authenticate") == ('Basic realm="away"' if status == 401 else None)
+
+
+def test_an_error_page_for_who_asks_too_often(site: Site, proxy: str) -> None:
+    answers = [site.https(proxy, "away.localhost", "/login") for _ in range(2)]
+    assert [(one.status, one.headers.get("retry-after")) for one in answers] == [(502, None), (429, "10")]
+    assert answers[1].json == {"error": "too much"}
+    head = site.https(proxy, "away.localhost", method="HEAD")
+    assert (head.status, head.body, head.headers["content-length"]) == (502, b"", str(len(AWAY.encode())))
+
+
+def test_what_an_app_answers_itself_is_no_matter_of_the_proxys_pages(site: Site, proxy: str) -> None:
+    for path, status in (("/busy", 429), ("/missing", 404)):
+        answer = site.https(proxy, "paged.localhost", path)
+        assert (answer.status, answer.json["method"]) == (status, "GET")
+    silent = site.https(proxy, "paged.localhost", "/?wait=3")
+    assert (silent.status, silent.body.decode()) == (504, AWAY)
+    broken = site.https(proxy, "paged.localhost", "/?header=50000")
+    assert (broken.status, broken.body.decode()) == (502, AWAY)
 
 
 def test_uploads_below_the_limit_arrive(site: Site, proxy: str) -> None:

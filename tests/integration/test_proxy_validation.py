@@ -41,6 +41,7 @@ FULL = {
     "buffering": False,
     "compress": True,
     "protocol": "https",
+    "error_pages": [{"status": [502, 504], "page": "<h1>Away</h1>"}, {"status": [413], "page": "{}"}],
 }
 # What it says of them is in a configuration of its own.
 STREAMS = {

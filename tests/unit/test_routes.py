@@ -10,6 +10,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
     app_routes,
     other_hosts,
+    proxy_error_pages,
     proxy_logins,
     proxy_nodes,
     proxy_rates,
@@ -111,6 +112,25 @@ LOGIN = {"realm": "web", "file": "htpasswd-web", "content": "alice:b\nbob:a\n"}
 def test_where_a_login_is_asked_for(route: dict[str, Any], becomes: dict[str, Any] | None) -> None:
     given = {"name": "web", "hosts": ["a.io", "b.io"], **route}
     assert proxy_logins([given]) == ([{"name": given["name"], **becomes}] if becomes else [])
+
+
+@pytest.mark.parametrize(
+    ("page", "kind"),
+    [
+        ("<h1>a</h1>", "text/html"),
+        ("\n <!DOCTYPE html>", "text/html"),
+        ('{"error": "busy"}', "application/json"),
+        ("[1]", "application/json"),
+        ("{a}", "text/plain"),
+        ("1", "text/plain"),
+        ("busy", "text/plain"),
+    ],
+)
+def test_pages_of_the_proxys_own_errors(page: str, kind: str) -> None:
+    pages = [{"status": [429], "page": "x"}, {"status": [504, "502"], "page": page}]
+    found = proxy_error_pages([{"name": "web", "error_pages": pages}, {"name": "api"}])
+    assert found[1] == {"route": "web", "statuses": [502, 504], "name": "web-2", "type": kind, "content": page}
+    assert [one["name"] for one in found] == ["web-1", "web-2"]
 
 
 @pytest.mark.parametrize(

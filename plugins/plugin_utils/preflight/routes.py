@@ -32,6 +32,14 @@ def check_route(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
     if rate_limit["paths"] and not rate_limit["requests_per_second"]:
         problem = "has paths and no requests_per_second: nothing would be limited"
         yield Problem(ALL_HOSTS, f"{at}.route.rate_limit", "", problem, "add it, or take the paths away")
+    pages = app["route"]["error_pages"]
+    for index, one in enumerate(pages):
+        place = f"{at}.route.error_pages[{index}].status"
+        if not one["status"]:
+            yield Problem(ALL_HOSTS, place, "", "is empty: the page is for nothing", "as [502, 504]")
+        before = [status for other in pages[:index] for status in other["status"]]
+        for status in sorted({status for status in one["status"] if (before + one["status"]).count(status) > 1}):
+            yield Problem(ALL_HOSTS, place, Harmless(status), "has a page twice", "once")
     yield from _check_redirects(f"{at}.route.redirects", app["hosts"], app["route"]["redirects"])
 
 
