@@ -15,6 +15,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
     proxy_nodes,
     proxy_rates,
     proxy_redirects,
+    proxy_servers,
 )
 
 
@@ -30,4 +31,5 @@ class FilterModule:
             "proxy_nodes": proxy_nodes,
             "proxy_rates": proxy_rates,
             "proxy_redirects": proxy_redirects,
+            "proxy_servers": proxy_servers,
         }

@@ -65,6 +65,8 @@ DEFAULTS: Json = {
     "limits": {"cpus": 0.5, "memory": "128M"},
     "reservations": {"cpus": 0.1, "memory": "64M"},
     "route": {
+        "paths": [],
+        "strip_path": False,
         "protocol": "http",
         "sticky": False,
         "upload_size": "10m",
@@ -170,6 +172,27 @@ def app_listens(app: Mapping[str, Any]) -> Json:
         return {}
     within = max(int(app["health"]["start_period_seconds"]), int(app["update"]["monitor_seconds"]))
     return {SERVICE: {"port": app["port"], "within_seconds": within}}
+
+
+def route_paths(app: Mapping[str, Any]) -> list[str]:
+    """The paths that the app answers, each with all below it. ``app``: as an older version has recorded it, too."""
+    paths = (app.get("route") or {}).get("paths") or ["/"]
+    return [path.rstrip("/") or "/" for path in paths]
+
+
+def covers(path: str, other: str) -> bool:
+    """Whether the other path is that one, or below it."""
+    path, other = path.rstrip("/"), other.rstrip("/")
+    return other == path or other.startswith(f"{path}/")
+
+
+def probe_path(app: Mapping[str, Any]) -> str:
+    """Where the app says of itself that it is well, through the proxy; without such a path, its first page."""
+    asked, (first, *_others) = app["health"]["path"], route_paths(app)
+    path = request_path(asked) if is_asked(app) and asked else "/"
+    if app["route"]["strip_path"]:
+        return first.rstrip("/") + path
+    return path if any(covers(one, re.split("[?#]", path)[0]) for one in route_paths(app)) else first
 
 
 def catalog_images(app: Mapping[str, Any]) -> dict[str, str]:
@@ -586,12 +609,11 @@ def _deploy(app: Mapping[str, Any], *, ipvs: bool, env_version: str | None, port
 def _labels(app: Mapping[str, Any]) -> Json:
     """What monitoring finds the app by: labels of the service, which no task is started anew for."""
     labels = {}
-    path, metrics = app["health"]["path"], app["metrics"]
+    metrics = app["metrics"]
     # What speaks gRPC has no page to be asked for.
     if app["hosts"] and app["route"]["protocol"] != "grpc":
         labels[HOSTS_LABEL] = ",".join(app["hosts"])
-        # Where the app says of itself that it is well; without such a path, its first page.
-        labels[PROBE_PATH_LABEL] = request_path(path) if is_asked(app) and path else "/"
+        labels[PROBE_PATH_LABEL] = probe_path(app)
     if metrics["path"]:
         labels[METRICS_LABEL + "kind"] = "app"
         labels[METRICS_LABEL + "path"] = metrics["path"]

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.status import unwell
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import route_paths
 
 Row = Mapping[str, Any]
 
@@ -79,7 +81,8 @@ def strangers(
         if name in known or not stack["services"]:
             continue
         way = "site.yml" if name == "monitoring" else f"""site.yml -e '{{"apps_absent": ["{name}"]}}'"""
-        routed = f", and its route ({', '.join(hosts)})" if (hosts := _hosts_in_force(stack)) else ""
+        places = [host + path.rstrip("/") for host, path in _places_in_force(stack)]
+        routed = f", and its route ({', '.join(places)})" if places else ""
         lines.append(f"stack {name} runs and is not in the inventory: ansible-playbook {way} takes it away{routed}")
     ours = {f"{name}_{service}" for name, stack in seen["stacks"].items() for service in stack["services"]}
     lines += [
@@ -244,8 +247,8 @@ def platform_notes(
     port = platform["proxy"]["https_port"]
     suffix = "" if port == 443 else f":{port}"
     there = {name: stack for name, stack in seen["stacks"].items() if stack["services"]}
-    hosts = [host for name in platform["apps"] for host in _hosts_in_force(there.get(name) or {})]
-    lines = [f"{'URL':<12} https://{host}{suffix}/" for host in hosts]
+    places = [place for name in platform["apps"] for place in _places_in_force(there.get(name) or {})]
+    lines = [f"{'URL':<12} https://{host}{suffix}{path}" for host, path in places]
     running = {service["name"] for service in seen["services"]}
     pages = {page: host for page, host in platform["monitoring"]["hosts"].items() if f"monitoring_{page}" in running}
     lines += _monitoring_notes(pages, secrets, suffix)
@@ -272,12 +275,13 @@ def platform_notes(
             f"{'Certificate':<12} {shown}{until}",
             f"{'Trust':<12} the platform's CA is {authority['certificate_file']}",
         ]
-        if hosts:
+        if places:
+            (host, path), *_others = places
             trust = "" if certificate.get("given") else f"--cacert {authority['certificate_file']} "
             lines += [
                 "",
                 "Try next:",
-                f"  curl {trust}--resolve {hosts[0]}:{port}:{platform['proxy']['address']} https://{hosts[0]}{suffix}/",
+                f"  curl {trust}--resolve {host}:{port}:{platform['proxy']['address']} https://{host}{suffix}{path}",
                 "  make status",
             ]
     for node in platform["nodes"]:
@@ -301,10 +305,11 @@ def _jenkins_notes(jenkins: Mapping[str, Any], secrets: Mapping[str, Any]) -> li
     ]
 
 
-def _hosts_in_force(stack: Row) -> list[str]:
-    """The host names that an app really has, which a deploy may have made others than the inventory's."""
+def _places_in_force(stack: Row) -> list[tuple[str, str]]:
+    """The host names and paths that an app really has, which a deploy may have made others than the inventory's."""
     rows = [row for row in stack.get("revisions", ()) if row["number"] == stack["in_force"] and "app" in row["release"]]
-    return [str(host) for row in rows for host in row["release"]["app"]["hosts"]]
+    apps = [row["release"]["app"] for row in rows]
+    return [(str(host), path) for app in apps for host, path in product(app["hosts"], route_paths(app))]
 
 
 def _monitoring_notes(pages: Mapping[str, str], secrets: Mapping[str, Any], suffix: str) -> list[str]:

@@ -55,6 +55,7 @@ HOSTS = [
     *("allowed.localhost", "denied.localhost", "private.localhost"),
     *("rated.localhost", "streamed.localhost", "packed.localhost"),
     *("guarded.localhost", "partly.localhost", "second.partly.localhost"),
+    *("shared.localhost", "own.localhost", "only.localhost"),
     *("away.localhost", "paged.localhost"),
     *("tls.localhost", "half.localhost", "grpc.localhost"),
     *("moved.localhost", "www.moved.localhost", "old.moved.localhost"),
@@ -92,7 +93,8 @@ const answer = (request, response) => {
     }
     if (request.url === '/die') return process.exit(1);
     const sni = request.socket.servername;
-    response.end(JSON.stringify({name, size, sni, method: request.method, headers: request.headers}));
+    const {method, url, headers} = request;
+    response.end(JSON.stringify({name, size, sni, method, url, headers}));
   });
 };
 const upgrade = (request, socket) => {
@@ -193,7 +195,7 @@ class Site:
         (directory / "ca.crt").write_text(ca.certificate)
         (directory / "tls.key").write_text(key)
         (directory / "htpasswd").write_text(pki.htpasswd_line("admin", PASSWORD))
-        for name in ("guarded", "partly", "grpc", "away"):
+        for name in ("guarded", "partly", "grpc", "away", "front", "api"):
             (directory / f"htpasswd-{name}").write_text(f"alice:{HASH}\n")
         (directory / "tls.crt").write_text(pki.issue(ca, key, HOSTS, (), NOW))
 
@@ -421,6 +423,48 @@ ROUTES = [
         "port": 3000,
         "read_timeout_seconds": 1,
         "error_pages": [{"status": [401, 403, 413, 429, 502, 504], "page": AWAY}],
+    },
+    {
+        "name": "front",
+        "hosts": ["shared.localhost", "own.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "upload_size": "1m",
+        "headers": {"X-App": "front"},
+        "basic_auth": {"users": {"alice": HASH}, "paths": ["/admin"]},
+        "redirects": [{"path": "/old/", "to": "/api/"}, {"host": "own.localhost", "to": "shared.localhost"}],
+    },
+    {
+        "name": "api",
+        "hosts": ["shared.localhost"],
+        "upstream": "tasks.chat_web",
+        "port": 3000,
+        "paths": ["/api/", "/files"],
+        "strip_path": True,
+        "sticky": True,
+        "slots": 3,
+        "slot_prefix": "chat-slot-",
+        "upload_size": "2m",
+        "headers": {"X-App": "api", "Strict-Transport-Security": "max-age=60"},
+        "basic_auth": {"users": {"alice": HASH}, "paths": ["/api/admin"]},
+        "rate_limit": {"requests_per_second": 0.1, "burst": 0, "paths": ["/api/limited"]},
+        "redirects": [{"path": "/api/old", "to": "/api/new"}],
+    },
+    {
+        "name": "deep",
+        "hosts": ["shared.localhost", "only.localhost", "own.localhost"],
+        "upstream": "tasks.away_web",
+        "port": 3000,
+        "paths": ["/api/deep"],
+        "error_pages": [{"status": [502], "page": AWAY}],
+    },
+    {
+        "name": "echo",
+        "hosts": ["shared.localhost"],
+        "upstream": "tasks.half_web",
+        "port": 3001,
+        "paths": ["/echo.Echo"],
+        "protocol": "grpc",
     },
     {
         "name": "tls",
@@ -1049,12 +1093,14 @@ def test_an_app_may_speak_https(site: Site, proxy: str, body: bytes) -> None:
     assert {site.https(proxy, "half.localhost", method="POST", body=body).status for _ in range(6)} == {200}
 
 
-def grpc(site: Site, proxy: str, method: str, *options: str, message: bytes = b"hello") -> tuple[str, bytes, str]:
+def grpc(
+    site: Site, proxy: str, method: str, *options: str, message: bytes = b"hello", host: str = "grpc.localhost"
+) -> tuple[str, bytes, str]:
     """What a unary call is answered with: the HTTP status, the message, all headers and trailers."""
     written = site.directory / "headers"
     given = ("-H", "Content-Type: application/grpc", "-H", "TE: trailers", "-D", str(written), "--data-binary", "@-")
     body = b"\0" + len(message).to_bytes(4, "big") + message
-    status, content = site.curl(proxy, f"https://grpc.localhost/echo.Echo/{method}", *given, *options, body=body)
+    status, content = site.curl(proxy, f"https://{host}/echo.Echo/{method}", *given, *options, body=body)
     return status, content[5:], written.read_text().lower()
 
 
@@ -1081,6 +1127,108 @@ def test_an_app_may_speak_grpc(site: Site, proxy: str) -> None:
     # Of no message, and larger than what the proxy keeps.
     assert "grpc-status: 12" in grpc(site, proxy, "Missing")[2]
     assert json.loads(grpc(site, proxy, "Say", message=b"x" * 5_000_000)[1])["size"] == 5_000_005
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 200_000])
+@pytest.mark.parametrize(
+    ("path", "app", "heard", "prefix"),
+    [
+        ("/", "front", "/", None),
+        ("/apix", "front", "/apix", None),
+        ("/API/x", "front", "/API/x", None),
+        ("/api/../x", "front", "/api/../x", None),
+        ("/api", "api", "/", "/api"),
+        ("/api?x=1", "api", "/?x=1", "/api"),
+        ("/api/", "api", "/", "/api"),
+        ("/api/users/a%2Fb%20c?d=%0a", "api", "/users/a%2Fb%20c?d=%0a", "/api"),
+        ("/api/deeper", "api", "/deeper", "/api"),
+        ("/files/api/x", "api", "/api/x", "/files"),
+    ],
+)
+def test_apps_of_one_host_have_their_paths(
+    site: Site, proxy: str, path: str, app: str, heard: str, prefix: str | None, body: bytes
+) -> None:
+    method, told = "POST" if body else "GET", {"X-Forwarded-Prefix": "/evil"}
+    answer = site.https(proxy, "shared.localhost", path, method, body=body, headers=told)
+    assert (answer.status, answer.headers["x-app"]) == (200, app)
+    assert answer.json["name"].startswith("chat" if app == "api" else "web")
+    assert (answer.json["url"], answer.json["size"]) == (heard, len(body))
+    assert answer.json["headers"].get("x-forwarded-prefix") == prefix
+    assert answer.headers["strict-transport-security"] == f"max-age={60 if app == 'api' else 63072000}"
+
+
+def test_a_path_that_no_app_has_is_not_found(site: Site, proxy: str) -> None:
+    # Nor is what is written in another way than it is taken off.
+    for host, path in (("only.localhost", "/"), ("only.localhost", "/api/deeper"), ("shared.localhost", "//api/x")):
+        answer = site.https(proxy, host, path, method="POST", body=b"x" * 1_500_000)
+        assert (answer.status, answer.body) == (404, b"404\n")
+    for host in ("only.localhost", "shared.localhost", "own.localhost"):
+        answer = site.https(proxy, host, "/api/deep/x")
+        assert (answer.status, answer.body.decode(), answer.headers.get("x-app")) == (502, AWAY, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "location", "becomes"),
+    [
+        ("/api/x", "/", "/api/"),
+        ("/api/x", "/users?a=b#c", "/api/users?a=b#c"),
+        ("/files", "/users", "/files/users"),
+        # What heeds X-Forwarded-Prefix has said it already.
+        ("/api/x", "/api", "/api"),
+        ("/api/x", "/api/users", "/api/users"),
+        ("/api/x", "/apis", "/api/apis"),
+        ("/api/x", "users", "users"),
+        ("/api/x", "http://shared.localhost:3000/users", "https://shared.localhost/api/users"),
+        ("/api/x", "https://shared.localhost/users", "https://shared.localhost/api/users"),
+        ("/api/x", "https://shared.localhost/api?a", "https://shared.localhost/api?a"),
+        ("/api/x", "https://shared.localhost", "https://shared.localhost/api"),
+        ("/api/x", "http://172.18.0.5:3000/users", "https://shared.localhost/api/users"),
+        ("/api/x", "https://other.localhost/users", "https://other.localhost/users"),
+        ("/api/x", "//other.localhost/users", "//other.localhost/users"),
+        ("/x", "/users", "/users"),
+    ],
+)
+def test_redirects_of_an_app_get_back_what_was_taken_off(
+    site: Site, proxy: str, path: str, location: str, becomes: str
+) -> None:
+    for method, body in (("GET", b""), ("POST", b"x" * 200_000)):
+        answer = site.https(proxy, "shared.localhost", f"{path}?{urlencode({'location': location})}", method, body=body)
+        assert (answer.status, answer.headers["location"]) == (302, becomes)
+
+
+def test_apps_of_one_host_share_no_settings(site: Site, proxy: str) -> None:
+    def ask(path: str, size: int = 0, host: str = "shared.localhost", **headers: str) -> Answer:
+        return site.https(proxy, host, path, "POST" if size else "GET", body=b"x" * size, headers=headers)
+
+    assert [ask(path, 1_500_000).status for path in ("/", "/api/x", "/files/x")] == [413, 200, 200]
+    assert ask("/", 1_500_000).headers["x-app"] == "front"
+    logins = {path: ask(path) for path in ("/admin", "/api/admin")}
+    assert [one.headers["www-authenticate"] for one in logins.values()] == ['Basic realm="front"', 'Basic realm="api"']
+    assert ask("/api/admin", **basic("alice", PASSWORD)).json["url"] == "/admin"
+    assert ask("/files/admin").status == 200
+    assert [ask("/api/limited").status for _ in range(2)] == [200, 429]
+    assert ask("/limited").status == 200
+    assert [ask(path).headers["location"] for path in ("/old/x", "/api/old")] == [
+        "https://shared.localhost/api/x",
+        "https://shared.localhost/api/new",
+    ]
+    moved = ask("/x", host="own.localhost")
+    assert (moved.status, moved.headers["location"]) == (301, "https://shared.localhost/x")
+    status, content, headers = grpc(site, proxy, "Say", host="shared.localhost")
+    assert (status, json.loads(content)["headers"]["host"]) == ("200", "shared.localhost")
+    assert "x-app" not in headers
+
+
+def test_a_client_keeps_its_replica_of_each_app(site: Site, proxy: str) -> None:
+    assert "set-cookie" not in site.https(proxy, "shared.localhost").headers
+    first = site.https(proxy, "shared.localhost", "/api/x")
+    cookie = first.headers["set-cookie"].partition(";")[0]
+    assert cookie.startswith("platform_sticky_api=")
+    for path in ("/api/y", "/files/z") * 4:
+        # Another app's is none of its own.
+        headers = {"Cookie": f"platform_sticky={uuid.uuid4().hex}; {cookie}"}
+        answer = site.https(proxy, "shared.localhost", path, headers=headers)
+        assert (answer.json["name"], answer.headers.get("set-cookie")) == (first.json["name"], None)
 
 
 def test_what_the_proxy_says_to_a_client_of_grpc(site: Site, proxy: str) -> None:
@@ -1175,6 +1323,9 @@ def test_what_a_node_knows_no_replica_for_is_served_by_another(site: Site, tmp_p
             assert posted.status == 200, lonely.client.containers.get(f"{site.prefix}-unknowing").logs().decode()
             assert posted.json["size"] == 4
             assert posted.json["headers"]["x-forwarded-proto"] == "https"
+        stripped = site.https(here, "shared.localhost", "/api/x?location=/y")
+        assert (stripped.status, stripped.headers["location"]) == (302, "/api/y")
+        assert site.https(here, "shared.localhost", "/api/x").json["url"] == "/x"
         login = basic("admin", PASSWORD)
         assert site.https(here, "admin.localhost", headers=login).status == 200
         assert site.https(here, "admin.localhost").status == 401

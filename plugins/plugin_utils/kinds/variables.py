@@ -507,6 +507,7 @@ KINDS: Mapping[str, Kind] = {
             ("connections", number(0, 100000, "0 for no limit, or as 20")),
         )
     },
+    **dict.fromkeys(("apps{}.route.paths[]", "proxy_routes[].paths[]"), Kind(why_no_path, "as /api")),
     **dict.fromkeys(
         ("apps{}.route.error_pages[].page", "proxy_routes[].error_pages[].page"),
         Kind(why_no_page, "as '<h1>Back in a minute</h1>'; images belong onto another host"),
