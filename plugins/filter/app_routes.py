@@ -10,10 +10,12 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
     app_routes,
     other_hosts,
+    proxy_error_pages,
     proxy_logins,
     proxy_nodes,
     proxy_rates,
     proxy_redirects,
+    proxy_servers,
 )
 
 
@@ -24,8 +26,10 @@ class FilterModule:
         return {
             "app_routes": app_routes,
             "other_hosts": other_hosts,
+            "proxy_error_pages": proxy_error_pages,
             "proxy_logins": proxy_logins,
             "proxy_nodes": proxy_nodes,
             "proxy_rates": proxy_rates,
             "proxy_redirects": proxy_redirects,
+            "proxy_servers": proxy_servers,
         }

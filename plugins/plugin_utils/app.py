@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.plugin_utils.health import request_path
 
 Json = dict[str, Any]
 # Seconds that a task may take beyond its health check's own failing time before the updater looks away.
@@ -50,6 +51,9 @@ DEFAULTS: Json = {
     "limits": {"cpus": 0.5, "memory": "128M"},
     "reservations": {"cpus": 0.1, "memory": "64M"},
     "route": {
+        "paths": [],
+        "strip_path": False,
+        "protocol": "http",
         "sticky": False,
         "upload_size": "10m",
         "read_timeout_seconds": 60,
@@ -66,6 +70,7 @@ DEFAULTS: Json = {
         "buffering": True,
         "compress": False,
         "rate_limit": {"requests_per_second": 0, "burst": 20, "paths": [], "connections": 0},
+        "error_pages": [],
     },
     "update": {"order": "start-first", "parallelism": 1, "delay_seconds": None, "monitor_seconds": 30},
     "restart": {"condition": "any", "delay_seconds": 2},
@@ -156,6 +161,27 @@ def app_listens(app: Mapping[str, Any]) -> Json:
         return {}
     within = max(int(app["health"]["start_period_seconds"]), int(app["update"]["monitor_seconds"]))
     return {SERVICE: {"port": app["port"], "within_seconds": within}}
+
+
+def route_paths(app: Mapping[str, Any]) -> list[str]:
+    """The paths that the app answers, each with all below it. ``app``: as an older version has recorded it, too."""
+    paths = (app.get("route") or {}).get("paths") or ["/"]
+    return [path.rstrip("/") or "/" for path in paths]
+
+
+def covers(path: str, other: str) -> bool:
+    """Whether the other path is that one, or below it."""
+    path, other = path.rstrip("/"), other.rstrip("/")
+    return other == path or other.startswith(f"{path}/")
+
+
+def probe_path(app: Mapping[str, Any]) -> str:
+    """Where the app says of itself that it is well, through the proxy; without such a path, its first page."""
+    asked, (first, *_others) = app["health"]["path"], route_paths(app)
+    path = request_path(asked) if is_asked(app) and asked else "/"
+    if app["route"]["strip_path"]:
+        return first.rstrip("/") + path
+    return path if any(covers(one, re.split("[?#]", path)[0]) for one in route_paths(app)) else first
 
 
 def catalog_images(app: Mapping[str, Any]) -> dict[str, str]:

@@ -20,13 +20,13 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     SERVICE,
     delay_seconds,
     deploy_mode,
-    is_asked,
     is_global,
     monitor_seconds,
+    probe_path,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app_services import contradictions, impossible, misshapen
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_service import Wrong
-from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile, replica_check, request_path
+from ansible_collections.fungap.swarm.plugins.plugin_utils.health import EnvFile, replica_check
 
 Json = dict[str, Any]
 # Labels of services that the swarm exporter makes Prometheus' targets of.
@@ -323,11 +323,11 @@ def _deploy(app: Mapping[str, Any], *, ipvs: bool, env_version: str | None, port
 def _labels(app: Mapping[str, Any]) -> Json:
     """What monitoring finds the app by: labels of the service, which no task is started anew for."""
     labels = {}
-    path, metrics = app["health"]["path"], app["metrics"]
-    if app["hosts"]:
+    metrics = app["metrics"]
+    # What speaks gRPC has no page to be asked for.
+    if app["hosts"] and app["route"]["protocol"] != "grpc":
         labels[HOSTS_LABEL] = ",".join(app["hosts"])
-        # Where the app says of itself that it is well; without such a path, its first page.
-        labels[PROBE_PATH_LABEL] = request_path(path) if is_asked(app) and path else "/"
+        labels[PROBE_PATH_LABEL] = probe_path(app)
     if metrics["path"]:
         labels[METRICS_LABEL + "kind"] = "app"
         labels[METRICS_LABEL + "path"] = metrics["path"]

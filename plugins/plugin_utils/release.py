@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import product
 from os.path import basename
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import ACTIVE_VERDICTS, CONVERGED, Node
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.rollout import satisfies
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, is_global
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, is_global, route_paths
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Options, check_options, complete
 
@@ -263,29 +264,34 @@ def pages_in_force(stacks: Mapping[str, Json]) -> dict[str, str]:
 
 
 def refuse_shared_hosts(apps: Mapping[str, Json], others: Mapping[str, str], unknown: Collection[str] = ()) -> None:
-    """Nobody else ever has an app's host name: each would take the other's visitors.
+    """Nobody else ever has an app's host name, or a path of it: each would take the other's visitors.
 
     ``apps``: name -> entry in force. ``others``: host name -> the variable by which the platform itself has it.
     ``unknown``: those of the apps that this copy of the inventory does not have.
     """
-    owners: dict[str, str] = {}
+    owners: dict[tuple[str, str], str] = {}
     for name, app in sorted(apps.items(), key=lambda item: (item[0] in unknown, item[0])):
-        for host in app["hosts"]:
+        for host, path in product(app["hosts"], route_paths(app)):
             if variable := others.get(host):
                 raise PlatformError(
                     f"{host} would be a host name of the app {name} and of {variable}: take it from one of them first"
                 )
-            if (owner := owners.setdefault(host, name)) == name:
+            if (owner := owners.setdefault((host, path), name)) == name:
                 continue
+            where, word, setting = (
+                (host, "host name", '{"hosts": [...]}')
+                if path == "/"
+                else (f"{host}{path}", "path", '{"route": {"paths": [...]}}')
+            )
             if name in unknown:
                 raise PlatformError(
-                    f"{host} would be a host name of the app {owner}, and is one of the app {name}, which runs and is "
+                    f"{where} would be a {word} of the app {owner}, and is one of the app {name}, which runs and is "
                     f"not in this copy of the inventory: take it from {name} with a copy that has it, or take {name} "
                     f"""away (site.yml -e '{{"apps_absent": ["{name}"]}}')"""
                 )
             raise PlatformError(
-                f"{host} would be a host name of two apps, {owner} and {name}: take it from one of them first "
-                f"""(-e '{{"app": "{owner}", "settings": {{"hosts": [...]}}}}')"""
+                f"{where} would be a {word} of two apps, {owner} and {name}: take it from one of them first "
+                f"""(-e '{{"app": "{owner}", "settings": {setting}}}')"""
             )
 
 

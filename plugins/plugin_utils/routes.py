@@ -4,16 +4,27 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, route_paths
 
 ROUTE_OPTIONS = (
-    *("sticky", "upload_size", "read_timeout_seconds", "cookie_flags", "headers", "default_headers", "redirects"),
-    *("basic_auth", "allow", "deny", "rate_limit", "buffering", "compress"),
+    *(
+        "paths",
+        "strip_path",
+        "protocol",
+        "sticky",
+        "upload_size",
+        "read_timeout_seconds",
+        "cookie_flags",
+        "headers",
+        "default_headers",
+    ),
+    *("redirects", "basic_auth", "allow", "deny", "rate_limit", "buffering", "compress", "error_pages"),
 )
 
 
@@ -64,6 +75,44 @@ def app_routes(apps: Mapping[str, Mapping[str, Any]], service: str = "web") -> l
             route.update(slots=int(app.get("replicas", 1)), slot_prefix=f"{name}-slot-")
         routes.append(route)
     return routes
+
+
+def proxy_servers(routes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Which routes nginx has under which host names: ``hosts`` that lead to the same ``places``.
+
+    A place has the ``number`` of its route, from 1, and its ``locations``, each with how it ``match``es and the
+    ``prefix`` that is taken off. ``moved``: the number of the route's redirect that leads the host elsewhere, or 0.
+    ``is_whole``: whether there is a place for every path. ``is_shared``: whether there are several.
+    """
+    found: dict[tuple[tuple[int, int], ...], list[str]] = {}
+    for host in dict.fromkeys(host for route in routes for host in route["hosts"]):
+        numbers = [number for number, route in enumerate(routes, 1) if host in route["hosts"]]
+        found.setdefault(tuple((number, _moved(routes[number - 1], host)) for number in numbers), []).append(host)
+    servers = []
+    for places, hosts in found.items():
+        described: list[dict[str, Any]] = [
+            {"number": number, "moved": moved, "locations": _locations(routes[number - 1], is_moved=bool(moved))}
+            for number, moved in places
+        ]
+        is_whole = any(location["match"] == "/" for place in described for location in place["locations"])
+        servers.append({"hosts": hosts, "places": described, "is_whole": is_whole, "is_shared": len(places) > 1})
+    return servers
+
+
+def _moved(route: Mapping[str, Any], host: str) -> int:
+    hosts = [one.get("host") for one in route.get("redirects") or []]
+    return hosts.index(host) + 1 if host in hosts else 0
+
+
+def _locations(route: Mapping[str, Any], *, is_moved: bool) -> list[dict[str, str]]:
+    """Of what is redirected itself there is none."""
+    taken = set() if is_moved else {one["location"] for one in proxy_redirects(route.get("redirects") or [])}
+    found = []
+    for path in dict.fromkeys(route_paths({"route": route})):
+        prefix = path if route.get("strip_path") and path != "/" else ""
+        matches = ["/"] if path == "/" else [f"= {path}", f"^~ {path}/"]
+        found += [{"match": match, "prefix": prefix} for match in matches if match not in taken]
+    return found
 
 
 def proxy_redirects(redirects: Iterable[Mapping[str, Any]], https_suffix: str = "") -> list[dict[str, Any]]:
@@ -151,8 +200,35 @@ def proxy_rates(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
+def proxy_error_pages(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The pages that stand in for errors of the proxy's own, of all routes: ``route``, ``statuses``, ``content``.
+
+    ``name``: of the file. ``type``: what a browser is told that it is.
+    """
+    return [
+        {
+            "route": str(route["name"]),
+            "statuses": sorted(map(int, one["status"])),
+            "name": f"{route['name']}-{number}",
+            "type": _type_of(str(one["page"])),
+            "content": str(one["page"]),
+        }
+        for route in routes
+        for number, one in enumerate(route.get("error_pages") or [], 1)
+    ]
+
+
+def _type_of(page: str) -> str:
+    if page.lstrip().startswith("<"):
+        return "text/html"
+    try:
+        return "application/json" if isinstance(json.loads(page), (dict, list)) else "text/plain"
+    except ValueError:
+        return "text/plain"
+
+
 def proxy_logins(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Where nginx asks for a login: the route's ``name``, the ``realm``, and ``where``, patterns of host name and path.
+    """Where nginx asks for a login: the route's ``name``, the ``realm``, and ``where``, patterns of name and path.
 
     ``file`` and ``content``: of the users of an app; a page of the platform's has none of its own. An app may take a
     path in another way than it is written (``/ADMIN``, ``/admin;x=1``): rather too much is asked for a login than too
@@ -164,15 +240,15 @@ def proxy_logins(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         users, paths = basic_auth.get("users") or {}, basic_auth.get("paths") or []
         if not users and not route.get("auth"):
             continue
-        host = re.escape(route["hosts"][0])
         guarded = path_patterns(paths)
         name = str(route["name"])
+        app = re.escape(name)
         found.append(
             {
                 "name": name,
                 # off is nginx's word for none.
                 "realm": f"app {name}" if name == "off" else name,
-                "where": [f"^{host}{path}" for path in guarded] if users and guarded else [f"^{host}/"],
+                "where": [f"^{app}{path or '/'}" for path in guarded] if users and guarded else [f"^{app}/"],
                 "file": f"htpasswd-{name}" if users else "htpasswd",
                 "content": "".join(f"{user}:{hashed}\n" for user, hashed in sorted(users.items())),
             }

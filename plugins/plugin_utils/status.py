@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import stack_of_jobs
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.status import unwell
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import route_paths
 
 Row = Mapping[str, Any]
 
@@ -92,14 +95,16 @@ def _strange_stacks(platform: Mapping[str, Any], stacks: Mapping[str, Row]) -> I
         if name in known or not stack["services"]:
             continue
         way = "site.yml" if name == "monitoring" else f"""site.yml -e '{{"apps_absent": ["{name}"]}}'"""
-        routed = f", and its route ({', '.join(hosts)})" if (hosts := _hosts_in_force(stack)) else ""
+        places = [host + path.rstrip("/") for host, path in _places_in_force(stack)]
+        routed = f", and its route ({', '.join(places)})" if places else ""
         yield f"stack {name} runs and is not in the inventory: ansible-playbook {way} takes it away{routed}"
 
 
 def _strange_services(services: Iterable[Row], stacks: Mapping[str, Row]) -> Iterator[str]:
     ours = {f"{name}_{service}" for name, stack in stacks.items() for service in stack["services"]}
+    jobs = tuple(f"{stack_of_jobs(name)}_" for name in stacks)
     for service in services:
-        if service["name"] not in ours:
+        if service["name"] not in ours and not service["name"].startswith(jobs):
             yield f"service {service['name']} was made by hand: docker service rm {service['name']} takes it away"
 
 
@@ -258,10 +263,10 @@ def platform_notes(
     at the beginning of the run.
     """
     suffix = _suffix(platform["proxy"]["https_port"])
-    hosts = _hosts_there(platform, seen["stacks"])
+    places = _places_there(platform, seen["stacks"])
     has_jenkins = _has_jenkins(platform, left_out or {}, containers or {})
     return [
-        *(_noted("URL", f"https://{host}{suffix}/") for host in hosts),
+        *(_noted("URL", f"https://{host}{suffix}{path}") for host, path in places),
         *_monitoring_notes(platform, seen["services"], secrets),
         *(_jenkins_notes(platform.get("jenkins") or {}, secrets) if has_jenkins else ()),
         *_disk_notes(disks or {}),
@@ -269,7 +274,7 @@ def platform_notes(
         *(_noted("Left out", f"{name}: {reason}") for name, reason in (left_out or {}).items()),
         *_image_notes(sources or {}),
         *_certificate_notes(secrets),
-        *_next_notes(platform, secrets, hosts),
+        *_next_notes(platform, secrets, places),
         *_socket_notes(platform["nodes"]),
     ]
 
@@ -283,10 +288,10 @@ def _suffix(port: int) -> str:
     return "" if port == 443 else f":{port}"
 
 
-def _hosts_there(platform: Mapping[str, Any], stacks: Mapping[str, Row]) -> list[str]:
-    """The host names of the apps that have services."""
+def _places_there(platform: Mapping[str, Any], stacks: Mapping[str, Row]) -> list[tuple[str, str]]:
+    """The host names and paths of the apps that have services."""
     there = {name: stack for name, stack in stacks.items() if stack["services"]}
-    return [host for name in platform["apps"] for host in _hosts_in_force(there.get(name) or {})]
+    return [place for name in platform["apps"] for place in _places_in_force(there.get(name) or {})]
 
 
 def _disk_notes(disks: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -314,15 +319,18 @@ def _certificate_notes(secrets: Mapping[str, Any]) -> Iterator[str]:
         yield _noted("Trust", f"the platform's CA is {authority['certificate_file']}")
 
 
-def _next_notes(platform: Mapping[str, Any], secrets: Mapping[str, Any], hosts: Sequence[str]) -> Iterator[str]:
+def _next_notes(
+    platform: Mapping[str, Any], secrets: Mapping[str, Any], places: Sequence[tuple[str, str]]
+) -> Iterator[str]:
     """What to try next, where there is an app to ask, and it is known how to trust it."""
     certificate, authority = _certificate_and_authority(secrets)
-    if hosts and certificate and authority:
+    if places and certificate and authority:
+        (host, path), *_others = places
         trust = "" if certificate.get("given") else f"--cacert {authority['certificate_file']} "
         port, address = platform["proxy"]["https_port"], platform["proxy"]["address"]
         yield ""
         yield "Try next:"
-        yield f"  curl {trust}--resolve {hosts[0]}:{port}:{address} https://{hosts[0]}{_suffix(port)}/"
+        yield f"  curl {trust}--resolve {host}:{port}:{address} https://{host}{_suffix(port)}{path}"
         yield "  make status"
 
 
@@ -358,10 +366,11 @@ def _jenkins_notes(jenkins: Mapping[str, Any], secrets: Mapping[str, Any]) -> li
     ]
 
 
-def _hosts_in_force(stack: Row) -> list[str]:
-    """The host names that an app really has, which a deploy may have made others than the inventory's."""
+def _places_in_force(stack: Row) -> list[tuple[str, str]]:
+    """The host names and paths that an app really has, which a deploy may have made others than the inventory's."""
     rows = [row for row in stack.get("revisions", ()) if row["number"] == stack["in_force"] and "app" in row["release"]]
-    return [str(host) for row in rows for host in row["release"]["app"]["hosts"]]
+    apps = [row["release"]["app"] for row in rows]
+    return [(str(host), path) for app in apps for host, path in product(app["hosts"], route_paths(app))]
 
 
 def _monitoring_notes(

@@ -28,9 +28,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import docker
+import h2.connection
+import h2.events
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils import pki
+from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import proxy_error_pages
 
 from ..images import image
 from ..waiting import patience, until, wait_for
@@ -52,18 +55,22 @@ HOSTS = [
     *("allowed.localhost", "denied.localhost", "private.localhost"),
     *("rated.localhost", "streamed.localhost", "packed.localhost"),
     *("guarded.localhost", "partly.localhost", "second.partly.localhost"),
+    *("shared.localhost", "own.localhost", "only.localhost"),
+    *("away.localhost", "paged.localhost"),
+    *("tls.localhost", "half.localhost", "grpc.localhost"),
     *("moved.localhost", "www.moved.localhost", "old.moved.localhost"),
     LONGEST,
     LONG,
     *WORDS,
 ]
 PASSWORD = "correct-horse"
+AWAY = '<!DOCTYPE html>\n<title>Zurück in einer Minute</title>\n<p>$uri; } "</p>\n'
 POLICY = r"""default-src 'self'; report-uri "/a\b"; #{}"""
 HASH = pki.htpasswd_line("alice", PASSWORD).strip().partition(":")[2]
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID"]
 BACKEND = r"""
-const http = require('http'), name = process.env.NAME;
-const server = http.createServer({maxHeaderSize: 262144}, (request, response) => {
+const {name, key, cert} = JSON.parse(process.env.SETTINGS);
+const answer = (request, response) => {
   const asked = new URL(request.url, 'http://x').searchParams;
   console.log(request.method, request.url);
   let size = 0;
@@ -85,16 +92,35 @@ const server = http.createServer({maxHeaderSize: 262144}, (request, response) =>
       return setTimeout(() => response.end('data: last\n\n'), 5000);
     }
     if (request.url === '/die') return process.exit(1);
-    response.end(JSON.stringify({name, size, method: request.method, headers: request.headers}));
+    const sni = request.socket.servername;
+    const {method, url, headers} = request;
+    response.end(JSON.stringify({name, size, sni, method, url, headers}));
   });
-});
-server.on('upgrade', (request, socket) => {
+};
+const upgrade = (request, socket) => {
   socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
   socket.on('data', (data) => socket.write(data));
   socket.on('error', () => {});
-});
+};
+const call = (stream, headers) => {
+  const method = headers[':path'].split('/').pop();
+  if (method === 'Hang') return;
+  const head = {':status': 200, 'content-type': 'application/grpc'};
+  if (method === 'Missing') return stream.respond({...head, 'grpc-status': 12}, {endStream: true});
+  stream.respond(head, {waitForTrailers: true});
+  stream.on('wantTrailers', () => stream.sendTrailers({'grpc-status': 0, 'grpc-message': 'well done'}));
+  if (method === 'Chat') return stream.on('data', (data) => stream.write(data)).on('end', () => stream.end());
+  let size = 0;
+  stream.on('data', (data) => { size += data.length; }).on('end', () => {
+    const body = Buffer.from(JSON.stringify({name, size, headers})), prefix = Buffer.alloc(5);
+    prefix.writeUInt32BE(body.length, 1);
+    stream.end(Buffer.concat([prefix, body]));
+  });
+};
 process.on('SIGTERM', () => process.exit(0));
-server.listen(3000);
+require('https').createServer({key, cert}, answer).on('upgrade', upgrade).listen(3443);
+require('http2').createServer().on('stream', call).listen(3001);
+require('http').createServer({maxHeaderSize: 262144}, answer).on('upgrade', upgrade).listen(3000);
 """
 
 
@@ -126,6 +152,9 @@ def render(
             }
         ],
     }
+    (directory / "pages").mkdir(exist_ok=True)
+    for page in proxy_error_pages(variables.get("proxy_routes", [])):
+        (directory / "pages" / page["name"]).write_text(page["content"])
     (directory / "play.yml").write_text(json.dumps([play]))
     (directory / "variables.json").write_text(json.dumps(variables))
     options = ["-i", "localhost,", "-c", "local", f"-e@{directory}/variables.json"]
@@ -166,15 +195,16 @@ class Site:
         (directory / "ca.crt").write_text(ca.certificate)
         (directory / "tls.key").write_text(key)
         (directory / "htpasswd").write_text(pki.htpasswd_line("admin", PASSWORD))
-        for name in ("guarded", "partly"):
+        for name in ("guarded", "partly", "grpc", "away", "front", "api"):
             (directory / f"htpasswd-{name}").write_text(f"alice:{HASH}\n")
         (directory / "tls.crt").write_text(pki.issue(ca, key, HOSTS, (), NOW))
 
     def backend(self, name: str, *aliases: str) -> Any:
         """An app's replica; it listens in a moment (``listens``)."""
-        return self._run(
-            self.backend_image, ["node", "-e", BACKEND], name, list(aliases), environment={"NAME": name}, init=True
-        )
+        files = {name: (self.directory / f"tls.{file}").read_text() for name, file in (("key", "key"), ("cert", "crt"))}
+        environment = {"SETTINGS": json.dumps({"name": name, **files})}
+        command = ["node", "-e", BACKEND]
+        return self._run(self.backend_image, command, name, list(aliases), environment=environment, init=True)
 
     def listens(self, *names: str) -> None:
         """Wait for replicas that were started."""
@@ -196,6 +226,7 @@ class Site:
             f"{self.directory}/tls.crt:/run/secrets/tls.crt:ro",
             f"{self.directory}/tls.key:/run/secrets/tls.key:ro",
             *(f"{file}:/run/secrets/{file.name}:ro" for file in self.directory.glob("htpasswd*")),
+            f"{self.directory}/pages:/etc/nginx/pages:ro",
         ]
         return self._nginx(name, ["nginx", "-g", "daemon off;"], binds)
 
@@ -218,6 +249,10 @@ class Site:
         """What answers nothing, as a replica whose node has lost its power."""
         command = ["sh", "-c", "iptables -A INPUT -j DROP || iptables-legacy -A INPUT -j DROP; exec sleep 600"]
         return self._run(image("node"), command, name, list(aliases), entrypoint=[], cap_add=["NET_ADMIN"])
+
+    def deaf(self, name: str, *aliases: str) -> Any:
+        """What takes no connection, as a replica that has just begun to start."""
+        return self._run(self.backend_image, ["sleep", "600"], name, list(aliases), init=True)
 
     def _run(self, image: str, command: list[str], name: str, aliases: list[str], **options: Any) -> Any:
         container = self.client.containers.create(
@@ -366,6 +401,93 @@ ROUTES = [
     },
     {"name": "packed", "hosts": ["packed.localhost"], "upstream": "tasks.web_web", "port": 3000, "compress": True},
     {
+        "name": "away",
+        "hosts": ["away.localhost"],
+        "upstream": "tasks.away_web",
+        "port": 3000,
+        "upload_size": "1m",
+        "headers": {"X-Frame-Options": "DENY"},
+        "rate_limit": {"requests_per_second": 0.1, "burst": 0, "paths": ["/login"]},
+        "basic_auth": {"users": {"alice": HASH}, "paths": ["/admin"]},
+        "deny": ["192.0.2.1"],
+        "error_pages": [
+            {"status": [502, 504], "page": AWAY},
+            {"status": [413, 429], "page": '{"error": "too much"}'},
+            {"status": [401], "page": "log in, bitte schön"},
+        ],
+    },
+    {
+        "name": "paged",
+        "hosts": ["paged.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "read_timeout_seconds": 1,
+        "error_pages": [{"status": [401, 403, 413, 429, 502, 504], "page": AWAY}],
+    },
+    {
+        "name": "front",
+        "hosts": ["shared.localhost", "own.localhost"],
+        "upstream": "tasks.web_web",
+        "port": 3000,
+        "upload_size": "1m",
+        "headers": {"X-App": "front"},
+        "basic_auth": {"users": {"alice": HASH}, "paths": ["/admin"]},
+        "redirects": [{"path": "/old/", "to": "/api/"}, {"host": "own.localhost", "to": "shared.localhost"}],
+    },
+    {
+        "name": "api",
+        "hosts": ["shared.localhost"],
+        "upstream": "tasks.chat_web",
+        "port": 3000,
+        "paths": ["/api/", "/files"],
+        "strip_path": True,
+        "sticky": True,
+        "slots": 3,
+        "slot_prefix": "chat-slot-",
+        "upload_size": "2m",
+        "headers": {"X-App": "api", "Strict-Transport-Security": "max-age=60"},
+        "basic_auth": {"users": {"alice": HASH}, "paths": ["/api/admin"]},
+        "rate_limit": {"requests_per_second": 0.1, "burst": 0, "paths": ["/api/limited"]},
+        "redirects": [{"path": "/api/old", "to": "/api/new"}],
+    },
+    {
+        "name": "deep",
+        "hosts": ["shared.localhost", "only.localhost", "own.localhost"],
+        "upstream": "tasks.away_web",
+        "port": 3000,
+        "paths": ["/api/deep"],
+        "error_pages": [{"status": [502], "page": AWAY}],
+    },
+    {
+        "name": "echo",
+        "hosts": ["shared.localhost"],
+        "upstream": "tasks.half_web",
+        "port": 3001,
+        "paths": ["/echo.Echo"],
+        "protocol": "grpc",
+    },
+    {
+        "name": "tls",
+        "hosts": ["tls.localhost"],
+        "upstream": "tasks.chat_web",
+        "port": 3443,
+        "protocol": "https",
+        "sticky": True,
+        "slots": 4,
+        "slot_prefix": "chat-slot-",
+    },
+    {"name": "half", "hosts": ["half.localhost"], "upstream": "tasks.half_web", "port": 3443, "protocol": "https"},
+    {
+        "name": "grpc",
+        "hosts": ["grpc.localhost"],
+        "upstream": "tasks.half_web",
+        "port": 3001,
+        "protocol": "grpc",
+        "read_timeout_seconds": 2,
+        "headers": {"X-Frame-Options": "DENY"},
+        "basic_auth": {"users": {"alice": HASH}, "paths": ["/echo.Echo/Guarded"]},
+    },
+    {
         "name": "guarded",
         "hosts": ["guarded.localhost"],
         "upstream": "tasks.chat_web",
@@ -396,8 +518,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("proxy"))
     try:
         for number in (1, 2, 3):
-            site.backend(f"web{number}", "tasks.web_web")
+            site.backend(f"web{number}", "tasks.web_web", *(["tasks.half_web"] if number == 1 else []))
             site.backend(f"chat{number}", "tasks.chat_web", f"chat-slot-{number}")
+        site.deaf("deaf", "tasks.half_web")
         site.listens(*(f"{app}{number}" for app in ("web", "chat") for number in (1, 2, 3)))
         yield site
     finally:
@@ -619,6 +742,49 @@ def test_errors_of_the_app_are_its_own_and_errors_of_the_proxy_say_a_number(site
     assert (own.status, own.json["method"]) == (404, "GET")
     refused = site.https(proxy, "web.localhost", method="POST", body=b"x" * 1100000)
     assert (refused.status, refused.body) == (413, b"413\n")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "size", "status", "kind", "page"),
+    [
+        ("GET", "/", 0, 502, "text/html; charset=utf-8", AWAY),
+        ("POST", "/", 200_000, 502, "text/html; charset=utf-8", AWAY),
+        ("DELETE", "/", 0, 502, "text/html; charset=utf-8", AWAY),
+        ("POST", "/", 1_100_000, 413, "application/json", '{"error": "too much"}'),
+        ("GET", "/admin", 0, 401, "text/plain; charset=utf-8", "log in, bitte schön"),
+        ("GET", "/__error/away-1", 0, 404, "text/plain", "404\n"),
+    ],
+)
+def test_an_error_of_the_proxys_own_has_a_page(
+    site: Site, proxy: str, method: str, path: str, size: int, status: int, kind: str, page: str
+) -> None:
+    """The app is not there."""
+    conditions = {"If-None-Match": "*", "If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT", "Range": "bytes=0-1"}
+    answer = site.https(proxy, "away.localhost", path, method, body=b"x" * size, headers=conditions)
+    assert (answer.status, answer.headers["content-type"], answer.body.decode()) == (status, kind, page)
+    assert (answer.headers["x-frame-options"], answer.headers["strict-transport-security"]) == (
+        "DENY",
+        "max-age=63072000",
+    )
+    assert answer.headers.get("www-authenticate") == ('Basic realm="away"' if status == 401 else None)
+
+
+def test_an_error_page_for_who_asks_too_often(site: Site, proxy: str) -> None:
+    answers = [site.https(proxy, "away.localhost", "/login") for _ in range(2)]
+    assert [(one.status, one.headers.get("retry-after")) for one in answers] == [(502, None), (429, "10")]
+    assert answers[1].json == {"error": "too much"}
+    head = site.https(proxy, "away.localhost", method="HEAD")
+    assert (head.status, head.body, head.headers["content-length"]) == (502, b"", str(len(AWAY.encode())))
+
+
+def test_what_an_app_answers_itself_is_no_matter_of_the_proxys_pages(site: Site, proxy: str) -> None:
+    for path, status in (("/busy", 429), ("/missing", 404)):
+        answer = site.https(proxy, "paged.localhost", path)
+        assert (answer.status, answer.json["method"]) == (status, "GET")
+    silent = site.https(proxy, "paged.localhost", "/?wait=3")
+    assert (silent.status, silent.body.decode()) == (504, AWAY)
+    broken = site.https(proxy, "paged.localhost", "/?header=50000")
+    assert (broken.status, broken.body.decode()) == (502, AWAY)
 
 
 def test_uploads_below_the_limit_arrive(site: Site, proxy: str) -> None:
@@ -899,7 +1065,7 @@ def test_static_key_exchange_is_refused(site: Site, proxy: str) -> None:
 
 
 def test_websockets_go_through(site: Site, proxy: str) -> None:
-    for host in ("web.localhost", "chat.localhost"):
+    for host in ("web.localhost", "chat.localhost", "half.localhost"):
         with (
             socket.create_connection((proxy, 443), timeout=5) as raw,
             site.plain.wrap_socket(raw, server_hostname=host) as secure,
@@ -913,6 +1079,199 @@ def test_websockets_go_through(site: Site, proxy: str) -> None:
             assert head.startswith(b"HTTP/1.1 101 ")
             secure.sendall(b"are you there")
             assert secure.recv(4096) == b"are you there"
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 200_000])
+def test_an_app_may_speak_https(site: Site, proxy: str, body: bytes) -> None:
+    """With a certificate that nobody vouches for; a replica of three is away."""
+    answers = [site.https(proxy, "tls.localhost", method="POST", body=body) for _ in range(8 if body else 16)]
+    assert {one.status for one in answers} <= ({200, 502} if body else {200})
+    told = next(one for one in answers if one.status == 200).json
+    assert (told["sni"], told["size"], told["headers"]["host"]) == ("tls.localhost", len(body), "tls.localhost")
+    assert told["headers"]["x-forwarded-for"] == site.gateway
+    # One of two takes no connection.
+    assert {site.https(proxy, "half.localhost", method="POST", body=body).status for _ in range(6)} == {200}
+
+
+def grpc(
+    site: Site, proxy: str, method: str, *options: str, message: bytes = b"hello", host: str = "grpc.localhost"
+) -> tuple[str, bytes, str]:
+    """What a unary call is answered with: the HTTP status, the message, all headers and trailers."""
+    written = site.directory / "headers"
+    given = ("-H", "Content-Type: application/grpc", "-H", "TE: trailers", "-D", str(written), "--data-binary", "@-")
+    body = b"\0" + len(message).to_bytes(4, "big") + message
+    status, content = site.curl(proxy, f"https://{host}/echo.Echo/{method}", *given, *options, body=body)
+    return status, content[5:], written.read_text().lower()
+
+
+def test_an_app_may_speak_grpc(site: Site, proxy: str) -> None:
+    """One of its two replicas takes no connection."""
+    for _ in range(6):
+        status, content, headers = grpc(site, proxy, "Say", "-H", "X-Forwarded-For: 6.6.6.6", "-H", "X-Key: value")
+        told = json.loads(content)
+        assert (status, told["size"]) == ("200", 10)
+        # The status of the call comes after the message.
+        assert "\n\n" in headers.partition("grpc-status")[0]
+        assert "grpc-status: 0" in headers
+        assert "grpc-message: well done" in headers
+    assert "x-frame-options: deny" in headers
+    assert "strict-transport-security: max-age=63072000" in headers
+    heard = {name: told["headers"].get(name) for name in ("x-real-ip", "x-forwarded-for", "x-key", "te", "host")}
+    assert heard == {
+        "x-real-ip": site.gateway,
+        "x-forwarded-for": site.gateway,
+        "x-key": "value",
+        "te": "trailers",
+        "host": "grpc.localhost",
+    }
+    # Of no message, and larger than what the proxy keeps.
+    assert "grpc-status: 12" in grpc(site, proxy, "Missing")[2]
+    assert json.loads(grpc(site, proxy, "Say", message=b"x" * 5_000_000)[1])["size"] == 5_000_005
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 200_000])
+@pytest.mark.parametrize(
+    ("path", "app", "heard", "prefix"),
+    [
+        ("/", "front", "/", None),
+        ("/apix", "front", "/apix", None),
+        ("/API/x", "front", "/API/x", None),
+        ("/api/../x", "front", "/api/../x", None),
+        ("/api", "api", "/", "/api"),
+        ("/api?x=1", "api", "/?x=1", "/api"),
+        ("/api/", "api", "/", "/api"),
+        ("/api/users/a%2Fb%20c?d=%0a", "api", "/users/a%2Fb%20c?d=%0a", "/api"),
+        ("/api/deeper", "api", "/deeper", "/api"),
+        ("/files/api/x", "api", "/api/x", "/files"),
+    ],
+)
+def test_apps_of_one_host_have_their_paths(
+    site: Site, proxy: str, path: str, app: str, heard: str, prefix: str | None, body: bytes
+) -> None:
+    method, told = "POST" if body else "GET", {"X-Forwarded-Prefix": "/evil"}
+    answer = site.https(proxy, "shared.localhost", path, method, body=body, headers=told)
+    assert (answer.status, answer.headers["x-app"]) == (200, app)
+    assert answer.json["name"].startswith("chat" if app == "api" else "web")
+    assert (answer.json["url"], answer.json["size"]) == (heard, len(body))
+    assert answer.json["headers"].get("x-forwarded-prefix") == prefix
+    assert answer.headers["strict-transport-security"] == f"max-age={60 if app == 'api' else 63072000}"
+
+
+def test_a_path_that_no_app_has_is_not_found(site: Site, proxy: str) -> None:
+    # Nor is what is written in another way than it is taken off.
+    for host, path in (("only.localhost", "/"), ("only.localhost", "/api/deeper"), ("shared.localhost", "//api/x")):
+        answer = site.https(proxy, host, path, method="POST", body=b"x" * 1_500_000)
+        assert (answer.status, answer.body) == (404, b"404\n")
+    for host in ("only.localhost", "shared.localhost", "own.localhost"):
+        answer = site.https(proxy, host, "/api/deep/x")
+        assert (answer.status, answer.body.decode(), answer.headers.get("x-app")) == (502, AWAY, None)
+
+
+@pytest.mark.parametrize(
+    ("path", "location", "becomes"),
+    [
+        ("/api/x", "/", "/api/"),
+        ("/api/x", "/users?a=b#c", "/api/users?a=b#c"),
+        ("/files", "/users", "/files/users"),
+        # What heeds X-Forwarded-Prefix has said it already.
+        ("/api/x", "/api", "/api"),
+        ("/api/x", "/api/users", "/api/users"),
+        ("/api/x", "/apis", "/api/apis"),
+        ("/api/x", "users", "users"),
+        ("/api/x", "http://shared.localhost:3000/users", "https://shared.localhost/api/users"),
+        ("/api/x", "https://shared.localhost/users", "https://shared.localhost/api/users"),
+        ("/api/x", "https://shared.localhost/api?a", "https://shared.localhost/api?a"),
+        ("/api/x", "https://shared.localhost", "https://shared.localhost/api"),
+        ("/api/x", "http://172.18.0.5:3000/users", "https://shared.localhost/api/users"),
+        ("/api/x", "https://other.localhost/users", "https://other.localhost/users"),
+        ("/api/x", "//other.localhost/users", "//other.localhost/users"),
+        ("/x", "/users", "/users"),
+    ],
+)
+def test_redirects_of_an_app_get_back_what_was_taken_off(
+    site: Site, proxy: str, path: str, location: str, becomes: str
+) -> None:
+    for method, body in (("GET", b""), ("POST", b"x" * 200_000)):
+        answer = site.https(proxy, "shared.localhost", f"{path}?{urlencode({'location': location})}", method, body=body)
+        assert (answer.status, answer.headers["location"]) == (302, becomes)
+
+
+def test_apps_of_one_host_share_no_settings(site: Site, proxy: str) -> None:
+    def ask(path: str, size: int = 0, host: str = "shared.localhost", **headers: str) -> Answer:
+        return site.https(proxy, host, path, "POST" if size else "GET", body=b"x" * size, headers=headers)
+
+    assert [ask(path, 1_500_000).status for path in ("/", "/api/x", "/files/x")] == [413, 200, 200]
+    assert ask("/", 1_500_000).headers["x-app"] == "front"
+    logins = {path: ask(path) for path in ("/admin", "/api/admin")}
+    assert [one.headers["www-authenticate"] for one in logins.values()] == ['Basic realm="front"', 'Basic realm="api"']
+    assert ask("/api/admin", **basic("alice", PASSWORD)).json["url"] == "/admin"
+    assert ask("/files/admin").status == 200
+    assert [ask("/api/limited").status for _ in range(2)] == [200, 429]
+    assert ask("/limited").status == 200
+    assert [ask(path).headers["location"] for path in ("/old/x", "/api/old")] == [
+        "https://shared.localhost/api/x",
+        "https://shared.localhost/api/new",
+    ]
+    moved = ask("/x", host="own.localhost")
+    assert (moved.status, moved.headers["location"]) == (301, "https://shared.localhost/x")
+    status, content, headers = grpc(site, proxy, "Say", host="shared.localhost")
+    assert (status, json.loads(content)["headers"]["host"]) == ("200", "shared.localhost")
+    assert "x-app" not in headers
+
+
+def test_a_client_keeps_its_replica_of_each_app(site: Site, proxy: str) -> None:
+    assert "set-cookie" not in site.https(proxy, "shared.localhost").headers
+    first = site.https(proxy, "shared.localhost", "/api/x")
+    cookie = first.headers["set-cookie"].partition(";")[0]
+    assert cookie.startswith("platform_sticky_api=")
+    for path in ("/api/y", "/files/z") * 4:
+        # Another app's is none of its own.
+        headers = {"Cookie": f"platform_sticky={uuid.uuid4().hex}; {cookie}"}
+        answer = site.https(proxy, "shared.localhost", path, headers=headers)
+        assert (answer.json["name"], answer.headers.get("set-cookie")) == (first.json["name"], None)
+
+
+def test_what_the_proxy_says_to_a_client_of_grpc(site: Site, proxy: str) -> None:
+    start = time.monotonic()
+    assert grpc(site, proxy, "Hang")[0] == "504"
+    assert time.monotonic() - start < 10
+    assert grpc(site, proxy, "Say", message=b"x" * 11_000_000)[0] == "413"
+    assert grpc(site, proxy, "Guarded")[0] == "401"
+    status, content, _ = grpc(site, proxy, "Guarded", "-u", f"alice:{PASSWORD}")
+    assert (status, "authorization" in json.loads(content)["headers"]) == ("200", False)
+
+
+def test_a_stream_of_grpc_goes_both_ways_at_once(site: Site, proxy: str) -> None:
+    context = site.context()
+    context.set_alpn_protocols(["h2"])
+    client = h2.connection.H2Connection()
+    headers = {":method": "POST", ":scheme": "https", ":authority": "grpc.localhost", ":path": "/echo.Echo/Chat"}
+    headers |= {"content-type": "application/grpc", "te": "trailers"}
+    with (
+        socket.create_connection((proxy, 443), timeout=10) as raw,
+        context.wrap_socket(raw, server_hostname="grpc.localhost") as secure,
+    ):
+
+        def events_until(kind: type[h2.events.Event]) -> list[h2.events.Event]:
+            """What the server says, up to an event of that kind."""
+            found: list[h2.events.Event] = []
+            while not any(isinstance(one, kind) for one in found):
+                secure.sendall(client.data_to_send())
+                found += client.receive_data(secure.recv(65536))
+            return found
+
+        client.initiate_connection()
+        client.send_headers(1, list(headers.items()))
+        for word in (b"one", b"two", b"three"):
+            message = b"\0" + len(word).to_bytes(4, "big") + word
+            client.send_data(1, message)
+            events = events_until(h2.events.DataReceived)
+            assert b"".join(one.data for one in events if isinstance(one, h2.events.DataReceived)) == message
+        client.end_stream(1)
+        events = events_until(h2.events.StreamEnded)
+    (trailers,) = [one.headers for one in events if isinstance(one, h2.events.TrailersReceived)]
+    assert trailers
+    assert dict(trailers)[b"grpc-status"] == b"0"
 
 
 def test_a_client_keeps_its_replica(site: Site, proxy: str) -> None:
@@ -964,6 +1323,9 @@ def test_what_a_node_knows_no_replica_for_is_served_by_another(site: Site, tmp_p
             assert posted.status == 200, lonely.client.containers.get(f"{site.prefix}-unknowing").logs().decode()
             assert posted.json["size"] == 4
             assert posted.json["headers"]["x-forwarded-proto"] == "https"
+        stripped = site.https(here, "shared.localhost", "/api/x?location=/y")
+        assert (stripped.status, stripped.headers["location"]) == (302, "/api/y")
+        assert site.https(here, "shared.localhost", "/api/x").json["url"] == "/x"
         login = basic("admin", PASSWORD)
         assert site.https(here, "admin.localhost", headers=login).status == 200
         assert site.https(here, "admin.localhost").status == 401

@@ -40,6 +40,25 @@ FULL = {
     "rate_limit": {"requests_per_second": 0.1, "burst": 0, "paths": ["/login"], "connections": 5},
     "buffering": False,
     "compress": True,
+    "protocol": "https",
+    "error_pages": [{"status": [502, 504], "page": "<h1>Away</h1>"}, {"status": [413], "page": "{}"}],
+}
+# What it says of them is in a configuration of its own.
+SHARED = {
+    **FULL,
+    "name": "shared",
+    "source": "apps.shared",
+    "paths": ["/a", "/b/c"],
+    "strip_path": True,
+    "redirects": [],
+}
+STREAMS = {
+    **FULL,
+    "name": "grpc",
+    "hosts": ["grpc.localhost"],
+    "source": "apps.grpc",
+    "redirects": [],
+    "protocol": "grpc",
 }
 
 
@@ -113,7 +132,7 @@ def nothing_stays() -> bool:
 def test_what_nginx_accepts_is_accepted_and_nothing_is_changed(proxy: Proxy, options: tuple[str, ...]) -> None:
     events = Events(proxy.manager)
     with CommandLines() as seen:
-        code, output = proxy.run([ROUTE, GUARDED, FULL], *options)
+        code, output = proxy.run([ROUTE, GUARDED, FULL, SHARED, STREAMS], *options)
     assert code == 0, output
     assert "digest of 64" in output
     assert "changed: [localhost]" not in output.partition("Have the proxy's stack")[2]

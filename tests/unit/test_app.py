@@ -99,6 +99,27 @@ S = "services/web"
         ({"health": {"path": ""}}, {}, f"{S}/healthcheck/test/6", ""),
         ({"health": {"path": ""}, "hosts": ["a.example"]}, {}, f"{S}/deploy/labels/io.fungap.probe.path", "/"),
         ({"health": {"path": "/a b"}, "hosts": ["a.example"]}, {}, f"{S}/deploy/labels/io.fungap.probe.path", "/a%20b"),
+        (
+            {"health": {"path": ""}, "hosts": ["a.example"], "route": {"protocol": "grpc"}},
+            {},
+            f"{S}/deploy/labels",
+            None,
+        ),
+        *(
+            (
+                {"health": {"path": health}, "hosts": ["a.example"], "route": route},
+                {},
+                f"{S}/deploy/labels/io.fungap.probe.path",
+                probed,
+            )
+            for route, health, probed in [
+                ({"paths": ["/api/"]}, "/healthz", "/api"),
+                ({"paths": ["/files", "/api"]}, "/api?x=1", "/api?x=1"),
+                ({"paths": ["/api"]}, "/apix", "/api"),
+                ({"paths": ["/api/"], "strip_path": True}, "/healthz", "/api/healthz"),
+                ({"paths": ["/api"], "strip_path": True}, "", "/api/"),
+            ]
+        ),
         # Who may read the env file.
         (
             {"env_file": "web.env"},

@@ -453,6 +453,16 @@ def moved(*redirects: dict[str, Any]) -> Change:
     return app(hosts=["a.io", "w.io"], route={"redirects": list(redirects)})
 
 
+def beside(web: dict[str, Any], shop: dict[str, Any]) -> Change:
+    """Two apps with one host name, with their routes."""
+
+    def change(scenario: Scenario) -> None:
+        scenario.all["apps"]["shop"] = {**copy.deepcopy(scenario.web), "route": shop}
+        scenario.web["route"] = web
+
+    return change
+
+
 CASES: list[tuple[Change, str, str, str, str, str]] = [
     # names
     (platform(platfrom_subnet="172.31.0.0/24"), "all hosts", "platfrom_subnet", "(not shown)", "not a variable", "did you mean platform_subnet?"),
@@ -736,6 +746,22 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(route={"allow": ["office"]}), "all hosts", "apps.web.route.allow[0]", "(not shown)", "is neither an address nor a network", "192.0.2.0/24"),
     (app(route={"rate_limit": {"requests_per_second": 0.05}}), "all hosts", "apps.web.route.rate_limit.requests_per_second", "0.05", "is below 0.1", "0 for no limit"),
     (app(route={"rate_limit": {"paths": ["/login"]}}), "all hosts", "apps.web.route.rate_limit", "", "has paths and no requests_per_second", "take the paths away"),
+    (app(route={"paths": ["/api", "/api/"]}), "all hosts", "apps.web.route.paths", "/api", "is there twice", "once"),
+    (app(route={"strip_path": True}), "all hosts", "apps.web.route.strip_path", "true", "the app has no paths", "as paths: [/api]"),
+    (app(health={"path": ""}, route={"paths": ["/a.B"], "protocol": "grpc", "strip_path": True}), "all hosts", "apps.web.route.strip_path", "true", "is nothing for gRPC", "take it away"),
+    (app(route={"paths": ["/api"], "redirects": [{"path": "/old", "to": "/api"}]}), "all hosts", "apps.web.route.redirects[0].path", "/old", "is none of the app's (route.paths)", "below one of: /api"),
+    (app(route={"paths": ["/api"], "basic_auth": {"users": {"alice": "$2y$08$" + "a" * 53}, "paths": ["/admin"]}}), "all hosts", "apps.web.route.basic_auth.paths[0]", "/admin", "is none of the app's", "below one of: /api"),
+    (app(route={"paths": ["/api"], "rate_limit": {"requests_per_second": 1, "paths": ["/apis"]}}), "all hosts", "apps.web.route.rate_limit.paths[0]", "/apis", "is none of the app's", "below one of: /api"),
+    (beside({"paths": ["/x/"]}, {"paths": ["/y", "/x"]}), "all hosts", "apps.shop.route.paths", "web.localhost/x", "is a path of the app web too (apps.web.route.paths)", "leave it with one of them"),
+    (beside({}, {"paths": ["/"]}), "all hosts", "apps.shop.hosts", "web.localhost", "is a host name of the app web too (apps.web.hosts)", "give one of them route.paths"),
+    (beside({"redirects": [{"path": "/x/", "to": "/y"}]}, {"paths": ["/x"]}), "all hosts", "apps.web.route.redirects[0].path", "/x/", "is a path of the app shop (apps.shop.route.paths)", "leave it to that app"),
+    (app(route={"error_pages": [{"status": [503], "page": "x"}]}), "all hosts", "apps.web.route.error_pages[0].status", "503", "not one of the choices", "one of: 401, 403, 413, 429, 502, 504"),
+    (app(route={"error_pages": [{"status": [], "page": "x"}]}), "all hosts", "apps.web.route.error_pages[0].status", "", "the page is for nothing", "as [502, 504]"),
+    (app(route={"error_pages": [{"status": [429, 502], "page": "x"}, {"status": [502], "page": "y"}]}), "all hosts", "apps.web.route.error_pages[1].status", "502", "has a page twice", "once"),
+    (app(route={"error_pages": [{"status": [502], "page": "é" * 32769}]}), "all hosts", "apps.web.route.error_pages[0].page", "(not shown)", "is over 64 KiB", "images belong onto another host"),
+    (app(route={"protocol": "http2"}), "all hosts", "apps.web.route.protocol", "(not shown)", "not one of the choices", "one of: http, grpc, https"),
+    (app(route={"protocol": "https"}), "all hosts", "apps.web.route.protocol", "https", "asks for health.path by plain HTTP", "a health.test of its own"),
+    (app(health={"path": ""}, route={"protocol": "grpc", "sticky": True}), "all hosts", "apps.web.route.sticky", "true", "by a cookie, which clients of gRPC don't keep", "take it away"),
     (app(route={"cookie_flags": ["samesite=none"]}), "all hosts", "apps.web.route.cookie_flags", "samesite=none", "browsers refuse", "add secure"),
     (app(ports=["8025:25:tcp"]), "all hosts", "apps.web.ports", "(not shown)", "not a port to publish", "as 8025:25/tcp"),
     (app(ports=["99999:25"]), "all hosts", "apps.web.ports", "99999:25", "not a port to publish", "published: 8025"),

@@ -272,6 +272,8 @@ def test_what_runs_keeps_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = {"app": "web", "settings": {"hosts": ["shop.example.com"]}}
     with pytest.raises(AnsibleActionFail, match=r"shop\.example\.com would be a host name of the app web, and is one"):
         run(monkeypatch, OLDER, **taken)
+    beside = run(monkeypatch, OLDER, app="web", settings={"hosts": ["shop.example.com"], "route": {"paths": ["/x"]}})
+    assert beside["settings"]["web"]["route"]["paths"] == ["/x"]
     moved = {"web": {**WEB, "hosts": ["shop.example.com"]}}
     assert run(monkeypatch, OLDER, moved, absent=["shop"])["settings"]["web"]["hosts"] == ["shop.example.com"]
 
@@ -352,6 +354,7 @@ def test_the_inventory_is_judged_with_what_is_in_force_too(monkeypatch: pytest.M
     [
         ({"update": {"monitor_seconds": 1}, "limits": {"memory": "64M"}, "reservations": {"memory": "1G"}}, ""),
         ({"hosts": ["shop.example.com"]}, "shop.example.com would be a host name of"),
+        ({"hosts": ["shop.example.com"], "route": {"paths": ["/x"]}}, ""),
         ({"ports": [9000]}, "apps.web.ports = 9000\n.*a port of the app shop too"),
         ({"service": {"user": "${UID}"}}, "has a lone"),
         # An older version accepted it, and Docker takes it: it ran like this.
@@ -379,6 +382,10 @@ GUARDED = {
     "basic_auth": {"users": {"alice": "$2y$08$" + "a" * 53}, "paths": []},
     "allow": ["192.0.2.0/24"],
     "rate_limit": {"requests_per_second": 10.0, "burst": 20, "paths": [], "connections": 0},
+    "error_pages": [{"status": [502], "page": "<h1>Away</h1>"}],
+    "paths": ["/old"],
+    "strip_path": True,
+    "protocol": "https",
 }
 
 
@@ -558,6 +565,23 @@ def test_every_older_app_is_named_and_the_cure_is_for_all() -> None:
 )
 def test_nobody_else_has_an_apps_host(hosts: dict[str, list[str]], said: str) -> None:
     apps = {name: {"hosts": names} for name, names in hosts.items()}
+    with pytest.raises(PlatformError, match=said) if said else nullcontext():
+        refuse_shared_hosts(apps, {"page": "monitoring_hosts.grafana"}, ["left"])
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        ({"one": [], "two": ["/x"]}, ""),
+        ({"one": ["/x"], "two": ["/xy", "/x/y"]}, ""),
+        ({"one": ["/"], "two": []}, "a would be a host name of two apps, one and two"),
+        ({"one": ["/y", "/x"], "two": ["/x/"]}, r'a/x would be a path of two apps, one and two.*"paths": \['),
+        ({"left": ["/x"], "two": ["/x"]}, "a/x would be a path of the app two, and is one of the app left"),
+        ({"one": ["/x"], "page": ["/y"]}, "page would be a host name of the app page and of monitoring_hosts.grafana"),
+    ],
+)
+def test_apps_with_one_host_have_paths_of_their_own(paths: dict[str, list[str]], said: str) -> None:
+    apps = {name: {"hosts": ["page" if name == "page" else "a"], "route": {"paths": of}} for name, of in paths.items()}
     with pytest.raises(PlatformError, match=said) if said else nullcontext():
         refuse_shared_hosts(apps, {"page": "monitoring_hosts.grafana"}, ["left"])
 

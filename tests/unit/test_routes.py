@@ -10,10 +10,12 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
     app_routes,
     other_hosts,
+    proxy_error_pages,
     proxy_logins,
     proxy_nodes,
     proxy_rates,
     proxy_redirects,
+    proxy_servers,
 )
 
 WEB = {"hosts": ["web.localhost"], "port": 3000, "replicas": 3}
@@ -91,6 +93,56 @@ def test_where_a_redirect_leads(redirect: dict[str, Any], becomes: tuple[Any, ..
     assert found["host"] == redirect.get("host", "")
 
 
+def at(number: int, *locations: tuple[str, str], moved: int = 0) -> dict[str, Any]:
+    return {
+        "number": number,
+        "moved": moved,
+        "locations": [{"match": match, "prefix": prefix} for match, prefix in locations],
+    }
+
+
+@pytest.mark.parametrize(
+    ("routes", "servers"),
+    [
+        ([], []),
+        ([{"hosts": ["a", "b"]}, {"hosts": ["c"]}], [(["a", "b"], [at(1, ("/", ""))]), (["c"], [at(2, ("/", ""))])]),
+        ([{"hosts": ["a"], "paths": ["/x/"]}], [(["a"], [at(1, ("= /x", ""), ("^~ /x/", ""))])]),
+        # b has both, a and c have one of them.
+        (
+            [{"hosts": ["a", "b"]}, {"hosts": ["b", "c"], "paths": ["/x"], "strip_path": True}],
+            [
+                (["a"], [at(1, ("/", ""))]),
+                (["b"], [at(1, ("/", "")), at(2, ("= /x", "/x"), ("^~ /x/", "/x"))]),
+                (["c"], [at(2, ("= /x", "/x"), ("^~ /x/", "/x"))]),
+            ],
+        ),
+        # A host that leads elsewhere does so with the paths of its app alone.
+        (
+            [
+                {"hosts": ["a", "b"], "redirects": [{"path": "/", "to": "/y"}, {"host": "b", "to": "a"}]},
+                {"hosts": ["b"], "paths": ["/x"]},
+            ],
+            [
+                (["a"], [at(1, ("/", ""))]),
+                (["b"], [at(1, ("/", ""), moved=2), at(2, ("= /x", ""), ("^~ /x/", ""))]),
+            ],
+        ),
+        # What is a redirect is no place of the app.
+        (
+            [{"hosts": ["a"], "paths": ["/x", "/x/"], "redirects": [{"path": "/x", "to": "/x/y"}]}],
+            [(["a"], [at(1, ("^~ /x/", ""))])],
+        ),
+        ([{"hosts": ["a"], "paths": ["/"], "strip_path": True}], [(["a"], [at(1, ("/", ""))])]),
+    ],
+)
+def test_which_routes_a_host_has(routes: list[dict[str, Any]], servers: list[tuple[Any, ...]]) -> None:
+    found = proxy_servers(routes)
+    assert [(one["hosts"], one["places"]) for one in found] == servers
+    assert [one["is_shared"] for one in found] == [len(places) > 1 for _hosts, places in servers]
+    whole = [any("/" in {where["match"] for where in one["locations"]} for one in places) for _hosts, places in servers]
+    assert [one["is_whole"] for one in found] == whole
+
+
 LOGIN = {"realm": "web", "file": "htpasswd-web", "content": "alice:b\nbob:a\n"}
 
 
@@ -99,18 +151,37 @@ LOGIN = {"realm": "web", "file": "htpasswd-web", "content": "alice:b\nbob:a\n"}
     [
         ({}, None),
         ({"basic_auth": {"users": {}, "paths": []}}, None),
-        ({"auth": True}, {"realm": "web", "file": "htpasswd", "content": "", "where": [r"^a\.io/"]}),
-        ({"basic_auth": {"users": {"bob": "a", "alice": "b"}}}, {**LOGIN, "where": [r"^a\.io/"]}),
+        ({"auth": True}, {"realm": "web", "file": "htpasswd", "content": "", "where": ["^web/"]}),
+        ({"basic_auth": {"users": {"bob": "a", "alice": "b"}}}, {**LOGIN, "where": ["^web/"]}),
         (
             {"basic_auth": {"users": {"bob": "a", "alice": "b"}, "paths": ["/x.y/", "/"]}},
-            {**LOGIN, "where": [r"^a\.io/x\.y(?![A-Za-z0-9_~-])", r"^a\.io"]},
+            {**LOGIN, "where": [r"^web/x\.y(?![A-Za-z0-9_~-])", "^web/"]},
         ),
-        ({"name": "off", "auth": True}, {"realm": "app off", "file": "htpasswd", "content": "", "where": [r"^a\.io/"]}),
+        ({"name": "off", "auth": True}, {"realm": "app off", "file": "htpasswd", "content": "", "where": ["^off/"]}),
     ],
 )
 def test_where_a_login_is_asked_for(route: dict[str, Any], becomes: dict[str, Any] | None) -> None:
     given = {"name": "web", "hosts": ["a.io", "b.io"], **route}
     assert proxy_logins([given]) == ([{"name": given["name"], **becomes}] if becomes else [])
+
+
+@pytest.mark.parametrize(
+    ("page", "kind"),
+    [
+        ("<h1>a</h1>", "text/html"),
+        ("\n <!DOCTYPE html>", "text/html"),
+        ('{"error": "busy"}', "application/json"),
+        ("[1]", "application/json"),
+        ("{a}", "text/plain"),
+        ("1", "text/plain"),
+        ("busy", "text/plain"),
+    ],
+)
+def test_pages_of_the_proxys_own_errors(page: str, kind: str) -> None:
+    pages = [{"status": [429], "page": "x"}, {"status": [504, "502"], "page": page}]
+    found = proxy_error_pages([{"name": "web", "error_pages": pages}, {"name": "api"}])
+    assert found[1] == {"route": "web", "statuses": [502, 504], "name": "web-2", "type": kind, "content": page}
+    assert [one["name"] for one in found] == ["web-1", "web-2"]
 
 
 @pytest.mark.parametrize(

@@ -367,6 +367,12 @@ def test_notes_tell_where_what_is_there_is_reached() -> None:
         "Login        admin, with the password in /s/monitoring.password",
         "             in Grafana itself admin, with the one in /s/grafana.password",
     ]
+    web["revisions"][0]["release"]["app"]["route"] = {"paths": ["/api/", "/files"]}
+    assert platform_notes(PLATFORM, {"passwords": passwords}, seen(*there, web=web))[:2] == [
+        "URL          https://web.localhost:8443/api",
+        "URL          https://web.localhost:8443/files",
+    ]
+    web = a_stack("web", hosts=("web.localhost", "by-a-deploy.localhost"))
     left_out = {"grafana": "there is no archive of it"}
     assert platform_notes(PLATFORM, {"passwords": passwords}, seen(*there[:2], web=web), left_out=left_out)[2:] == [
         "Prometheus   https://prometheus.localhost:8443/",

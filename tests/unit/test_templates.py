@@ -169,6 +169,16 @@ def test_a_route_is_the_same_whether_the_inventory_or_a_revision_says_it(tmp_pat
     assert one["configs"] == other["configs"]
 
 
+def test_error_pages_of_an_app_are_files_of_the_proxy(tmp_path: Path) -> None:
+    page = "<h1>$uri é</h1>\n"
+    route = {**ROUTE, "error_pages": [{"status": [502, 504], "page": page}]}
+    (found,) = proxy_stacks(tmp_path, {"proxy_routes": [route]})
+    configs = yaml.safe_load(found["compose"])["services"]["proxy"]["configs"]
+    assert {"source": "page-web-1", "target": "/etc/nginx/pages/web-1"} in configs
+    assert found["configs"]["page-web-1"] == page
+    assert "alias /etc/nginx/pages/web-1;" in found["configs"]["routes"]
+
+
 def test_users_of_an_app_are_a_secret_of_the_proxy() -> None:
     users = {**ROUTE, "basic_auth": {"users": {"alice": "$2y$08$x"}}}
     proxy = render("proxy", "compose.yml.j2", proxy_image="proxy", proxy_routes=[users, PAGE, PAGE])

@@ -103,6 +103,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import (
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.web import (
     why_no_default_headers,
     why_no_headers,
+    why_no_page,
     why_no_path,
     why_no_redirect_target,
     why_no_users,
@@ -507,6 +508,11 @@ KINDS: Mapping[str, Kind] = {
             ("connections", number(0, 100000, "0 for no limit, or as 20")),
         )
     },
+    **dict.fromkeys(("apps{}.route.paths[]", "proxy_routes[].paths[]"), Kind(why_no_path, "as /api")),
+    **dict.fromkeys(
+        ("apps{}.route.error_pages[].page", "proxy_routes[].error_pages[].page"),
+        Kind(why_no_page, "as '<h1>Back in a minute</h1>'; images belong onto another host"),
+    ),
     "apps{}.limits.memory": CONTAINER_MEMORY,
     "apps{}.limits.cpus": CPUS,
     "apps{}.reservations.memory": RESERVED_MEMORY,

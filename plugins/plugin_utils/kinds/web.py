@@ -46,6 +46,9 @@ OWN_PATH = "/__error"
 TARGET_PATH = re.compile(r"/[A-Za-z0-9._~%/?&=:@!+,#-]{0,1000}\Z")
 TARGET_URL = re.compile(r"https?://(?P<host>[^/:?#]*)(:(?P<port>[^/?#]*))?(?P<path>.*)\Z")
 
+# Each revision of the app records it.
+PAGE_BYTES_MAX = 65536
+
 USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
 BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}\Z")
 # nginx compares at each request, and answers nobody else meanwhile: 3 ms at a cost of 6, 12 ms at 8.
@@ -125,6 +128,13 @@ def why_no_redirect_target(value: Any) -> str:
     if path.startswith("//"):
         return "begins with //, which leads to another host"
     return "" if TARGET_PATH.match(path) else "has characters that a URL writes as %XX"
+
+
+def why_no_page(value: Any) -> str:
+    text = str(value)
+    if "\0" in text:
+        return "has a NUL in it"
+    return "" if len(text.encode(errors="replace")) <= PAGE_BYTES_MAX else "is over 64 KiB"
 
 
 def why_no_users(value: Any) -> str:

@@ -21,7 +21,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.env_files i
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, PreflightInput, file_path
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.networks import APPS_NETWORK
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.placement import check_reservations
-from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.routes import check_route
+from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.routes import check_route, check_shared_hosts
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, show_key
 
 RESERVED_APPS = ("edge", "jenkins", "monitoring", "proxy", "registry")
@@ -97,17 +97,13 @@ def check_settings_together(inputs: PreflightInput) -> Iterator[Problem]:
 
     Of what an operator asks for, that depends on what is in force: app_releases judges it.
     """
-    owners: dict[str, str] = {}
+    yield from check_shared_hosts(inputs.inventory.apps)
     for name, app in inputs.inventory.apps.items():
         at, metrics = f"apps.{show_key(name)}", app["metrics"]
         # A deploy may ask for such a one; what site.yml builds, pulls and keeps has a name of its own.
         if inputs.images and app["image"] and REFERENCE.search(app["image"]):
             cure = f"an entry of images_extra, as {{{name}: {{pull: ...}}}}, and its name here"
             yield Problem(ALL_HOSTS, f"{at}.image", app["image"], "is not a name of the image catalog", cure)
-        for host in app["hosts"]:
-            if HOST_NAME.fullmatch(host) and owners.setdefault(host, name) != name:
-                problem = f"is a host name of the app {owners[host]} too"
-                yield Problem(ALL_HOSTS, f"{at}.hosts", Harmless(host), problem, "leave it with one of them")
         if metrics["port"] and not metrics["path"]:
             problem = "is set without metrics.path"
             yield Problem(ALL_HOSTS, f"{at}.metrics.port", str(metrics["port"]), problem, "name the path, as /metrics")

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import covers, route_paths
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import why_no_host_name
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.web import why_no_path, why_no_redirect_target
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, listed
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, listed, show_key
 
 
 def check_route(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
@@ -23,6 +25,8 @@ def check_route(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
     elif same_site == ["samesite=none"] and "secure" not in flags:
         problem = "browsers refuse it without secure"
         yield Problem(ALL_HOSTS, f"{at}.route.cookie_flags", Harmless(same_site[0]), problem, "add secure")
+    yield from _check_paths(at, app)
+    yield from _check_protocol(at, app)
     basic_auth = app["route"]["basic_auth"]
     if basic_auth["paths"] and not basic_auth["users"]:
         problem = "has paths and no users: nobody would be asked for a login"
@@ -31,7 +35,96 @@ def check_route(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
     if rate_limit["paths"] and not rate_limit["requests_per_second"]:
         problem = "has paths and no requests_per_second: nothing would be limited"
         yield Problem(ALL_HOSTS, f"{at}.route.rate_limit", "", problem, "add it, or take the paths away")
+    pages = app["route"]["error_pages"]
+    for index, one in enumerate(pages):
+        place = f"{at}.route.error_pages[{index}].status"
+        if not one["status"]:
+            yield Problem(ALL_HOSTS, place, "", "is empty: the page is for nothing", "as [502, 504]")
+        before = [status for other in pages[:index] for status in other["status"]]
+        for status in sorted({status for status in one["status"] if (before + one["status"]).count(status) > 1}):
+            yield Problem(ALL_HOSTS, place, Harmless(status), "has a page twice", "once")
     yield from _check_redirects(f"{at}.route.redirects", app["hosts"], app["route"]["redirects"])
+
+
+def check_shared_hosts(apps: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    """Of several apps with one host name, each has paths of its own."""
+    owners: dict[str, dict[str, str]] = {}
+    for name, app in apps.items():
+        at = f"apps.{show_key(name)}"
+        for host, path in product((host for host in app["hosts"] if not why_no_host_name(host)), route_paths(app)):
+            owner = owners.setdefault(host, {}).setdefault(path, name)
+            if owner != name and path == "/":
+                problem = f"is a host name of the app {owner} too (apps.{show_key(owner)}.hosts)"
+                cure = "leave it with one of them, or give one of them route.paths"
+                yield Problem(ALL_HOSTS, f"{at}.hosts", Harmless(host), problem, cure)
+            elif owner != name and not why_no_path(path):
+                problem = f"is a path of the app {owner} too (apps.{show_key(owner)}.route.paths)"
+                yield Problem(
+                    ALL_HOSTS, f"{at}.route.paths", Harmless(host + path), problem, "leave it with one of them"
+                )
+    for name, app in apps.items():
+        there = [owners[host] for host in app["hosts"] if host in owners]
+        for place, path in _redirected_paths(app):
+            nearest = ((paths, max((of for of in paths if covers(of, path)), key=len, default="")) for paths in there)
+            for other in sorted({paths[of] for paths, of in nearest if of} - {name}):
+                problem = f"is a path of the app {other} (apps.{show_key(other)}.route.paths)"
+                place = f"apps.{show_key(name)}.{place}"
+                yield Problem(ALL_HOSTS, place, Harmless(path), problem, "leave it to that app")
+
+
+def _redirected_paths(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The paths that lead elsewhere, each with its place. What is wrong in itself is told elsewhere."""
+    for index, one in enumerate(app["route"]["redirects"]):
+        path = one.get("path") or ""
+        if path and not why_no_path(path):
+            yield f"route.redirects[{index}].path", path
+
+
+def _limited_paths(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The same of those that a login or a limit is for."""
+    for key in ("basic_auth", "rate_limit"):
+        for index, path in enumerate(app["route"][key]["paths"]):
+            if not why_no_path(path):
+                yield f"route.{key}.paths[{index}]", path
+
+
+def _check_paths(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
+    paths = [path for path in route_paths(app) if not why_no_path(path)]
+    for path in sorted({path for path in paths if paths.count(path) > 1}):
+        yield Problem(ALL_HOSTS, f"{at}.route.paths", Harmless(path), "is there twice", "once")
+    if app["route"]["strip_path"]:
+        yield from _check_strip_path(f"{at}.route.strip_path", app)
+    outside = [(place, path) for place, path in _redirected_paths(app) if not any(covers(of, path) for of in paths)]
+    outside += [
+        (place, path)
+        for place, path in _limited_paths(app)
+        if not any(covers(of, path) or covers(path, of) for of in paths)
+    ]
+    for place, path in outside if paths else ():
+        cure = f"what is below one of: {', '.join(paths)}"
+        yield Problem(ALL_HOSTS, f"{at}.{place}", Harmless(path), "is none of the app's (route.paths)", cure)
+
+
+def _check_strip_path(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
+    if set(route_paths(app)) == {"/"}:
+        problem = "takes nothing off: the app has no paths"
+        yield Problem(ALL_HOSTS, at, Harmless("true"), problem, "name them, as paths: [/api]")
+    if app["route"]["protocol"] == "grpc":
+        problem = "is nothing for gRPC, whose paths are its services and methods"
+        yield Problem(ALL_HOSTS, at, Harmless("true"), problem, "take it away")
+
+
+def _check_protocol(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
+    protocol, health = app["route"]["protocol"], app["health"]
+    own = app["service"].get("healthcheck")
+    is_own = bool(health["test"]) or (isinstance(own, Mapping) and "test" in own)
+    if protocol != "http" and health["enabled"] and health["path"] and not is_own:
+        problem = "is not what the health check speaks, which asks for health.path by plain HTTP"
+        cure = "health.path: '', then it is enough that the app takes connections; or a health.test of its own"
+        yield Problem(ALL_HOSTS, f"{at}.route.protocol", Harmless(protocol), problem, cure)
+    if protocol == "grpc" and app["route"]["sticky"]:
+        problem = "is by a cookie, which clients of gRPC don't keep"
+        yield Problem(ALL_HOSTS, f"{at}.route.sticky", Harmless("true"), problem, "take it away")
 
 
 def _check_redirects(at: str, hosts: list[str], redirects: list[Mapping[str, Any]]) -> Iterator[Problem]:
