@@ -88,7 +88,7 @@ class ActionModule(ActionBase):
         app = asked_for(changes)[0] if changes and not problems else ""
         blocking, others = judge(inputs, found, verb, app)
         if app and not blocking:
-            asked = with_settings(raw, *asked_for(changes))
+            asked = with_settings(raw, *asked_for(changes), specs.app)
             # What is in force, and not this copy of the inventory, says what it comes to: app_releases judges that.
             _changed, after = self._look(asked, specs, looks, thresholds, without=[check_settings_together])
             # Whatever it is about: it is what was asked for that brings it in.

@@ -22,10 +22,12 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import (
     show_key,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import (
+    Options,
     Specs,
     check_option,
     check_options,
     complete,
+    merged,
     nearest,
     secrets_in,
     text_of_several,
@@ -167,21 +169,17 @@ def in_operators_words(problem: Problem, app: str, settings: Mapping[str, Any]) 
     return replace(problem, where="-e", variable=name if own else f"settings.{name}")
 
 
-def with_settings(raw: RawInventory, app: str, settings: Mapping[str, Any]) -> RawInventory:
+def with_settings(raw: RawInventory, app: str, settings: Mapping[str, Any], options: Options) -> RawInventory:
     """The inventory as it would be if it said of an app what an operator asks for.
 
-    Dictionaries among the settings change only the keys that they have.
+    Dictionaries among the settings change only the keys that they have. ``options``: the spec of an app's entry.
     """
 
     def changed(variables: Mapping[str, Any]) -> Mapping[str, Any]:
         apps = variables.get("apps")
         if not isinstance(apps, Mapping) or not isinstance(apps.get(app), Mapping):
             return variables
-        entry = dict(apps[app])
-        for key, value in settings.items():
-            merge = isinstance(value, Mapping) and isinstance(entry.get(key), Mapping)
-            entry[key] = {**entry[key], **value} if merge else value
-        return {**variables, "apps": {**apps, app: entry}}
+        return {**variables, "apps": {**apps, app: merged(options, apps[app], settings)}}
 
     return replace(raw, hosts={host: changed(variables) for host, variables in raw.hosts.items()})
 

@@ -28,7 +28,12 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import AC
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.rollout import satisfies
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, is_global, route_paths
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
-from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Options, check_options, complete
+from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import (
+    Options,
+    check_options,
+    complete,
+    merged,
+)
 
 Json = Mapping[str, Any]
 RELEASE_KEYS = ("app", "image", "images", "env")
@@ -219,7 +224,7 @@ def change(
         raise PlatformError("\n".join(map(str, problems)))
     changed = dict(app)
     for key, value in settings.items():
-        given = {**app[key], **value} if isinstance(app.get(key), Mapping) else value
+        given = merged(optional, {key: app.get(key)}, {key: value})[key]
         # As text and lists of one become numbers and lists in the inventory.
         changed[key] = complete({key: optional[key]}, {key: given})[key]
     if "replicas" in settings and is_global(changed):

@@ -238,6 +238,20 @@ def secrets_in(name: str, spec: Mapping[str, Any], value: Any) -> Iterator[str]:
             yield from texts_of(item)
 
 
+def merged(options: Options, before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """``given`` on top of ``before``: a dictionary changes only the keys that it has.
+
+    So at every depth that the options name. One whose keys are anybody's (users, headers) gets others beside its own.
+    """
+    result = dict(before)
+    for key, value in given.items():
+        old, inner = result.get(key), (options.get(key) or {}).get("options")
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            value = merged(inner, old, value) if inner else {**old, **value}
+        result[key] = value
+    return result
+
+
 def complete(options: Options, value: Mapping[str, Any]) -> dict[str, Any]:
     """A valid mapping with types converted and every default filled in."""
     given = {key: item for key, item in value.items() if item is not None}

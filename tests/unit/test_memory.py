@@ -66,6 +66,9 @@ def test_a_refusal_says_what_is_missing_and_the_ways_out() -> None:
     assert text.endswith("-e swarm_member_begin_anew=c1")
 
 
+LATER = Memory("web", 12, "c1", "2026-11-29T10:00:00Z", ("manager1",))
+ELSEWHERE = Memory("web", 12, "c2", "2026-11-29T10:00:00Z", ("manager1",))
+AGAIN = Memory("web", 1, "c1", "2026-11-30T10:00:00Z", ("manager1",))
 OLD = Memory("web", 9, "c0", "2026-11-01T10:00:00Z", ("manager1",))
 
 
@@ -80,6 +83,10 @@ OLD = Memory("web", 9, "c0", "2026-11-01T10:00:00Z", ("manager1",))
         pytest.param([], [WEB], {"web": 7}, [], id="the folder alone was lost"),
         pytest.param([WEB], [OLD], {"web": 7}, [], id="the docker host knows better"),
         pytest.param([WEB], [OLD], {}, ["web"], id="the docker host knows it, too"),
+        pytest.param([WEB], [LATER], {"web": 7}, ["web"], id="the docker host was put back from an older copy"),
+        pytest.param([WEB], [LATER], {"web": 12}, [], id="another manager's docker host has the rest"),
+        pytest.param([WEB], [ELSEWHERE], {"web": 7}, [], id="the controller knows another swarm"),
+        pytest.param([AGAIN], [LATER], {"web": 1}, [], id="another controller took it away and deployed it again"),
     ],
 )
 def test_whose_memory_counts(

@@ -96,6 +96,13 @@ def desired(wanted: dict[str, Any] | None = None, text: str = "one\n", **more: A
     )
 
 
+def test_a_diff_shows_no_hash_of_a_password() -> None:
+    users = {"route": {"basic_auth": {"users": {"alice": "$2y$08$" + "a." * 26 + "a"}}}}
+    _before, after = before_and_after(Observed(), desired(release={"app": users}), {})
+    assert '"alice": "(not shown)"' in after
+    assert "$2y$" not in after
+
+
 def with_secret(name: str) -> dict[str, Any]:
     found = spec()
     found["TaskTemplate"]["ContainerSpec"]["Secrets"] = [{"SecretName": name}]

@@ -176,7 +176,7 @@ class Scenario:
             inventory_dir="/inventory",
         )
         if self.changes:
-            raw = with_settings(raw, *asked_for(self.changes))
+            raw = with_settings(raw, *asked_for(self.changes), SPECS.app)
         inventory, problems = parse(raw, SPECS)
         looks = {**{name: HostFacts(facts=facts) for name, facts in self.facts.items()}, **self.looks}
         inputs = PreflightInput(raw, inventory, looks, parse_images(self.catalog), self.files, NOW)

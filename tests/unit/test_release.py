@@ -179,6 +179,35 @@ def test_change() -> None:
     assert (changed["env"], changed["app"]["env_file"]) == ({"digest": "e9", "version": ""}, "other.env")
 
 
+ALICE, BOB = ({name: "$2y$08$" + name[0] * 53} for name in ("alice", "bob"))
+IN_FORCE = {
+    "rate_limit": {"requests_per_second": 0.1, "burst": 5, "paths": ["/login"], "connections": 0},
+    "basic_auth": {"users": ALICE, "paths": ["/admin"]},
+    "headers": {"X-Frame-Options": "DENY"},
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "place", "expected"),
+    [
+        ({"rate_limit": {"burst": 50}}, "rate_limit", {**IN_FORCE["rate_limit"], "burst": 50}),
+        ({"rate_limit": {}}, "rate_limit", IN_FORCE["rate_limit"]),
+        ({"basic_auth": {}}, "basic_auth", IN_FORCE["basic_auth"]),
+        ({"basic_auth": {"users": BOB}}, "basic_auth", {"users": {**ALICE, **BOB}, "paths": ["/admin"]}),
+        ({"basic_auth": {"paths": []}}, "basic_auth", {**IN_FORCE["basic_auth"], "paths": []}),
+        ({"headers": {"X-A": "b"}}, "headers", {"X-Frame-Options": "DENY", "X-A": "b"}),
+        ({"sticky": True}, "basic_auth", IN_FORCE["basic_auth"]),
+    ],
+)  # fmt: skip
+def test_a_dictionary_changes_only_the_keys_that_it_has(
+    settings: dict[str, Any], place: str, expected: dict[str, Any]
+) -> None:
+    """At every depth: a limit or a login does not go because something else is changed."""
+    given = release()
+    given["app"]["route"] = {**given["app"]["route"], **IN_FORCE}
+    assert change("web", given, {"route": settings}, OPTIONS)["app"]["route"][place] == expected
+
+
 def test_another_controller_has_the_env_file_elsewhere() -> None:
     there, here = inventory(env_file="/there/files/web.env"), inventory(env_file="/here/files/web.env")
     assert resolve(here, resolve(there, None)) == resolve(there, None)

@@ -15,7 +15,9 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import (
     BEFORE,
     DONE,
     FAILED,
+    RUN,
     RUNS,
+    a_job,
     assess,
     compose_of,
     job_of,
@@ -165,7 +167,14 @@ def test_a_command_is_words(command: Any, words: list[str]) -> None:
     assert words_of(command) == words
 
 
-@pytest.mark.parametrize("command", ["", "  ", [], [""], "sh -c 'open", None, 5])
-def test_what_is_no_command_is_refused(command: Any) -> None:
-    with pytest.raises(PlatformError, match=r"^command"):
+@pytest.mark.parametrize("command", ["", "  ", [], [""], "sh -c 'hunter22", None, 5, {"hunter22": 1}, [["hunter22"]]])
+def test_what_is_no_command_is_refused_and_not_shown(command: Any) -> None:
+    with pytest.raises(PlatformError, match=r"^command: ") as refused:
         words_of(command)
+    assert "hunter22" not in refused.value.message
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_a_deadline_comes(seconds: float) -> None:
+    with pytest.raises(PlatformError, match="a number of seconds above 0"):
+        a_job("web", compose(), RUN, service="web", command=["x"], deadline_seconds=seconds)

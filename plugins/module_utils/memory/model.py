@@ -81,10 +81,15 @@ def of_platform(seen: Mapping[str, Any]) -> list[Memory]:
 def to_be_held(here: Sequence[Memory], elsewhere: Sequence[Memory]) -> Sequence[Memory]:
     """What a swarm has to hold. ``here``: by the docker host, ``elsewhere``: by the controller.
 
-    The controller's word counts where the docker host has none. It may be of before another controller reset the
-    platform, took a stack away, or began anew; that can't be told from a loss, so somebody has to say it.
+    The controller's word counts where the docker host has none, and where it is the later one of a stack in the same
+    swarm: a docker host that was put back from a copy remembers what its swarm held then. It may be of before another
+    controller reset the platform, took a stack away, or began anew; that can't be told from a loss, so somebody has to
+    say it.
     """
-    return here or elsewhere
+    if not here:
+        return elsewhere
+    later = {(one.stack, one.cluster_id): one for one in elsewhere}
+    return [max((one, later.get((one.stack, one.cluster_id), one)), key=lambda memory: memory.since) for one in here]
 
 
 def highest_revisions(configs: Iterable[Mapping[str, Any]]) -> dict[str, int]:

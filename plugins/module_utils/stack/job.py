@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import FULL_NAMES, Compose, own_networks
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import ENDED, Node, Task
 
@@ -82,13 +84,16 @@ def a_job(
     deadline_seconds: float | None = None,
 ) -> Job:
     """The job by which a command runs with the image and environment of a service."""
+    seconds = float(DEADLINE_SECONDS if deadline_seconds is None else deadline_seconds)
+    if not 0 < seconds < math.inf:
+        raise PlatformError(f"{when}: deadline_seconds must be a number of seconds above 0")
     own = compose["services"][service]
     deploy = own.get("deploy") or {}
     return Job(
         stack=stack,
         when=when,
         command=tuple(map(str, command)),
-        deadline_seconds=float(deadline_seconds or DEADLINE_SECONDS),
+        deadline_seconds=seconds,
         definition={
             **{key: value for key, value in own.items() if key not in _SERVES},
             "command": list(command),

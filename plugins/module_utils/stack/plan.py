@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -24,6 +25,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
 )
 
 _NOTHING = "(absent)"
+_BCRYPT = re.compile(r"\$2[abxy]?\$[0-9]{2}\$[./A-Za-z0-9]{53}")
 
 
 @dataclass(frozen=True)
@@ -395,7 +397,8 @@ def _config_names(compose: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _pretty(release: Mapping[str, Any]) -> str | None:
-    return json.dumps(release, indent=2, sort_keys=True) if release else None
+    """As people read it; of a password's bcrypt hash, by which it can be guessed, that it is there."""
+    return _BCRYPT.sub("(not shown)", json.dumps(release, indent=2, sort_keys=True)) if release else None
 
 
 def _section(title: str, content: str | None) -> str:

@@ -107,10 +107,14 @@ class StackRun:
 
 def words_of(command: Any) -> list[str]:
     """A command's words. ``command``: a list of them, or one text, whose quotes are heeded as a shell does."""
+    # What it says may be anything, and is not shown.
     try:
-        words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
-    except (TypeError, ValueError) as error:
-        raise PlatformError(f"command {command!r}: {error}") from error
+        words = shlex.split(command) if isinstance(command, str) else command
+    except ValueError as error:
+        raise PlatformError(f"command: {str(error).lower()}") from error
+    if not isinstance(words, list) or not all(isinstance(word, (str, int, float)) for word in words):
+        raise PlatformError("command: is neither a text nor a list of words")
+    words = [str(word) for word in words]
     if not words or not words[0].strip():
         raise PlatformError("command: is empty; give a program and its arguments")
     return words

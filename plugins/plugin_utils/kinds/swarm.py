@@ -72,6 +72,8 @@ def why_no_argument(value: Any) -> str:
         return "is a date and a time to YAML: put it in quotes"
     if value is None or isinstance(value, (list, Mapping)) or (isinstance(value, float) and not math.isfinite(value)):
         return "is neither text nor a number"
+    if len(str(value).encode(errors="replace")) >= ARGUMENT_BYTES_MAX:
+        return "is longer than the 128 kB that a program can be given"
     return "has a NUL character in it" if "\0" in str(value) else ""
 
 
@@ -122,8 +124,6 @@ def why_no_template(value: Any) -> str:
         depth += (words[0] in TEMPLATE_BLOCKS) - (words[0] == "end")
         if not all(map(TEMPLATE_KNOWN.match, words)):
             return "has a {{ }} with a name in it that a swarm does not know"
-    if len(str(value).encode(errors="replace")) >= ARGUMENT_BYTES_MAX:
-        return "is longer than the 128 kB that a program can be given"
     return "has a block without its end" if depth else why_no_argument(value)
 
 

@@ -125,6 +125,9 @@ def check_names_of_services(inputs: PreflightInput) -> Iterator[Problem]:
     for name, app in apps.items():
         at = f"apps.{show_key(name)}"
         for key in map(str, app["services"]):
+            if key.lower().startswith("jobs_"):
+                problem = "begins as the names of the app's jobs do"
+                yield Problem(ALL_HOSTS, f"{at}.services", Harmless(key), problem, "another name, without jobs_")
             if owner := owners.get(key.lower()) or _of_replica(key.lower(), apps):
                 problem = f"is a name of {owner}: it would mean the one or the other"
                 yield Problem(
