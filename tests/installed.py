@@ -16,6 +16,7 @@ CONFIGURATION = """\
 [defaults]
 callback_result_format = yaml
 internal_poll_interval = 0.005
+inject_facts_as_vars = false
 callbacks_enabled = fungap.swarm.phases
 [connection]
 pipelining = true
