@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.module_utils.core.harmless import SHOWN_MAX
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import RawInventory, secrets
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain, texts_from_vault
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import (
     HIDDEN,
-    SHOWN_MAX,
     Harmless,
     Problem,
     hide,
