@@ -838,6 +838,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(restart={"condition": False}), "all hosts", "apps.web.restart.condition", "false", "must be text in quotes, not true", "write text in quotes: "),
     (platform(load_test_profiles={"load": None}), "all hosts", "load_test_profiles", "(not shown)", "has nothing at load", "as {load:"),
     (platform(load_test_profiles={"load": {"users": "many"}}), "all hosts", "load_test_profiles", "(not shown)", "load: users must be a whole number", "as {load:"),
+    (app(route={"redirects": [{"path": "/a", "to": "/a?t=x"}]}), "all hosts", "apps.web.route.redirects[0].to", "/a", "leads back", "another place"),
     (app(env_mode=0o640), "all hosts", "apps.web.env_mode", "416", "not a mode in octal", "in quotes, as '0640'"),
     (both(app(env_owner="1500"), without("env_file", "env_target")), "all hosts", "apps.web.env_owner", "1500", "without env_file", "take env_owner away"),
     (both(app(env_mode="0640"), without("env_file", "env_target")), "all hosts", "apps.web.env_mode", "0640", "without env_file", "take env_mode away"),
