@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -45,14 +46,21 @@ def texts_of(value: Any) -> Iterator[str]:
 
 
 def hide(text: str, secrets: Collection[str]) -> str:
-    """A text in which no secret can be read, nor a secret as ``show`` writes it."""
-    written = {*secrets, *(" ".join(secret.split()) for secret in secrets)} - {""}
+    """A text in which no secret can be read, nor a secret or a part of one as it is read and shown."""
+    written = {one for secret in secrets for one in _readings(secret)} - {""}
     for secret in sorted(written, key=len, reverse=True):
         if text == secret:
             return HIDDEN
         if len(secret) >= SECRET_LENGTH:
             text = text.replace(secret, HIDDEN)
     return text
+
+
+def _readings(secret: str) -> set[str]:
+    """A text, what ``show`` makes of it, the elements of a list that it is read as, and a folder without its slash."""
+    elements = {secret, *(one.strip() for one in secret.split(","))}
+    paths = {posixpath.normpath(one) for one in elements if "/" in one}
+    return {*elements, *paths, " ".join(secret.split())}
 
 
 def such_as(example: object) -> str:
