@@ -17,7 +17,7 @@ import yaml
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import DAY_SECONDS, why_no_prometheus_time
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.variables import PATH
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, show, show_key
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, show, show_key, texts_of
 
 SEVERITIES = ("critical", "warning", "info")
 DAYS = re.compile(r"[1-9][0-9]{0,4}d")
@@ -51,12 +51,23 @@ RECEIVER_KEYS = (
 MATCHER = re.compile(r"\s*{?\s*[^\s=!~{}][^=!~]*(=~|!=|!~|=).*\Z", re.DOTALL)
 SECRET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 SECRET_FILE = re.compile(r"/run/secrets/([\w.-]+)")
-# Settings of a receiver that are secret, and that Alertmanager reads from a file, too.
+# Settings of a receiver that are secret, and that Alertmanager reads from a file, too: wherever they stand, ...
 INLINE_SECRETS = (
-    *("alert_source_token", "api_key", "api_secret", "api_url", "auth_password", "auth_secret", "bearer_token"),
-    *("bot_token", "client_secret", "credentials", "password", "routing_key", "secret_key", "service_key", "token"),
-    *("user_key", "webhook_url"),
+    *("alert_source_token", "api_key", "api_secret", "api_url", "app_token", "auth_password", "auth_secret"),
+    *("bearer_token", "bot_token", "client_certificate_key", "client_secret", "credentials", "password"),
+    *("routing_key", "secret_key", "service_key", "token", "token_id", "user_key", "webhook_url"),
 )
+# ... and those whose names mean something else elsewhere, with what they stand in.
+INLINE_SECRETS_IN = {
+    "key": re.compile(r"tls_config\Z"),
+    "secrets": re.compile(r"\.http_headers\..+\Z"),
+}
+# How it is put right where the setting has no _file beside it.
+_FILES = "files: [/run/secrets/NAME], and NAME with the value in monitoring_alert_secrets"
+CURES = {
+    "proxy_connect_header": "take it away: Alertmanager reads no file for it",
+    "secrets": _FILES,
+}
 URL_WITH_LOGIN = re.compile(r"[a-z]+://[^/?#]*@", re.IGNORECASE)
 
 
@@ -338,7 +349,8 @@ def check_receivers(routes: Iterable[Any], receivers: Iterable[Any], secrets: Ma
         names.append(name)
         yield from _wrong_receiver(receiver, at)
         for place, key in _inline_secrets(receiver, at):
-            cure = f"{key}_file: /run/secrets/NAME, and NAME with the value in monitoring_alert_secrets"
+            file = f"{key}_file: /run/secrets/NAME, and NAME with the value in monitoring_alert_secrets"
+            cure = CURES.get(key, file)
             yield f"{place}.{key}", None, "would be in a file that is no secret", cure
         for file in sorted(set(SECRET_FILE.findall(str(receiver))) - {*secrets, *ALERTMANAGER_SECRETS}):
             named = "another name" if SECRETS.fullmatch(file) else file
@@ -421,14 +433,21 @@ ROUTE_VALUES: Mapping[str, tuple[tuple[Callable[[Any], bool], str, str], ...]] =
 def _inline_secrets(value: Any, at: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if (key in INLINE_SECRETS and isinstance(item, (str, int))) or (
-                str(key).endswith("url") and URL_WITH_LOGIN.match(str(item))
-            ):
-                yield at, str(key)
-            yield from _inline_secrets(item, f"{at}.{key}")
+            if _is_inline_secret(str(key), item, at):
+                yield at, show_key(key)
+            else:
+                yield from _inline_secrets(item, f"{at}.{show_key(key)}")
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _inline_secrets(item, f"{at}[{index}]")
+
+
+def _is_inline_secret(key: str, value: Any, at: str) -> bool:
+    """Whether a value of a receiver's setting is a secret, in whatever shape."""
+    place = INLINE_SECRETS_IN.get(key)
+    if key in INLINE_SECRETS or key == "proxy_connect_header" or (place and place.search(at)):
+        return any(texts_of(value))
+    return key.endswith("url") and bool(URL_WITH_LOGIN.match(str(value)))
 
 
 def _route_receivers(route: Any, at: str) -> Iterator[tuple[str, str]]:

@@ -4,32 +4,16 @@
 
 from __future__ import annotations
 
-import ipaddress
+import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.core import harmless
+
 # What is called so is hidden, whatever it is. A name is never the reason why something is shown.
 SECRET = re.compile(r"passw|passphrase|pass$|pwd|secret(_|$)|token|(^|_)key$|webhook|credential", re.IGNORECASE)
-# Longer ones are none that somebody wrote by hand.
-SHOWN_MAX, KEY_MAX = 200, 64
-NUMBER = r"[+-]?[0-9]+(\.[0-9]+)?"
-# The texts that are no secret whatever variable they are put into: a number, an amount with its unit, ports, an
-# address, a path below a folder that every machine has, and a file with a known ending. A word is not one of them, nor
-# a host's name: a token is made of letters, digits and dots, too.
-ENDINGS = "cer|cfg|conf|crt|env|gz|ini|json|key|pem|tar|txt|ya?ml|zst"
-CLOSED = re.compile(
-    rf"({NUMBER} ?(ns|us|ms|[smhdwy]|[kmgtp]?i?b?|(milli)?seconds?|minutes?|hours?|days?|weeks?|years?|percent|%"
-    r"|(kilo|mega|giga|tera|kibi|mebi|gibi|tebi)?bytes?)"
-    r"|([0-9]{1,3}(\.[0-9]{1,3}){3}:)?[0-9]{1,5}(-[0-9]{1,5})?(:[0-9]{1,5}(-[0-9]{1,5})?)?(/(tcp|udp|sctp))?"
-    r"|[0-9]{1,3}(\.[0-9]{1,3}){3}(:[0-9]{1,5})?(/[0-9]{1,3})?"
-    rf"|[~.]{{0,2}}/?([A-Za-z0-9_.-]+/+)*[A-Za-z0-9_-][A-Za-z0-9_.-]*\.({ENDINGS})"
-    r"|/+(bin|boot|dev|etc|home|lib|lib32|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)(/+[A-Za-z0-9._+-]*)*"
-    r"|/)\Z",
-    re.IGNORECASE,
-)
-KEY = re.compile(r"[A-Za-z0-9._/-]+\Z")
 # Shorter texts are hidden where they are the whole of something: in a sentence, they are parts of words.
 SECRET_LENGTH = 4
 
@@ -42,7 +26,7 @@ class Harmless(str):
     """
 
 
-HIDDEN = Harmless("(not shown)")
+HIDDEN = Harmless(harmless.HIDDEN)
 
 
 def listed(names: Iterable[str]) -> Harmless:
@@ -62,14 +46,21 @@ def texts_of(value: Any) -> Iterator[str]:
 
 
 def hide(text: str, secrets: Collection[str]) -> str:
-    """A text in which no secret can be read, nor a secret as ``show`` writes it."""
-    written = {*secrets, *(" ".join(secret.split()) for secret in secrets)} - {""}
+    """A text in which no secret can be read, nor a secret or a part of one as it is read and shown."""
+    written = {one for secret in secrets for one in _readings(secret)} - {""}
     for secret in sorted(written, key=len, reverse=True):
         if text == secret:
             return HIDDEN
         if len(secret) >= SECRET_LENGTH:
             text = text.replace(secret, HIDDEN)
     return text
+
+
+def _readings(secret: str) -> set[str]:
+    """A text, what ``show`` makes of it, the elements of a list that it is read as, and a folder without its slash."""
+    elements = {secret, *(one.strip() for one in secret.split(","))}
+    paths = {posixpath.normpath(one) for one in elements if "/" in one}
+    return {*elements, *paths, " ".join(secret.split())}
 
 
 def such_as(example: object) -> str:
@@ -91,22 +82,13 @@ def show(value: Any) -> Harmless:
     if isinstance(value, (int, float)):
         return Harmless(value)
     text = " ".join(str(value).split())
-    is_closed = isinstance(value, str) and len(text) <= SHOWN_MAX and (CLOSED.match(text) or _is_address(text))
+    is_closed = isinstance(value, str) and harmless.is_harmless(text)
     return Harmless(text) if is_closed or not text else HIDDEN
 
 
 def show_key(key: Any) -> Harmless:
     """A mapping's key, which names a part of a variable."""
-    is_name = isinstance(key, str) and len(key) <= KEY_MAX and KEY.match(key)
-    return Harmless(key) if is_name else show(key)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_interface(text)
-    except ValueError:
-        return False
-    return True
+    return Harmless(key) if isinstance(key, str) and harmless.is_name(key) else show(key)
 
 
 @dataclass(frozen=True, order=True)

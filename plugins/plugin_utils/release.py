@@ -27,6 +27,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import Pl
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import ACTIVE_VERDICTS, CONVERGED, Node
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.rollout import satisfies
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, REQUIRED, is_global, route_paths
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.images import why_no_image
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem
 from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import (
     Options,
@@ -409,9 +410,12 @@ def eligible_nodes(nodes: Iterable[Json], constraints: Sequence[str]) -> list[Js
 def taken_images(references: Mapping[str, str]) -> dict[str, Any]:
     """Entries of the image catalog for images that come from other registries, by the name that each gets here."""
     for name, reference in references.items():
+        # What is none may have a login in it: it is not shown.
+        if why := why_no_image(reference):
+            raise PlatformError(f"{name}: what image says {why}: write it as hub.example.com/team/web:42")
         if ":" not in reference.rpartition("/")[2]:  # of a tag or of a digest
             raise PlatformError(
-                f"{name}: image {reference!r} names no version: add a tag or a digest, as in {reference}:42"
+                f"{name}: image {reference} names no version: add a tag or a digest, as in {reference}:42"
             )
     return {name: {"pull": reference, "source": "pull", "follow": True} for name, reference in references.items()}
 

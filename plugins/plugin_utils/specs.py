@@ -282,7 +282,7 @@ def _wrong_type(where: str, variable: str, spec: Mapping[str, Any], value: Any, 
     if spec.get("type") == "list" and isinstance(value, list):
         wanted = f"a list in which each element is {KINDS.get(spec.get('elements', 'str'), spec.get('elements'))}"
     if isinstance(value, bool) and spec.get("type", "str") in TEXTS:
-        wanted += ", in quotes,"
+        wanted += " in quotes"
     is_finite = not isinstance(value, float) or math.isfinite(value)
     problem = f"must be {wanted}, not {_kind_of(value)}" if is_finite else "must be a finite number"
     # What stands for a mapping may be anything that belongs into it.

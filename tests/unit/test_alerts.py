@@ -295,6 +295,7 @@ PAGER = {"name": "dba", "pagerduty_configs": [{"routing_key_file": "/run/secrets
             ["monitoring_alert_receivers[0].webhook_configs[0].url: would be in a file that is no secret"],
         ),
         ([], [{"name": "a", "webhook_configs": [{"url": "https://pager.example/hook?to=me@example.com"}]}], {}, []),
+        ([], [{"name": "a", "opsgenie_configs": [{"details": {"key": "x", "values": "y", "url": "z"}}]}], {}, []),
         (
             [],
             [{"name": "a", "webhook_configs": [{"http_config": {"oauth2": {"client_secret": "s3cret"}}}]}],
@@ -330,6 +331,45 @@ def test_receivers_are_refused(
     found = list(check_receivers(routes, receivers, secrets))
     assert [f"{at}: {what}" for at, _value, what, _cure in found] == said
     assert "s3cret" not in str(found)
+
+
+SIGN = {"url_file": "/run/secrets/webhook_url"}
+
+
+@pytest.mark.parametrize(
+    ("place", "receiver", "cure"),
+    [
+        (
+            "webhook_configs[0].http_config.tls_config.key",
+            {"webhook_configs": [{**SIGN, "http_config": {"tls_config": {"key": "-----BEGIN s3cret"}}}]},
+            "key_file: ",
+        ),
+        (
+            "webhook_configs[0].http_config.oauth2.tls_config.key",
+            {"webhook_configs": [{**SIGN, "http_config": {"oauth2": {"tls_config": {"key": "s3cret"}}}}]},
+            "key_file: ",
+        ),
+        (
+            "webhook_configs[0].http_config.http_headers.X-Auth.secrets",
+            {"webhook_configs": [{**SIGN, "http_config": {"http_headers": {"X-Auth": {"secrets": ["s3cret"]}}}}]},
+            "files: ",
+        ),
+        (
+            "webhook_configs[0].http_config.proxy_connect_header",
+            {"webhook_configs": [{**SIGN, "http_config": {"proxy_connect_header": {"Proxy-Auth": ["s3cret"]}}}]},
+            "take it away",
+        ),
+        ("rocketchat_configs[0].token_id", {"rocketchat_configs": [{"token_id": "s3cret"}]}, "token_id_file: "),
+        ("slack_configs[0].app_token", {"slack_configs": [{"app_token": "s3cret"}]}, "app_token_file: "),
+        ("pushover_configs[0].token", {"pushover_configs": [{"token": ["s3cret"]}]}, "token_file: "),
+        ("email_configs[0].tls_config.key", {"email_configs": [{"tls_config": {"key": "s3cret"}}]}, "key_file: "),
+    ],
+)
+def test_a_secret_of_a_receiver_is_to_be_in_a_file(place: str, receiver: dict[str, Any], cure: str) -> None:
+    [(at, value, problem, said)] = check_receivers([], [{"name": "a", **receiver}], {})
+    assert at == f"monitoring_alert_receivers[0].{place}"
+    assert (value, problem) == (None, "would be in a file that is no secret")
+    assert said.startswith(cure)
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,14 @@ def test_a_file_that_dockerd_refuses_changes_nothing(machine: Machine) -> None:
     assert sorted(path.name for path in machine.config.parent.iterdir()) == ["daemon.json"]
 
 
+def test_what_dockerd_says_of_a_file_has_no_login_of_it(machine: Machine) -> None:
+    machine.has({**THEIRS, "labels": ["api=hunter22"]})
+    command = "sh -c 'echo bad label: api=hunter22; exit 1' %s"
+    with pytest.raises(PlatformError, match=r"bad label: \(not shown\)") as refused:
+        machine.run(OURS, validate=command)
+    assert "hunter22" not in refused.value.message
+
+
 def test_a_restart_that_stops_others(machine: Machine) -> None:
     original = machine.has(THEIRS)
     machine.handler.running = [NODE, DB, TASK]

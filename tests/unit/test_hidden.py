@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fungap.swarm.plugins.module_utils.core.harmless import SHOWN_MAX
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import RawInventory, secrets
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain, texts_from_vault
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import (
     HIDDEN,
-    SHOWN_MAX,
     Harmless,
     Problem,
     hide,
@@ -141,6 +141,14 @@ HIDE = [
     ("80", {"80"}, HIDDEN),
     ("80 is no port", {"80"}, "80 is no port"),
     ("two words", {"two\n  words"}, HIDDEN),
+    # As it is read: the elements of a list, a folder without its slash.
+    ("172.16.5.0/33", {"10.9.8.7, 172.16.5.0/33"}, HIDDEN),
+    ("is 10.9.8.7 and no more", {"10.9.8.7,172.16.5.0/33"}, f"is {HIDDEN} and no more"),
+    ("/etc/hunter22", {"/etc/hunter22/"}, HIDDEN),
+    ("is platform_config_dir /etc/hunter22", {"/etc//hunter22"}, f"is platform_config_dir {HIDDEN}"),
+    ("is /etc/hunter22 here", {"a, /etc/x/../hunter22/"}, f"is {HIDDEN} here"),
+    ("a is no part", {"a,b"}, "a is no part"),
+    (". is a dot", {"a,,b"}, ". is a dot"),
     (f"is {LONG} here", {LONG}, f"is {HIDDEN} here"),
     ("", {""}, ""),
     ("nothing", set(), "nothing"),

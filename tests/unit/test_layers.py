@@ -31,7 +31,9 @@ ALLOWED = {
     "doc_fragments": set(),
 }
 # By their names, in any folder; what isn't named is an operation.
-MODELS = {"model", "options", "compose", "digest", "dockerfile", "logs", "program", "raft", "status"}
+MODELS = {
+    *("model", "options", "compose", "digest", "dockerfile", "harmless", "logs", "program", "raft", "shown", "status"),
+}
 PLANS = {
     *("plan", "actions", "agent_connection", "difference", "hosts_file", "job", "listening", "repair", "rollout"),
     *("validation", "absence", "node_plan", "recovery", "safeguards", "settling"),

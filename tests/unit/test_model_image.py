@@ -44,7 +44,13 @@ def test_a_catalog_becomes_entries() -> None:
 @pytest.mark.parametrize(
     ("catalog", "said"),
     [
-        ({"Web": {}}, "'Web' is no image name"),
+        ({"Web": {}}, "Web is no image name"),
+        ({"u:hunter22@x": {}}, "(not shown) is no image name"),
+        ({"web": {"u:hunter22@x": 1, "from": 1}}, "web: unknown (not shown), from; known are"),
+        (
+            {"web": {"build": {"context": "/w", "include": {"../u:hunter22@x": "/a"}}}},
+            "web: build.include leads out of the context: (not shown)",
+        ),
         ({"web": "nginx"}, "web: must be a dictionary"),
         (
             {"web": {"from": "nginx"}},

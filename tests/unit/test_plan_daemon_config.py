@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,6 @@ from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.model i
     parse_daemon_config,
     parse_flags,
     parse_memory,
-    shown,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.plan import (
     DaemonPlan,
@@ -31,6 +31,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.plan im
     restart_warning,
     wanted_config,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.shown import without_values
 
 PATH = "/etc/docker/daemon.json"
 LOGS: Config = {"log-driver": "json-file", "log-opts": {"max-size": "10m"}}
@@ -235,7 +236,20 @@ def test_their_order_stays() -> None:
             "set docker_engine_address_pools to what is there",
         ),
         ({"mtu": 1450}, remembered({"mtu": 1500}), {"mtu": 1400}, "mtu is 1450, and 1400 is wanted"),
-        ({"x": {"hosts": ["a"]}}, NEVER, {"x": {"hosts": ["b"]}}, 'x.hosts is ["a"]'),
+        ({"x": {"hosts": ["1"]}}, NEVER, {"x": {"hosts": ["2"]}}, 'x.hosts is ["1"], and ["2"] is wanted'),
+        (
+            {"labels": ["a=hunter22", "b=c"]},
+            NEVER,
+            {"labels": ["b=c"]},
+            'labels is ["(not shown)", "(not shown, 2)"], and ["(not shown, 2)"] is wanted',
+        ),
+        (
+            {"log-opts": {"hunter22@x": "a"}},
+            NEVER,
+            {"log-opts": {"hunter22@x": "b"}},
+            'log-opts.(not shown) is "(not shown)", and "(not shown, 2)" is wanted: '
+            "set docker_engine_daemon.log-opts.(not shown)",
+        ),
     ],
 )
 def test_conflicts_are_named(found: Config, memory: Memory, wanted: Config, told: str) -> None:
@@ -243,17 +257,67 @@ def test_conflicts_are_named(found: Config, memory: Memory, wanted: Config, told
         plan(found, memory, wanted)
     assert "Nothing was changed" in refused.value.message
     assert told in refused.value.message
+    assert "hunter22" not in refused.value.message
 
 
-def test_every_conflict_is_named_and_no_secret() -> None:
+# What may stand in a daemon.json and has a login in it.
+LOGINS: list[Config] = [
+    {"proxies": {"http-proxy": "http://u:x@hunter22@p:3128"}},
+    {"proxies": {"http-proxy": "http://u:hun/hunter22@p:3128"}},
+    {"proxies": {"http-proxy": "http://u:hunter22@p:1"}},
+    {"labels": ["api=hunter22"]},
+    {"log-opts": {"splunk-token": "hunter22"}},
+    {"log-opts": {"splunk-token": {"a": ["hunter22"]}}},
+    {"log-opts": {"gelf-address": "tcp://x?auth=hunter22"}},
+    {"log-opts": {"tag": "hunter22"}},
+    {"log-opts": {"u:hunter22@x": "1"}},
+    {"runtimes": {"a": {"path": "/usr/bin/a", "runtimeArgs": ["--auth", "hunter22"]}}},
+    {"registry-mirrors": ["https://mirror.example/hunter22"]},
+    {"hunter22 is the key": 1},
+]
+
+
+@pytest.mark.parametrize("config", LOGINS)
+def test_no_login_is_shown_and_yet_that_it_changes(config: Config) -> None:
+    other = json.loads(json.dumps(config).replace("hunter22", "hunter222"))
+    for found, wanted in ((config, other), (config, {}), ({}, config)):
+        before, after = describe(found, wanted)
+        assert before != after
+        assert "hunter22" not in json.dumps([before, after])
+        assert "hunter22" not in restart_warning([*found, *wanted], ["db"])
+    assert "hunter22" not in without_values(f"invalid: {', '.join(_texts(config))}", config)
+    key = next(iter(config))
     with pytest.raises(PlatformError) as refused:
-        plan(
-            {"mtu": 1, "proxies": {"http-proxy": "http://u:hunter2@p"}},
-            NEVER,
-            {"mtu": 2, "proxies": {"http-proxy": "http://p"}},
-        )
+        plan({"mtu": 1, **config}, NEVER, {"mtu": 2, key: "theirs" if config[key] != 1 else 2})
     assert refused.value.message.count(" is wanted") == 2
-    assert "hunter2" not in refused.value.message
+    assert "hunter22" not in refused.value.message
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every key and text of a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+
+
+def test_what_the_engine_s_own_words_are_is_shown() -> None:
+    config = {
+        "data-root": "/srv/docker",
+        "debug": True,
+        "dns": ["192.0.2.1"],
+        "hosts": ["fd://"],
+        "log-driver": "journald",
+        "log-opts": {"max-size": "10m", "compress": "true", "tag": ""},
+        "mtu": 1500,
+        "storage-driver": "overlay2",
+    }
+    assert describe({}, config) == ({}, config)
+    assert without_values("unknown log driver: journald, 10m", config) == "unknown log driver: journald, 10m"
 
 
 @pytest.mark.parametrize(
@@ -264,6 +328,7 @@ def test_every_conflict_is_named_and_no_secret() -> None:
         ("# mine\n{}", "is not JSON"),
         ('{"mtu": NaN}', "NaN is no number"),
         ('{"mtu": 1e999}', "1e999 is no number"),
+        ('{"u:x@y": 1, "u:x@y": 2}', "the key (not shown) is there twice"),
         ('{"mtu": 1, "mtu": 2}', "the key 'mtu' is there twice"),
         ('{"log-opts": {"a": "1", "a": "2"}}', "the key 'a' is there twice"),
         ("[]", "but no object"),
@@ -501,14 +566,3 @@ def test_only_what_changes_is_shown() -> None:
     found = {**THEIRS, "http-proxy": "http://u:hunter2@proxy", "log-opts": {"labels": "a", "max-size": "5m"}}
     config = {**found, "log-opts": {"labels": "a", "max-size": "10m"}, "mtu": 1500}
     assert describe(found, config) == ({"log-opts": {"max-size": "5m"}}, {"log-opts": {"max-size": "10m"}, "mtu": 1500})
-
-
-def test_a_secret_is_not_shown() -> None:
-    value = {
-        "log-opts": {"splunk-token": "hunter2"},
-        "proxies": {"http-proxy": "http://u:hunter2@p:1"},
-        "dns": ["192.0.2.1"],
-    }
-    told = shown(value)
-    assert "hunter2" not in json.dumps(told)
-    assert told["dns"] == ["192.0.2.1"]

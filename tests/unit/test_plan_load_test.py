@@ -75,7 +75,9 @@ def test_the_capacity_profile_is_the_origins() -> None:
     ("profile", "changes", "said"),
     [
         ("lod", {}, "there is no profile 'lod'; there are: capacity, load"),
-        ("load", {"users": "many"}, "users is 'many': it must be a number"),
+        ("load", {"users": "many"}, "users must be a whole number"),
+        ("load", {"ramp_seconds": [1]}, "ramp_seconds must be a number"),
+        ("load", {"ramp_seconds": "-0.5"}, "ramp_seconds is -0.5: it must be at least 0"),
         ("load", {"users": 0}, "users is 0: it must be at least 1"),
         ("load", {"loops": 0}, "loops is 0: it must be at least 1"),
         ("load", {"user": 5}, "profile load has no setting user"),
@@ -89,6 +91,15 @@ def test_what_is_refused(profile: str, changes: dict[str, Any], said: str) -> No
     with pytest.raises(PlatformError) as refused:
         check_bounds(choose_profile(profile, PROFILES, changes), requests_max=20000, deadline_seconds=300)
     assert said in refused.value.message
+
+
+@pytest.mark.parametrize("value", ["hunter22", ["hunter22"], [1, "hunter22"], {"a": "hunter22"}, {"hunter22"}])
+@pytest.mark.parametrize("key", ["users", "ramp_seconds", "loops", "users_step", "cpu_percent_max"])
+def test_what_is_no_number_is_not_shown(key: str, value: Any) -> None:
+    with pytest.raises(PlatformError) as refused:
+        choose_profile("a", {"a": {"users": 1, "ramp_seconds": 1, key: value}}, {})
+    assert refused.value.message.startswith(f"{key} must be a ")
+    assert "hunter22" not in refused.value.message
 
 
 @pytest.mark.parametrize(

@@ -843,6 +843,11 @@ def test_taken_images() -> None:
     assert taken_images({"app-web": by_digest})["app-web"]["pull"] == by_digest
     with pytest.raises(PlatformError, match="names no version"):
         taken_images({"app-web": "hub:5000/team/web"})
+    for host in ("https://u:hunter22@r.example/", "u:hunter22@r.example/", "r.example/team?token=hunter22/"):
+        for tag in ("", ":42"):
+            with pytest.raises(PlatformError, match="what image says is not an image's name") as refused:
+                taken_images({"app-web": f"{host}web{tag}"})
+            assert "hunter22" not in refused.value.message
 
 
 def test_messages() -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 import hmac
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model import PathState
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.harmless import HIDDEN, is_name
 
 Config = dict[str, Any]
 KeyPath = tuple[str, ...]
@@ -42,9 +42,6 @@ _SHORT_FLAGS = {
     "b": "bridge",
     "g": "data-root",
 }
-_SECRET_NAME = re.compile(r"passw|pwd|secret|token|credential|(^|[_-])key$", re.IGNORECASE)
-_LOGIN = re.compile(r"(://)[^/@\s]+@")
-_HIDDEN = "(not shown)"
 
 
 @dataclass(frozen=True)
@@ -155,17 +152,6 @@ def parse_flags(arguments: Sequence[str]) -> tuple[frozenset[str], str]:
     return frozenset(keys), config_file
 
 
-def shown(value: Any, name: str = "") -> Any:
-    """A value as it may be seen by others: without what looks like a secret."""
-    if _SECRET_NAME.search(name):
-        return _HIDDEN
-    if isinstance(value, Mapping):
-        return {key: shown(one, key) for key, one in value.items()}
-    if isinstance(value, list):
-        return [shown(one) for one in value]
-    return _LOGIN.sub(rf"\1{_HIDDEN}@", value) if isinstance(value, str) else value
-
-
 def _config(value: Any) -> Config:
     if not isinstance(value, dict):
         raise TypeError
@@ -188,7 +174,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> Config:
     found: Config = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"the key {key!r} is there twice")
+            raise ValueError(f"the key {repr(key) if is_name(key) else HIDDEN} is there twice")
         found[key] = value
     return found
 

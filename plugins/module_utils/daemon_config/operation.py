@@ -32,6 +32,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.plan im
     restart_warning,
     wanted_config,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.shown import shown_key, without_values
 from ansible_collections.fungap.swarm.plugins.module_utils.host import files
 from ansible_collections.fungap.swarm.plugins.module_utils.host.look import Host, foreign_containers, reload_engine
 
@@ -129,7 +130,7 @@ class DaemonConfig:
             files.make_directory(directory, Ownership(0o755))
         if now.config is not None:
             ownership = _ownership(found.state)
-            staged = files.stage(ConfigFile(self.place.path, config_text(now.config), ownership, self.validate or None))
+            staged = self._stage(now.config, ownership)
             if now.keep_original:
                 _write(self.place.original, found.state.content or "", ownership)
             self._remember(now.memory_meanwhile)
@@ -140,6 +141,12 @@ class DaemonConfig:
             self._reload(self.socket, int(found.engine.identity.split()[0]), RELOAD_SECONDS)
             self._remember(replace(now.memory, due="", due_engine=""))
         return {"restart": now.effect == "restart"}
+
+    def _stage(self, config: Config, ownership: Ownership) -> str:
+        try:
+            return files.stage(ConfigFile(self.place.path, config_text(config), ownership, self.validate or None))
+        except PlatformError as error:
+            raise PlatformError(without_values(error.message, config)) from None
 
     def _remember(self, memory: Memory) -> None:
         _write(self.place.memory, memory_text(memory), _MEMORY_OWNERSHIP)
@@ -166,9 +173,9 @@ class DaemonConfig:
         if plan.keep_original:
             actions.append(f"keep {path} as {self.place.original}")
         if plan.config is not None:
-            written = [key for key in plan.keys if key in plan.config]
+            written = [shown_key(key) for key in plan.keys if key in plan.config]
             actions += [f"write {', '.join(written)} into {path}"] if written else []
-            gone = [key for key in plan.keys if key not in plan.config]
+            gone = [shown_key(key) for key in plan.keys if key not in plan.config]
             actions += [f"remove {', '.join(gone)} from {path}"] if gone else []
         elif plan.remember:
             actions.append(f"remember in {self.place.memory} what of {path} is ours")

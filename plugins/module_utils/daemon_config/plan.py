@@ -22,8 +22,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.model i
     Memory,
     canonical,
     config_text,
-    shown,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.daemon_config.shown import SECRET_NAME, Shown, shown_key
 
 UNITED = ("allow-nondistributable-artifacts", "hosts", "insecure-registries", "registry-mirrors")
 # By Docker's documentation (dockerd, "Configuration reload behavior"), while they are set.
@@ -50,12 +50,13 @@ class Conflict:
     by_flag: bool = False
 
     def __str__(self) -> str:
-        key, name = self.path[0], ".".join(self.path)
+        key, name = shown_key(self.path[0]), ".".join(map(shown_key, self.path))
         leave = f"leave it alone with docker_engine_daemon: {{{key}: null}}"
         if self.by_flag:
             return f"{name} is given on dockerd's command line: {leave}, or take the flag out of dockerd's service"
-        variable = VARIABLES.get(key, f"docker_engine_daemon.{name}")
-        theirs, ours = (canonical(shown({self.path[-1]: one})[self.path[-1]]) for one in (self.theirs, self.ours))
+        variable = VARIABLES.get(self.path[0], f"docker_engine_daemon.{name}")
+        shown, secret = Shown(), next(filter(SECRET_NAME.search, self.path), "")
+        theirs, ours = (canonical(shown.value(one, secret)) for one in (self.theirs, self.ours))
         return f"{name} is {theirs}, and {ours} is wanted: set {variable} to what is there, {leave}, or remove the line"
 
 
@@ -151,8 +152,9 @@ def plan_daemon_config(
 
 
 def describe(found: Config, config: Config) -> tuple[Config, Config]:
-    """Before and after, of what changes only: a daemon.json may hold logins of others."""
-    return shown(_apart(found, config)), shown(_apart(config, found))
+    """Before and after, of what changes only, and without what may be a login. Both differ wherever the file does."""
+    shown = Shown()
+    return shown.value(_apart(found, config)), shown.value(_apart(config, found))
 
 
 def restart_warning(keys: Collection[str], foreign: Collection[str]) -> str:
@@ -299,4 +301,5 @@ def _restart_refusal(keys: Collection[str], foreign: Collection[str]) -> str:
 
 
 def _because(keys: Collection[str]) -> str:
-    return f" for {', '.join(keys)} of its daemon.json" if keys else " (an earlier run was ended before it did)"
+    names = ", ".join(map(shown_key, keys))
+    return f" for {names} of its daemon.json" if keys else " (an earlier run was ended before it did)"

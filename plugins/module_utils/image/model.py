@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.core.harmless import HIDDEN, is_harmless, is_name
 
 SOURCES = ("pull", "build", "archive")
 # Of a catalog, not of an entry: each image from its own registry where that answers, or else built.
@@ -141,7 +142,7 @@ def _is_circular(entries: Mapping[str, Entry], name: str) -> bool:
 def parse_entry(name: Any, value: Any) -> Entry:
     """One entry as it is written; raises on what is wrong in it."""
     if not isinstance(name, str) or not IMAGE_NAME.match(name) or len(name) > IMAGE_NAME_MAX:
-        raise PlatformError(f"{name!r} is no image name: lower case letters, digits, '.', '_' and '-'")
+        raise PlatformError(f"{_shown(name)} is no image name: lower case letters, digits, '.', '_' and '-'")
     if not isinstance(value, Mapping):
         raise PlatformError(f"{name}: must be a dictionary")
     _refuse_unknown(name, value, _ENTRY_KEYS)
@@ -222,7 +223,7 @@ def _parse_build(name: str, value: Any) -> Build:
             raise PlatformError(f"{name}: {demand}")
     outside = sorted(path for path in map(str, build["include"]) if path.startswith("/") or ".." in path.split("/"))
     if outside:
-        raise PlatformError(f"{name}: build.include leads out of the context: {', '.join(outside)}")
+        raise PlatformError(f"{name}: build.include leads out of the context: {', '.join(map(_shown, outside))}")
     return Build(
         bootstrap=str(build["bootstrap"]),
         packages=tuple(str(package) for package in build["packages"]),
@@ -279,9 +280,15 @@ _DEMANDS: tuple[tuple[Callable[[Mapping[str, Any]], bool], str], ...] = (
 
 
 def _refuse_unknown(where: str, value: Mapping[str, Any], known: set[str]) -> None:
-    unknown = sorted(map(str, set(value) - known))
+    unknown = sorted(map(_shown, set(value) - known))
     if unknown:
         raise PlatformError(f"{where}: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+
+
+def _shown(name: Any) -> str:
+    """What names a part of the catalog: all else may be anything."""
+    text = str(name)
+    return text if is_name(text) or is_harmless(text) else HIDDEN
 
 
 def recipe_of(*parts: Any) -> str:

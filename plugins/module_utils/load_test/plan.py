@@ -73,12 +73,13 @@ def _number(key: str, value: Any, kind: Any, least: float) -> Any:
         # Python reads 1_0 and digits of other scripts, too, and takes 1 for 1.5.
         if number != float(value) or (isinstance(value, str) and re.search("[^ -~]|_", value)):
             raise ValueError
+        if isinstance(value, bool) or not math.isfinite(number):
+            raise ValueError
     except (TypeError, ValueError, OverflowError):
-        raise PlatformError(f"{key} is {value!r}: it must be a number") from None
-    if isinstance(value, bool) or not math.isfinite(number):
-        raise PlatformError(f"{key} is {value!r}: it must be a number")
+        # What is none may be anything, a secret too.
+        raise PlatformError(f"{key} must be a {'whole ' if kind is int else ''}number") from None
     if number < least:
-        raise PlatformError(f"{key} is {value}: it must be at least {least:g}")
+        raise PlatformError(f"{key} is {number:g}: it must be at least {least:g}")
     return number
 
 

@@ -91,7 +91,7 @@ def why_no_profiles(value: Any) -> str:
     """Profiles of a load test, each in itself."""
     for name, settings in value.items() if isinstance(value, Mapping) else ():
         try:
-            if why := why_no_key(name) or why_has_nothing(settings):
+            if why := why_no_key(name) or why_has_nothing({name: settings}):
                 return why
             if not isinstance(settings, Mapping):
                 return f"has no mapping for {show_key(name)}"
@@ -109,10 +109,11 @@ def why_no_profiles(value: Any) -> str:
 def why_has_nothing(value: Any) -> str:
     """Nothing at all below it, at any depth: an empty line in YAML is no text, and rarely meant."""
     for place, one in _leaves(value):
+        at = f" at {place}" if place else ""
         if one is None:
-            return f"has nothing at {place}"
+            return f"has nothing{at}"
         if isinstance(one, float) and not math.isfinite(one):
-            return f"has no finite number at {place}"
+            return f"has no finite number{at}"
     return ""
 
 

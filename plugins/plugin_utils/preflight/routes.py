@@ -136,16 +136,16 @@ def _check_redirects(at: str, hosts: list[str], redirects: list[Mapping[str, Any
         if not _is_well_formed(one):
             continue
         place, host, path, to = f"{at}[{index}]", one.get("host") or "", one.get("path") or "", str(one["to"])
-        begin = Harmless(host or path)
+        begin, told = Harmless(host or path), _without_query(to)
         if bool(host) == bool(path):
             problem = "has both a host and a path" if host else "has neither a host nor a path"
             yield Problem(ALL_HOSTS, place, "", problem, "host: www.example.com, or path: /old")
         elif begin in seen:
             yield Problem(ALL_HOSTS, place, begin, "is redirected twice", "once")
         elif path and not to.startswith("/") and "://" not in to:
-            yield Problem(ALL_HOSTS, f"{place}.to", Harmless(to), "is no place of a path", f"as https://{to}{path}")
+            yield Problem(ALL_HOSTS, f"{place}.to", told, "is no place of a path", f"as https://{told}{path}")
         elif path and _leads_back(path, hosts, paths):
-            yield Problem(ALL_HOSTS, f"{place}.to", Harmless(to), "leads back to where it began", "another place")
+            yield Problem(ALL_HOSTS, f"{place}.to", told, "leads back to where it began", "another place")
         elif host:
             yield from _check_moved_host(place, host, to, hosts, known, moved)
         seen.add(begin)
@@ -154,6 +154,7 @@ def _check_redirects(at: str, hosts: list[str], redirects: list[Mapping[str, Any
 def _check_moved_host(
     place: str, host: str, to: str, hosts: list[str], known: str, moved: set[Any]
 ) -> Iterator[Problem]:
+    told = _without_query(to)
     if host not in hosts:
         cure = f"add it to hosts, which has {known}"
         yield Problem(ALL_HOSTS, f"{place}.host", Harmless(host), "is not one of hosts: it has no certificate", cure)
@@ -161,13 +162,18 @@ def _check_moved_host(
         problem = "is the first of hosts, by which the health check asks the app"
         yield Problem(ALL_HOSTS, f"{place}.host", Harmless(host), problem, "put another one before it")
     elif to.startswith("/"):
-        yield Problem(ALL_HOSTS, f"{place}.to", Harmless(to), "is no place of a host", f"as https://{hosts[0]}{to}")
+        yield Problem(ALL_HOSTS, f"{place}.to", told, "is no place of a host", f"as https://{hosts[0]}{told}")
     elif "://" not in to and to not in hosts:
-        cure = f"one of {known}, or a URL: https://{to}/"
-        yield Problem(ALL_HOSTS, f"{place}.to", Harmless(to), "is not one of hosts", cure)
+        cure = f"one of {known}, or a URL: https://{told}/"
+        yield Problem(ALL_HOSTS, f"{place}.to", told, "is not one of hosts", cure)
     elif (target := re.sub(r"^https?://|[:/?#].*$", "", to)) in moved:
         problem = "leads back to itself" if target == host else "is redirected itself"
-        yield Problem(ALL_HOSTS, f"{place}.to", Harmless(to), problem, f"as {hosts[0]}")
+        yield Problem(ALL_HOSTS, f"{place}.to", told, problem, f"as {hosts[0]}")
+
+
+def _without_query(to: str) -> Harmless:
+    """A redirect's target as far as all may see it: a query may have a token in it, and a fragment, too."""
+    return Harmless(re.sub(r"[?#].*", "", to))
 
 
 def _is_well_formed(one: Mapping[str, Any]) -> bool:
