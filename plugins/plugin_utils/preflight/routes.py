@@ -15,6 +15,9 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.web import why_
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, listed, show_key
 
+# Its table of headers that an app's own are hidden by has a fixed size.
+GRPC_NAME_MAX = 46
+
 
 def check_route(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
     """``at``: the app's place. What is wrong with a value in itself is told elsewhere."""
@@ -122,6 +125,9 @@ def _check_protocol(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
         problem = "is not what the health check speaks, which asks for health.path by plain HTTP"
         cure = "health.path: '', then it is enough that the app takes connections; or a health.test of its own"
         yield Problem(ALL_HOSTS, f"{at}.route.protocol", Harmless(protocol), problem, cure)
+    if protocol == "grpc" and any(len(str(name)) > GRPC_NAME_MAX for name in app["route"]["headers"]):
+        problem = f"has a name that is too long for nginx with gRPC, which takes {GRPC_NAME_MAX} letters"
+        yield Problem(ALL_HOSTS, f"{at}.route.headers", "", problem, "take it away, or a shorter one")
     if protocol == "grpc" and app["route"]["sticky"]:
         problem = "is by a cookie, which clients of gRPC don't keep"
         yield Problem(ALL_HOSTS, f"{at}.route.sticky", Harmless("true"), problem, "take it away")
