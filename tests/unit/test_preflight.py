@@ -732,6 +732,24 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (moved({"path": "/x", "to": "/a"}, {"path": "/x", "to": "/b"}), "all hosts", "apps.web.route.redirects[1]", "/x", "is redirected twice", "once"),
     (moved({"path": "/x", "to": "w.io"}), "all hosts", "apps.web.route.redirects[0].to", "w.io", "is no place of a path", "as https://w.io/x"),
     (moved({"path": "/x", "to": "/x"}), "all hosts", "apps.web.route.redirects[0].to", "/x", "leads back to where it began", "another place"),
+    *(
+        (moved({"path": path, "to": to}), "all hosts", "apps.web.route.redirects[0].to", to, "leads back to where it began", "another place")
+        for path, to in (
+            ("/a", "/%61"),
+            ("/a", "/./a"),
+            ("/a", "/b/../a?x"),
+            ("/a", "/b/%2e%2E%2fa"),
+            ("/a", "https://w.io/%61#x"),
+            ("/a/b", "/a//b"),
+            ("/a/", "/a/./"),
+            ("/a/", "/a/b/.."),
+            ("/", "/."),
+        )
+    ),
+    (
+        moved({"path": "/x", "to": "https://w.io/"}, {"host": "w.io", "to": "https://a.io/%78"}),
+        "all hosts", "apps.web.route.redirects[0].to", "https://w.io/", "leads back to where it began", "another place",
+    ),
     (moved({"path": "/x/", "to": "https://w.io/x/y/"}), "all hosts", "apps.web.route.redirects[0].to", "https://w.io/x/y/", "leads back to where it began", "another place"),
     (moved({"host": "other.io", "to": "a.io"}), "all hosts", "apps.web.route.redirects[0].host", "other.io", "is not one of hosts: it has no certificate", "which has a.io, w.io"),
     (moved({"host": "a.io", "to": "w.io"}), "all hosts", "apps.web.route.redirects[0].host", "a.io", "is the first of hosts", "put another one before it"),
