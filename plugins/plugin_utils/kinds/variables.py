@@ -24,6 +24,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses impor
     why_no_host_lines,
     why_no_host_name,
     why_no_host_port,
+    why_no_jenkins_registries,
     why_no_login_url,
     why_no_network,
     why_no_port,
@@ -360,9 +361,9 @@ KINDS: Mapping[str, Kind] = {
     "load_test_target.path": Kind(why_no_request_path, "as /"),
     # Logins.
     **dict.fromkeys(
-        ("platform_source_registries", "images_take_credentials", "jenkins_registries"),
-        Kind(why_no_registries, "one of them", hidden=True),
+        ("platform_source_registries", "images_take_credentials"), Kind(why_no_registries, "one of them", hidden=True)
     ),
+    "jenkins_registries": Kind(why_no_jenkins_registries, "one of them", hidden=True),
     **{
         f"{name}[].{key}": kind
         for name in ("platform_source_registries", "images_take_credentials", "jenkins_registries")
