@@ -50,7 +50,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.verdict imp
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.views import with_views
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Problem, summary
 from ansible_collections.fungap.swarm.plugins.plugin_utils.said import what_is_said
-from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, read_specs
+from ansible_collections.fungap.swarm.plugins.plugin_utils.specs import Specs, is_number, read_specs
 from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import VERBS
 
 UNDEFINED_NAME = re.compile(r"'[A-Za-z_]\w*'(?= is undefined)")
@@ -70,8 +70,9 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         _validation, params = self.validate_argument_spec(
             {
-                "disk_free_gigabytes_min": {"type": "float", "default": 8},
-                "memory_gigabytes_min": {"type": "float", "default": 1.8},
+                # Numbers; what is none is named with the others.
+                "disk_free_gigabytes_min": {"type": "raw"},
+                "memory_gigabytes_min": {"type": "raw"},
                 "changes": {"type": "raw"},
                 "verb": {"type": "str", "choices": ["reset", *VERBS], "default": "site"},
             }
@@ -82,7 +83,8 @@ class ActionModule(ActionBase):
         hidden = secrets(raw, specs)
         if verb == "reset":
             return {**result, **_told(problem.without(hidden) for problem in check_for_reset(raw, specs))}
-        looks, thresholds = self._looks(variables, raw), Thresholds(**params)
+        numbers = {name: float(value) for name, value in params.items() if is_number(value)}
+        looks, thresholds = self._looks(variables, raw), Thresholds(**numbers)
         inputs, found = self._look(raw, specs, looks, thresholds, records=verb == "site")
         problems = refused(changes, inputs.inventory.apps) if changes else []
         app = asked_for(changes)[0] if changes and not problems else ""
@@ -135,7 +137,6 @@ class ActionModule(ActionBase):
         """Of every host, the variables that are ours or look like it, resolved."""
         groups = plain(variables["groups"])
         hosts: dict[str, dict[str, Any]] = {}
-        from_vault: set[str] = set()
         for host in groups["all"]:
             written = {**variables["hostvars"].raw_get(host), "hostvars": variables["hostvars"]}
             facts = written.get("ansible_facts", {})
@@ -144,14 +145,13 @@ class ActionModule(ActionBase):
             wanted |= {"ansible_host", "ansible_connection"} & set(names)
             templar = self._templar.copy_with_new_env(available_variables=written)
             hosts[host] = {name: _resolved(templar, written[name]) for name in names if name in wanted}
-            for name in hosts[host]:
-                from_vault.update(texts_from_vault(written[name], hosts[host][name], written))
-        return RawInventory(
-            hosts=hosts,
-            groups=groups,
-            inventory_dir=str(variables.get("inventory_dir") or os.getcwd()),
-            from_vault=frozenset(from_vault),
-        )
+        raw = RawInventory(hosts, groups, inventory_dir=str(variables.get("inventory_dir") or os.getcwd()))
+        from_vault: set[str] = set()
+        for host, readable in raw.hosts.items():
+            written = variables["hostvars"].raw_get(host)
+            for name, value in readable.items():
+                from_vault.update(texts_from_vault(written[name], value, written))
+        return replace(raw, from_vault=frozenset(from_vault))
 
     def _looks(self, variables: Mapping[str, Any], raw: RawInventory) -> dict[str, HostFacts]:
         """What the docker hosts' facts say, or what was said in their place."""

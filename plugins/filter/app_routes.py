@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
     app_routes,
     other_hosts,
+    proxy_addresses,
     proxy_error_pages,
     proxy_logins,
     proxy_nodes,
@@ -26,6 +27,7 @@ class FilterModule:
         return {
             "app_routes": app_routes,
             "other_hosts": other_hosts,
+            "proxy_addresses": proxy_addresses,
             "proxy_error_pages": proxy_error_pages,
             "proxy_logins": proxy_logins,
             "proxy_nodes": proxy_nodes,

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import (
     HIDDEN,
     Harmless,
     Problem,
+    is_beyond,
     listed,
     show,
     show_key,
@@ -55,16 +56,53 @@ class Undefined:
 class RawInventory:
     """``hosts``: host -> its variables, plain values. ``groups``: group -> hosts, in inventory order.
 
-    ``from_vault``: the texts that are known to come from a vault.
+    ``from_vault``: the texts that are known to come from a vault. ``beyond``: (host, place) of integers of more than 64
+    bits, which count as not given.
     """
 
     hosts: Mapping[str, Mapping[str, Any]]
     groups: Mapping[str, Sequence[str]]
     inventory_dir: str
     from_vault: frozenset[str] = frozenset()
+    beyond: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        found = [(host, place) for host, variables in self.hosts.items() for place in _beyond(variables)]
+        if found:
+            object.__setattr__(self, "beyond", (*self.beyond, *found))
+            object.__setattr__(self, "hosts", {host: _readable(variables) for host, variables in self.hosts.items()})
 
     def group(self, name: str) -> tuple[str, ...]:
         return tuple(self.groups.get(name, ()))
+
+
+def _beyond(value: Any, place: str = "") -> Iterator[str]:
+    """Where integers of more than 64 bits are. A mapping that has one for a key is such a place."""
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            if is_beyond(key):
+                yield place
+            else:
+                yield from _beyond(one, f"{place}.{show_key(key)}" if place else show_key(key))
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _beyond(one, f"{place}[{index}]")
+    elif is_beyond(value):
+        yield place
+
+
+def _readable(value: Any) -> Any:
+    """The value without them: of a mapping without the key, of a list nothing at all."""
+    if isinstance(value, Mapping):
+        parts = {key: _readable(one) for key, one in value.items() if not is_beyond(key)}
+        return {key: one for key, one in parts.items() if one is not _NOTHING}
+    if isinstance(value, list):
+        elements = [_readable(one) for one in value]
+        return _NOTHING if any(one is _NOTHING for one in elements) else elements
+    return _NOTHING if is_beyond(value) else value
+
+
+_NOTHING = object()
 
 
 @dataclass(frozen=True)
@@ -207,6 +245,9 @@ def parse(raw: RawInventory, specs: Specs) -> tuple[Inventory, list[Problem]]:
         for name in raw.group(group)
         if role == "manager" or name not in raw.group(MANAGERS)
     )
+    beyond = _numbers_beyond(raw)
+    # What is not given for its number's sake is not missing.
+    problems = [*beyond, *(one for one in problems if not any(_is_at(one.variable, told.variable) for told in beyond))]
     inventory = Inventory(
         variables=variables,
         nodes=nodes,
@@ -216,7 +257,7 @@ def parse(raw: RawInventory, specs: Specs) -> tuple[Inventory, list[Problem]]:
         app_names=tuple(map(str, given_apps)),
         inventory_dir=raw.inventory_dir,
         jenkins_hosts=raw.group(JENKINS),
-        misread=frozenset(one.variable for one in wrong),
+        misread=frozenset(one.variable for one in [*wrong, *beyond]),
     )
     return inventory, problems
 
@@ -297,6 +338,19 @@ def _wrong_values(raw: RawInventory, specs: Specs) -> list[Problem]:
         Problem(where(raw, hosts), wrong.variable, wrong.value, wrong.problem, wrong.cure)
         for wrong, hosts in found.items()
     ]
+
+
+def _numbers_beyond(raw: RawInventory) -> list[Problem]:
+    problem, cure = "has a number of more than 64 bits", "a smaller one; in quotes, where it is text"
+    found: dict[str, list[str]] = {}
+    for host, place in raw.beyond:
+        found.setdefault(place, []).append(host)
+    return [Problem(where(raw, hosts), place, "", problem, cure) for place, hosts in found.items()]
+
+
+def _is_at(variable: str, place: str) -> bool:
+    """Whether it is that place, or the list that it is in."""
+    return variable == place or place.startswith(f"{variable}[")
 
 
 def where(raw: RawInventory, hosts: Sequence[str]) -> str:

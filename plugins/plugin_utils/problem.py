@@ -29,6 +29,11 @@ class Harmless(str):
 HIDDEN = Harmless(harmless.HIDDEN)
 
 
+def is_beyond(value: Any) -> bool:
+    """Whether it is an integer of more than 64 bits: Python may fail where it writes or divides one."""
+    return isinstance(value, int) and value.bit_length() > 64
+
+
 def listed(names: Iterable[str]) -> Harmless:
     """Names of hosts, networks, ...: what was read as such, or a machine says."""
     return Harmless(", ".join(names))

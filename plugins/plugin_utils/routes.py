@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import math
 import re
@@ -176,11 +177,25 @@ def path_patterns(paths: Iterable[str]) -> list[str]:
     return [re.escape(path.rstrip("/")) + ("(?![A-Za-z0-9_~-])" if path != "/" else "") for path in paths]
 
 
+def proxy_addresses(addresses: Iterable[str]) -> list[str]:
+    """Addresses and networks as nginx reads them, none twice: 1:2:3:4:5:6:7:: is none to it."""
+    return list(dict.fromkeys(map(_short, addresses)))
+
+
+def _short(address: str) -> str:
+    """In the one short form, a network without host bits. What is neither is for nginx to judge."""
+    try:
+        read = ipaddress.ip_network(address, strict=False) if "/" in address else ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return read.compressed
+
+
 def proxy_rates(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """How often and how much at once a client may ask, of the routes that say so.
 
-    ``per_minute`` (0: no limit), ``burst``, the ``pattern`` of the paths that it is about (""; all), ``connections``,
-    and after how many seconds one more is let through.
+    ``per_minute`` (0: no limit), ``burst``, the ``patterns`` of the paths that it is about (none: all),
+    ``connections``, and after how many seconds one more is let through.
     """
     found = []
     for route in routes:
@@ -192,7 +207,7 @@ def proxy_rates(routes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "name": str(route["name"]),
                     "per_minute": round(rate * 60),
                     "burst": int(limit.get("burst", 20)),
-                    "pattern": "|".join(path_patterns(limit.get("paths") or [])),
+                    "patterns": path_patterns(limit.get("paths") or []),
                     "connections": connections,
                     "seconds": math.ceil(1 / rate) if rate else 1,
                 }

@@ -21,7 +21,14 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import NUMBER
-from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, SECRET, Problem, show_key, texts_of
+from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import (
+    HIDDEN,
+    SECRET,
+    Problem,
+    is_beyond,
+    show_key,
+    texts_of,
+)
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -136,6 +143,8 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
         return [] if may_be_empty else [Problem(where, variable, "", "is empty", cure)]
     name = variable.rsplit(".", 1)[-1]
     hidden = bool(spec.get("no_log")) or bool(SECRET.search(name))
+    if _is_beyond_numbers(spec, value):
+        return [Problem(where, variable, "", "has a number of more than 64 bits", "a smaller one")]
     if _would_be_misread(spec, value):
         return [_wrong_type(where, variable, spec, value, hidden)]
     flat = {key: item for key, item in spec.items() if key not in ("options", "required", "default")}
@@ -144,6 +153,23 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
         is_choice = "choices" in spec and "value of" in result.error_messages[0]
         return [(_wrong_choice if is_choice else _wrong_type)(where, variable, spec, value, hidden)]
     return _check_parts(where, variable, spec, result.validated_parameters[name])
+
+
+def _is_beyond_numbers(spec: Mapping[str, Any], value: Any) -> bool:
+    """Whether what is to be a number, as text or not, has more than 64 bits: nothing here counts so far."""
+    kind, values = spec.get("type", "str"), [value]
+    if kind == "list" and isinstance(value, list):
+        kind, values = spec.get("elements", "str"), value
+    return kind in ("int", "float") and any(
+        is_beyond(one)
+        or (isinstance(one, float) and 2**64 <= abs(one) < math.inf)
+        or (isinstance(one, str) and bool(NUMBER.match(one)) and abs(float(one)) >= 2**64)
+        for one in values
+    )
+
+
+def is_number(value: Any) -> bool:
+    return not check_option("", "", {"type": "float", "required": True}, value)
 
 
 def _would_be_misread(spec: Mapping[str, Any], value: Any) -> bool:

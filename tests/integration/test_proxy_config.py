@@ -63,6 +63,8 @@ HOSTS = [
     LONG,
     *WORDS,
 ]
+# Together they are longer than one of its words may be.
+MANY_PATHS = [f"/api/v1/resources/{number}/login" for number in range(150)]
 PASSWORD = "correct-horse"
 AWAY = '<!DOCTYPE html>\n<title>Zurück in einer Minute</title>\n<p>$uri; } "</p>\n'
 POLICY = r"""default-src 'self'; report-uri "/a\b"; #{}"""
@@ -363,6 +365,7 @@ ROUTES = [
         "upstream": "tasks.web_web",
         "port": 3000,
         "headers": {
+            f"X-{'n' * 62}": "as long as a name may be",
             "Content-Security-Policy": POLICY,
             "X-XSS-Protection": 0,
             "etag2": "",
@@ -390,7 +393,7 @@ ROUTES = [
         "hosts": ["rated.localhost"],
         "upstream": "tasks.web_web",
         "port": 3000,
-        "rate_limit": {"requests_per_second": 0.1, "burst": 2, "paths": ["/login"], "connections": 3},
+        "rate_limit": {"requests_per_second": 0.1, "burst": 2, "paths": ["/login", *MANY_PATHS], "connections": 3},
     },
     {
         "name": "streamed",
@@ -409,7 +412,7 @@ ROUTES = [
         "headers": {"X-Frame-Options": "DENY"},
         "rate_limit": {"requests_per_second": 0.1, "burst": 0, "paths": ["/login"]},
         "basic_auth": {"users": {"alice": HASH}, "paths": ["/admin"]},
-        "deny": ["192.0.2.1"],
+        "deny": ["192.0.2.1", "1:2:3:4:5:6:7::"],
         "error_pages": [
             {"status": [502, 504], "page": AWAY},
             {"status": [413, 429], "page": '{"error": "too much"}'},
@@ -1494,7 +1497,7 @@ def test_a_client_has_so_many_connections_and_requests(site: Site, tmp_path: Pat
 
 def test_an_address_that_stands_for_many_clients_has_no_limit(site: Site, tmp_path: Path) -> None:
     other = site.on(site.network, tmp_path)
-    unlimited = {"proxy_client_connections": LIMIT, "proxy_unlimited_addresses": [site.gateway]}
+    unlimited = {"proxy_client_connections": LIMIT, "proxy_unlimited_addresses": [site.gateway, "1:2:3:4:5:6:7::"]}
     render(tmp_path, {"proxy_routes": ROUTES, **unlimited})
     try:
         address = other.proxy("unlimited")

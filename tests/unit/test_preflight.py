@@ -34,6 +34,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     in_operators_words,
     parse,
     refused,
+    secrets,
     with_settings,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.jenkins import PIPELINE_SETTINGS
@@ -732,6 +733,24 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (moved({"path": "/x", "to": "/a"}, {"path": "/x", "to": "/b"}), "all hosts", "apps.web.route.redirects[1]", "/x", "is redirected twice", "once"),
     (moved({"path": "/x", "to": "w.io"}), "all hosts", "apps.web.route.redirects[0].to", "w.io", "is no place of a path", "as https://w.io/x"),
     (moved({"path": "/x", "to": "/x"}), "all hosts", "apps.web.route.redirects[0].to", "/x", "leads back to where it began", "another place"),
+    *(
+        (moved({"path": path, "to": to}), "all hosts", "apps.web.route.redirects[0].to", to, "leads back to where it began", "another place")
+        for path, to in (
+            ("/a", "/%61"),
+            ("/a", "/./a"),
+            ("/a", "/b/../a?x"),
+            ("/a", "/b/%2e%2E%2fa"),
+            ("/a", "https://w.io/%61#x"),
+            ("/a/b", "/a//b"),
+            ("/a/", "/a/./"),
+            ("/a/", "/a/b/.."),
+            ("/", "/."),
+        )
+    ),
+    (
+        moved({"path": "/x", "to": "https://w.io/"}, {"host": "w.io", "to": "https://a.io/%78"}),
+        "all hosts", "apps.web.route.redirects[0].to", "https://w.io/", "leads back to where it began", "another place",
+    ),
     (moved({"path": "/x/", "to": "https://w.io/x/y/"}), "all hosts", "apps.web.route.redirects[0].to", "https://w.io/x/y/", "leads back to where it began", "another place"),
     (moved({"host": "other.io", "to": "a.io"}), "all hosts", "apps.web.route.redirects[0].host", "other.io", "is not one of hosts: it has no certificate", "which has a.io, w.io"),
     (moved({"host": "a.io", "to": "w.io"}), "all hosts", "apps.web.route.redirects[0].host", "a.io", "is the first of hosts", "put another one before it"),
@@ -896,6 +915,46 @@ def test_a_wrong_inventory_is_named(
     assert found[0].cure
     assert "hunter2" not in text
     assert "geheim" not in text
+
+
+REGISTRY = {"registry": "r.io", "username": "u"}
+WIDE, DIGITS = 10**400, "9" * 5000
+# YAML reads hexadecimal numbers that Python does not write.
+UNWRITABLE = 16**5000
+
+
+@pytest.mark.parametrize(
+    ("change", "variable"),
+    [
+        (platform(proxy_cpus=WIDE), "proxy_cpus"),
+        (platform(load_test_error_ratio_max=WIDE), "load_test_error_ratio_max"),
+        (platform(monitoring_alerts={"HostCpuHigh": {"above": WIDE}}), "monitoring_alerts.HostCpuHigh.above"),
+        (node("worker1", cpus=WIDE), "swarm_node_cpus"),
+        (app(replicas=WIDE), "apps.web.replicas"),
+        (platform(load_test_requests_max=DIGITS), "load_test_requests_max"),
+        (app(replicas=1e300), "apps.web.replicas"),
+        (platform(monitoring_retention_time=f"{DIGITS}d"), "monitoring_retention_time"),
+        (platform(platform_name=UNWRITABLE), "platform_name"),
+        (
+            platform(platform_source_registries=[{**REGISTRY, "password": UNWRITABLE}]),
+            "platform_source_registries[0].password",
+        ),
+        (node("worker1", labels={"disk": UNWRITABLE}), "swarm_node_labels.disk"),
+        (app(port=UNWRITABLE), "apps.web.port"),
+        (app(hosts=["web.localhost", UNWRITABLE]), "apps.web.hosts[1]"),
+        (app(environment={UNWRITABLE: "a"}), "apps.web.environment"),
+        (app(service={"ulimits": {"nofile": UNWRITABLE}}), "apps.web.service.ulimits.nofile"),
+        (lambda s: s.changes.update(web={"limits": {"cpus": UNWRITABLE}}), "apps.web.limits.cpus"),
+    ],
+)
+def test_a_number_that_python_fails_at_is_named(change: Change, variable: str) -> None:
+    scenario = Scenario()
+    change(scenario)
+    (problem,) = scenario.problems()
+    assert (problem.variable, problem.value) == (variable, "(not shown)" if variable.endswith("time") else "")
+    assert problem.problem
+    assert problem.cure
+    assert not secrets(scenario.inputs()[0].raw, SPECS)
 
 
 def test_there_are_enough_cases() -> None:

@@ -10,6 +10,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
     app_routes,
     other_hosts,
+    proxy_addresses,
     proxy_error_pages,
     proxy_logins,
     proxy_nodes,
@@ -189,16 +190,30 @@ def test_pages_of_the_proxys_own_errors(page: str, kind: str) -> None:
     [
         ({}, None),
         ({"requests_per_second": 0, "burst": 20, "paths": [], "connections": 0}, None),
-        ({"requests_per_second": 10}, (600, 20, "", 0, 1)),
-        ({"requests_per_second": 0.3, "burst": 0, "connections": 5}, (18, 0, "", 5, 4)),
-        ({"connections": 5}, (0, 20, "", 5, 1)),
+        ({"requests_per_second": 10}, (600, 20, [], 0, 1)),
+        ({"requests_per_second": 0.3, "burst": 0, "connections": 5}, (18, 0, [], 5, 4)),
+        ({"connections": 5}, (0, 20, [], 5, 1)),
         (
             {"requests_per_second": 1, "paths": ["/a.b", "/c/"]},
-            (60, 20, r"/a\.b(?![A-Za-z0-9_~-])|/c(?![A-Za-z0-9_~-])", 0, 1),
+            (60, 20, [r"/a\.b(?![A-Za-z0-9_~-])", "/c(?![A-Za-z0-9_~-])"], 0, 1),
         ),
     ],
 )
 def test_how_often_a_client_may_ask(limit: dict[str, Any], becomes: tuple[Any, ...] | None) -> None:
     found = proxy_rates([{"name": "web", "rate_limit": limit}, {"name": "api"}])
-    keys = ("per_minute", "burst", "pattern", "connections", "seconds")
+    keys = ("per_minute", "burst", "patterns", "connections", "seconds")
     assert [tuple(one[key] for key in keys) for one in found] == ([becomes] if becomes else [])
+
+
+@pytest.mark.parametrize(
+    ("given", "becomes"),
+    [
+        (["192.0.2.1", "192.0.2.0/24", "192.0.2.1"], ["192.0.2.1", "192.0.2.0/24"]),
+        (["1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0/112"], ["1:2:3:4:5:6:7:0", "1:2:3:4:5:6:7:0/112"]),
+        (["2001:DB8:0::1", "10.1.2.3/8", "2001:db8::1/32"], ["2001:db8::1", "10.0.0.0/8", "2001:db8::/32"]),
+        (["0.0.0.0/0", "::/0"], ["0.0.0.0/0", "::/0"]),
+        (["unix:", "a/b"], ["unix:", "a/b"]),
+    ],
+)
+def test_addresses_are_written_as_nginx_reads_them(given: list[str], becomes: list[str]) -> None:
+    assert proxy_addresses(given) == becomes

@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.casc import registry_credential
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import NUMBER
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import CONTROL, as_list
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import show_key
@@ -103,9 +104,20 @@ def why_no_registry(value: Any) -> str:
 
 def why_no_registries(value: Any) -> str:
     """Of several, that each has one login."""
-    entries = [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
-    names = [str(one.get("registry")).lower() for one in entries]
+    names = _registries(value)
     return "has two logins for one registry" if len(names) > len(set(names)) else ""
+
+
+def why_no_jenkins_registries(value: Any) -> str:
+    """And that each of their credentials has a name of its own: a.example:5000 and a.example-5000 have one."""
+    names = _registries(value)
+    is_one = len(names) > len(set(map(registry_credential, names)))
+    return why_no_registries(value) or ("has two registries whose credentials would have one name" if is_one else "")
+
+
+def _registries(value: Any) -> list[str]:
+    entries = [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+    return [str(one.get("registry")).lower() for one in entries]
 
 
 def why_no_url(value: Any) -> str:

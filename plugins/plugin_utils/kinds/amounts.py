@@ -14,7 +14,8 @@ UPLOAD_BYTES_MAX = 1024**4
 # As everybody reads it: Python takes digits of other scripts, and 1_000.
 NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?\s*\Z", re.IGNORECASE)
 UPLOAD_SIZE = re.compile(r"([0-9]+)([kmg]?)\Z", re.IGNORECASE)
-PROMETHEUS_TIME = re.compile(r"([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?\Z")
+PROMETHEUS_UNITS = ("y", "w", "d", "h", "m", "s", "ms")
+PROMETHEUS_TIME = re.compile("".join(f"([0-9]{{1,18}}{unit})?" for unit in PROMETHEUS_UNITS) + r"\Z")
 PROMETHEUS_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMGTPE]?)i?B\Z")
 UNITS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 1000, "µs": 1000, "μs": 1000, "ns": 1}
 DURATION_PART = re.compile(r"([0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(h|ms|m|s|us|µs|μs|ns)")

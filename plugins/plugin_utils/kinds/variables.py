@@ -24,6 +24,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses impor
     why_no_host_lines,
     why_no_host_name,
     why_no_host_port,
+    why_no_jenkins_registries,
     why_no_login_url,
     why_no_network,
     why_no_port,
@@ -137,6 +138,8 @@ CATALOG = Kind(why_no_catalog, "as {app: {build: {context: /srv/app, base: nodej
 PORT = Kind(why_no_port, "1 to 65535")
 MTU = number(576, 65535, "0 for what is found out, or 576 to 65535", zero=True)
 SECONDS = number(0, 7 * DAY_SECONDS, "0 or more")
+# nginx counts no more of one client.
+CONNECTIONS_MAX = 65535
 # An age may be longer than anything is old: nothing goes then.
 AGE_SECONDS = number(0, 2**32, "0 or more")
 
@@ -358,9 +361,9 @@ KINDS: Mapping[str, Kind] = {
     "load_test_target.path": Kind(why_no_request_path, "as /"),
     # Logins.
     **dict.fromkeys(
-        ("platform_source_registries", "images_take_credentials", "jenkins_registries"),
-        Kind(why_no_registries, "one of them", hidden=True),
+        ("platform_source_registries", "images_take_credentials"), Kind(why_no_registries, "one of them", hidden=True)
     ),
+    "jenkins_registries": Kind(why_no_jenkins_registries, "one of them", hidden=True),
     **{
         f"{name}[].{key}": kind
         for name in ("platform_source_registries", "images_take_credentials", "jenkins_registries")
@@ -397,7 +400,7 @@ KINDS: Mapping[str, Kind] = {
     # A container of the machine has a hundredth at least, for the kernel's sake.
     "swarm_node_cpus": number(0.01, CPUS_MAX, "0 for all, or as 1.5", zero=True),
     "proxy_cpus": cpus(0.01, "as 0.5"),
-    "proxy_client_connections": number(0, 100000, "0 for no limit, or as 500"),
+    "proxy_client_connections": number(0, CONNECTIONS_MAX, "0 for no limit, or as 500"),
     "proxy_header_kilobytes": number(4, 1024, "4 to 1024"),
     **dict.fromkeys(("docker_engine_mtu", "app_network_mtu", "proxy_network_mtu", "swarm_node_mtu"), MTU),
     "app_keep": number(1, 1000, "1 or more"),
@@ -505,7 +508,7 @@ KINDS: Mapping[str, Kind] = {
             ("requests_per_second", number(0.1, 100000, "0 for no limit, or as 10", zero=True)),
             ("burst", number(0, 100000, "0 or more")),
             ("paths[]", Kind(why_no_path, "as /login")),
-            ("connections", number(0, 100000, "0 for no limit, or as 20")),
+            ("connections", number(0, CONNECTIONS_MAX, "0 for no limit, or as 20")),
         )
     },
     **dict.fromkeys(("apps{}.route.paths[]", "proxy_routes[].paths[]"), Kind(why_no_path, "as /api")),

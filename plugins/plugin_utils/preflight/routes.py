@@ -4,16 +4,21 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
+from urllib.parse import unquote
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import covers, route_paths
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import why_no_host_name
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.web import why_no_path, why_no_redirect_target
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem, listed, show_key
+
+# Its table of headers that an app's own are hidden by has a fixed size.
+GRPC_NAME_MAX = 46
 
 
 def check_route(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
@@ -122,6 +127,9 @@ def _check_protocol(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
         problem = "is not what the health check speaks, which asks for health.path by plain HTTP"
         cure = "health.path: '', then it is enough that the app takes connections; or a health.test of its own"
         yield Problem(ALL_HOSTS, f"{at}.route.protocol", Harmless(protocol), problem, cure)
+    if protocol == "grpc" and any(len(str(name)) > GRPC_NAME_MAX for name in app["route"]["headers"]):
+        problem = f"has a name that is too long for nginx with gRPC, which takes {GRPC_NAME_MAX} letters"
+        yield Problem(ALL_HOSTS, f"{at}.route.headers", "", problem, "take it away, or a shorter one")
     if protocol == "grpc" and app["route"]["sticky"]:
         problem = "is by a cookie, which clients of gRPC don't keep"
         yield Problem(ALL_HOSTS, f"{at}.route.sticky", Harmless("true"), problem, "take it away")
@@ -129,30 +137,40 @@ def _check_protocol(at: str, app: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _check_redirects(at: str, hosts: list[str], redirects: list[Mapping[str, Any]]) -> Iterator[Problem]:
     known = ", ".join(hosts) or "none"
-    moved = {one.get("host") for one in redirects}
+    sound = [one for one in redirects if _is_well_formed(one)]
+    moved = {one["host"]: str(one["to"]) for one in sound if one.get("host")}
     seen: set[str] = set()
-    paths = {one["path"]: one["to"] for one in redirects if _is_well_formed(one) and one.get("path")}
+    paths = {one["path"]: one["to"] for one in sound if one.get("path")}
     for index, one in enumerate(redirects):
         if not _is_well_formed(one):
             continue
         place, host, path, to = f"{at}[{index}]", one.get("host") or "", one.get("path") or "", str(one["to"])
-        begin, told = Harmless(host or path), _without_query(to)
+        begin = Harmless(host or path)
         if bool(host) == bool(path):
             problem = "has both a host and a path" if host else "has neither a host nor a path"
             yield Problem(ALL_HOSTS, place, "", problem, "host: www.example.com, or path: /old")
         elif begin in seen:
             yield Problem(ALL_HOSTS, place, begin, "is redirected twice", "once")
-        elif path and not to.startswith("/") and "://" not in to:
-            yield Problem(ALL_HOSTS, f"{place}.to", told, "is no place of a path", f"as https://{told}{path}")
-        elif path and _leads_back(path, hosts, paths):
-            yield Problem(ALL_HOSTS, f"{place}.to", told, "leads back to where it began", "another place")
         elif host:
             yield from _check_moved_host(place, host, to, hosts, known, moved)
+        elif why := _why_no_moved_path(path, to, hosts, paths, moved):
+            yield Problem(ALL_HOSTS, f"{place}.to", _without_query(to), *why)
         seen.add(begin)
 
 
+def _why_no_moved_path(
+    path: str, to: str, hosts: list[str], paths: Mapping[str, str], moved: Mapping[str, str]
+) -> tuple[str, str] | None:
+    """(problem, cure) of where a path leads."""
+    if not to.startswith("/") and "://" not in to:
+        return "is no place of a path", f"as https://{_without_query(to)}{path}"
+    if _leads_back(path, hosts, paths, moved):
+        return "leads back to where it began", "another place"
+    return None
+
+
 def _check_moved_host(
-    place: str, host: str, to: str, hosts: list[str], known: str, moved: set[Any]
+    place: str, host: str, to: str, hosts: list[str], known: str, moved: Mapping[str, str]
 ) -> Iterator[Problem]:
     told = _without_query(to)
     if host not in hosts:
@@ -181,26 +199,44 @@ def _is_well_formed(one: Mapping[str, Any]) -> bool:
     return not (why_no_redirect_target(to) or (host and why_no_host_name(host)) or (path and why_no_path(path)))
 
 
-def _leads_back(path: str, hosts: list[str], paths: Mapping[str, str]) -> bool:
-    """Whether who follows the redirects of paths from one of them never arrives."""
+def _leads_back(path: str, hosts: list[str], paths: Mapping[str, str], moved: Mapping[str, str]) -> bool:
+    """Whether who follows the redirects from one path never arrives."""
     for _step in range(len(paths) + 1):
-        found = _next(path, hosts, paths)
+        found = _next(path, hosts, paths, moved)
         if found is None:
             return False
         path = found
     return True
 
 
-def _next(path: str, hosts: list[str], paths: Mapping[str, str]) -> str | None:
+def _next(path: str, hosts: list[str], paths: Mapping[str, str], moved: Mapping[str, str]) -> str | None:
     """The path of ours that the redirect of a path leads to; None where there is no redirect, or it leads elsewhere."""
     below = [one for one in paths if one.endswith("/") and one != "/" and path.startswith(one)]
     matching = path if path in paths else max(below, key=len, default=None)
     if matching is None:
         return None
-    to = paths[matching]
-    url = re.match(r"https?://([^/:?#]*)(?::[0-9]+)?(.*)", to)
-    if url and url[1] not in hosts:
-        return None
-    place = re.sub(r"[?#].*", "", (url[2] or "/") if url else to)
-    rest = path[len(matching) :] if matching in below and place.endswith("/") and place == to else ""
-    return place + rest
+    host, place = _parts(paths[matching])
+    if matching in below and _takes_more(place):
+        place += path[len(matching) :]
+    if "://" in moved.get(host, ""):
+        host, there = _parts(moved[host])
+        place = there + place[1:] if _takes_more(there) else there
+    return None if host and host not in hosts else _as_compared(re.sub("[?#].*", "", place))
+
+
+def _parts(to: str) -> tuple[str, str]:
+    """The host of a URL, or '', and the path with all that follows."""
+    url = re.match("https?://([^/:?#]*)(?::[0-9]+)?(.*)", to)
+    return (url[1], url[2] or "/") if url else ("", to)
+
+
+def _takes_more(place: str) -> bool:
+    return place.endswith("/") and not re.search("[?#]", place)
+
+
+def _as_compared(path: str) -> str:
+    """A path as nginx compares it: decoded, without . and .., and with one slash for several."""
+    decoded = unquote(path)
+    is_folder = decoded.rpartition("/")[2] in ("", ".", "..")
+    plain = posixpath.normpath(f"/{decoded.lstrip('/')}")
+    return f"{plain}/" if is_folder and plain != "/" else plain
