@@ -158,8 +158,8 @@ def check_option(where: str, variable: str, spec: Mapping[str, Any], value: Any)
 def _is_beyond_numbers(spec: Mapping[str, Any], value: Any) -> bool:
     """Whether what is to be a number, as text or not, has more than 64 bits: nothing here counts so far."""
     kind, values = spec.get("type", "str"), [value]
-    if kind == "list" and isinstance(value, list):
-        kind, values = spec.get("elements", "str"), value
+    if kind == "list" and isinstance(value, (str, list)):
+        kind, values = spec.get("elements", "str"), value.split(",") if isinstance(value, str) else value
     return kind in ("int", "float") and any(
         is_beyond(one)
         or (isinstance(one, float) and 2**64 <= abs(one) < math.inf)

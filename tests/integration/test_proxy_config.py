@@ -1624,3 +1624,24 @@ def test_jenkins_proxy_has_limits_and_room_for_headers(site: Site, jenkins: str)
     wait_for_limit(silent, 200)
     for connection in silent:
         connection.close()
+
+
+def test_what_the_configuration_is_made_of(tmp_path: Path) -> None:
+    """No word is longer than the 4096 bytes that nginx reads; whom it counts not, where a node's address is unknown."""
+    paths = [f"/api/v1/resources/{number}/login" for number in range(150)]
+    limited = {
+        "rate_limit": {"requests_per_second": 1, "paths": paths},
+        "allow": [f"10.0.{n}.0/24" for n in range(200)],
+    }
+    many = {**ROUTES[0], **limited}
+    nodes = [{"name": "m1", "address": ""}, {"name": "m2", "address": "192.0.2.2"}]
+    uncounted = ["192.0.2.2", "198.51.100.0/24", "1:2:3:4:5:6:7::"]
+    known = {"proxy_host_addresses": ["172.30.0.1"], "proxy_unlimited_addresses": uncounted, "proxy_nodes": nodes}
+    render(tmp_path, {"proxy_routes": [many], **known})
+    text = (tmp_path / "routes.conf").read_text()
+    assert text.count("/login") == len(paths)
+    assert max(map(len, re.findall(r'"(?:[^"\\]|\\.)*"|\S+', text))) < 4096
+    counted = (tmp_path / "nginx.conf").read_text().partition("geo $is_counted {")[2].partition("}")[0]
+    assert re.findall(r"^ +(\S+) 0;", counted, re.MULTILINE) == [
+        *("192.0.2.2", "198.51.100.0/24", "1:2:3:4:5:6:7:0", "172.30.0.1"),
+    ]

@@ -734,7 +734,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (moved({"path": "/x", "to": "w.io"}), "all hosts", "apps.web.route.redirects[0].to", "w.io", "is no place of a path", "as https://w.io/x"),
     (moved({"path": "/x", "to": "/x"}), "all hosts", "apps.web.route.redirects[0].to", "/x", "leads back to where it began", "another place"),
     *(
-        (moved({"path": path, "to": to}), "all hosts", "apps.web.route.redirects[0].to", to, "leads back to where it began", "another place")
+        (moved({"path": path, "to": to}), "all hosts", "apps.web.route.redirects[0].to", re.split("[?#]", to)[0], "leads back to where it began", "another place")
         for path, to in (
             ("/a", "/%61"),
             ("/a", "/./a"),
@@ -933,6 +933,10 @@ UNWRITABLE = 16**5000
         (app(replicas=WIDE), "apps.web.replicas"),
         (platform(load_test_requests_max=DIGITS), "load_test_requests_max"),
         (app(replicas=1e300), "apps.web.replicas"),
+        (
+            app(route={"error_pages": [{"status": f"502,{DIGITS}", "page": "x"}]}),
+            "apps.web.route.error_pages[0].status",
+        ),
         (platform(monitoring_retention_time=f"{DIGITS}d"), "monitoring_retention_time"),
         (platform(platform_name=UNWRITABLE), "platform_name"),
         (

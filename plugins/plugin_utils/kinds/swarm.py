@@ -63,7 +63,9 @@ def why_no_health_test(value: Any) -> str:
         return "has no command" if len(value) == 1 else "has more than the one text that CMD-SHELL takes"
     if value[1] is None or not str(value[1]).strip():
         return "has no command"
-    return next((f"has an element that {why}" for one in value if (why := why_no_argument(one))), "")
+    return next(
+        (f"has an element that {why}" for one in value if (why := why_no_argument(one) or _why_too_long(one))), ""
+    )
 
 
 def why_no_argument(value: Any) -> str:
@@ -72,9 +74,12 @@ def why_no_argument(value: Any) -> str:
         return "is a date and a time to YAML: put it in quotes"
     if value is None or isinstance(value, (list, Mapping)) or (isinstance(value, float) and not math.isfinite(value)):
         return "is neither text nor a number"
-    if len(str(value).encode(errors="replace")) >= ARGUMENT_BYTES_MAX:
-        return "is longer than the 128 kB that a program can be given"
     return "has a NUL character in it" if "\0" in str(value) else ""
+
+
+def _why_too_long(value: Any) -> str:
+    is_longer = len(str(value).encode(errors="replace")) >= ARGUMENT_BYTES_MAX
+    return "is longer than the 128 kB that a program can be given" if is_longer else ""
 
 
 def why_no_words(value: Any) -> str:
@@ -87,7 +92,9 @@ def why_no_words(value: Any) -> str:
         return "begins with an empty word"
     if len(value) == 1 and program.split() != [program]:
         return "is a single word with spaces in it, which no program is called"
-    return next((f"has an element that {why}" for one in value if (why := why_no_argument(one))), "")
+    return next(
+        (f"has an element that {why}" for one in value if (why := why_no_argument(one) or _why_too_long(one))), ""
+    )
 
 
 def why_no_command(value: Any) -> str:
@@ -124,7 +131,7 @@ def why_no_template(value: Any) -> str:
         depth += (words[0] in TEMPLATE_BLOCKS) - (words[0] == "end")
         if not all(map(TEMPLATE_KNOWN.match, words)):
             return "has a {{ }} with a name in it that a swarm does not know"
-    return "has a block without its end" if depth else why_no_argument(value)
+    return "has a block without its end" if depth else why_no_argument(value) or _why_too_long(value)
 
 
 def why_no_host_text(value: Any) -> str:
