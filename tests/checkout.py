@@ -37,7 +37,6 @@ PLATFORMS = (
         "refused",
         "node",
         "seed",
-        "older",
     ),
 )
 PORTS = 5

@@ -25,16 +25,15 @@ ignore_patterns = ^files$
 """
 
 
-def install(folder: Path, stage: str, checkout: Path = steps.ROOT) -> Path:
-    """Build a checkout's and install it below a folder, with a configuration beside it; where it lies then.
+def install(folder: Path, stage: str) -> Path:
+    """Build it and install it below a folder, with a configuration beside it; where it lies then.
 
     ``stage``: whose logs tell of it.
     """
     configuration = folder / "ansible.cfg"
     # The checkout's own would find the collection there already.
     configuration.write_text(CONFIGURATION)
-    build = ["ansible-galaxy", "collection", "build", "--force", "--output-path", folder, checkout]
-    run_step(f"{stage}-build", build)
+    run_step(f"{stage}-build", ["ansible-galaxy", "collection", "build", "--force", "--output-path", folder])
     (archive,) = folder.glob("*.tar.gz")
     command = ["ansible-galaxy", "collection", "install", "--no-deps", "-p", folder, archive]
     run_step(f"{stage}-install", command, env={"ANSIBLE_CONFIG": str(configuration)})
