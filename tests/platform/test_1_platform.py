@@ -161,6 +161,12 @@ def test_check_mode_finds_nothing_to_do(platform: Platform) -> None:
     assert done.changed == 0, done.output
 
 
+@pytest.mark.parametrize("tag", ["docker_engine", "swarm_node", "swarm_member"])
+def test_a_run_of_one_tag_needs_nothing_of_the_others(platform: Platform, tag: str) -> None:
+    """Ansible judges the arguments of all roles, whatever the tag."""
+    assert platform.run("--tags", tag).changed == 0
+
+
 def test_second_run_changes_nothing_and_no_engine_hears_of_it(platform: Platform) -> None:
     # Events have whole seconds: what happened before is not to be counted.
     time.sleep(1.5)
