@@ -208,7 +208,7 @@ def compose_text(document: Mapping[str, Any]) -> str:
 class _Dumper(yaml.SafeDumper):
     """Without anchors."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  # PyYAML gives it
         return True
 
 

@@ -1,5 +1,8 @@
 """What runs once before and after a rollout: on a real swarm, with every way in which it can fail."""
 
+# pytest finds fixtures by the names of parameters: those of another file are imported, and then named again.
+# ruff: noqa: F401, F811
+
 from __future__ import annotations
 
 import json
@@ -14,7 +17,7 @@ import pytest
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose import render
 
 from ..waiting import patience, wait_for
-from .test_swarm_stack import IMAGE, Run, Swarm, deploy, folder, killed_when, ok, service, swarm  # noqa: F401
+from .test_swarm_stack import IMAGE, Run, Swarm, deploy, folder, killed_when, ok, service, swarm
 
 STACK = "shop"
 VOLUME = "shop-runs"
@@ -33,7 +36,7 @@ def compose(version: str, before: str | list[str] = "", after: str = "", **more:
     return {"services": {"web": web}, "volumes": {"runs": {"external": True, "name": VOLUME}}, **jobs}
 
 
-def ran(swarm: Swarm) -> Counter[str]:  # noqa: F811
+def ran(swarm: Swarm) -> Counter[str]:
     """What has run, on whichever node, and how often."""
     lines: list[str] = []
     for node in (swarm.manager, swarm.worker):
@@ -47,15 +50,15 @@ def ran(swarm: Swarm) -> Counter[str]:  # noqa: F811
     return Counter(lines)
 
 
-def jobs(swarm: Swarm) -> dict[str, Any]:  # noqa: F811
+def jobs(swarm: Swarm) -> dict[str, Any]:
     return swarm.services(f"{STACK}_jobs")
 
 
-def tasks(swarm: Swarm) -> set[str]:  # noqa: F811
+def tasks(swarm: Swarm) -> set[str]:
     return {task["ID"] for task in swarm.running(STACK, "web")}
 
 
-def test_it_runs_once_with_the_new_environment(swarm: Swarm, deploy: Run) -> None:  # noqa: F811
+def test_it_runs_once_with_the_new_environment(swarm: Swarm, deploy: Run) -> None:
     would = ok(deploy(STACK, compose("1", "true"), check=True), changed=True)
     assert "run sh -c" in would["actions"][-2]
     assert would["actions"][-2].endswith("once, before the rollout")
@@ -73,7 +76,7 @@ def test_it_runs_once_with_the_new_environment(swarm: Swarm, deploy: Run) -> Non
     assert jobs(swarm) == {}
 
 
-def test_what_runs_after_it_is_told_and_changes_nothing(swarm: Swarm, deploy: Run) -> None:  # noqa: F811
+def test_what_runs_after_it_is_told_and_changes_nothing(swarm: Swarm, deploy: Run) -> None:
     before = ran(swarm)
     done = ok(deploy(STACK, compose("3", "true", "true")), changed=True)
     assert done["after"] == ""
@@ -97,7 +100,7 @@ FAILURES: dict[str, tuple[str | list[str], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_without_it_nothing_is_replaced(swarm: Swarm, deploy: Run, failure: str) -> None:  # noqa: F811
+def test_without_it_nothing_is_replaced(swarm: Swarm, deploy: Run, failure: str) -> None:
     command, more, words = FAILURES[failure]
     ok(deploy(STACK, compose("4", "true")), changed=True) if failure == "exit code" else None
     running, versions = tasks(swarm), swarm.versions(STACK)
@@ -111,7 +114,7 @@ def test_without_it_nothing_is_replaced(swarm: Swarm, deploy: Run, failure: str)
         assert "log: no such table" in failed["msg"].replace("  ", " ")
 
 
-def test_an_image_that_is_not_there_is_its_verdict(swarm: Swarm, deploy: Run) -> None:  # noqa: F811
+def test_an_image_that_is_not_there_is_its_verdict(swarm: Swarm, deploy: Run) -> None:
     running = tasks(swarm)
     wanted = compose("6", "true", deadline_seconds=30)
     wanted["services"]["web"]["image"] = "test/nowhere:1"
@@ -121,7 +124,7 @@ def test_an_image_that_is_not_there_is_its_verdict(swarm: Swarm, deploy: Run) ->
     assert tasks(swarm) == running
 
 
-def test_a_placement_that_nothing_fits_is_its_verdict(swarm: Swarm, deploy: Run) -> None:  # noqa: F811
+def test_a_placement_that_nothing_fits_is_its_verdict(swarm: Swarm, deploy: Run) -> None:
     running = tasks(swarm)
     wanted = compose("6", "true", deadline_seconds=3)
     wanted["services"]["web"]["deploy"]["placement"] = {"constraints": ["node.labels.disk == ssd"]}
@@ -131,7 +134,7 @@ def test_a_placement_that_nothing_fits_is_its_verdict(swarm: Swarm, deploy: Run)
     assert tasks(swarm) == running
 
 
-def test_a_first_deploy_starts_nothing_without_it(swarm: Swarm, deploy: Run) -> None:  # noqa: F811
+def test_a_first_deploy_starts_nothing_without_it(swarm: Swarm, deploy: Run) -> None:
     first = {**compose("1", "exit 1"), "volumes": {"runs": {"external": True, "name": VOLUME}}}
     failed = deploy("first-job", first)
     assert failed["verdict"] == "before_failed"
@@ -142,7 +145,7 @@ def test_a_first_deploy_starts_nothing_without_it(swarm: Swarm, deploy: Run) -> 
     assert swarm.services("first-job_jobs") == {}
 
 
-def test_a_killed_run_is_completed_without_doing_it_twice(swarm: Swarm, deploy: Run, folder: Path) -> None:  # noqa: F811
+def test_a_killed_run_is_completed_without_doing_it_twice(swarm: Swarm, deploy: Run, folder: Path) -> None:
     """Killed while the job runs, and when it is done and nothing is rolled out yet."""
 
     def states() -> set[str]:
@@ -158,7 +161,7 @@ def test_a_killed_run_is_completed_without_doing_it_twice(swarm: Swarm, deploy: 
         assert jobs(swarm) == {}
 
 
-def test_another_one_that_is_still_at_work_is_not_joined(swarm: Swarm, deploy: Run, folder: Path) -> None:  # noqa: F811
+def test_another_one_that_is_still_at_work_is_not_joined(swarm: Swarm, deploy: Run, folder: Path) -> None:
     running = tasks(swarm)
     rendered = render(STACK, compose("long", "sleep 1000"), {}, {})
     killed_when(swarm, folder, rendered, STACK, lambda: "before long" in ran(swarm))
@@ -171,7 +174,7 @@ def test_another_one_that_is_still_at_work_is_not_joined(swarm: Swarm, deploy: R
     ok(deploy(STACK, compose("other", "true")), changed=True)
 
 
-def test_a_lost_node_makes_nothing_run_twice(swarm: Swarm, deploy: Run) -> None:  # noqa: F811
+def test_a_lost_node_makes_nothing_run_twice(swarm: Swarm, deploy: Run) -> None:
     """The job's node dies under it, while another one could take it over."""
     api = swarm.manager.api
     (manager,) = api.nodes(filters={"role": "manager"})
@@ -202,7 +205,7 @@ def test_a_lost_node_makes_nothing_run_twice(swarm: Swarm, deploy: Run) -> None:
     assert ran(swarm) - before == {"before lost": 1}
 
 
-def test_a_command_that_somebody_asks_for(swarm: Swarm, run_module: Run, folder: Path) -> None:  # noqa: F811
+def test_a_command_that_somebody_asks_for(swarm: Swarm, run_module: Run, folder: Path) -> None:
     """Beside what runs, with its environment; its end is kept, its output isn't."""
     sockets = {"manager_sockets": [swarm.manager.socket]}
 
@@ -236,7 +239,7 @@ def test_a_command_that_somebody_asks_for(swarm: Swarm, run_module: Run, folder:
     assert "no revision that runs" in run_module("stack_run", {"stack": "nobody", "command": "true", **sockets})["msg"]
 
 
-def test_it_goes_with_the_stack(swarm: Swarm, deploy: Run) -> None:  # noqa: F811
+def test_it_goes_with_the_stack(swarm: Swarm, deploy: Run) -> None:
     ok(deploy(STACK), changed=True)
     assert swarm.services(STACK) == jobs(swarm) == {}
     assert swarm.manager.api.configs(filters={"label": "io.fungap.run"}) == []
