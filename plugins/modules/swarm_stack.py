@@ -340,7 +340,7 @@ after:
 failures:
   description:
     - The failing tasks, at most four of a service, with the keys C(service), C(task), C(node), C(state), C(error),
-      C(exit_code), C(log) and C(health_log).
+      C(exit_code), C(log), C(health_log) and C(log_problem), why the log can't be read.
   type: list
   elements: dict
   returned: on failure of a rollout

@@ -252,3 +252,41 @@ def test_a_deploy_that_swarm_has_overtaken_is_said_again(tmp_path: Path, refusal
             with pytest.raises(PlatformError, match="out of sequence"):
                 deploy()
     assert len(said) == 1 + min(refusals + 1, 5)
+
+
+def framed(kind: int, text: str) -> bytes:
+    return bytes([kind, 0, 0, 0]) + len(text).to_bytes(4, "big") + text.encode()
+
+
+# By moby's api/server/httputils/write_log_stream.go and swarmkit's manager/logbroker/subscription.go, v20.10.24.
+AWAY = framed(3, "Error grabbing logs: warning: incomplete log stream. node n1 is not available\n")
+
+
+@pytest.mark.parametrize(
+    ("answers", "log", "problem"),
+    [
+        ([framed(1, "one\n") + framed(2, "two\n")], "one\ntwo\n", ""),
+        ([b""], "", ""),
+        ([AWAY, AWAY, framed(2, "no database\n")], "no database\n", ""),
+        ([framed(2, "half\n") + AWAY], "half\n", ""),
+        ([AWAY], "", "node n1 is not available"),
+    ],
+)
+def test_the_log_of_a_task(tmp_path: Path, answers: list[bytes], log: str, problem: str) -> None:
+    asked = iter(answers)
+
+    class Broker(Handler):
+        def do_GET(self) -> None:
+            body = next(asked, answers[-1]) if "/logs" in self.path else b"OK"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with engine_at(tmp_path / "engine", Broker):
+        services = Engine(str(tmp_path / "engine")).services
+        if problem:
+            with pytest.raises(PlatformError, match=problem):
+                services.task_log("t1", lines=5, timeout_seconds=1)
+        else:
+            assert services.task_log("t1", lines=5) == log

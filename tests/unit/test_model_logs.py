@@ -12,6 +12,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.logs import (
     latest,
     parse_duration,
     parse_line,
+    problem_in,
     task_names,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.status import log_lines
@@ -50,6 +51,12 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 )
 def test_a_line(line: str, parsed: LogLine | None) -> None:
     assert parse_line(line, {"t1": "web.1"}, NODES) == parsed
+
+
+def test_what_the_engine_says_of_a_node_that_it_did_not_reach() -> None:
+    said = "Error grabbing logs: rpc error: code = Unknown desc = warning: incomplete log stream."
+    assert problem_in(f"{said}\n") == said
+    assert not problem_in(f"{WHEN} {DETAILS} Error grabbing logs: by the app")
 
 
 @pytest.mark.parametrize(

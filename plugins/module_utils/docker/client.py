@@ -136,8 +136,15 @@ def again_while(said: str, act: Callable[[], T], attempts: int = 5) -> T:
 
 def frames(stream: bytes) -> bytes:
     """The payload of a multiplexed log stream (8 bytes of header before each piece); a plain one as it is."""
-    payload, rest = b"", stream
-    while len(rest) >= 8 and rest[0] in (0, 1, 2) and rest[1:4] == b"\0\0\0":
-        size = int.from_bytes(rest[4:8], "big")
-        payload, rest = payload + rest[8 : 8 + size], rest[8 + size :]
-    return payload or rest
+    output, problem = output_and_problem(stream)
+    return output if output or problem else stream
+
+
+def output_and_problem(stream: bytes) -> tuple[bytes, bytes]:
+    """Of a multiplexed log stream: what was written, and what the engine itself says of the rest (kind 3)."""
+    pieces: dict[bool, bytes] = {False: b"", True: b""}
+    while len(stream) >= 8 and stream[0] in range(4) and stream[1:4] == b"\0\0\0":
+        end = 8 + int.from_bytes(stream[4:8], "big")
+        pieces[stream[0] == 3] += stream[8:end]
+        stream = stream[end:]
+    return pieces[False], pieces[True]

@@ -4,21 +4,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.client import (
     OUT_OF_SEQUENCE,
     Json,
     Part,
     again_while,
-    frames,
+    output_and_problem,
 )
 
 with suppress(ImportError):  # the client says so
     import docker
-    import requests.exceptions
 
 
 class Services(Part):
@@ -84,13 +85,21 @@ class Services(Part):
             for frame in frames:
                 yield from frame.decode(errors="replace").splitlines()
 
-    def task_log(self, task_id: str, *, lines: int, timeout_seconds: float = 5) -> str:
-        """The last lines of a task's output, from whichever node it ran on; empty when they can't be had."""
+    def task_log(self, task_id: str, *, lines: int, timeout_seconds: float = 10) -> str:
+        """The last lines of a task's output, from whichever node it ran on.
+
+        A node that has lost its manager is "not available" until it has found one again: it is waited for.
+        """
         params = {"stdout": True, "stderr": True, "tail": str(lines), "follow": False}
         api: Any = self.api
-        try:
-            response = api.get(api._url("/tasks/{0}/logs", task_id), params=params, timeout=timeout_seconds)
-            response.raise_for_status()
-            return frames(response.content).decode(errors="replace")
-        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError):
-            return ""
+        end = time.monotonic() + timeout_seconds
+        while True:
+            with self.errors(f"read the log of task {task_id}"):
+                response = api.get(api._url("/tasks/{0}/logs", task_id), params=params, timeout=timeout_seconds)
+                response.raise_for_status()
+            output, problem = output_and_problem(response.content)
+            if output or not problem:
+                return output.decode(errors="replace")
+            if time.monotonic() >= end:
+                raise PlatformError(problem.decode(errors="replace").strip())
+            time.sleep(0.5)

@@ -48,8 +48,7 @@ class Failures:
                         "state": task.state,
                         "error": self._error(task, nodes.get(task.node_id, "")),
                         "exit_code": task.exit_code,
-                        "log": self._log(task),
-                        "health_log": self._health_log(task, nodes.get(task.node_id, "")),
+                        **self._printed(task, nodes.get(task.node_id, "")),
                     }
                 )
         return failures
@@ -72,18 +71,29 @@ class Failures:
                 self.pull_problems[(image, node)] = problem.message
         return f"{error}: {self.pull_problems[(image, node)]}"
 
-    def _log(self, task: Task) -> str:
-        return self.engine.services.task_log(task.id, lines=LOG_LINES)[-LOG_BYTES:].strip() if task.container_id else ""
+    def _printed(self, task: Task, node: str) -> dict[str, str]:
+        """From the node's own engine, where its socket was given, or the manager's, if the task ran there.
 
-    def _health_log(self, task: Task, node: str) -> str:
-        """From the node's own engine, where its socket was given, or the manager's, if the task ran there."""
+        The log of a task elsewhere, or whose container is gone by now, comes by swarm.
+        """
+        printed = {"log": "", "health_log": "", "log_problem": ""}
         if not task.container_id:
-            return ""
+            return printed
         socket = self.node_sockets.get(node)
+        engine = Engine(socket, timeout_seconds=5) if socket else self.engine
         with suppress(PlatformError):
-            engine = Engine(socket, timeout_seconds=5) if socket else self.engine
-            return engine.containers.health_log(task.container_id)[-LOG_BYTES:]
-        return ""
+            printed["health_log"] = engine.containers.health_log(task.container_id)[-LOG_BYTES:]
+        try:
+            printed["log"] = self._log(task, engine if socket else None)[-LOG_BYTES:].strip()
+        except PlatformError as error:
+            printed["log_problem"] = error.message
+        return printed
+
+    def _log(self, task: Task, own: Engine | None) -> str:
+        if own:
+            with suppress(PlatformError):
+                return own.containers.log(task.container_id, lines=LOG_LINES)
+        return self.engine.services.task_log(task.id, lines=LOG_LINES)
 
 
 def cause_of(outcome: Outcome, failures: Sequence[Mapping[str, Any]]) -> str:
@@ -114,4 +124,7 @@ def cause_of(outcome: Outcome, failures: Sequence[Mapping[str, Any]]) -> str:
                 # One of them may have printed nothing, or not be reached.
                 printed = next((one[key] for one in same if one[key]), "")
                 lines += [f"    {title}: {line}" for line in printed.splitlines()]
+            if not any(one["log"] for one in same):
+                problem = next((one["log_problem"] for one in same if one["log_problem"]), "")
+                lines += [f"    the log can't be read: {problem}"] if problem else []
     return "\n".join(lines)

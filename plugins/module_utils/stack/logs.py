@@ -61,6 +61,14 @@ def parse_line(line: str, tasks: Mapping[str, str], nodes: Mapping[str, str]) ->
     return LogLine(when, tasks.get(task, task[:12]), nodes.get(node, node[:12]), _CONTROL.sub("", text))
 
 
+def problem_in(line: str) -> str:
+    """What the engine says, instead of a line, of nodes whose logs it has not got; '' for a line.
+
+    By moby's api/server/httputils/write_log_stream.go, v20.10.24 and v29.1.0.
+    """
+    return line.strip() if line.startswith("Error grabbing logs: ") else ""
+
+
 def latest(lines: Iterable[LogLine], count: int) -> list[LogLine]:
     """The last ``count`` lines of all, the oldest first."""
     return sorted(lines)[-count:]

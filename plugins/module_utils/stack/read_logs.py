@@ -17,6 +17,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.logs import (
     latest,
     parse_duration,
     parse_line,
+    problem_in,
     task_names,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import NAMESPACE_LABEL
@@ -37,6 +38,7 @@ class StackLogs:
         nodes = {node["ID"]: node["Description"]["Hostname"] for node in manager.swarm.nodes()}
         tasks = task_names(services, manager.services.tasks(), nodes)
         raw, warnings = self._read([service["ID"] for service in services])
+        warnings += [problem for problem in map(problem_in, raw) if problem]
         parsed = (parse_line(line, tasks, nodes) for line in raw)
         lines = latest((line for line in parsed if line), self.params["lines"])
         return runner.Plan(result={"lines": [asdict(line) for line in lines]}, warnings=warnings)

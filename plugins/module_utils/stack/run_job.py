@@ -102,7 +102,10 @@ class Jobs:
         """What it has printed last."""
         if not state.task or not state.task.container_id:
             return []
-        return self.engine.services.task_log(state.task.id, lines=lines).splitlines()
+        try:
+            return self.engine.services.task_log(state.task.id, lines=lines).splitlines()
+        except PlatformError as error:
+            return [f"(the log can't be read: {error.message})"]
 
     def failure(self, job: Job, state: JobState) -> str:
         """What it failed by, with the last it printed."""
