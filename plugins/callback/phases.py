@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 name: phases
 type: aggregate
 short_description: Says where the time of a run went
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - At the end of a run, prints seconds per play, per role where a play has several, and the slowest tasks.
   - Says nothing where no task ran, and nothing into an output that is meant for machines (a stdout callback other than

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: member_nodes
 short_description: The nodes that swarm_member is to bring in, as it wants them told on one docker host
-version_added: 0.1.0
+version_added: 1.0.0
 author: The fungap.swarm authors (@fungap)
 description:
   - Gives the option O(fungap.swarm.swarm_member#module:nodes) for a call on one docker host. The nodes that this host

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: pick
 short_description: Some keys of each mapping of a list
-version_added: 0.1.0
+version_added: 1.0.0
 description: Returns the list with only the named keys of each mapping; a key that a mapping lacks is left out.
 author: The fungap.swarm authors (@fungap)
 positional: keys

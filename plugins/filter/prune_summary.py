@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: prune_summary
 short_description: What a clean-up did, for a person
-version_added: 0.1.0
+version_added: 1.0.0
 description: Returns a table of what was removed where, and what is wrong, as lines.
 author: The fungap.swarm authors (@fungap)
 positional: hosts, check

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: swarm_nodes
 short_description: The platform's nodes by the names that the swarm knows
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - The swarm calls a node by its host name. A node that is a machine itself may have another one than in the inventory.
   - Returns the nodes with C(hostname) as C(name).

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 ---
 name: folder_files
 short_description: Read all text files of a folder on the controller
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Returns the files of a folder and of those below it, as O(fungap.swarm.config_files#module:files) takes them, all of
     them secret. What Ansible Vault has encrypted stays so.

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 ---
 name: platform_secret
 short_description: Read a secret file of the controller
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads a file that M(fungap.swarm.platform_secrets) keeps, or a user's own, when it is used, so that no secret has to
     stand in a variable or fact. Ansible Vault is decrypted.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: agent_connection_info
 short_description: Prove that Jenkins' agent gets through to the hosts that it deploys to
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Runs C(ansible -b -m ping) in the agent's container, as the user that builds run as, with the inventory, key and
     pinned host keys that they use. So it takes the way of a deploy, before the first one.

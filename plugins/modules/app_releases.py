@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: app_releases
 short_description: Work out which image, env and settings each app is to run with
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - What an app runs with is in force in its newest healthy revision; the inventory is where it came from. Setting by
     setting, the inventory wins where it was changed since that revision was made; else what is in force stays. So a run

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: background_job
 short_description: Wait for a task that was started in the background
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Waits for a task that ran with C(async) and C(poll=0), and returns what it returned.
   - Shows how far the job is, as a rollout is shown, where the task's module tells (C(job.progress) is the file on the

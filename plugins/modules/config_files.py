@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 ---
 module: config_files
 short_description: Install a set of small files on a host in one step
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Brings files, their directories and the absence of others into the wanted state with one module start.
   - All new files are written beside their places and validated first; only when every one is valid are they renamed

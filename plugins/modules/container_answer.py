@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 ---
 module: container_answer
 short_description: Wait until a container of the docker host answers over HTTP
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Waits until a container that was started answers a URL with a status, and shows each change of its state, as
     M(fungap.swarm.swarm_stack) shows a rollout.

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 ---
 module: daemon_config
 short_description: Merge keys into the engine's daemon.json
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Merges keys into a C(daemon.json) that others have keys in, too. Theirs stay. A key that is wanted with another
     value than theirs is refused, with the cure, before anything is changed.

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: docker_host_info
 short_description: Look at a docker host
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Returns what decides how a swarm platform is built on a machine, as the fact C(docker_host). That is its kernel,
     capabilities, network, ports, disk, memory, and the Docker Engine on it if there is one.

@@ -30,7 +30,7 @@ description:
   - What no node of a docker host can give comes from another one in between, as M(fungap.swarm.env_volume_info) reads
     it there, by O(copies). What was written is read again, and has to be what the version stands for, before a label
     says that it is there.
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The fungap.swarm authors (@fungap)
 requirements:

@@ -11,7 +11,7 @@ description:
   - Reads what M(fungap.swarm.env_volume) wrote, on one docker host, so that it can be brought to the nodes of another.
   - Returns what the env files say. Give the task C(no_log=true). That hides messages, too, so what can't be read is no
     error here; RV(files) says why, and copying it fails with that.
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The fungap.swarm authors (@fungap)
 requirements:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: host_container
 short_description: Run a container on a docker host, and look at it only once in a run
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Runs M(community.docker.docker_container), which does the work, unless a look at the host earlier in the run showed
     the container as it was made of these very parameters, and running.

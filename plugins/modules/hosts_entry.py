@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: hosts_entry
 short_description: Keep one entry in the hosts file, whoever else changes it
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Keeps a line in C(/etc/hosts), between two comments that name its owner. The rest of the file stays as it is.
   - Runs for several platforms on one machine may change the file at the same time. Each waits for the other, for at

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: image_catalog
 short_description: Have all images of a catalog on a docker host, and in the platform's registry
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The fungap.swarm authors (@fungap)
 description:

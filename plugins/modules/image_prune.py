@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: image_prune
 short_description: Remove images that nothing needs from engines
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Looks at the engines of a docker host, its own and those of its nodes, all at once, and removes images of the
     platform's registry that are not needed, older recipes of the catalog's images, and images that have no name at all

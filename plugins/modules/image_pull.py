@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: image_pull
 short_description: Pull an image on swarm nodes, in parallel, before a rollout needs it
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Every given node that lacks the image pulls it. What would make a task fail later fails here, before anything is
     changed - an image that is missing, a registry that is down, an image for another architecture, a full disk.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: image_use_info
 short_description: Which images a swarm runs or can be rolled back to
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Returns every image that a service of the swarm runs, that swarm itself would roll a service back to, and that a
     kept revision of a stack recorded; each with the reason. What M(fungap.swarm.registry_prune) and

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: load_step
 short_description: Send one step of a load test from a docker host
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Runs Locust in a container of the docker host's engine, waits until it is done, removes it, and returns what was
     counted, and how busy the machine's CPUs were meanwhile.

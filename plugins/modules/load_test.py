@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: load_test
 short_description: Send load to an app step by step, and say what it bears
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Runs the steps of a profile through M(fungap.swarm.load_step), prints a line for each and a verdict, and writes a
     report as JSON and CSV on the controller after each step.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: platform_info
 short_description: Nodes and services of a platform as its swarm sees them
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads nodes, services and their running replicas from the first of the given managers that answers as one, and the
     recorded revisions of the stacks that M(fungap.swarm.swarm_stack) deployed.

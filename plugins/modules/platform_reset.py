@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: platform_reset
 short_description: Take a platform off a docker host
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Removes what carries the platform's label on a docker host's engine, or that of its Jenkins (the platform's name
     with C(-jenkins)), and the platform's own folders. Nothing else.

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 ---
 module: platform_secrets
 short_description: Keep the platform's CA, certificates, SSH keys and passwords on the controller
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Makes, once, and keeps a certificate authority, server certificates, SSH keys and random passwords in a folder of
     the controller that only its owner may read (V(0700), files V(0600)). Runs on the controller only, for any host.

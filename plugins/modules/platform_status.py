@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: platform_status
 short_description: Print nodes and services of a platform, or the revisions of an app
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Prints nodes, services and what is wrong with them as tables, on the controller.
   - An action plugin that reads through M(fungap.swarm.platform_info) and returns what that returns.

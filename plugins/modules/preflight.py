@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 ---
 module: preflight
 short_description: Refuse a wrong inventory before anything is changed
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Checks the inventory as a whole, together with what M(fungap.swarm.docker_host_info) found on the docker hosts and
     with the files that it names on the controller. Every problem is reported at once, with the host or group, the

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: registry_prune
 short_description: Delete what nothing needs from the platform's registry, and free its space
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Deletes, by the registry's API, every image that is not needed, not part of a needed one, and not younger than a
     grace period. Images that have lost their tag are found too, since the registry's storage is read where it lies.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: stack_logs
 short_description: Print the logs of a stack's services
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads what the tasks of a stack have logged on whatever node, puts it in order of time, and prints it on the
     controller with each line's task and node.

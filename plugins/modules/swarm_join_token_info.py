@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: swarm_join_token_info
 short_description: Read a swarm's join tokens and what its managers know
-version_added: 0.1.0
+version_added: 1.0.0
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python

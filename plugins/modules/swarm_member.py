@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: swarm_member
 short_description: Bring nodes into a Docker swarm, or out of it
-version_added: 0.1.0
+version_added: 1.0.0
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: swarm_node
 short_description: Docker-in-Docker nodes of one docker host
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Brings all Docker-in-Docker nodes that one docker host carries into being, in one call - the bridge network with
     fixed addresses, a named volume per node, the node's container, and an engine that answers on a unix socket.

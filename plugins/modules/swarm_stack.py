@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: swarm_stack
 short_description: Deploys a compose file to a swarm and tells the truth about it
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Brings one stack into the state that an ordinary compose file describes. C(docker stack deploy) of the docker
     host's own CLI applies the file; this module adds check mode, a diff, drift detection, waiting with a deadline, a

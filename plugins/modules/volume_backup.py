@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: volume_backup
 short_description: Bring a volume to the controller as an archive
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Writes all that is in a volume into a tar archive in a folder of the controller, with owners, modes and times, and
     beside it C(<archive>.sha256), as C(sha256sum --check) reads it, signed by a key that stays on the controller.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: volume_copy
 short_description: Keep a copy of a container's volume before the container gets another image
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Where a container was made of another image than the wanted one, stops it and copies its volume to another one,
     whose name ends with C(-before-) and the version that leaves. An older copy of that name is replaced.

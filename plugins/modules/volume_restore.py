@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: volume_restore
 short_description: Put an archive of a volume back
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Takes an archive that M(fungap.swarm.volume_backup) made from the controller, checks it by its SHA-256, stops the
     container, sets what the volume holds aside in another volume, and puts the archive's content in its place. The
