@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from functools import partial
 from pathlib import Path
 
 from . import steps
+from .steps import ROOT
 
 run_step = partial(steps.run_step, gives_way=True)
 # What docs/inventory.md tells users to have.
@@ -25,19 +27,36 @@ ignore_patterns = ^files$
 """
 
 
-def install(folder: Path, stage: str) -> Path:
+def install(folder: Path, stage: str, source: Path = ROOT) -> Path:
     """Build it and install it below a folder, with a configuration beside it; where it lies then.
 
-    ``stage``: whose logs tell of it.
+    ``stage``: whose logs tell of it. ``source``: where its galaxy.yml is.
     """
     configuration = folder / "ansible.cfg"
     # The checkout's own would find the collection there already.
     configuration.write_text(CONFIGURATION)
-    run_step(f"{stage}-build", ["ansible-galaxy", "collection", "build", "--force", "--output-path", folder])
+    run_step(f"{stage}-build", ["ansible-galaxy", "collection", "build", "--force", "--output-path", folder, source])
     (archive,) = folder.glob("*.tar.gz")
     command = ["ansible-galaxy", "collection", "install", "--no-deps", "-p", folder, archive]
     run_step(f"{stage}-install", command, env={"ANSIBLE_CONFIG": str(configuration)})
     return folder / "ansible_collections" / "fungap" / "swarm"
+
+
+def release_commit(version: str) -> str:
+    """The commit that gave the collection this version; empty where the checkout has no such history."""
+    changed = f"-G^version: {version.replace('.', '[.]')}$"
+    command = ["git", "log", "--reverse", "--format=%H", changed, "--", "galaxy.yml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return next(iter(done.stdout.split()), "") if done.returncode == 0 else ""
+
+
+def install_release(folder: Path, stage: str, commit: str) -> Path:
+    """The same with the collection as it was released by a commit."""
+    source = folder / "source"
+    source.mkdir(parents=True)
+    run_step(f"{stage}-archive", ["git", "archive", "--format=tar", f"--output={folder}/source.tar", commit])
+    run_step(f"{stage}-unpack", ["tar", "-xf", folder / "source.tar", "-C", source])
+    return install(folder, stage, source)
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -279,6 +279,10 @@ class Live:
             self.play("playbooks/reset.yml", "-e", json.dumps(confirmed))
             # With the secrets, which a reset leaves: see our_settings.
             shutil.rmtree(Path(self.where.ca).parents[1], ignore_errors=True)
+        self.close()
+
+    def close(self) -> None:
+        """End what runs on the controller for it; the platform stays."""
         self.ansible.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -443,12 +447,12 @@ class Live:
 
 
 @contextmanager
-def platform(where: Settings) -> Iterator[Live]:
+def platform(where: Settings, up: Callable[[Live], None] = Live.up) -> Iterator[Live]:
     """A platform from its coming up to its going away. Each test leaves it as it found it."""
     live = Live(where)
     try:
         started = time.monotonic()
-        live.up()
+        up(live)
         tell(f"the platform was up after {time.monotonic() - started:.0f} s")
         yield live
     finally:
