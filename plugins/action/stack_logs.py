@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.status import log_lines
+from ansible_collections.fungap.swarm.plugins.plugin_utils.status import access_lines, log_lines
 
 
 class ActionModule(ActionBase):
@@ -21,5 +21,6 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         result.update(self._execute_module("fungap.swarm.stack_logs", self._task.args, task_vars=task_vars))
         if not result.get("failed"):
-            self._display.display("\n" + "\n".join(log_lines(result["lines"])) + "\n")
+            shown = access_lines if self._task.args.get("requests") else log_lines
+            self._display.display("\n" + "\n".join(shown(result["lines"])) + "\n")
         return result

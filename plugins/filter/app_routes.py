@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
+    app_requests,
     app_routes,
     other_hosts,
     proxy_addresses,
@@ -25,6 +26,7 @@ class FilterModule:
 
     def filters(self) -> Mapping[str, Callable[..., Any]]:
         return {
+            "app_requests": app_requests,
             "app_routes": app_routes,
             "other_hosts": other_hosts,
             "proxy_addresses": proxy_addresses,

@@ -33,8 +33,31 @@ options:
   service:
     description: One service of it. By default all.
     type: str
+  requests:
+    description:
+      - Read the access log of the stack V(proxy) in place of O(stack)'s own logs, and these requests of it.
+      - The filter P(fungap.swarm.app_requests#filter) makes it for an app.
+    type: list
+    elements: dict
+    version_added: 1.1.0
+    suboptions:
+      host:
+        description: Host name.
+        type: str
+        required: true
+      paths:
+        description: Paths, each with all below it.
+        type: list
+        elements: str
+        default: [/]
+      other_paths:
+        description: Paths of other apps. A longer one takes precedence.
+        type: list
+        elements: str
+        default: []
   since:
-    description: How far back, as V(10m) or V(1h30m). By default as far as there is anything.
+    description:
+      - How far back, as V(10m) or V(1h30m). By default as far as there is anything, V(15m) with O(requests).
     type: str
   lines:
     description: How many lines at most, the latest.
@@ -75,6 +98,15 @@ def main() -> None:
         {
             "stack": {"type": "str", "required": True},
             "service": {"type": "str"},
+            "requests": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "host": {"type": "str", "required": True},
+                    "paths": {"type": "list", "elements": "str", "default": ["/"]},
+                    "other_paths": {"type": "list", "elements": "str", "default": []},
+                },
+            },
             **MANAGERS,
             "since": {"type": "str"},
             "lines": {"type": "int", "default": 200},

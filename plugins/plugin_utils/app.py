@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.access_log import covers
 from ansible_collections.fungap.swarm.plugins.plugin_utils.health import request_path
 
 Json = dict[str, Any]
@@ -167,12 +168,6 @@ def route_paths(app: Mapping[str, Any]) -> list[str]:
     """The paths that the app answers, each with all below it. ``app``: as an older version has recorded it, too."""
     paths = (app.get("route") or {}).get("paths") or ["/"]
     return [path.rstrip("/") or "/" for path in paths]
-
-
-def covers(path: str, other: str) -> bool:
-    """Whether the other path is that one, or below it."""
-    path, other = path.rstrip("/"), other.rstrip("/")
-    return other == path or other.startswith(f"{path}/")
 
 
 def probe_path(app: Mapping[str, Any]) -> str:

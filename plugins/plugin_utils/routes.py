@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, route_paths
 
 ROUTE_OPTIONS = (
@@ -76,6 +77,24 @@ def app_routes(apps: Mapping[str, Mapping[str, Any]], service: str = "web") -> l
             route.update(slots=int(app.get("replicas", 1)), slot_prefix=f"{name}-slot-")
         routes.append(route)
     return routes
+
+
+def app_requests(apps: Mapping[str, Mapping[str, Any]], app: str) -> list[dict[str, Any]]:
+    """The option ``requests`` of stack_logs: by which host names and paths an app's requests are known."""
+    if app not in apps:
+        raise PlatformError(f"there is no app {app} in the inventory; there are: {', '.join(sorted(apps)) or 'none'}")
+    hosts = list(apps[app].get("hosts") or [])
+    if not hosts:
+        raise PlatformError(f"apps.{app}.hosts is empty, so no request comes to {app} through the proxy")
+    others = [one for name, one in apps.items() if name != app]
+    return [
+        {
+            "host": host,
+            "paths": route_paths(apps[app]),
+            "other_paths": [path for one in others if host in (one.get("hosts") or []) for path in route_paths(one)],
+        }
+        for host in hosts
+    ]
 
 
 def proxy_servers(routes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

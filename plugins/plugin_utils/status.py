@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.access_log import parse_request
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import stack_of_jobs
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.status import unwell
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import route_paths
@@ -227,6 +228,20 @@ def log_lines(lines: Sequence[Row]) -> list[str]:
         f"{line['when'][:23]}Z  {line['task']:<{task}}  {line['node']:<{node}}  {line['text']}".rstrip()
         for line in lines
     ]
+
+
+def access_lines(lines: Sequence[Row]) -> list[str]:
+    """Lines of the proxy's access log in columns; an answer of the proxy's own came from no replica."""
+    if not lines:
+        return ["No request was logged. (The proxy logs none where proxy_access_log_enabled is false.)"]
+    head = ("TIME", "STATUS", "SECONDS", "CLIENT", "PROXY ON", "REPLICA", "REQUEST")
+    return table(head, [_request(line, parse_request(line["text"])) for line in lines])
+
+
+def _request(line: Row, request: Row) -> tuple[Any, ...]:
+    asked = f"{request.get('method', '')} https://{request.get('host', '')}{request.get('uri', '')}"
+    seconds, replica = request.get("request_time", 0), request.get("upstream_addr") or "-"
+    return (line["when"][:23] + "Z", request["status"], seconds, request["remote_addr"], line["node"], replica, asked)
 
 
 def _revision(row: Row) -> tuple[Any, ...]:

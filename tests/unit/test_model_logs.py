@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.access_log import Requests, parse_request
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.logs import (
     LogLine,
     latest,
@@ -15,7 +17,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.logs import (
     problem_in,
     task_names,
 )
-from ansible_collections.fungap.swarm.plugins.plugin_utils.status import log_lines
+from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_requests
+from ansible_collections.fungap.swarm.plugins.plugin_utils.status import access_lines, log_lines
 
 WHEN = "2026-11-22T15:00:00.123456789Z"
 DETAILS = "com.docker.swarm.node.id=n1,com.docker.swarm.service.id=s1,com.docker.swarm.task.id=t1"
@@ -91,3 +94,52 @@ def test_columns() -> None:
         "2026-11-22T15:00:00.123Z  web.10  a",
     ]
     assert log_lines([]) == ["Nothing was logged."]
+
+
+@pytest.mark.parametrize(
+    ("host", "uri", "is_its"),
+    [
+        ("web.example.com", "/", True),
+        ("web.example.com", "/a?next=/api/x", True),
+        ("web.example.com", "/api", False),
+        ("web.example.com", "/api/x?y=1", False),
+        ("web.example.com", "//api/./x", False),
+        ("web.example.com", "/%61pi/x", False),
+        ("web.example.com", "/apix", True),
+        ("web.example.com", "/api/own/1", True),
+        ("www.example.com", "/api", True),
+        ("other.example.com", "/", False),
+        ("", "/", False),
+    ],
+)
+def test_which_requests_are_an_apps(host: str, uri: str, is_its: bool) -> None:
+    apps = {
+        "web": {"hosts": ["web.example.com", "www.example.com"], "route": {"paths": ["/", "/api/own/"]}},
+        "api": {"hosts": ["web.example.com"], "route": {"paths": ["/api/"]}},
+        "job": {},
+    }
+    asked = [Requests(one["host"], one["paths"], one["other_paths"]) for one in app_requests(apps, "web")]
+    line = json.dumps({"host": host, "uri": uri, "status": 200})
+    assert any(one.have(parse_request(line)) for one in asked) is is_its
+    assert not any(one.have(parse_request("nginx: [warn] [1]")) for one in asked)
+    for app, said in (("none", "there are: api, job, web"), ("job", "apps.job.hosts is empty")):
+        with pytest.raises(PlatformError, match=said):
+            app_requests(apps, app)
+
+
+def test_requests_in_columns() -> None:
+    request = {
+        "host": "web.example.com",
+        "method": "GET",
+        "uri": "/a?b=1",
+        "status": 502,
+        "request_time": 0.034,
+        "remote_addr": "203.0.113.7",
+        "upstream_addr": "",
+    }
+    line = {"when": WHEN, "task": "proxy.worker1", "node": "worker1", "text": json.dumps(request)}
+    head, shown = access_lines([line])
+    assert head.split() == ["TIME", "STATUS", "SECONDS", "CLIENT", "PROXY", "ON", "REPLICA", "REQUEST"]
+    wanted = "2026-11-22T15:00:00.123Z 502 0.034 203.0.113.7 worker1 - GET https://web.example.com/a?b=1"
+    assert shown.split() == wanted.split()
+    assert "proxy_access_log_enabled" in access_lines([])[0]

@@ -76,11 +76,21 @@ class Services(Part):
         with self.errors(f"remove service {service_id}"), suppress(docker.errors.NotFound):
             self.api.remove_service(service_id)
 
-    def logs(self, service: str, *, since: int, tail: int) -> Iterator[str]:
-        """``GET /services/<id>/logs``, with timestamps and details. ``since``: Unix time. ``tail``: lines of a task."""
+    def logs(self, service: str, *, since: int, tail: int | None) -> Iterator[str]:
+        """``GET /services/<id>/logs``, with timestamps and details. ``since``: Unix time.
+
+        ``tail``: lines of a task; None: all.
+        """
+        lines = "all" if tail is None else str(tail)
         with self.errors(f"read the logs of service {service}"):
             frames = self.api.service_logs(
-                service, details=True, stdout=True, stderr=True, timestamps=True, since=since, tail=str(tail)
+                service,
+                details=True,
+                stdout=True,
+                stderr=True,
+                timestamps=True,
+                since=since,
+                tail=lines,
             )
             for frame in frames:
                 yield from frame.decode(errors="replace").splitlines()

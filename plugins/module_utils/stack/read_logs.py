@@ -13,7 +13,9 @@ from typing import Any
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine, answering_manager
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.access_log import Requests, parse_request
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.logs import (
+    LogLine,
     latest,
     parse_duration,
     parse_line,
@@ -28,7 +30,15 @@ class StackLogs:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
-        self.since = int(time.time()) - parse_duration(params["since"]) if params["since"] else 0
+        self.stack, self.service = params["stack"], params["service"]
+        since = params["since"]
+        self.requests = [
+            Requests(one["host"].lower(), tuple(one["paths"]), tuple(one["other_paths"]))
+            for one in params["requests"] or []
+        ]
+        if self.requests:
+            self.stack, self.service, since = "proxy", "proxy", since or "15m"
+        self.since = int(time.time()) - parse_duration(since) if since else 0
 
     def plan(self) -> runner.Plan:
         """Read; there is never anything to do."""
@@ -40,11 +50,14 @@ class StackLogs:
         raw, warnings = self._read([service["ID"] for service in services])
         warnings += [problem for problem in map(problem_in, raw) if problem]
         parsed = (parse_line(line, tasks, nodes) for line in raw)
-        lines = latest((line for line in parsed if line), self.params["lines"])
+        lines = latest((line for line in parsed if line and self._is_wanted(line)), self.params["lines"])
         return runner.Plan(result={"lines": [asdict(line) for line in lines]}, warnings=warnings)
 
+    def _is_wanted(self, line: LogLine) -> bool:
+        return not self.requests or any(one.have(parse_request(line.text)) for one in self.requests)
+
     def _services(self, manager: Engine) -> list[dict[str, Any]]:
-        stack, wanted = self.params["stack"], self.params["service"]
+        stack, wanted = self.stack, self.service
         there = {
             service["Spec"]["Name"].removeprefix(f"{stack}_"): service
             for service in manager.services.all()
@@ -60,10 +73,12 @@ class StackLogs:
         """The lines of all services, and what is to be said of those that were not heard to the end."""
         lines: list[str] = []
         failures: list[str] = []
+        # Of each task. Which are the requests that were asked for is seen here alone.
+        tail = None if self.requests else self.params["lines"]
 
         def read(service: str) -> None:
             try:
-                for line in Engine(self.socket).services.logs(service, since=self.since, tail=self.params["lines"]):
+                for line in Engine(self.socket).services.logs(service, since=self.since, tail=tail):
                     lines.append(line)
             except PlatformError as error:
                 failures.append(error.message)

@@ -11,7 +11,8 @@ from itertools import product
 from typing import Any
 from urllib.parse import unquote
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.app import covers, route_paths
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.access_log import covers
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app import route_paths
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import why_no_host_name
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.web import why_no_path, why_no_redirect_target
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS
