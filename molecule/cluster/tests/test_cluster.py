@@ -398,6 +398,9 @@ def verbs_work_by(by: str, others: Mapping[str, str], folder: Path) -> None:
     assert shown(status.stdout) == "3/3"
     assert "* in force" in run("playbooks/history.yml", "-e", "app=web")
     assert "web.1" in run("playbooks/logs.yml", "-e", "app=web", "-e", "lines=20")
+    asked = run("playbooks/logs.yml", "-e", "app=web", "-e", "access=true")
+    assert f"GET https://{HOST}/" in asked
+    assert "REPLICA" in asked
     assert "The machine of the registry does not answer" in " ".join(run("playbooks/prune.yml").split())
     # Jenkins' machine lives.
     run("playbooks/backup.yml", "-e", f"backup_dir={folder}")
