@@ -166,7 +166,7 @@ class Members:
             silent_managers=[socket for socket in further if socket not in answers],
         )
         if chosen is not None and self.settings.can_differ():
-            seen.settings = seen.controllers[chosen].swarm.inspect()
+            seen.settings = self.engines[chosen].swarm.inspect()
         self.addresses = {name: answers[name].address for name in seen.controllers}
         return seen
 
