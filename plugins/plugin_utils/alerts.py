@@ -51,7 +51,8 @@ RECEIVER_KEYS = (
 MATCHER = re.compile(r"\s*{?\s*[^\s=!~{}][^=!~]*(=~|!=|!~|=).*\Z", re.DOTALL)
 SECRET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 SECRET_FILE = re.compile(r"/run/secrets/([\w.-]+)")
-# Settings of a receiver that are secret, and that Alertmanager reads from a file, too: wherever they stand, ...
+# Settings of a receiver that are secret, and that Alertmanager reads from a file, too, by its config/notifiers.go,
+# notify/*/config.go (v0.33.1) and Prometheus' http_config: wherever they stand, ...
 INLINE_SECRETS = (
     *("alert_source_token", "api_key", "api_secret", "api_url", "app_token", "auth_password", "auth_secret"),
     *("bearer_token", "bot_token", "client_certificate_key", "client_secret", "credentials", "password"),
