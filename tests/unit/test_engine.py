@@ -287,6 +287,6 @@ def test_the_log_of_a_task(tmp_path: Path, answers: list[bytes], log: str, probl
         services = Engine(str(tmp_path / "engine")).services
         if problem:
             with pytest.raises(PlatformError, match=problem):
-                services.task_log("t1", lines=5, timeout_seconds=1)
+                services.task_log("t1", lines=5, wait_seconds=1)
         else:
             assert services.task_log("t1", lines=5) == log

@@ -94,7 +94,8 @@ class Swarm:
     def cluster_id(self) -> str:
         return "c1"
 
-    def task_log(self, task_id: str, *, lines: int) -> str:
+    def task_log(self, task_id: str, *, lines: int, wait_seconds: float = 10) -> str:
+        assert wait_seconds
         # The first one had not come so far.
         return "" if task_id.startswith("task1") else f"{task_id}: no database among {lines} lines"
 

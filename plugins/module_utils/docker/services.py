@@ -21,6 +21,9 @@ from ansible_collections.fungap.swarm.plugins.module_utils.docker.client import 
 with suppress(ImportError):  # the client says so
     import docker
 
+# Of one answer with a task's log. Swarm waits by itself for nodes that it takes for present.
+LOG_SECONDS = 10
+
 
 class Services(Part):
     """Services of a swarm and their tasks."""
@@ -95,17 +98,17 @@ class Services(Part):
             for frame in frames:
                 yield from frame.decode(errors="replace").splitlines()
 
-    def task_log(self, task_id: str, *, lines: int, timeout_seconds: float = 10) -> str:
+    def task_log(self, task_id: str, *, lines: int, wait_seconds: float = 10) -> str:
         """The last lines of a task's output, from whichever node it ran on.
 
-        A node that has lost its manager is "not available" until it has found one again: it is waited for.
+        A node that has lost its manager is "not available" until it has found one again: for so long it is waited for.
         """
         params = {"stdout": True, "stderr": True, "tail": str(lines), "follow": False}
         api: Any = self.api
-        end = time.monotonic() + timeout_seconds
+        end = time.monotonic() + wait_seconds
         while True:
             with self.errors(f"read the log of task {task_id}"):
-                response = api.get(api._url("/tasks/{0}/logs", task_id), params=params, timeout=timeout_seconds)
+                response = api.get(api._url("/tasks/{0}/logs", task_id), params=params, timeout=LOG_SECONDS)
                 response.raise_for_status()
             output, problem = output_and_problem(response.content)
             if output or not problem:

@@ -16,6 +16,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.watch import Ou
 
 LOG_LINES = 20
 LOG_BYTES = 4000
+# For how long a node that is up, but that swarm does not get through to, is waited for.
+LOG_SECONDS = 10
 # For how long a node is asked why it could not pull an image.
 PULL_SECONDS = 10
 
@@ -33,6 +35,7 @@ class Failures:
     def of(self, outcome: Outcome, tasks_before: frozenset[str]) -> list[dict[str, Any]]:
         """What the failing tasks say, at most four of a service."""
         nodes = {node.id: node.name for node in outcome.look.nodes}
+        down = {node.id for node in outcome.look.nodes if not node.ready}
         failures = []
         for state in outcome.states:
             if state.outcome == DONE:
@@ -48,7 +51,7 @@ class Failures:
                         "state": task.state,
                         "error": self._error(task, nodes.get(task.node_id, "")),
                         "exit_code": task.exit_code,
-                        **self._printed(task, nodes.get(task.node_id, "")),
+                        **self._printed(task, nodes.get(task.node_id, ""), is_down=task.node_id in down),
                     }
                 )
         return failures
@@ -71,7 +74,7 @@ class Failures:
                 self.pull_problems[(image, node)] = problem.message
         return f"{error}: {self.pull_problems[(image, node)]}"
 
-    def _printed(self, task: Task, node: str) -> dict[str, str]:
+    def _printed(self, task: Task, node: str, *, is_down: bool) -> dict[str, str]:
         """From the node's own engine, where its socket was given, or the manager's, if the task ran there.
 
         The log of a task elsewhere, or whose container is gone by now, comes by swarm.
@@ -84,16 +87,17 @@ class Failures:
         with suppress(PlatformError):
             printed["health_log"] = engine.containers.health_log(task.container_id)[-LOG_BYTES:]
         try:
-            printed["log"] = self._log(task, engine if socket else None)[-LOG_BYTES:].strip()
+            log = self._log(task, engine if socket else None, 0 if is_down else LOG_SECONDS)
+            printed["log"] = log[-LOG_BYTES:].strip()
         except PlatformError as error:
             printed["log_problem"] = error.message
         return printed
 
-    def _log(self, task: Task, own: Engine | None) -> str:
+    def _log(self, task: Task, own: Engine | None, seconds: float) -> str:
         if own:
             with suppress(PlatformError):
                 return own.containers.log(task.container_id, lines=LOG_LINES)
-        return self.engine.services.task_log(task.id, lines=LOG_LINES)
+        return self.engine.services.task_log(task.id, lines=LOG_LINES, wait_seconds=seconds)
 
 
 def cause_of(outcome: Outcome, failures: Sequence[Mapping[str, Any]]) -> str:
