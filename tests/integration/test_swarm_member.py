@@ -137,7 +137,7 @@ def test_labels_and_availability(lab: Lab, run_module: RunModule) -> None:
     assert (spec["Labels"], spec["Availability"]) == ({"disk": "ssd", **env}, "active")
 
     refused = run_module("swarm_member", platform(lab, worker1={"labels": {"fungap.env.web.1": "x"}}))
-    assert "belong to env_volume" in refused["msg"]
+    assert "say what a node holds" in refused["msg"]
 
 
 def test_tokens_are_rotated_and_never_shown(lab: Lab, run_module: RunModule) -> None:

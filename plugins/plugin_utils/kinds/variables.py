@@ -229,6 +229,8 @@ KINDS: Mapping[str, Kind] = {
             *("app_network", "monitoring_network", "monitoring_apps_network", "proxy_network", "proxy_edge_network"),
             *("registry_network", "registry_container", "registry_volume", "registry_seen_networks[]"),
             *("proxy_edge_container", "app_absent[]", "app_older_confirmed[]", "apps_absent[]", "monitoring_node"),
+            *("apps_volumes_absent[]", "apps_volumes_anew[]", "app_volumes_absent[]", "app_volumes_anew[]"),
+            "swarm_member_volumes_left[]",
             *("apps_older_confirmed[]", "app_platform", "backup_platform", "docker_engine_platform", "images_platform"),
             *("jenkins_owner", "jenkins_platform", "monitoring_platform", "proxy_platform", "registry_platform"),
             "swarm_member_platform",
