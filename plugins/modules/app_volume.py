@@ -65,15 +65,15 @@ options:
   manager_socket:
     description: >-
       Unix socket of a manager's engine on this docker host. Without it nothing is decided: the call tells what the
-      nodes have, and makes O(create).
+      nodes have, and does what O(todo) says.
     type: str
     default: ""
   elsewhere:
     description: RV(found) of the calls on other docker hosts.
     type: dict
     default: {}
-  create:
-    description: RV(create) of the call with the manager. Of it, what is of these nodes is made.
+  todo:
+    description: RV(todo) of the call with the manager. Of it, what is of these nodes is done.
     type: dict
     default: {}
   constraints:
@@ -118,8 +118,10 @@ found:
   returned: success
   type: dict
   sample: {worker1: {uploads: {is_ours: true, moved_from: ""}}}
-create:
-  description: Volumes that another docker host's call has to make first, by node. Then this call is to be made again.
+todo:
+  description: >-
+    What other docker hosts' calls have to do first, by node, with the volumes to C(create) and to C(discard). Then this
+    call is to be made again.
   returned: success
   type: dict
   sample: {}
@@ -142,7 +144,7 @@ def main() -> None:
             "nodes": {"type": "list", "elements": "dict", "required": True, "options": node},
             "manager_socket": {"type": "str", "default": ""},
             "elsewhere": {"type": "dict", "default": {}},
-            "create": {"type": "dict", "default": {}},
+            "todo": {"type": "dict", "default": {}},
             "constraints": names,
             "begun": names,
             "anew": names,

@@ -11,6 +11,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.model impo
 from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.plan import (
     SeenNode,
     Wish,
+    parted,
     plan_absent,
     plan_move,
     plan_volumes,
@@ -258,3 +259,14 @@ def test_digest() -> None:
         Entry("a", "0", 0o644, "0:0", "y"),
     ):
         assert model.digest([changed, other]) != model.digest([one, other])
+
+
+def test_what_other_docker_hosts_do_first() -> None:
+    """A label says what is there, so it follows what that call has done."""
+    nodes = [node("a", volumes=None), node("b", volumes={})]
+    _home, actions = plan_volumes(Wish("w", UP), nodes)
+    assert parted(actions, ["b"]) == (actions, {})
+    assert parted(actions, ["m"]) == ([], {"b": {"create": ["up"]}})
+    nodes = [node("a", "", "up", volumes={"up": OURS}), node("b", "up", volumes={"up": COPY})]
+    _home, actions = plan_volumes(Wish("w", UP, UP), nodes)
+    assert parted(actions, ["b"]) == ([], {"a": {"discard": ["up"]}})

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.app_volume import look, model
@@ -28,7 +28,7 @@ class AppVolumes:
         self.is_absent = params["state"] == "absent"
         self.sockets = {node["name"]: node["socket"] for node in params["nodes"]}
         self.elsewhere = look.told(params["elsewhere"])
-        self.create = {node: volumes for node, volumes in params["create"].items() if node in self.sockets}
+        self.todo = {node: todo for node, todo in params["todo"].items() if node in self.sockets}
         self.constraints: list[str] = params["constraints"]
         self.wish = planning.Wish(self.app, self.volumes, params["begun"], self._short(params["anew"]))
         self.manager = Engine(params["manager_socket"]) if params["manager_socket"] else None
@@ -44,54 +44,42 @@ class AppVolumes:
         warnings = [
             f"volumes of app {self.app}: node {node} is left out: {why}" for node, why in sorted(silent.items())
         ]
-        result: dict[str, Any] = {"found": look.as_told(found), "home": "", "create": {}}
+        result: dict[str, Any] = {"found": look.as_told(found), "home": "", "todo": {}}
         if self.is_absent:
             return self._planned_away(found, result, warnings)
         if self.manager is None:
-            actions = [
-                planning.Create(node, model.volume_name(self.app, volume))
-                for node, volumes in sorted(self.create.items())
-                for volume in volumes
-                if node in found and volume not in found[node]
-            ]
-            return Plan(actions=actions, result=result, warnings=warnings)
-        return self._planned(found, result, warnings)
+            return Plan(actions=[*self._asked(found)], result=result, warnings=warnings)
+        return self._planned(self.manager, found, result, warnings)
 
-    def _planned(self, found: dict[str, look.Volumes], result: dict[str, Any], warnings: list[str]) -> Plan:
-        manager = self._manager()
-        services = manager.services.all()
-        begun = {mount.volume for mount in model.mounts(self.app, services)}
-        nodes, self.ids = look.seen_nodes(
-            self.app, manager.swarm.nodes(), {**self.elsewhere, **found}, self.constraints
-        )
+    def _asked(self, found: Mapping[str, look.Volumes]) -> Iterator[planning.Action]:
+        """What the call with the manager has decided for nodes of this docker host."""
+        for node, todo in sorted(self.todo.items()):
+            for volume in todo.get("create", ()):
+                if node in found and volume not in found[node]:
+                    yield planning.Create(node, model.volume_name(self.app, volume))
+            for volume in todo.get("discard", ()):
+                if volume in found.get(node, ()):
+                    yield planning.Discard(node, model.volume_name(self.app, volume), "its content is elsewhere")
+
+    def _planned(
+        self, manager: Engine, found: dict[str, look.Volumes], result: dict[str, Any], warnings: list[str]
+    ) -> Plan:
+        begun = {mount.volume for mount in model.mounts(self.app, manager.services.all())}
+        volumes = {**self.elsewhere, **found}
+        nodes, self.ids = look.seen_nodes(self.app, manager.swarm.nodes(), volumes, self.constraints)
         wish = planning.Wish(self.app, self.volumes, {*begun, *self.wish.begun}, self.wish.anew)
         home, actions = planning.plan_volumes(wish, nodes)
-        # Of another docker host's node that host's own call makes it; then this one is made again.
-        away = [one for one in actions if isinstance(one, planning.Create) and one.node not in self.sockets]
-        if away:
-            result["create"] = {home: [_short_of(one.volume) for one in away]}
-            made = {one.volume for one in away}
-            actions = [one for one in actions if not (isinstance(one, planning.Offer) and one.volume in made)]
-        actions = [one for one in actions if one not in away and not self._is_left(one, actions)]
+        here, away = planning.parted(actions, self.sockets)
         seen = next(node for node in nodes if node.name == home)
-        before = {_full(self.app, volume): node.name for node in nodes for volume in sorted(node.here)}
+        before = {model.volume_name(self.app, one): node.name for node in nodes for one in sorted(node.here)}
+        after = {model.volume_name(self.app, one): home for one in self.volumes}
         return Plan(
-            actions=actions,
+            actions=here,
             before={"volumes": before},
-            after={"volumes": {**before, **{_full(self.app, volume): home for volume in self.volumes}}},
-            result={**result, "home": home},
+            after={"volumes": {**before, **after}},
+            result={**result, "home": home, "todo": away},
             warnings=[*warnings, *planning.warnings(seen, self.app)],
         )
-
-    def _is_left(self, action: planning.Action, actions: list[planning.Action]) -> bool:
-        """What a killed move has left on another docker host stays known as that by its label."""
-        left = {
-            (one.node, one.volume)
-            for one in actions
-            if isinstance(one, planning.Discard) and one.node not in self.sockets
-        }
-        of_it = isinstance(action, (planning.Discard, planning.Withdraw))
-        return of_it and (action.node, action.volume) in left
 
     def _planned_away(self, found: dict[str, look.Volumes], result: dict[str, Any], warnings: list[str]) -> Plan:
         users: set[str] = set()
@@ -115,13 +103,8 @@ class AppVolumes:
             else:
                 value = model.HERE if isinstance(action, planning.Offer) else None
                 key = model.node_label(self.app, _short_of(action.volume))
-                look.set_labels(self._manager(), self.ids[action.node], {key: value})
+                look.set_labels(_given(self.manager), self.ids[action.node], {key: value})
         return {}
-
-    def _manager(self) -> Engine:
-        if self.manager is None:
-            raise PlatformError("manager_socket is required")
-        return self.manager
 
 
 def remove_unused(engine: Engine, node: str, volume: str) -> None:
@@ -148,9 +131,11 @@ def remove_unused(engine: Engine, node: str, volume: str) -> None:
     engine.volumes.remove(volume)
 
 
+def _given(manager: Engine | None) -> Engine:
+    if manager is None:
+        raise PlatformError("manager_socket is required")
+    return manager
+
+
 def _short_of(volume: str) -> str:
     return volume.partition("_")[2]
-
-
-def _full(app: str, volume: str) -> str:
-    return model.volume_name(app, volume)

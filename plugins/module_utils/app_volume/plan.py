@@ -212,6 +212,20 @@ def _steps(
             yield Withdraw(node.name, name)
 
 
+def parted(actions: Sequence[Action], here: Collection[str]) -> tuple[list[Action], dict[str, dict[str, list[str]]]]:
+    """(what is done by this call, what other docker hosts' calls do first, by node: ``create`` and ``discard``).
+
+    ``here``: the nodes whose engines this call can speak to. A label follows what it speaks of, so it waits for that.
+    """
+    away = [one for one in actions if isinstance(one, (Create, Discard)) and one.node not in here]
+    todo: dict[str, dict[str, list[str]]] = {}
+    for one in away:
+        key = "create" if isinstance(one, Create) else "discard"
+        todo.setdefault(one.node, {}).setdefault(key, []).append(one.volume.partition("_")[2])
+    waiting = {(one.node, one.volume) for one in away}
+    return [one for one in actions if (one.node, one.volume) not in waiting], todo
+
+
 def warnings(home: SeenNode, app: str) -> list[str]:
     """What keeps the app from running where its volumes are."""
     if home.is_ready and home.is_active:

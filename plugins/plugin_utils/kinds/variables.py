@@ -240,7 +240,17 @@ KINDS: Mapping[str, Kind] = {
         ),
         NAME,
     ),
-    **dict.fromkeys(("app_name", "app_images_host", "backup_name", "proxy_monitoring_network"), optional(NAME)),
+    **dict.fromkeys(
+        (
+            "app_name",
+            "app_move_volume",
+            "app_move_target",
+            "app_images_host",
+            "backup_name",
+            "proxy_monitoring_network",
+        ),
+        optional(NAME),
+    ),
     **dict.fromkeys(
         (
             "swarm_member_host",
@@ -429,7 +439,7 @@ KINDS: Mapping[str, Kind] = {
         (
             *("proxy_deadline_seconds", "monitoring_deadline_seconds", "registry_start_deadline_seconds"),
             *("jenkins_start_deadline_seconds", "swarm_member_deadline_seconds", "load_test_deadline_seconds"),
-            *("swarm_node_start_seconds", "docker_engine_start_seconds"),
+            *("swarm_node_start_seconds", "docker_engine_start_seconds", "app_move_deadline_seconds"),
             *("load_test_timeout_seconds", "registry_prune_deadline_seconds"),
             *("proxy_health_interval_seconds", "monitoring_health_interval_seconds", "proxy_update_monitor_seconds"),
         ),
