@@ -16,7 +16,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import Pl
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.archives import ChunkFile
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 
-FOLDER = "/volume"
+# Copied as a part of what it lies in: the engine leaves a folder into which it unpacks as that is.
+ABOVE, FOLDER = "/", "/volume"
 BLOCK_BYTES = 1024 * 1024
 
 
@@ -28,7 +29,7 @@ def mounted(engine: Engine, app: str, volume: str) -> AbstractContextManager[str
 
 def chunks(engine: Engine, helper: str, volume: str) -> Iterator[bytes]:
     """A tar of all that the volume holds, with the folder itself."""
-    found = engine.containers.read_archive(helper, f"{FOLDER}/.")
+    found = engine.containers.read_archive(helper, FOLDER)
     if found is None:
         raise PlatformError(f"volume {volume} on {engine.socket} can't be read")
     return found

@@ -71,7 +71,7 @@ class Copy:
         target.volumes.remove(name)
         target.volumes.create(name, model.volume_labels(self.app, short, self.moved_from))
         with contents.mounted(target, self.app, name) as helper:
-            target.containers.write_archive(helper, contents.FOLDER, stream)
+            target.containers.write_archive(helper, contents.ABOVE, stream)
 
     def _proved(self, short: str, wanted: str, size: int) -> tuple[str, int]:
         """What arrived is read again: only then may what it was copied from go."""

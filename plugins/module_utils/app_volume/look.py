@@ -85,13 +85,13 @@ def seen_nodes(
 
 
 def own_constraints(services: Iterable[Json], ids: Collection[str]) -> list[str]:
-    """What services ask of a node besides what is ours to say: env files come to each node."""
+    """What services ask of a node besides that it has their volumes."""
     found: dict[str, None] = {}
     for service in services:
         if service["ID"] in ids:
             placement = service["Spec"]["TaskTemplate"].get("Placement") or {}
             found.update(dict.fromkeys(placement.get("Constraints") or []))
-    return [one for one in found if "node.labels.fungap." not in one.replace(" ", "")]
+    return [one for one in found if f"node.labels.{model.LABEL_PREFIX}" not in one.replace(" ", "")]
 
 
 def set_labels(manager: Engine, node_id: str, labels: Mapping[str, str | None]) -> None:

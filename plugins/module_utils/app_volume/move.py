@@ -58,7 +58,7 @@ class Move:
                     "volumes": list(move.volumes),
                     "source": move.source,
                     "target": move.target,
-                    "running": self._running(),
+                    "running": self._wanted(nodes),
                     "stop_seconds": max(map(_grace_seconds, self.services), default=0) + STOP_MARGIN_SECONDS,
                     "since": time.time(),
                 },
@@ -115,6 +115,15 @@ class Move:
     def _tasks(self) -> list[dict[str, Any]]:
         users = {service["ID"] for service in self.services}
         return [task for task in self.manager.services.tasks() if task.get("ServiceID") in users]
+
+    def _wanted(self, nodes: list[planning.SeenNode]) -> dict[str, int]:
+        """What is to run again: what runs now; behind a move that was killed, what would."""
+        if any(self.volume in node.here for node in nodes):
+            return self._running()
+        return {
+            service["Spec"]["Name"]: int((service["Spec"]["Mode"].get("Replicated") or {}).get("Replicas") or 0)
+            for service in self.services
+        }
 
     def _running(self) -> dict[str, int]:
         """How many tasks of each service run, by its name."""

@@ -81,13 +81,13 @@ def _check_volumes_named(inventory: Inventory) -> Iterator[Problem]:
                 continue
             if split_name(name) is None:
                 cure = "the app's name, _ and the volume's, as wiki_uploads"
-                yield Problem(ALL_HOSTS, variable, show_key(name), "is not a volume of an app", cure)
+                yield Problem(ALL_HOSTS, variable, name, "is not a volume of an app", cure)
             elif variable == "apps_volumes_absent" and name in declared:
                 cure = "take it out of the app first"
                 yield Problem(ALL_HOSTS, variable, Harmless(name), "is a volume that an app declares", cure)
             elif variable == "apps_volumes_anew" and name not in declared:
                 cure = f"there are: {', '.join(sorted(declared)) or 'none'}"
-                yield Problem(ALL_HOSTS, variable, show_key(name), "is not a volume that an app declares", cure)
+                yield Problem(ALL_HOSTS, variable, name, "is not a volume that an app declares", cure)
 
 
 def _check_host_names(at: str, hosts: Sequence[str]) -> Iterator[Problem]:
