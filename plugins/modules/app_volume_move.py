@@ -122,6 +122,10 @@ stop_seconds:
   description: How long its containers may take to end.
   returned: with O(step=begin)
   type: float
+problem:
+  description: Why the app doesn't run where it was, though it is placed there again; empty where it does.
+  returned: with O(step=undo)
+  type: str
 downtime_seconds:
   description: How long the app was away.
   returned: with O(step=finish) and O(step=undo)

@@ -105,8 +105,12 @@ class Move:
         move = self.begun
         self._label(move["target"], move["volumes"], None)
         self._label(move["source"], move["volumes"], model.HERE)
-        self._await_running(move["source"])
-        return {"downtime_seconds": round(time.time() - float(move["since"]), 1)}
+        problem = ""
+        try:
+            self._await_running(move["source"])
+        except PlatformError as error:
+            problem = error.message  # it is placed there again, and what was copied has to go all the same
+        return {"downtime_seconds": round(time.time() - float(move["since"]), 1), "problem": problem}
 
     def _label(self, node: str, volumes: list[str], value: str | None) -> None:
         labels = dict.fromkeys((model.node_label(self.app, one) for one in volumes), value)
