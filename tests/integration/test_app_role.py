@@ -340,7 +340,10 @@ def volume_node(swarm: Swarm) -> str:
     )
 
 
-STATEFUL: dict[str, Any] = {"replicas": 1, "env_file": "", "env_target": "", "volumes": {"uploads": "/srv/uploads"}}
+STATEFUL: dict[str, Any] = {
+    **{"replicas": 1, "env_file": "", "env_target": ""},
+    "volumes": {"uploads": "/srv/uploads", "pages": "/usr/src/app/www"},
+}
 
 
 def test_a_volume_is_on_one_node_and_outlives_every_replica(swarm: Swarm, converge: Converge) -> None:
@@ -352,6 +355,7 @@ def test_a_volume_is_on_one_node_and_outlives_every_replica(swarm: Swarm, conver
     app = {**STATEFUL, "image": "web2"}
     assert converge(**app)["changed"] == 1
     assert until(lambda: answers(swarm, *read) == ["kept\n"])
+    assert answers(swarm, "cat", "/usr/src/app/www/index.html") == ["code v1"], "it began with what its image had"
     assert converge(**app, variables_of_role={"app_name": "web", "app_kind": "rollback"})["changed"] == 1
     assert until(lambda: answers(swarm, *read) == ["kept\n"])
     scale = {"app_name": "web", "app_kind": "scale", "app_settings": {"replicas": 2}}
@@ -378,7 +382,7 @@ def test_a_volume_is_on_one_node_and_outlives_every_replica(swarm: Swarm, conver
     away = {"variables_of_role": {"app_absent": ["web"]}, "tasks_from": "absent"}
     assert converge(**away)["changed"] == 1
     assert "web_uploads" in volumes(swarm.worker)
-    away["variables_of_role"] = {"app_volumes_absent": ["web_uploads"]}
+    away["variables_of_role"] = {"app_volumes_absent": ["web_uploads", "web_pages"]}
     assert converge(**away)["changed"] == 1
     assert (volumes(swarm.worker), volume_node(swarm)) == (set(), "")
 
