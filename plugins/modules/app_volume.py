@@ -73,7 +73,9 @@ options:
     type: dict
     default: {}
   todo:
-    description: RV(todo) of the call with the manager. Of it, what is of these nodes is done.
+    description: >-
+      RV(todo) of the call with the manager. Of it, what is of these nodes is done. C(copies_from) of a node, with the
+      name of another one, removes the copies that a move from that one has made.
     type: dict
     default: {}
   constraints:

@@ -341,7 +341,9 @@ def volume_node(swarm: Swarm) -> str:
 
 
 STATEFUL: dict[str, Any] = {
-    **{"replicas": 1, "env_file": "", "env_target": ""},
+    "replicas": 1,
+    "env_file": "",
+    "env_target": "",
     "volumes": {"uploads": "/srv/uploads", "pages": "/usr/src/app/www"},
 }
 

@@ -106,6 +106,13 @@ CASES: list[tuple[str, Wish, list[SeenNode], str, list[str]]] = [
     ),
     ("of a silent one nothing is taken", Wish("w", UP, UP), [node("a", "", "up", volumes=None), up("b")], "b", []),
     (
+        "nothing is taken for one that is silent",
+        Wish("w", UP, UP),
+        [node("a", "", "up", volumes={"up": OURS}), node("b", "up", volumes=None)],
+        "b",
+        [],
+    ),
+    (
         "given up by name",
         Wish("w", UP, UP, UP),
         [node("a", "up"), node("b")],
@@ -177,6 +184,9 @@ def test_warnings() -> None:
         ("b", [up(), node("b", is_ready=False)], r"b is not ready"),
         ("b", [up(), node("b", is_active=False)], r"b is not ready"),
         ("b", [up(), node("b", fits=False)], r"don't allow b"),
+        ("b", [up(), node("b", volumes=None)], r"b can't be asked what it has"),
+        ("b", [node("a", "up", volumes=None), node("b")], r"a can't be asked what it has"),
+        ("b", [node("a", "up"), node("b")], r"w_up is not on a, where it was"),
         ("b", [up(), node("b", volumes={"up": OURS})], r"there is a volume w_up on b already.*docker volume rm w_up"),
         ("b", [up(), node("b", volumes={"up": FOREIGN})], r"there is a volume w_up on b already"),
         ("b", [up(), node("b", volumes={"up": SeenVolume(True, "c")})], r"there is a volume w_up on b already"),

@@ -60,6 +60,9 @@ class AppVolumes:
             for volume in todo.get("discard", ()):
                 if volume in found.get(node, ()):
                     yield planning.Discard(node, model.volume_name(self.app, volume), "its content is elsewhere")
+            for volume, seen in found.get(node, {}).items():
+                if seen.is_ours and seen.moved_from and seen.moved_from == todo.get("copies_from"):
+                    yield planning.Discard(node, model.volume_name(self.app, volume), "a copy that nothing uses")
 
     def _planned(
         self, manager: Engine, found: dict[str, look.Volumes], result: dict[str, Any], warnings: list[str]

@@ -202,7 +202,8 @@ def _steps(
     if found is None or volume not in home.here:
         yield Offer(home.name, name)
     for node in nodes:
-        if node is home or found is None or node.volumes is None:
+        # What can't be asked proves nothing: its copy may be gone by now.
+        if node is home or found is None or None in (node.volumes, home.volumes):
             continue
         # Of a move that was killed: before its copy was proved, or behind that.
         is_copy = node.has(volume) and node.volumes[volume].moved_from == home.name and volume in home.leaving
@@ -278,6 +279,10 @@ def plan_move(app: str, volume: str, target: str, nodes: Sequence[SeenNode]) -> 
         raise PlatformError(f"{target} is not ready for tasks: bring it up, or take another node")
     if not taking.fits:
         raise PlatformError(f"the constraints of a service that mounts {name} don't allow {target}")
+    if silent := [node for node in (source, taking) if node.volumes is None]:
+        raise PlatformError(f"{_list(silent)} can't be asked what it has: bring it back first")
+    if lost := [volume_name(app, one) for one in names if not source.has(one)]:
+        raise PlatformError(f"{', '.join(lost)} is not on {source.name}, where it was: there is nothing to move")
     _refuse_to_overwrite(app, names, source, taking)
     return Move(app, names, source.name, taking.name)
 
