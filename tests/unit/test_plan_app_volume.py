@@ -8,12 +8,12 @@ import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.app_volume import model
 from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.model import Entry, SeenVolume
+from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.move_plan import plan_move
 from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.plan import (
     SeenNode,
     Wish,
-    parted,
+    by_docker_host,
     plan_absent,
-    plan_move,
     plan_volumes,
     warnings,
 )
@@ -275,8 +275,8 @@ def test_what_other_docker_hosts_do_first() -> None:
     """A label says what is there, so it follows what that call has done."""
     nodes = [node("a", volumes=None), node("b", volumes={})]
     _home, actions = plan_volumes(Wish("w", UP), nodes)
-    assert parted(actions, ["b"]) == (actions, {})
-    assert parted(actions, ["m"]) == ([], {"b": {"create": ["up"]}})
+    assert by_docker_host(actions, ["b"]) == (actions, {})
+    assert by_docker_host(actions, ["m"]) == ([], {"b": {"create": ["up"]}})
     nodes = [node("a", "", "up", volumes={"up": OURS}), node("b", "up", volumes={"up": COPY})]
     _home, actions = plan_volumes(Wish("w", UP, UP), nodes)
-    assert parted(actions, ["b"]) == ([], {"a": {"discard": ["up"]}})
+    assert by_docker_host(actions, ["b"]) == ([], {"a": {"discard": ["up"]}})

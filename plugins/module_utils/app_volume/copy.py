@@ -52,7 +52,7 @@ class Copy:
         if self.source is not None and self.target is not None:
             with contents.mounted(self.source, self.app, name) as helper:
                 self._write(self.target, short, contents.chunks(self.source, helper, name))
-            return self._proved(short, *contents.volume_digest(self.source, self.app, name))
+            return self._verified(short, *contents.volume_digest(self.source, self.app, name))
         if self.source is not None:
             with contents.mounted(self.source, self.app, name) as helper:
                 _save(contents.chunks(self.source, helper, name), file)
@@ -60,7 +60,7 @@ class Copy:
         if self.target is None:
             raise PlatformError("neither a source nor a target is given")
         self._write(self.target, short, _blocks(file))
-        return self._proved(short, self.digests[short], 0)
+        return self._verified(short, self.digests[short], 0)
 
     def _write(self, target: Engine, short: str, stream: Iterator[bytes]) -> None:
         """Into a fresh volume: what is there by now is what a move that failed has left."""
@@ -73,7 +73,7 @@ class Copy:
         with contents.mounted(target, self.app, name) as helper:
             target.containers.write_archive(helper, contents.ABOVE, stream)
 
-    def _proved(self, short: str, wanted: str, size: int) -> tuple[str, int]:
+    def _verified(self, short: str, wanted: str, size: int) -> tuple[str, int]:
         """What arrived is read again: only then may what it was copied from go."""
         name = model.volume_name(self.app, short)
         if self.target is not None:

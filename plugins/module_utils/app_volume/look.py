@@ -44,7 +44,7 @@ def volumes_of(app: str, sockets: Mapping[str, str]) -> tuple[dict[str, Volumes]
     return found, silent
 
 
-def as_told(found: Mapping[str, Volumes]) -> dict[str, dict[str, dict[str, Any]]]:
+def dump_volumes(found: Mapping[str, Volumes]) -> dict[str, dict[str, dict[str, Any]]]:
     """What another docker host's call is told of these."""
     return {
         node: {name: {"is_ours": one.is_ours, "moved_from": one.moved_from} for name, one in volumes.items()}
@@ -52,7 +52,7 @@ def as_told(found: Mapping[str, Volumes]) -> dict[str, dict[str, dict[str, Any]]
     }
 
 
-def told(found: Mapping[str, Any]) -> dict[str, Volumes]:
+def parse_volumes(found: Mapping[str, Any]) -> dict[str, Volumes]:
     return {
         node: {name: model.SeenVolume(bool(one["is_ours"]), str(one["moved_from"])) for name, one in volumes.items()}
         for node, volumes in found.items()

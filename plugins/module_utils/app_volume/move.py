@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.app_volume import look, model
 from ansible_collections.fungap.swarm.plugins.module_utils.app_volume import plan as planning
+from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.move_plan import plan_move
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import Plan
 from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import wait_until
@@ -35,7 +36,7 @@ class Move:
         self.app, self.volume = parts
         self.target: str = params["target"]
         self.manager = Engine(params["manager_socket"])
-        self.found = look.told(params["elsewhere"])
+        self.found = look.parse_volumes(params["elsewhere"])
         self.sockets = {node["name"]: node["socket"] for node in params["nodes"]}
         self.begun: dict[str, Any] = params["begun"]
         self.deadline: int = params["deadline_seconds"]
@@ -46,7 +47,7 @@ class Move:
         """See the protocol."""
         nodes = self._nodes()
         if self.step == "begin":
-            move = planning.plan_move(self.app, self.volume, self.target, nodes)
+            move = plan_move(self.app, self.volume, self.target, nodes)
             names = [model.volume_name(self.app, one) for one in move.volumes]
             users = ", ".join(sorted(service["Spec"]["Name"] for service in self.services)) or "nothing"
             return Plan(

@@ -27,7 +27,7 @@ class AppVolumes:
         look.check_names(self.app, self.volumes)
         self.is_absent = params["state"] == "absent"
         self.sockets = {node["name"]: node["socket"] for node in params["nodes"]}
-        self.elsewhere = look.told(params["elsewhere"])
+        self.elsewhere = look.parse_volumes(params["elsewhere"])
         self.todo = {node: todo for node, todo in params["todo"].items() if node in self.sockets}
         self.constraints: list[str] = params["constraints"]
         self.wish = planning.Wish(self.app, self.volumes, params["begun"], self._short(params["anew"]))
@@ -44,14 +44,14 @@ class AppVolumes:
         warnings = [
             f"volumes of app {self.app}: node {node} is left out: {why}" for node, why in sorted(silent.items())
         ]
-        result: dict[str, Any] = {"found": look.as_told(found), "home": "", "todo": {}}
+        result: dict[str, Any] = {"found": look.dump_volumes(found), "home": "", "todo": {}}
         if self.is_absent:
             return self._planned_away(found, result, warnings)
         if self.manager is None:
-            return Plan(actions=[*self._asked(found)], result=result, warnings=warnings)
+            return Plan(actions=[*self._todo_actions(found)], result=result, warnings=warnings)
         return self._planned(self.manager, found, result, warnings)
 
-    def _asked(self, found: Mapping[str, look.Volumes]) -> Iterator[planning.Action]:
+    def _todo_actions(self, found: Mapping[str, look.Volumes]) -> Iterator[planning.Action]:
         """What the call with the manager has decided for nodes of this docker host."""
         for node, todo in sorted(self.todo.items()):
             for volume in todo.get("create", ()):
@@ -72,7 +72,7 @@ class AppVolumes:
         nodes, self.ids = look.seen_nodes(self.app, manager.swarm.nodes(), volumes, self.constraints)
         wish = planning.Wish(self.app, self.volumes, {*begun, *self.wish.begun}, self.wish.anew)
         home, actions = planning.plan_volumes(wish, nodes)
-        here, away = planning.parted(actions, self.sockets)
+        here, away = planning.by_docker_host(actions, self.sockets)
         seen = next(node for node in nodes if node.name == home)
         before = {model.volume_name(self.app, one): node.name for node in nodes for one in sorted(node.here)}
         after = {model.volume_name(self.app, one): home for one in self.volumes}

@@ -124,7 +124,7 @@ def _home(wish: Wish, volume: str, nodes: Sequence[SeenNode]) -> SeenNode | None
     here = [node for node in nodes if volume in node.here] or [node for node in nodes if volume in node.leaving]
     if len(here) > 1:
         raise PlatformError(
-            f"volume {name} is said to be on {_list(here)}: which one counts can't be told. Take the label from the "
+            f"volume {name} is said to be on {names_of(here)}: which one counts can't be told. Take the label from the "
             f"other one: docker node update --label-rm {node_label(wish.app, volume)} NODE"
         )
     if here and (here[0].volumes is None or here[0].has(volume)):
@@ -135,7 +135,7 @@ def _home(wish: Wish, volume: str, nodes: Sequence[SeenNode]) -> SeenNode | None
         return None
     silent = [node for node in nodes if node.volumes is None]
     where = f"on {here[0].name}, where it was," if here else "on any node"
-    maybe = f" {_list(silent)} can't be asked: bring it back, and run this again." if silent and not here else ""
+    maybe = f" {names_of(silent)} can't be asked: bring it back, and run this again." if silent and not here else ""
     raise PlatformError(
         f"volume {name} is lost: it is not {where} any more, and an empty one is not made in its place.{maybe} "
         f"Bring its node back, or put a backup into a volume of that name on a node, and say that it is there: "
@@ -150,7 +150,7 @@ def _unlabelled(wish: Wish, volume: str, nodes: Sequence[SeenNode]) -> SeenNode 
     holders = [node for node in nodes if node.has(volume)]
     if len(holders) > 1:
         raise PlatformError(
-            f"volume {name} is on {_list(holders)}, and no label says which one counts. Say it: docker node update "
+            f"volume {name} is on {names_of(holders)}, and no label says which one counts. Say it: docker node update "
             f"--label-add {label}={HERE} NODE"
         )
     if holders and not (holders[0].volumes or {})[volume].is_ours:
@@ -203,7 +203,7 @@ def _steps(
         yield Offer(home.name, name)
     for node in nodes:
         # What can't be asked proves nothing: its copy may be gone by now.
-        if node is home or found is None or None in (node.volumes, home.volumes):
+        if node is home or found is None or node.volumes is None or home.volumes is None:
             continue
         # Of a move that was killed: before its copy was proved, or behind that.
         is_copy = node.has(volume) and node.volumes[volume].moved_from == home.name and volume in home.leaving
@@ -213,7 +213,9 @@ def _steps(
             yield Withdraw(node.name, name)
 
 
-def parted(actions: Sequence[Action], here: Collection[str]) -> tuple[list[Action], dict[str, dict[str, list[str]]]]:
+def by_docker_host(
+    actions: Sequence[Action], here: Collection[str]
+) -> tuple[list[Action], dict[str, dict[str, list[str]]]]:
     """(what is done by this call, what other docker hosts' calls do first, by node: ``create`` and ``discard``).
 
     ``here``: the nodes whose engines this call can speak to. A label follows what it speaks of, so it waits for that.
@@ -252,52 +254,5 @@ def plan_absent(app: str, volumes: Sequence[str], nodes: Sequence[SeenNode], use
     return actions
 
 
-@dataclass(frozen=True)
-class Move:
-    """From where to where an app's volumes go."""
-
-    app: str
-    volumes: tuple[str, ...]
-    source: str
-    target: str
-
-
-def plan_move(app: str, volume: str, target: str, nodes: Sequence[SeenNode]) -> Move:
-    """All volumes of the volume's app go together: its services mount them on one node. Raises where they can't."""
-    name = volume_name(app, volume)
-    sources = [node for node in nodes if volume in node.here] or [node for node in nodes if volume in node.leaving]
-    if len(sources) != 1:
-        where = f"said to be on {_list(sources)}" if sources else "on no node"
-        raise PlatformError(f"volume {name} is {where}: there is nothing that could be moved. Deploy its app first")
-    source, taking = sources[0], next((node for node in nodes if node.name == target), None)
-    names = tuple(sorted(source.here | source.leaving))
-    if taking is None:
-        raise PlatformError(f"there is no node {target}: the swarm has {_list(nodes)}")
-    if taking is source:
-        raise PlatformError(f"volume {name} is on {target} already")
-    if not (taking.is_ready and taking.is_active):
-        raise PlatformError(f"{target} is not ready for tasks: bring it up, or take another node")
-    if not taking.fits:
-        raise PlatformError(f"the constraints of a service that mounts {name} don't allow {target}")
-    if silent := [node for node in (source, taking) if node.volumes is None]:
-        raise PlatformError(f"{_list(silent)} can't be asked what it has: bring it back first")
-    if lost := [volume_name(app, one) for one in names if not source.has(one)]:
-        raise PlatformError(f"{', '.join(lost)} is not on {source.name}, where it was: there is nothing to move")
-    _refuse_to_overwrite(app, names, source, taking)
-    return Move(app, names, source.name, taking.name)
-
-
-def _refuse_to_overwrite(app: str, names: Sequence[str], source: SeenNode, target: SeenNode) -> None:
-    for one in names:
-        there = (target.volumes or {}).get(one)
-        # What a move from this node has left is no more than that node has.
-        if there and not (there.is_ours and there.moved_from == source.name):
-            name = volume_name(app, one)
-            raise PlatformError(
-                f"there is a volume {name} on {target.name} already, and what it holds may be nowhere else. Look at "
-                f"it, and remove it when nobody needs it: docker volume rm {name} on that node's engine"
-            )
-
-
-def _list(nodes: Sequence[SeenNode]) -> str:
+def names_of(nodes: Sequence[SeenNode]) -> str:
     return ", ".join(node.name for node in nodes)
