@@ -7,6 +7,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.app_volume import model
+from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.contents import digest_of
+from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.look import (
+    dump_volumes,
+    own_constraints,
+    parse_volumes,
+    seen_nodes,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.model import Entry, SeenVolume
 from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.move_plan import plan_move
 from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.plan import (
@@ -18,6 +25,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.plan impor
     warnings,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.archives import tar_entry, tar_of
 
 OURS, COPY, FOREIGN = SeenVolume(True), SeenVolume(True, "a"), SeenVolume(False)
 
@@ -280,3 +288,67 @@ def test_what_other_docker_hosts_do_first() -> None:
     nodes = [node("a", "", "up", volumes={"up": OURS}), node("b", "up", volumes={"up": COPY})]
     _home, actions = plan_volumes(Wish("w", UP, UP), nodes)
     assert by_docker_host(actions, ["b"]) == ([], {"a": {"discard": ["up"]}})
+
+
+def archive(*files: tuple[str, str, int]) -> list[bytes]:
+    entries = []
+    for name, content, mode in files:
+        entry, data = tar_entry(name, content, mode, 1000, 1001)
+        entries.append((entry, data))
+    text = tar_of(entries)
+    return [text[start : start + 700] for start in range(0, len(text), 700)]
+
+
+def test_what_two_volumes_hold_is_compared_in_whatever_order_it_is_read() -> None:
+    one, other = ("volume/a", "x" * 2000, 0o644), ("volume/b", "y", 0o600)
+    found, size = digest_of(archive(one, other))
+    assert (digest_of(archive(other, one)), size) == ((found, 2001), 2001)
+    for changed in (
+        ("volume/a", "x" * 1999 + "z", 0o644),
+        ("volume/a", "x" * 2000, 0o600),
+        ("volume/c", one[1], 0o644),
+    ):
+        assert digest_of(archive(changed, other))[0] != found
+    with pytest.raises(PlatformError, match="cannot read a volume"):
+        digest_of([b"no archive at all"] * 100)
+
+
+def raw(name: str, labels: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+    """A node of GET /nodes."""
+    return {
+        "ID": more.get("id", f"id-{name}"),
+        "Spec": {"Role": more.get("role", "worker"), "Availability": "active", "Labels": labels},
+        "Description": {"Hostname": name},
+        "Status": {"State": more.get("state", "ready")},
+    }
+
+
+def test_nodes_are_read_with_what_their_engines_have() -> None:
+    labels = {"fungap.volume.w.up": "here", "fungap.volume.w.x": "leaving", "fungap.volume.v.y": "here", "disk": "ssd"}
+    listed = [raw("a", labels), raw("m", role="manager"), raw("b", labels, state="down", id="ghost"), raw("b")]
+    nodes, ids = seen_nodes("w", listed, {"a": {"up": OURS}, "b": {}}, ["node.labels.disk == ssd"])
+    assert ids == {"a": "id-a", "b": "id-b", "m": "id-m"}
+    assert nodes == [
+        node("a", "up", "x", volumes={"up": OURS}, others=3),
+        node("b", fits=False),
+        node("m", volumes=None, fits=False, is_manager=True),
+    ]
+
+
+def test_what_services_ask_of_the_node_that_is_to_have_their_volumes() -> None:
+    def service(name: str, *constraints: str) -> dict[str, Any]:
+        return {"ID": name, "Spec": {"TaskTemplate": {"Placement": {"Constraints": list(constraints)}}}}
+
+    services = [
+        service("one", "node.role == worker", "node.labels.fungap.volume.w.up == here"),
+        service("two", "node.labels.fungap.env.w.0 == ready", "node.role == worker"),
+        service("other", "node.hostname == x"),
+        {"ID": "three", "Spec": {"TaskTemplate": {}}},
+    ]
+    found = own_constraints(services, ["one", "two", "three"])
+    assert found == ["node.role == worker", "node.labels.fungap.env.w.0 == ready"]
+
+
+def test_what_another_docker_host_has_travels_through_the_playbook() -> None:
+    found = {"a": {"up": COPY}, "b": {}}
+    assert parse_volumes(dump_volumes(found)) == found
