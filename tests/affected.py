@@ -31,6 +31,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     r"plugins/plugin_utils/(?:pki|secret_store)\.py": (INTEGRATION.format("platform_secrets"),),
     r"plugins/module_utils/(stack|member|node)/\w+\.py": (INTEGRATION.format("swarm_{}"),),
     r"plugins/module_utils/host/\w+\.py": (INTEGRATION.format("swarm_node"),),
+    r"plugins/(?:module_utils/app_volume/\w+|(?:modules|action)/app_volume\w*)\.py": (INTEGRATION.format("app_role"),),
     r"plugins/module_utils/volume/\w+\.py": (INTEGRATION.format("volume_backup"),),
     r"plugins/module_utils/(?:image|registry)/\w+\.py": (INTEGRATION.format("image_catalog"),),
     r"plugins/module_utils/(?:prune|registry)/\w+\.py": (INTEGRATION.format("prune"),),

@@ -18,6 +18,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import Pl
 from ansible_collections.fungap.swarm.plugins.plugin_utils import release as releases
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import catalog_images, resolve_app
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app_compose import refuse_wrong_services
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app_volumes import asked_of_their_node
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import in_operators_words
 from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.checks import check_entries
@@ -149,10 +150,22 @@ class ActionModule(ActionBase):
             "release": release,
             "env_file": releases.env_source(release, env_file, self._digest(env_file)),
             "env_versions": sorted({v for row in stack["revisions"] if (v := _env_version(row["release"]))}),
+            "volumes": self._volumes(name, release, stack),
             "new_target": releases.has_new_target(release, recorded),
             "base_revision": stack["in_force"],
             "changes": release != recorded,
             "notes": releases.inventory_differences(name, release, row),
+        }
+
+    @staticmethod
+    def _volumes(name: str, release: Mapping[str, Any], stack: Mapping[str, Any]) -> dict[str, list[str]]:
+        """For app_volume. ``begun``: those that a revision knows: if they are nowhere, they are lost."""
+        app = resolve_app(name, release["app"], recorded=True)
+        recorded = [row["release"].get("app") or {} for row in stack["revisions"]]
+        return {
+            "names": sorted(app["volumes"]),
+            "begun": sorted({volume for one in recorded for volume in one.get("volumes") or {}}),
+            "constraints": asked_of_their_node(app),
         }
 
     def _of_inventory(self, app: Mapping[str, Any], args: dict[str, Any]) -> dict[str, Any]:

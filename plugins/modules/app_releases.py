@@ -124,6 +124,10 @@ apps:
       description: The versions of its env file that recorded revisions need.
       type: list
       elements: str
+    volumes:
+      description:
+        - For M(fungap.swarm.app_volume), C(names), C(begun) (those that a revision knows) and C(constraints).
+      type: dict
     new_target:
       description: Whether an env volume comes to a folder of an image that none was mounted on.
       type: bool

@@ -55,6 +55,7 @@ options:
       - logs
       - history
       - run
+      - move
       - prune
       - load_test
       - backup

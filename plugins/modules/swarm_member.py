@@ -139,6 +139,13 @@ options:
     description: Whether a node that goes is drained first, so that its tasks are replaced elsewhere and end in peace.
     type: bool
     default: true
+  volumes_left:
+    description:
+      - Volumes of apps, as V(wiki_uploads), that may stay behind on a node that goes, is drained, or has a blank engine
+        by now. Without it, none of these is done to a node that has volumes of apps.
+    type: list
+    elements: str
+    default: []
   dissolve:
     description:
       - Whether the last manager may leave too. The swarm ends with it. So it does where an engine leaves that can't
@@ -304,6 +311,7 @@ def main() -> None:
             "unlock_key": {"type": "str", "no_log": True},
             "prune": {"type": "bool", "default": False},
             "drain": {"type": "bool", "default": True},
+            "volumes_left": {"type": "list", "elements": "str", "default": []},
             "dissolve": {"type": "bool", "default": False},
             "recover_quorum": {"type": "bool", "default": False},
             "deadline_seconds": {"type": "int", "default": 60},

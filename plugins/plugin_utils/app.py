@@ -79,6 +79,7 @@ DEFAULTS: Json = {
     "before": [],
     "after": [],
     "job_deadline_seconds": 600,
+    "volumes": {},
     "constraints": [],
     "ports": [],
     "service": {},

@@ -14,7 +14,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.env_volume import mod
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import FULL_NAMES
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import AFTER, BEFORE
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import ONE_SHOT_CONDITIONS
-from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_forms
+from ansible_collections.fungap.swarm.plugins.plugin_utils import app_volumes, compose_forms
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     DEFAULT_TARGET,
     SERVICE,
@@ -94,6 +94,9 @@ def app_compose(
         volume = env.volume_name(name, env_version)
         service["volumes"] = [_env_mount(app, volume)]
         document["volumes"] = {volume: {"external": True, "name": volume}}
+    if app["volumes"]:
+        service["volumes"] = [*service.get("volumes", ()), *app_volumes.own_mounts(app)]
+        document["volumes"] = {**document.get("volumes", {}), **app_volumes.definitions(app)}
     if app["env_file"] and app["env_delivery"] == "secret":
         # The module that deploys it defines the secret and names it by its content.
         service["secrets"] = [{"source": "env", "target": _env_path(app), **_secret_access(app)}]
@@ -104,7 +107,8 @@ def app_compose(
     _refuse(app, impossible(app, ipvs=ipvs, networks=document["networks"]))
     document["services"][SERVICE] = compose_forms.merged(service, own)
     for extra, definition in compose_forms.plain_dollars(app["services"]).items():
-        document["services"][extra] = _extra_service(definition, (images or {}).get(extra), ipvs=ipvs)
+        constraints = app_volumes.constraints_of(app, extra)
+        document["services"][extra] = _extra_service(definition, (images or {}).get(extra), constraints, ipvs=ipvs)
     return document
 
 
@@ -138,15 +142,14 @@ def _env_mount(app: Mapping[str, Any], volume: str) -> Json:
 
 def wrong_services(app: Mapping[str, Any], *, ipvs: bool) -> list[Wrong]:
     """Why ``service`` and ``services`` would be refused when the app is deployed. ``app``: with every default."""
-    if not app["service"] and not app["services"]:
+    if not app["service"] and not app["services"] and not app["volumes"]:
         return []
     wrong = list(misshapen(app))
     if not all(one.is_ours for one in wrong):
         return wrong
     try:
-        found = app_compose(
-            {**app, "service": {}, "services": {}}, image="", env_version="0" if app["env_file"] else None, ipvs=ipvs
-        )
+        bare = {**app, "service": {}, "services": {}, "volumes": {}}
+        found = app_compose(bare, image="", env_version="0" if app["env_file"] else None, ipvs=ipvs)
     except PlatformError:
         return wrong  # another setting of the app is wrong, and told as that
     service = found["services"][SERVICE]
@@ -177,7 +180,7 @@ def _all_of_them(name: str, wrong: list[Wrong]) -> str:
     return "\n".join(f"apps.{name}.{one.place} {one.problem}; cure: {one.cure}" for one in wrong)
 
 
-def _extra_service(definition: Json, image: str | None, *, ipvs: bool) -> Json:
+def _extra_service(definition: Json, image: str | None, constraints: list[str], *, ipvs: bool) -> Json:
     """A further service as it is deployed: what it says, and what it needs to be found here."""
     base: Json = {"init": True}
     if not definition.get("networks"):
@@ -191,6 +194,8 @@ def _extra_service(definition: Json, image: str | None, *, ipvs: bool) -> Json:
     ):
         # To swarm, a task that ends within the monitoring period has failed, however it ended.
         deploy["update_config"] = {"failure_action": "continue"}
+    if constraints:
+        deploy["placement"] = {"constraints": constraints}
     if deploy:
         base["deploy"] = deploy
     found = compose_forms.merged(base, {**definition, **({"image": image} if image else {})})
@@ -274,9 +279,11 @@ def _healthcheck(app: Mapping[str, Any], env_file: EnvFile | None, *, https_port
 
 def _deploy(app: Mapping[str, Any], *, ipvs: bool, env_version: str | None, ports: list[Json]) -> Json:
     update = app["update"]
-    # A port of the node is taken once only: a new task can't start beside the old one.
-    order = "stop-first" if any(one["mode"] == "host" for one in ports) else update["order"]
-    constraints = list(app["constraints"])
+    # A port of the node is taken once only, and a volume has one writer: a new task can't start beside the old one.
+    of_volumes = app_volumes.constraints_of(app, SERVICE)
+    alone = of_volumes or any(one["mode"] == "host" for one in ports)
+    order = "stop-first" if alone else update["order"]
+    constraints = [*app["constraints"], *of_volumes]
     if env_version and app["env_delivery"] == "volume":
         constraints.append(f"node.labels.{env.node_label(app['name'], env_version)} == {env.READY}")
     monitor = _seconds(monitor_seconds(app))

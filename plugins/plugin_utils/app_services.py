@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_forms, compose_service
+from ansible_collections.fungap.swarm.plugins.plugin_utils import app_volumes, compose_forms, compose_service
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULTS, SERVICE, deploy_mode, is_global
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_service import Wrong
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.swarm import RESERVED_LABELS
@@ -60,7 +60,7 @@ def contradictions(app: Mapping[str, Any], service: Json, own: Json) -> Iterator
     if "hostname" in own and app["route"]["sticky"]:
         yield Wrong("service.hostname", "is what route.sticky tells replicas apart by", "take one of them away")
     yield from _unfit_health_check(service["healthcheck"], own.get("healthcheck") or {})
-    yield from _over_the_env_file(service, own)
+    yield from _over_the_env_file(app, service, own)
 
 
 def _settings_of_the_app(app: Mapping[str, Any], own: Json) -> Iterator[Wrong]:
@@ -94,8 +94,9 @@ def _unfit_health_check(made: Json, own: Json) -> Iterator[Wrong]:
             yield Wrong(f"service.healthcheck.{key}", "contradicts health", "health: {enabled: false}")
 
 
-def _over_the_env_file(service: Json, own: Json) -> Iterator[Wrong]:
-    taken = [one["target"] for one in (*service.get("volumes", ()), *service.get("secrets", ()))]
+def _over_the_env_file(app: Mapping[str, Any], service: Json, own: Json) -> Iterator[Wrong]:
+    mounts = [one for one in service.get("volumes", ()) if one["source"] not in app["volumes"]]
+    taken = [one["target"] for one in (*mounts, *service.get("secrets", ()))]
     for kind in ("volumes", "configs", "secrets"):
         for index, target in enumerate(_targets(kind, own)):
             if any(target == mine or target.startswith(f"{mine}/") for mine in taken):
@@ -116,13 +117,14 @@ def impossible(app: Mapping[str, Any], *, ipvs: bool, networks: Collection[str])
     has_env_secret = app["env_file"] and app["env_delivery"] == "secret"
     for place, service in _services(app):
         yield from _reserved_labels(place, service)
-        yield from _volumes_of_one_node(place, service)
+        yield from _undeclared_volumes(app, place, service)
         yield from _targets_twice(place, service)
         yield from _undefined_networks(place, service, networks)
         yield from _undefined_items(place, "configs", service, ())
         yield from _undefined_items(place, "secrets", service, ("env",) if has_env_secret else ())
         yield from _nothing_for_the_mode(place, service.get("deploy") or {})
         yield from _unfit_endpoint_mode(place, service, ipvs=ipvs)
+    yield from app_volumes.wrong_volumes(app)
 
 
 def _reserved_labels(place: str, service: Json) -> Iterator[Wrong]:
@@ -135,12 +137,12 @@ def _reserved_labels(place: str, service: Json) -> Iterator[Wrong]:
                 yield Wrong(f"{place}.{at}.{show_key(label)}", problem, cure, is_ours=True)
 
 
-def _volumes_of_one_node(place: str, service: Json) -> Iterator[Wrong]:
+def _undeclared_volumes(app: Mapping[str, Any], place: str, service: Json) -> Iterator[Wrong]:
     for index, one in enumerate(map(compose_forms.volume, service.get("volumes") or [])):
         at, source = f"{place}.volumes[{index}]", str(one.get("source") or "")
-        if one["type"] == "volume" and source:
-            cure = "a bind mount of a folder of the node, or data kept outside of the swarm"
-            yield Wrong(at, "is a named volume, which would be another one on each node", cure)
+        if one["type"] == "volume" and source and source not in app["volumes"]:
+            cure = f"declare it in apps.{app['name']}.volumes, by which it has a node of its own"
+            yield Wrong(at, "is a named volume that the app does not declare: each node would have another one", cure)
         elif one["type"] == "bind" and not source.startswith("/"):
             yield Wrong(at, "is a path beside a compose file, and there is no folder of one", "an absolute path")
 

@@ -38,7 +38,7 @@ INVENTORY_ENTRY = "inventory"
 APP_ENTRY = "app"
 # Lists that people give on the command line, and that modules alone read.
 MODULES_ALONE = (
-    *("apps_absent", "apps_older_confirmed", "platform_older_confirmed"),
+    *("apps_absent", "apps_older_confirmed", "apps_volumes_absent", "apps_volumes_anew", "platform_older_confirmed"),
     *("images_names", "load_test_cpu_hosts"),
 )
 # Without our prefix a name is only ours when it is a slip of the finger away: more than nine letters of ten are right.

@@ -72,6 +72,7 @@ VERBS: Mapping[str, Needs] = {
     "logs": Needs((MANAGER,), (PLATFORM,)),
     "history": Needs((MANAGER,), (PLATFORM,)),
     "run": Needs((MANAGER,), (PLATFORM, IDENTITY)),
+    "move": Needs((MANAGER,), (PLATFORM, IDENTITY)),
     "prune": Needs((MANAGER,), (PLATFORM, IDENTITY, SETTINGS)),
     "load_test": Needs((MANAGER, LOAD), (PLATFORM, IDENTITY, SETTINGS, APP, CERTIFICATE, LOAD_TEST)),
     "backup": Needs((JENKINS_HOST,), (PLATFORM, IDENTITY)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 
 from ..waiting import until
 from ..warm_ansible import ansible_playbook
-from .conftest import Lab
+from .conftest import Lab, Node
 from .test_env_volume import Swarm, add_image, code, events, read_volume, run_in, volumes, watched
 
 HEALTH = ["CMD", "/bin/busybox", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:3000/"]
@@ -44,7 +45,9 @@ def said() -> list[str]:
 def converge(swarm: Swarm, said: list[str], tmp_path: Path) -> Converge:
     """Run the role with these settings of the app; return the play's counts."""
 
-    def run(*options: str, variables_of_role: dict[str, Any] | None = None, **app: Any) -> dict[str, int]:
+    def run(
+        *options: str, variables_of_role: dict[str, Any] | None = None, tasks_from: str = "", **app: Any
+    ) -> dict[str, int]:
         settings = {
             "image": "web",
             "port": 3000,
@@ -67,7 +70,9 @@ def converge(swarm: Swarm, said: list[str], tmp_path: Path) -> Converge:
             **(variables_of_role or {}),
         }
         play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables}
-        (tmp_path / "play.yml").write_text(json.dumps([{**play, "roles": ["fungap.swarm.app"]}]))
+        role = {"ansible.builtin.import_role": {"name": "fungap.swarm.app", "tasks_from": tasks_from}}
+        what = {"tasks": [role]} if tasks_from else {"roles": ["fungap.swarm.app"]}
+        (tmp_path / "play.yml").write_text(json.dumps([{**play, **what}]))
         done = ansible_playbook().run("-i", "localhost,elsewhere,", "--diff", *options, str(tmp_path / "play.yml"))
         said.append(done.output)
         assert "hunter" not in done.output
@@ -324,3 +329,125 @@ def test_what_cannot_be_pulled_is_known_before_anything_is_changed(
     left_out = run_module("image_pull", {"image": "web:v1", "nodes": gone})
     assert not left_out["changed"]
     assert "node gone is left out" in left_out["warnings"][0]
+
+
+def volume_node(swarm: Swarm) -> str:
+    """The node that its label says to have the volume web_uploads."""
+    return ",".join(
+        node["Description"]["Hostname"]
+        for node in swarm.manager.api.nodes()
+        if node["Spec"].get("Labels", {}).get("fungap.volume.web.uploads") == "here"
+    )
+
+
+STATEFUL: dict[str, Any] = {
+    "replicas": 1,
+    "env_file": "",
+    "env_target": "",
+    "volumes": {"uploads": "/srv/uploads", "pages": "/usr/src/app/www"},
+}
+
+
+def test_a_volume_is_on_one_node_and_outlives_every_replica(swarm: Swarm, converge: Converge) -> None:
+    read = ["cat", "/srv/uploads/note"]
+    assert converge(**STATEFUL)["changed"] == 2
+    assert volume_node(swarm) == swarm.worker.name, "a worker before a manager"
+    assert answers(swarm, "sh", "-c", "echo kept > /srv/uploads/note") == [""]
+    assert converge(**STATEFUL)["changed"] == 0
+    app = {**STATEFUL, "image": "web2"}
+    assert converge(**app)["changed"] == 1
+    assert until(lambda: answers(swarm, *read) == ["kept\n"])
+    assert answers(swarm, "cat", "/usr/src/app/www/index.html") == ["code v1"], "it began with what its image had"
+    assert converge(**app, variables_of_role={"app_name": "web", "app_kind": "rollback"})["changed"] == 1
+    assert until(lambda: answers(swarm, *read) == ["kept\n"])
+    scale = {"app_name": "web", "app_kind": "scale", "app_settings": {"replicas": 2}}
+    for wrong, words in (
+        ({"variables_of_role": scale}, r"replicas.*is more than 1, and one node has the volume uploads"),
+        ({"constraints": ["node.role == manager"]}, r"web are on worker1.*move\.yml -e volume=web_uploads"),
+        (
+            {"variables_of_role": {"app_volumes_absent": ["web_uploads"]}, "tasks_from": "absent"},
+            "mounted by service web_web",
+        ),
+    ):
+        with pytest.raises(AssertionError, match=f"(?s){words}"):
+            converge(**{**app, **wrong})
+    anew = {"variables_of_role": {"app_volumes_anew": ["web_uploads"]}}
+    assert converge(**app, **anew)["changed"] == 0, "what is there does not begin anew"
+    # Its data lost, it is not started beside an empty volume.
+    swarm.manager.api.remove_service("web_web")
+    assert until(lambda: _is_removed(swarm.worker, "web_uploads"))
+    with pytest.raises(AssertionError, match="volume web_uploads is lost: it is not on worker1, where it was"):
+        converge(**app)
+    assert converge(**app, **anew)["changed"] == 2
+    assert until(lambda: answers(swarm, "ls", "/srv/uploads") == [""])
+    # Taken away, the app leaves it; by its name it goes, too.
+    away = {"variables_of_role": {"app_absent": ["web"]}, "tasks_from": "absent"}
+    assert converge(**away)["changed"] == 1
+    assert "web_uploads" in volumes(swarm.worker)
+    away["variables_of_role"] = {"app_volumes_absent": ["web_uploads", "web_pages"]}
+    assert converge(**away)["changed"] == 1
+    assert (volumes(swarm.worker), volume_node(swarm)) == (set(), "")
+
+
+def _is_removed(node: Node, volume: str) -> bool:
+    for container in node.api.containers(all=True, filters={"volume": volume}):
+        node.api.remove_container(container["Id"], force=True)
+    node.api.remove_volume(volume)
+    return True
+
+
+CONTENT = """
+cd /srv/uploads && mkdir -p private/deep empty && chmod 0700 private && chown 1000:1001 private
+echo secret > private/deep/key && chmod 0640 private/deep/key && ln private/deep/key again && ln -s /etc/passwd link
+mkfifo pipe && head -c 3000000 /dev/urandom > large && chmod 1777 .
+"""
+LISTED = """
+cd /srv/uploads && find . -type f -exec sha256sum {} + | sort && find . -exec stat -c '%n %a %u:%g %F %h' {} + | sort
+"""
+
+
+def test_a_volume_is_moved_with_its_app_or_not_at_all(swarm: Swarm, converge: Converge, said: list[str]) -> None:
+    converge(**STATEFUL)
+    assert answers(swarm, "sh", "-ec", CONTENT) == [""]
+    (listed,) = answers(swarm, "sh", "-c", LISTED)
+
+    def move(to: str, deadline: int = 60, *options: str, hosts: tuple[str, str] = ("localhost", "localhost")) -> str:
+        nodes = [
+            {"name": node.name, "socket": node.socket, "host": host}
+            for node, host in zip(swarm.nodes, hosts, strict=True)
+        ]
+        asked = {"app_move_volume": "web_uploads", "app_move_target": to, "app_move_deadline_seconds": deadline}
+        converge(*options, variables_of_role={"app_nodes": nodes, **asked}, tasks_from="move", **STATEFUL)
+        return " ".join(said[-1].split())
+
+    def is_whole_on(node: Node) -> bool:
+        return volume_node(swarm) == node.name and answers(swarm, "sh", "-c", LISTED) == [listed]
+
+    move("manager1", 60, "--check")
+    assert is_whole_on(swarm.worker)
+    assert re.search(r"from worker1 to manager1, 2\.9 MB, compared by SHA-256\. The app was away for", move("manager1"))
+    assert is_whole_on(swarm.manager)
+    assert volumes(swarm.worker) == set()
+    assert converge(**STATEFUL)["changed"] == 0
+    with pytest.raises(AssertionError, match="web_uploads is on manager1 already"):
+        move("manager1")
+    # What can't start there comes back.
+    swarm.worker.api.remove_image("web:v1", force=True)
+    with pytest.raises(AssertionError, match=r"(?s)was\s+not\s+moved.*does\s+not\s+run.*runs\s+on\s+manager1\s+again"):
+        move("worker1", 8)
+    assert is_whole_on(swarm.manager)
+    assert volumes(swarm.worker) == set()
+    swarm.add_images(swarm.worker)
+    # Between two docker hosts, by the controller.
+    move("worker1", 60, hosts=("localhost", "elsewhere"))
+    assert is_whole_on(swarm.worker)
+    assert volumes(swarm.manager) == set()
+    # Killed before its copy was proved.
+    node = next(one for one in swarm.manager.api.nodes() if one["Description"]["Hostname"] == "worker1")
+    leaving = {**node["Spec"], "Labels": {"fungap.volume.web.uploads": "leaving"}}
+    swarm.manager.api.update_node(node["ID"], node["Version"]["Index"], leaving)
+    labels = {"io.fungap.app": "web", "io.fungap.volume": "uploads", "io.fungap.volume.from": "worker1"}
+    swarm.manager.api.create_volume("web_uploads", labels=labels)
+    assert converge(**STATEFUL)["changed"] == 1
+    assert until(lambda: is_whole_on(swarm.worker))
+    assert volumes(swarm.manager) == set()

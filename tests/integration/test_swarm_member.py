@@ -137,7 +137,7 @@ def test_labels_and_availability(lab: Lab, run_module: RunModule) -> None:
     assert (spec["Labels"], spec["Availability"]) == ({"disk": "ssd", **env}, "active")
 
     refused = run_module("swarm_member", platform(lab, worker1={"labels": {"fungap.env.web.1": "x"}}))
-    assert "belong to env_volume" in refused["msg"]
+    assert "say what a node holds" in refused["msg"]
 
 
 def test_tokens_are_rotated_and_never_shown(lab: Lab, run_module: RunModule) -> None:
@@ -193,10 +193,13 @@ def test_restarted_engines_are_waited_for_and_left_alone(lab: Lab, run_module: R
 
 def test_recreated_worker_leaves_no_ghost(lab: Lab, run_module: RunModule) -> None:
     address = lab.nodes["worker1"].address
+    label(lab.nodes["manager1"], "worker1", {"fungap.volume.wiki.uploads": "here"})
     lab.remove("worker1", volume=True)
     lab.create("worker1", address)
     lab.wait("worker1")
-    done = ok(run_module("swarm_member", platform(lab)))
+    # What it had is gone with its disk: not without a word.
+    assert "former engine of worker1: it has the volumes wiki" in run_module("swarm_member", platform(lab))["msg"]
+    done = ok(run_module("swarm_member", {**platform(lab), "volumes_left": ["wiki_uploads"]}))
     assert any("left by a former engine" in action for action in done["actions"])
     assert roles(lab.nodes["manager1"]) == ALL_READY
     assert not ok(run_module("swarm_member", platform(lab)))["changed"]
@@ -245,7 +248,12 @@ def test_worker_is_removed_and_comes_back(lab: Lab, run_module: RunModule) -> No
     check = ok(run_module("swarm_member", gone, check=True))
     assert check["actions"][0] == "drain worker2"
     assert check["diff"]["after"]["worker2"] == {"state": "absent"}
-    ok(run_module("swarm_member", gone))
+    label(manager, "worker2", {"fungap.volume.wiki.uploads": "here"})
+    for refused in (gone, platform(lab, worker2={"availability": "drain"})):
+        assert "it has the volumes wiki_uploads" in run_module("swarm_member", refused)["msg"]
+    assert roles(manager) == ALL_READY
+    assert listed(manager)["worker2"]["Spec"]["Availability"] == "active"
+    ok(run_module("swarm_member", {**gone, "volumes_left": ["wiki_uploads"]}))
     assert set(roles(manager)) == {"manager1", "worker1"}
     assert not ok(run_module("swarm_member", gone))["changed"]
 

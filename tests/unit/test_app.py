@@ -23,6 +23,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     resolve_app,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app_compose import app_compose, compose_text, wrong_services
+from ansible_collections.fungap.swarm.plugins.plugin_utils.app_volumes import asked_of_their_node, mounted
 from ansible_collections.fungap.swarm.plugins.plugin_utils.jenkins import PIPELINE_SETTINGS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import app_routes
 
@@ -46,6 +47,19 @@ def at(document: Any, path: str) -> Any:
 
 
 S = "services/web"
+UPLOADS = {"volumes": {"uploads": "/srv/uploads/"}, "services": {"db": {"image": "r/db:1"}}}
+SHARED: dict[str, Any] = {
+    "volumes": {"a": "/a", "b": ""},
+    "constraints": ["node.labels.disk == ssd"],
+    "service": {"volumes": ["a:/a:ro"]},
+    "services": {
+        "db": {
+            "image": "r/db:1",
+            "volumes": ["a:/x", "b:/y"],
+            "deploy": {"placement": {"constraints": ["node.role == worker"]}},
+        }
+    },
+}
 
 
 @pytest.mark.parametrize(
@@ -61,6 +75,31 @@ S = "services/web"
         ({}, {"mtu": 1400}, "networks/default/driver_opts", {"com.docker.network.driver.mtu": "1400"}),
         ({}, {}, f"{S}/stop_grace_period", "30s"),
         ({"stop_grace_seconds": 5}, {}, f"{S}/stop_grace_period", "5s"),
+        # A volume: made before, where it is; one task at a time writes to it.
+        (UPLOADS, {}, "volumes/uploads", {"external": True, "name": "web_uploads"}),
+        (UPLOADS, {}, f"{S}/volumes", [{"type": "volume", "source": "uploads", "target": "/srv/uploads"}]),
+        (UPLOADS, {}, f"{S}/deploy/placement/constraints", ["node.labels.fungap.volume.web.uploads == here"]),
+        (UPLOADS, {}, f"{S}/deploy/update_config/order", "stop-first"),
+        (UPLOADS, {}, f"{S}/deploy/rollback_config/order", "stop-first"),
+        (UPLOADS, {}, "services/db/deploy", {"endpoint_mode": "dnsrr"}),
+        (SHARED, {}, f"{S}/volumes", [{"type": "volume", "source": "a", "target": "/a", "read_only": True}]),
+        (
+            SHARED,
+            {},
+            f"{S}/deploy/placement/constraints",
+            ["node.labels.disk == ssd", "node.labels.fungap.volume.web.a == here"],
+        ),
+        (SHARED, {}, "services/db/volumes", ["a:/x", "b:/y"]),
+        (
+            SHARED,
+            {},
+            "services/db/deploy/placement/constraints",
+            [
+                "node.labels.fungap.volume.web.a == here",
+                "node.labels.fungap.volume.web.b == here",
+                "node.role == worker",
+            ],
+        ),
         ({"before": ["sh", "-c", "echo $HOME"]}, {}, "x-before/command", ["sh", "-c", "echo $$HOME"]),
         ({"after": ["warm"], "job_deadline_seconds": 5}, {}, "x-after/deadline_seconds", 5),
         ({}, {}, f"{S}/deploy/replicas", 1),
@@ -627,3 +666,12 @@ def test_of_another_app_what_is_recorded_counts() -> None:
     with pytest.raises(PlatformError, match="port is missing"):
         resolve_app("old", {"image": "a"})
     assert resolve_app("old", {"image": "a"}, recorded=True)["port"] is None
+
+
+def test_the_node_of_the_volumes_is_one_for_all_services_that_mount_them() -> None:
+    app = resolve_app("web", {"image": "x", "port": 1, **SHARED})
+    assert mounted(app) == {"web": ["a"], "db": ["a", "b"]}
+    assert asked_of_their_node(app) == ["node.labels.disk == ssd", "node.role == worker"]
+    assert wrong_services(app, ipvs=False) == []
+    alone = resolve_app("web", {"image": "x", "port": 1, "constraints": ["node.role == manager"]})
+    assert (mounted(alone), asked_of_their_node(alone)) == ({}, [])

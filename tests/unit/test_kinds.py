@@ -48,6 +48,7 @@ FREE = {
             *(f"monitoring_hosts.{name}" for name in ("prometheus", "alertmanager", "grafana")),
             *("preflight_changes", "apps{}.hosts", "apps{}.env_target"),
             *("apps{}.ports", "apps{}.service", "apps{}.services", "apps{}.repository", "apps{}.branch"),
+            "apps{}.volumes",
             "apps{}.repository_credentials",
         ),
         WHOLE,

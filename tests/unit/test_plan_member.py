@@ -618,6 +618,49 @@ LOCKED = {"m1": member("m1", state="locked")}
 LEADERLESS = {"m1": member("m1", knows=("m1", "m2", "m3"), error="no leader")}
 
 
+HOLDS = {"fungap.volume.wiki.uploads": "here"}
+ONE_HOLDS = swarm(row("m1"), row("w1", labels=HOLDS))
+BLANKED = swarm(row("m1"), row("w1", state="down", labels=HOLDS))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "engines", "seen", "changes", "message"),
+    [
+        ([want("m1"), want("w1", "absent")], ONE_AND_ONE, ONE_HOLDS, {}, "can't take out of the swarm the node w1"),
+        ([want("m1"), want("w1", "absent")], ONE_MANAGER, BLANKED, {}, "can't take out of the swarm the node w1"),
+        ([want("m1")], ONE_MANAGER, ONE_HOLDS, {"prune": True}, "can't take out of the swarm the node w1"),
+        ([want("m1"), want("w1", availability="drain")], ONE_AND_ONE, ONE_HOLDS, {}, "can't drain w1"),
+        ([want("m1"), want("w1", availability="drain")], ONE_MANAGER, ONE_HOLDS, {}, "can't drain w1"),
+        # A blank engine in the place of the one that had them.
+        ([want("m1"), want("w1")], {**ONE_MANAGER, "w1": FRESH}, BLANKED, {}, "the entry of the former engine of w1"),
+    ],
+)
+def test_a_node_that_has_volumes_does_not_go_without_a_word(
+    wanted: list[WantedNode],
+    engines: dict[str, EngineMembership],
+    seen: Swarm,
+    changes: dict[str, Any],
+    message: str,
+) -> None:
+    with pytest.raises(PlatformError, match=f"{message}.* wiki_uploads.*move.yml -e volume=wiki_uploads") as refused:
+        plan_members(wanted, engines, seen, Circumstances(**changes))
+    assert """-e '{"swarm_member_volumes_left": ["wiki_uploads"]}'""" in refused.value.message
+    assert plan_members(wanted, engines, seen, Circumstances(**changes, volumes_left=("wiki_uploads",))).actions
+
+
+def test_a_node_that_has_volumes_is_otherwise_as_any_other() -> None:
+    for availability in (None, "active", "pause"):
+        plan_members([want("m1"), want("w1", availability=availability)], ONE_AND_ONE, ONE_HOLDS)
+    drained = swarm(row("m1"), row("w1", labels=HOLDS, availability="drain"))
+    assert not plan_members([want("m1"), want("w1", availability="drain")], ONE_AND_ONE, drained).actions
+    whole = [want("m1", "absent"), want("w1", "absent")]
+    assert plan_members(whole, ONE_AND_ONE, ONE_HOLDS, Circumstances(dissolve=True)).actions
+    # A worker that moves takes its labels along.
+    moved = {**ONE_AND_ONE, "w1": member("w1", address="10.0.0.99")}
+    update = plan_members([want("m1"), want("w1")], moved, ONE_HOLDS).actions[-1]
+    assert update.carried_labels == HOLDS
+
+
 @pytest.mark.parametrize(
     ("wanted", "engines", "seen", "circumstances", "expected"),
     [

@@ -796,8 +796,30 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (app(service={"environment": {"P": "${X:-y}"}}), "all hosts", "apps.web.service.environment.P", "", "lone $", "$$"),
     (
         app(services={"db": {"image": "nowhere:1", "volumes": ["data:/data"]}}),
-        "all hosts", "apps.web.services.db.volumes[0]", "", "is a named volume", "bind mount",
+        "all hosts", "apps.web.services.db.volumes[0]", "", "is a named volume", "declare it in apps.web.volumes",
     ),
+    (app(volumes={"data": "/data"}, replicas=2), "all hosts", "apps.web.replicas", "", "is more than 1", "1; for more, keep"),
+    (app(volumes={"data": "/data"}, service={"deploy": {"mode": "global"}}), "all hosts", "apps.web.service.deploy.mode", "", "one on each node", "one replica"),
+    (
+        app(volumes={"data": ""}, services={"db": {"image": "r/x:1", "volumes": ["data:/d"], "deploy": {"replicas": 2}}}),
+        "all hosts", "apps.web.services.db.deploy.replicas", "", "is more than 1", "1; for more",
+    ),
+    (
+        app(volumes={"data": "/data"}, service={"deploy": {"update_config": {"order": "start-first"}}}),
+        "all hosts", "apps.web.service.deploy.update_config.order", "", "two tasks write", "stop-first",
+    ),
+    (app(volumes={"data": ""}), "all hosts", "apps.web.volumes.data", "", "is mounted by no service", "as /srv/uploads"),
+    (app(volumes={"a_b": "/data"}), "all hosts", "apps.web.volumes.a_b", "", "not a volume's name", "lower case letters"),
+    (app(volumes={"env": "/data"}), "all hosts", "apps.web.volumes.env", "", "not a volume's name", "and not env"),
+    (app(volumes={"data": "data"}), "all hosts", "apps.web.volumes.data", "", "is not an absolute path", "as /srv/uploads"),
+    (app(volumes={"data": 5}), "all hosts", "apps.web.volumes.data", "", "must be a folder", "as /srv/uploads"),
+    (app(volumes={"a": "/data", "b": "/data/x"}), "all hosts", "apps.web.volumes.b", "", "the folder of the volume a", "a folder"),
+    (platform(apps_volumes_absent=["wiki"]), "all hosts", "apps_volumes_absent", "(not shown)", "is not a volume of an app", "as wiki_uploads"),
+    (
+        both(app(volumes={"data": "/data"}), platform(apps_volumes_absent=["web_data"])),
+        "all hosts", "apps_volumes_absent", "web_data", "that an app declares", "take it out",
+    ),
+    (platform(apps_volumes_anew=["web_data"]), "all hosts", "apps_volumes_anew", "(not shown)", "that an app declares", "there are: none"),
     (
         app(services={"cache": {"image": "redis"}}),
         "all hosts", "apps.web.services.cache.image", "redis", "is not in the image catalog", "redis:7",

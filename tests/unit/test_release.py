@@ -391,6 +391,8 @@ def test_the_inventory_is_judged_with_what_is_in_force_too(monkeypatch: pytest.M
         ({"services": {"x": {"image": "r/x:1", "tmpfs": ["/t"], "deploy": {"labels": ["io.fungap.x=1"]}}}}, ""),
         ({"service": {"tmpfs": "/scratch", "user": "${UID}"}}, "has a lone"),
         ({"service": {"tmpfs": "/scratch", "volumes": ["data:/data"]}}, "is a named volume"),
+        ({"volumes": {"data": "/data"}, "replicas": 2}, "apps.web.replicas is more than 1"),
+        ({"volumes": {"data": "/data"}, "replicas": 1}, ""),
     ],
 )
 def test_a_rollback_is_refused_for_what_others_have_by_now(

@@ -158,6 +158,27 @@ def test_check_mode_finds_nothing_to_do() -> None:
 # --- what is done to it ---
 
 
+def test_a_volume_is_moved_to_another_machine_with_what_uses_it() -> None:
+    """By the controller: no machine has access to another one."""
+    assert have_notes() == {FIRST}
+    in_notes(FIRST, "echo kept >/srv/notes/note && chown 1234:2345 /srv/notes/note && chmod 0640 /srv/notes/note")
+    said = " ".join(run("playbooks/move.yml", "-e", "volume=web_notes", "-e", "to=cluster2").split())
+    assert "web_notes: from cluster1 to cluster2" in said
+    assert "The app was away for" in said
+    assert have_notes() == {"cluster2"}
+    assert in_notes("cluster2", "cat /srv/notes/note; stat -c '%u:%g %a' /srv/notes/note") == "kept\n1234:2345 640\n"
+
+
+def have_notes() -> set[str]:
+    return {machine for machine in MACHINES if "web_notes" in on(machine, "docker", "volume", "ls", "--quiet").split()}
+
+
+def in_notes(machine: str, command: str) -> str:
+    by = ["--filter", "label=com.docker.swarm.service.name=web_notes", "--filter", "status=running"]
+    container = on(machine, "docker", "ps", "--quiet", *by).strip()
+    return on(machine, "docker", "exec", "--user", "0", container, "sh", "-ec", command)
+
+
 def test_deploy_and_rollback_reach_every_machine(tmp_path: Path) -> None:
     """A disk that is full and a certificate that has ended stop what they concern, and nothing else."""
     other = tmp_path / "other.env"

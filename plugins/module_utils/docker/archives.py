@@ -23,3 +23,24 @@ def tar_of(entries: Iterable[tuple[tarfile.TarInfo, bytes]]) -> bytes:
         for entry, data in entries:
             tar.addfile(entry, io.BytesIO(data))
     return archive.getvalue()
+
+
+class ChunkFile(io.RawIOBase):
+    """Chunks as a file, for tarfile's stream mode."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while size < 0 or len(self._rest) < size:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            self._rest += chunk
+        size = len(self._rest) if size < 0 else size
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data

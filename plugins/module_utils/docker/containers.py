@@ -9,7 +9,7 @@ import tarfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import IO, Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import wait_until
 from ansible_collections.fungap.swarm.plugins.module_utils.docker import cli
@@ -242,7 +242,8 @@ class Containers(Part):
                 return None
             return stream
 
-    def write_archive(self, container: str, path: str, archive: bytes) -> None:
+    def write_archive(self, container: str, path: str, archive: bytes | IO[bytes] | Iterator[bytes]) -> None:
         """Unpack a tar into a folder of a container."""
         with self.errors(f"write to {path} of a helper container"):
-            self.api.put_archive(container, path, archive)
+            api: Any = self.api
+            api.put_archive(container, path, archive)

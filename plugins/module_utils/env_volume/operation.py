@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import tarfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.core.parallel import in_parallel
 from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import Plan
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.archives import ChunkFile
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.env_volume import files as env_files
 from ansible_collections.fungap.swarm.plugins.module_utils.env_volume import model as env
@@ -482,32 +482,11 @@ def _brought(copy: Mapping[str, Any]) -> tuple[env.EnvVolume, env.EnvFile]:
     return volume, env.EnvFile(copy["name"], base64.b64decode(copy["content"]), owner, volume.mode)
 
 
-class _Stream(io.RawIOBase):
-    """Chunks as a file, for tarfile's stream mode."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while size < 0 or len(self._rest) < size:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                break
-            self._rest += chunk
-        size = len(self._rest) if size < 0 else size
-        data, self._rest = self._rest[:size], self._rest[size:]
-        return data
-
-
 def read_entries(chunks: Iterable[bytes]) -> tuple[list[tuple[str, bool]], list[str], bool]:
     """Paths in a folder's tar (and whether each is a folder), placeholders apart, and whether that is all of them."""
     entries: list[tuple[str, bool]] = []
     placeholders: list[str] = []
-    with tarfile.open(fileobj=_Stream(chunks), mode="r|") as archive:
+    with tarfile.open(fileobj=ChunkFile(chunks), mode="r|") as archive:
         for entry in archive:
             name = entry.name[2:] if entry.name.startswith("./") else entry.name
             if entry.isreg() and env.is_placeholder(name, entry.size):

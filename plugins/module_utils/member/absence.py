@@ -13,7 +13,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
     Swarm,
     WantedNode,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.member.safeguards import check_loss_of_data
+from ansible_collections.fungap.swarm.plugins.module_utils.member.safeguards import check_loss_of_data, check_volumes
 
 
 def plan_absent(
@@ -29,6 +29,8 @@ def plan_absent(
         if _can_go(row, node, swarm, quorum, dissolve=circumstances.dissolve)
     ]
     listed = rows if swarm.manageable else []
+    if not circumstances.dissolve:
+        check_volumes(node, listed, circumstances.volumes_left, doing="can't take out of the swarm the node")
     return [
         *(step for row in listed for step in _step_down(node, row, swarm, drain=circumstances.drain)),
         *([Action("leave", node.name, NODE, node_id=member.node_id)] if member else []),

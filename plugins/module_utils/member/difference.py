@@ -12,7 +12,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
     Entry,
     Swarm,
     WantedNode,
-    without_env_labels,
+    without_platform_labels,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.member.plan import MembersPlan
 
@@ -60,5 +60,5 @@ def _as_wanted(node: WantedNode, entry: Entry | None) -> Row:
 
 
 def _row(state: str, role: str, availability: str, labels: Mapping[str, str]) -> Row:
-    own = dict(sorted(without_env_labels(labels).items()))
+    own = dict(sorted(without_platform_labels(labels).items()))
     return {"state": state, "role": role, "availability": availability, "labels": own}

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.model import LABEL_PREFIX as VOLUME_LABELS
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.member.raft import RaftLog
 
-# Labels with this prefix say which env versions a node holds; they belong to env_volume and are never touched here.
-ENV_LABEL_PREFIX = "fungap.env."
+# Labels that say which env versions and which apps' volumes a node holds: those of env_volume and app_volume. They are
+# taken along where a node joins again, and never touched here otherwise.
+PLATFORM_LABELS = ("fungap.env.", VOLUME_LABELS)
 SWARM_PORT = 2377
 NANOSECONDS = 1_000_000_000
 
@@ -20,14 +22,14 @@ STATES = ("manager", "worker", "absent")
 AVAILABILITIES = ("active", "pause", "drain")
 
 
-def env_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """What of a node's labels is env_volume's."""
-    return {key: value for key, value in labels.items() if key.startswith(ENV_LABEL_PREFIX)}
+def platform_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """What of a node's labels says what it holds."""
+    return {key: value for key, value in labels.items() if key.startswith(PLATFORM_LABELS)}
 
 
-def without_env_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """What of a node's labels is not env_volume's."""
-    return {key: value for key, value in labels.items() if not key.startswith(ENV_LABEL_PREFIX)}
+def without_platform_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """What of a node's labels is the inventory's."""
+    return {key: value for key, value in labels.items() if not key.startswith(PLATFORM_LABELS)}
 
 
 @dataclass(frozen=True)
@@ -217,10 +219,10 @@ class WantedNode:
         if labels is not None:
             labels = {str(key): "" if value is None else str(value) for key, value in labels.items()}
             for key in labels:
-                if key.startswith(ENV_LABEL_PREFIX):
+                if key.startswith(PLATFORM_LABELS):
                     raise PlatformError(
-                        f"{params['name']}: label {key} can't be set here: labels that start with {ENV_LABEL_PREFIX} "
-                        "belong to env_volume"
+                        f"{params['name']}: label {key} can't be set here: labels that start with "
+                        f"{' or '.join(PLATFORM_LABELS)} say what a node holds"
                     )
         return cls(
             name=params["name"],
@@ -239,7 +241,8 @@ class WantedNode:
 class Circumstances:
     """What a plan may count on besides the nodes; the options of the module of the same names.
 
-    ``can_join_elsewhere``: the swarm's managers run on another machine, tokens are given.
+    ``can_join_elsewhere``: the swarm's managers run on another machine, tokens are given. ``volumes_left``: volumes of
+    apps that may stay behind on a node that goes or is drained.
     """
 
     can_unlock: bool = False
@@ -248,6 +251,7 @@ class Circumstances:
     prune: bool = False
     dissolve: bool = False
     drain: bool = True
+    volumes_left: tuple[str, ...] = ()
 
 
 USUAL = Circumstances()

@@ -13,10 +13,10 @@ from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
     Entry,
     Swarm,
     WantedNode,
-    env_labels,
-    without_env_labels,
+    platform_labels,
+    without_platform_labels,
 )
-from ansible_collections.fungap.swarm.plugins.module_utils.member.safeguards import check_loss_of_data
+from ansible_collections.fungap.swarm.plugins.module_utils.member.safeguards import check_loss_of_data, check_volumes
 
 
 def plan_node(
@@ -36,6 +36,7 @@ def plan_node(
     """
     if node.state == "absent":
         return plan_absent(node, engine, swarm, quorum, circumstances)
+    _check_volumes(node, engine, swarm, circumstances)
     if engine is None:
         return _plan_from_manager(node, swarm, quorum)
 
@@ -45,6 +46,23 @@ def plan_node(
     if why := _why_rejoin(node, engine, entry, cut_off=cut_off):
         return _plan_rejoin(node, entry, swarm, quorum, why)
     return _plan_member(node, entry, swarm, quorum)
+
+
+def _check_volumes(
+    node: WantedNode, engine: EngineMembership | None, swarm: Swarm, circumstances: Circumstances
+) -> None:
+    """Of a node that is drained, and of an engine in whose place a blank one has come."""
+    if not swarm.manageable:
+        return
+    rows = swarm.by_hostname(node.swarm_name)
+    current = (
+        (swarm.by_id(engine.node_id) if engine.state != "inactive" else None) if engine else next(iter(rows), None)
+    )
+    ghosts = [row for row in rows if current is None or row.id != current.id]
+    left = circumstances.volumes_left
+    check_volumes(node, ghosts, left, doing="can't remove the entry of the former engine of")
+    if current and node.availability == "drain" and current.availability != "drain":
+        check_volumes(node, [current], left, doing="can't drain")
 
 
 def _plan_entrance(
@@ -156,11 +174,11 @@ def _plan_update(node: WantedNode, entry: Entry | None, swarm: Swarm, *, former:
     if not swarm.manageable:
         return []
     row = entry or Entry("", node.swarm_name)
-    labels, availability, carried = node.labels, node.availability, env_labels(former.labels if former else {})
+    labels, availability, carried = node.labels, node.availability, platform_labels(former.labels if former else {})
     if former:
-        labels = without_env_labels(former.labels) if labels is None else labels
+        labels = without_platform_labels(former.labels) if labels is None else labels
         availability = availability or former.availability
-    new_labels = labels if labels is not None and dict(labels) != without_env_labels(row.labels) else None
+    new_labels = labels if labels is not None and dict(labels) != without_platform_labels(row.labels) else None
     new_availability = availability if availability and availability != row.availability else None
     if new_labels is None and new_availability is None and not carried:
         return []

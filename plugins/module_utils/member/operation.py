@@ -27,7 +27,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
     Swarm,
     SwarmSettings,
     WantedNode,
-    env_labels,
+    platform_labels,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.member.plan import (
     MembersPlan,
@@ -90,6 +90,7 @@ class Members:
             prune=params["prune"],
             dissolve=params["dissolve"],
             drain=params["drain"],
+            volumes_left=tuple(params["volumes_left"]),
         )
         self.engines: dict[str, Engine] = {}
         self.missing_sockets: list[str] = []
@@ -483,7 +484,7 @@ class Members:
             changed = dict(spec)
             current = dict(spec.get("Labels") or {})
             if action.labels is not None:
-                current = {**env_labels(current), **action.labels}
+                current = {**platform_labels(current), **action.labels}
             changed["Labels"] = {**current, **action.carried_labels}
             if action.availability:
                 changed["Availability"] = action.availability

@@ -1,11 +1,13 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What no plan may cost: a manager's data, or the quorum for an address that moved. Pure."""
+"""What no plan may cost: a manager's data, an app's, or the quorum for an address that moved. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
 
+from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.model import volumes_said
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.member.model import (
     EngineMembership,
@@ -30,6 +32,17 @@ def check_loss_of_data(node: WantedNode, engine: EngineMembership, swarm: Swarm)
         + (f": {engine.error}. To get it back: {repair(engine.error)}" if engine.error else "")
         + f". If nothing of it is needed, say so on its engine: docker --host unix://{node.socket} swarm leave --force"
     )
+
+
+def check_volumes(node: WantedNode, rows: Iterable[Entry], left: Collection[str], *, doing: str) -> None:
+    """Raise where apps have volumes on what these rows stand for, and nobody has said that these stay behind."""
+    found = sorted({volume for row in rows for volume in volumes_said(row.labels)} - set(left))
+    if found:
+        raise PlatformError(
+            f"{doing} {node.name}: it has the volumes {', '.join(found)}, and no other node has what is in them. Move "
+            f"them first: playbooks/move.yml -e volume={found[0]} -e to=NODE. Where they may stay behind, and their "
+            f"apps without them: -e '{json.dumps({'swarm_member_volumes_left': found})}'"
+        )
 
 
 def stale_raft_addresses(swarm: Swarm, engines: Mapping[str, EngineMembership]) -> list[tuple[Entry, str]]:

@@ -229,6 +229,8 @@ KINDS: Mapping[str, Kind] = {
             *("app_network", "monitoring_network", "monitoring_apps_network", "proxy_network", "proxy_edge_network"),
             *("registry_network", "registry_container", "registry_volume", "registry_seen_networks[]"),
             *("proxy_edge_container", "app_absent[]", "app_older_confirmed[]", "apps_absent[]", "monitoring_node"),
+            *("apps_volumes_absent[]", "apps_volumes_anew[]", "app_volumes_absent[]", "app_volumes_anew[]"),
+            "swarm_member_volumes_left[]",
             *("apps_older_confirmed[]", "app_platform", "backup_platform", "docker_engine_platform", "images_platform"),
             *("jenkins_owner", "jenkins_platform", "monitoring_platform", "proxy_platform", "registry_platform"),
             "swarm_member_platform",
@@ -238,7 +240,17 @@ KINDS: Mapping[str, Kind] = {
         ),
         NAME,
     ),
-    **dict.fromkeys(("app_name", "app_images_host", "backup_name", "proxy_monitoring_network"), optional(NAME)),
+    **dict.fromkeys(
+        (
+            "app_name",
+            "app_move_volume",
+            "app_move_target",
+            "app_images_host",
+            "backup_name",
+            "proxy_monitoring_network",
+        ),
+        optional(NAME),
+    ),
     **dict.fromkeys(
         (
             "swarm_member_host",
@@ -427,7 +439,7 @@ KINDS: Mapping[str, Kind] = {
         (
             *("proxy_deadline_seconds", "monitoring_deadline_seconds", "registry_start_deadline_seconds"),
             *("jenkins_start_deadline_seconds", "swarm_member_deadline_seconds", "load_test_deadline_seconds"),
-            *("swarm_node_start_seconds", "docker_engine_start_seconds"),
+            *("swarm_node_start_seconds", "docker_engine_start_seconds", "app_move_deadline_seconds"),
             *("load_test_timeout_seconds", "registry_prune_deadline_seconds"),
             *("proxy_health_interval_seconds", "monitoring_health_interval_seconds", "proxy_update_monitor_seconds"),
         ),

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.model import split_name, volume_name
 from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET, REFERENCE, SERVICE
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app_compose import wrong_services
@@ -34,6 +35,7 @@ def check_apps(inputs: PreflightInput) -> Iterator[Problem]:
     yield from _check_names_of_apps(inventory)
     yield from _check_apps_absent(inventory)
     yield from _check_apps_older_confirmed(inventory)
+    yield from _check_volumes_named(inventory)
     ipvs = all(facts["kernel"]["ipvs"] for _host, facts in inputs.facts())
     for name, app in inventory.apps.items():
         at = f"apps.{show_key(name)}"
@@ -68,6 +70,24 @@ def _check_apps_older_confirmed(inventory: Inventory) -> Iterator[Problem]:
         if not NAME.why(name) and name not in inventory.app_names:
             cure = f"there are: {', '.join(sorted(inventory.app_names)) or 'none'}"
             yield Problem(ALL_HOSTS, "apps_older_confirmed", name, "is not an app of the inventory", cure)
+
+
+def _check_volumes_named(inventory: Inventory) -> Iterator[Problem]:
+    """Of what takes data away, or lets it begin anew, nothing may be a slip of the finger."""
+    declared = {volume_name(name, one) for name, app in inventory.apps.items() for one in app["volumes"]}
+    for variable in ("apps_volumes_absent", "apps_volumes_anew"):
+        for name in inventory.variables[variable]:
+            if NAME.why(name):
+                continue
+            if split_name(name) is None:
+                cure = "the app's name, _ and the volume's, as wiki_uploads"
+                yield Problem(ALL_HOSTS, variable, name, "is not a volume of an app", cure)
+            elif variable == "apps_volumes_absent" and name in declared:
+                cure = "take it out of the app first"
+                yield Problem(ALL_HOSTS, variable, Harmless(name), "is a volume that an app declares", cure)
+            elif variable == "apps_volumes_anew" and name not in declared:
+                cure = f"there are: {', '.join(sorted(declared)) or 'none'}"
+                yield Problem(ALL_HOSTS, variable, name, "is not a volume that an app declares", cure)
 
 
 def _check_host_names(at: str, hosts: Sequence[str]) -> Iterator[Problem]:

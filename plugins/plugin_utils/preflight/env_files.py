@@ -40,7 +40,7 @@ def check_env_files(inputs: PreflightInput) -> Iterator[Problem]:
                 # There is such a file.
                 yield from _check_env_content(at, {**app, "env_file": Harmless(app["env_file"])}, file.content)
         if target:
-            problem = _why_no_target(target)
+            problem = why_no_target(target)
             if problem:
                 cure = "a folder of its own, as /usr/src/app/env"
                 yield Problem(ALL_HOSTS, f"{at}.env_target", target, problem, cure)
@@ -91,7 +91,8 @@ IMAGE_FOLDERS = (
 IMAGE_TREES = ("/bin", "/boot", "/dev", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr/bin", "/usr/sbin")
 
 
-def _why_no_target(target: str) -> str:
+def why_no_target(target: str) -> str:
+    """What is wrong with a folder of a container on which something is to be mounted; empty where nothing is."""
     if not target.startswith("/"):
         return "is not an absolute path"
     if target.strip("/") == "":
