@@ -63,10 +63,10 @@ options:
         its failure is a warning. Neither runs where the revision in force has the same command, image and environment.
       - C(x-full-names) lists networks on which services don't get their short names, as C(docker stack deploy) gives
         them everywhere, but only their full ones (C(<stack>_<service>)) and what C(aliases) says.
-      - C(x-follows) maps services to the one that each follows. The tasks of such a service take up what the other one's
-        configs and secrets hold while they run. The other's environment gets the version, as C(FOLLOWED_VERSION), and
-        its containers have in C(/tmp/tasks), by task, what the followers have told of themselves. The verdict waits
-        until all tasks serve the version.
+      - C(x-follows) maps services to the one that each follows. The tasks of such a service take up what the other
+        one's configs and secrets hold while they run. The other's environment gets the version, as
+        C(FOLLOWED_VERSION), and its containers have in C(/tmp/tasks), by task, what the followers have told of
+        themselves. The verdict waits until all tasks serve the version.
     type: raw
   configs:
     description:

@@ -222,7 +222,7 @@ def _undefined_items(compose: Mapping[str, Any], kind: str, given: Mapping[str, 
 
 def _undefined_leaders(compose: Mapping[str, Any]) -> Iterator[str]:
     found = compose.get(FOLLOWS) or {}
-    if not isinstance(found, Mapping):
+    if not isinstance(found, Mapping) or not all(isinstance(leader, str) for leader in found.values()):
         yield f"{FOLLOWS}: must be a mapping of services to the service that each follows"
         return
     for follower, leader in found.items():

@@ -42,6 +42,7 @@ class Following:
 
     def __init__(self, stack: str, compose: Compose, look: Look) -> None:
         self._stack, self._follows, self._look = stack, follows(compose), look
+        self.services = frozenset(self._follows)
         # Of the last look.
         self.told: Mapping[str, Told] = {}
 

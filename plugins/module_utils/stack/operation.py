@@ -60,6 +60,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     Observed,
     Revision,
     Service,
+    Task,
     compose_path,
     dump_revision,
     parse_item,
@@ -456,7 +457,9 @@ class StackOperation:
             if outcome.verdict == CONVERGED:
                 revision = self._record(CONVERGED, outcome.look.services)
                 if following.told:
-                    self.progress.tell(f"stack {self.stack}: {serving(following.told.values())}")
+                    served = serving(following.told.values())
+                    followers = [state for state in outcome.states if state.service in following.services]
+                    self._report([replace(state, detail=served) for state in followers])
                 self._prune()
                 return {
                     **self._result(revision),
@@ -524,13 +527,16 @@ class StackOperation:
             counts = {one.spec["Name"]: one.replicas for one in services if one.replicas is not None}
             return default_deadline([one.spec for one in services], counts, nodes=len(look.nodes))
 
+        def doubt(service: Service, tasks: Sequence[Task]) -> tuple[str, bool]:
+            return next(filter(any, (one(service, tasks) for one in doubts)), ("", False))
+
         return watch(
             self._look,
             before,
             deadline_seconds=allowed,
             reconcile=lambda service: self.engine.services.rewrite(service.id),
             report=self._report,
-            doubt=lambda service, tasks: next(filter(any, (one(service, tasks) for one in doubts)), ("", False)),
+            doubt=doubt,
         )
 
     def _roll_back(self, target: Revision, *, swarm_did: bool) -> str:
