@@ -88,11 +88,22 @@ class Held:
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """While answers are on their way, which are waited for."""
+        """While as many answers are on their way at any time; the last ones are waited for."""
+        done = threading.Event()
+
+        def again() -> list[str]:
+            found = [self._ask()]
+            while not done.is_set():
+                found.append(self._ask())
+            return found
+
         with ThreadPoolExecutor(SLOW) as pool:
-            asked = [pool.submit(self._ask) for _ in range(SLOW)]
-            yield
-            self.slow += [one.result() for one in asked]
+            asked = [pool.submit(again) for _ in range(SLOW)]
+            try:
+                yield
+            finally:
+                done.set()
+            self.slow += [one for each in asked for one in each.result()]
 
 
 def seconds_of(text: str) -> float:
