@@ -104,10 +104,10 @@ class Live(Site):
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda number: self.state(number, version), numbers or (1, 2, 3)))
 
-    def follower(self, name: str) -> None:
+    def follower(self, name: str, **more: str) -> None:
         binds = [f"{FILES / 'follow.sh'}:/srv/follow.sh:ro", *self._mutual()]
         task = uuid.uuid4().hex[:25]
-        environment = {"NODE": name, "TASK": task, "STOP_SECONDS": "5"}
+        environment = {"NODE": name, "TASK": task, "STOP_SECONDS": "5", **more}
         hardening = self._hardening([*CAPABILITIES, "KILL"], {"/tmp": "", "/run/proxy": "size=16m"})
         self._run(
             self.proxy_image, ["sh", "/srv/follow.sh"], name, [], volumes=binds, environment=environment, **hardening
@@ -354,3 +354,29 @@ def test_a_proxy_that_is_stopped_answers_what_it_was_asked(live: Live) -> None:
         assert time.monotonic() - began < 8
     assert live.of("two").attrs["State"]["ExitCode"] == 0
     live.of("two").start()
+
+
+def test_old_connections_last_for_a_bounded_time_and_number_of_changes(live: Live) -> None:
+    """By the configuration that they came by; with another change than so many, the oldest are closed."""
+    short = live.version([WEB], proxy_drain_seconds=2)
+    versions = [live.version([WEB, LATE]), live.version([WEB]), live.version([WEB, RATED])]
+    live.have(short)
+    live.follower("bounded", GENERATIONS="1")
+    try:
+        live.serve(short)
+        brief = websocket(live, live.at("bounded"))
+        live.have(versions[0])
+        live.serve(versions[0])
+        kept = [websocket(live, live.at("bounded"))]
+        assert until(lambda: not answers(brief), 10)
+        for version in versions[1:]:
+            live.have(version)
+            live.serve(version)
+            kept.append(websocket(live, live.at("bounded")))
+        assert [answers(one) for one in kept] == [True] * 3
+        live.have(short)
+        live.serve(short)
+        assert [answers(one) for one in kept] == [False, True, True]
+    finally:
+        live.forget("bounded")
+        del live.tasks["bounded"]

@@ -9,16 +9,16 @@ report=$home/report answers=$home/answers
 # Seconds after which the same answer of a few managers counts.
 patience=30
 # How many generations of workers that are shutting down there may be, of two workers each: they take memory.
-generations=8
+generations=${GENERATIONS:-8}
 master='' serving='' refused='' reason='' settled='' picture='' since=0 asked=0 rest=0
 
 say() { echo "proxy: $*" >&2; }
 now() { read -r up _ </proc/uptime; echo "${up%.*}"; }
 nap() { sleep "$1" & wait $!; }
 
-# Sends its input to a manager's task, and writes the answer into a file.
+# Sends its input to a manager's task, and writes the answer into a file. $3: after how many seconds it is given up.
 send() {
-    timeout 3 openssl s_client -quiet -connect "$1:$port" -servername proxy-state -verify_hostname proxy-state -verify_return_error \
+    timeout "$3" openssl s_client -quiet -connect "$1:$port" -servername proxy-state -verify_hostname proxy-state -verify_return_error \
         -CAfile /srv/ca.crt -no-CApath -no-CAstore -cert /run/secrets/state.crt -key /run/secrets/state.key >"$2" 2>/dev/null
 }
 header() { sed -n "/^.\$/q; s/^$1: \([0-9A-Za-z-]*\).\$/\1/p" "$2"; }
@@ -27,7 +27,7 @@ is_good() { head -n 1 "$1" | grep -q '^HTTP/1.1 20'; }
 # Tells a manager's task what is served here, and hears what it would have served: "version managers".
 tell() {
     { printf 'PUT /tasks/%s HTTP/1.0\r\nHost: proxy-state\r\nContent-Length: %s\r\n\r\n' "$TASK" "$(wc -c <$report)"; cat $report; } |
-        send "$1" "$answers/$1.whole"
+        send "$1" "$answers/$1.whole" 3
     is_good "$answers/$1.whole" && echo "$(header X-State-Version "$answers/$1.whole") $(header X-State-Managers "$answers/$1.whole")" >"$answers/$1"
     rm -f "$answers/$1.whole"
 }
@@ -78,7 +78,7 @@ refuse() { refused=$1 reason=$2; say "refused $1, serves ${serving:-nothing}: $2
 fetch() {
     new=$home/$1
     rm -rf "$new"; mkdir -m 711 "$new" || return 1
-    printf 'GET /state.tar HTTP/1.0\r\nHost: proxy-state\r\n\r\n' | send "$2" $home/answer
+    printf 'GET /state.tar HTTP/1.0\r\nHost: proxy-state\r\n\r\n' | send "$2" $home/answer 10
     is_good $home/answer && [ "$(header X-State-Version $home/answer)" = "$1" ] &&
         sed '1,/^.$/d' $home/answer >$home/state.tar &&
         [ "$(wc -c <$home/state.tar)" = "$(header Content-Length $home/answer)" ] &&
@@ -116,7 +116,8 @@ decide() {
     versions=$(echo "$all" | sed 's/ .*//' | sort -u)
     count=$(ls $answers | wc -l)
     managers=$(echo "$all" | sed 's/.* //' | sort -n | tail -n 1)
-    case $versions in ''|*[!0-9a-f]*) settled=''; return;; esac
+    # Nobody, or managers of two minds.
+    case $versions in ''|*[!0-9a-f]*) settled='' picture=''; return;; esac
     [ "$picture" = "$versions $count" ] || { picture="$versions $count"; since=$asked; }
     if [ "$versions" != "$serving" ] && [ "$versions" != "$refused" ]; then
         settled=''
