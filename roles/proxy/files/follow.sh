@@ -28,8 +28,9 @@ is_good() { head -n 1 "$1" | grep -q '^HTTP/1.1 20'; }
 tell() {
     { printf 'PUT /tasks/%s HTTP/1.0\r\nHost: proxy-state\r\nContent-Length: %s\r\n\r\n' "$TASK" "$(wc -c <$report)"; cat $report; } |
         send "$1" "$answers/$1.whole" 3
-    is_good "$answers/$1.whole" && echo "$(header X-State-Version "$answers/$1.whole") $(header X-State-Managers "$answers/$1.whole")" >"$answers/$1"
-    rm -f "$answers/$1.whole"
+    told=$answers/$1.whole
+    is_good "$told" && echo "$(header X-State-Version "$told") $(header X-State-Managers "$told")" >"$answers/$1"
+    rm -f "$told"
 }
 ask_all() {
     rm -rf $answers; mkdir $answers
@@ -37,7 +38,13 @@ ask_all() {
     for address in $addresses; do tell "$address" & asking="$asking $!"; done
     for one in $asking; do wait "$one"; done
 }
-write_report() { printf '%s\n' "node $NODE" "serves $serving" "refused $refused" >$report.new; [ -z "$reason" ] || printf '%s\n' "$reason" | head -c 4000 | sed 's/^/| /' >>$report.new; mv $report.new $report; }
+write_report() {
+    {
+        printf '%s\n' "node $NODE" "serves $serving" "refused $refused"
+        [ -z "$reason" ] || printf '%s\n' "$reason" | head -c 4000 | sed 's/^/| /'
+    } >$report.new
+    mv $report.new $report
+}
 
 # A process's name, empty for one that has ended.
 title() { name=''; { read -r name <"/proc/$1/cmdline"; } 2>/dev/null; }
@@ -60,7 +67,7 @@ reload() {
     before=$(workers)
     end_oldest
     kill -HUP "$master"
-    tries=50
+    tries=100
     while [ $tries -gt 0 ]; do
         tries=$((tries - 1))
         nap 0.2
@@ -98,6 +105,8 @@ take() {
         master=$!
     elif ! reload; then
         point_to "$home/$serving"
+        # It may be slow, and on its way to the new one.
+        kill -HUP "$master"
         rm -rf "${home:?}/$1"; refuse "$1" "nginx did not take it up; its log says why"; return 0
     fi
     for folder in "$home"/*/; do
