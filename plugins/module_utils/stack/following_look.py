@@ -18,7 +18,7 @@ SERVICE_LABEL = "com.docker.swarm.service.name"
 _SHOW = (
     "sh",
     "-c",
-    'echo "version $FOLLOWED_VERSION"; for file in /tmp/tasks/*; do echo "task ${file##*/}"; cat "$file"; done',
+    'echo "version $FOLLOWED_VERSION"; cd /tmp/tasks; for task in $(ls); do echo "task $task"; cat "$task"; done',
 )
 Look = Callable[[str], Iterable[str] | None]
 

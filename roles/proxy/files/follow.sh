@@ -8,8 +8,8 @@ home=/run/proxy/state current=/run/proxy/current port=8444
 report=$home/report answers=$home/answers
 # Seconds after which the same answer of a few managers counts.
 patience=30
-# How many generations of workers that are shutting down there may be, of two workers each: they take memory.
-generations=${GENERATIONS:-8}
+# How many workers may be shutting down: they take memory. One that has no connections left is gone.
+draining=${DRAINING:-16}
 master='' serving='' refused='' reason='' settled='' picture='' since=0 asked=0 rest=0
 
 say() { echo "proxy: $*" >&2; }
@@ -59,8 +59,8 @@ workers() {
 }
 lives() { title "$master"; [ -n "$name" ]; }
 end_oldest() {
-    old=$(grep -l '^nginx: worker process is shutting' /proc/[0-9]*/cmdline 2>/dev/null | tr -dc '0-9\n' | sort -n | head -n -$((2 * generations)))
-    [ -z "$old" ] || { say "ended the oldest workers: more than $generations generations were shutting down"; kill -TERM $old; }
+    old=$(grep -l '^nginx: worker process is shutting' /proc/[0-9]*/cmdline 2>/dev/null | tr -dc '0-9\n' | sort -n | head -n "-$draining")
+    [ -z "$old" ] || { say "ended the oldest workers: more than $draining were shutting down"; kill -TERM $old; }
 }
 # By the new configuration, or not: nginx says so in its log alone.
 reload() {
