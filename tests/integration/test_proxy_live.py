@@ -357,7 +357,7 @@ def test_a_proxy_that_is_stopped_answers_what_it_was_asked(live: Live) -> None:
 
 
 def test_old_connections_last_for_a_bounded_time_and_number_of_changes(live: Live) -> None:
-    """As the configuration says that they came by; where too many workers are shutting down, the oldest one is ended."""
+    """As the configuration says that they came by; where too many workers are shutting down, the oldest is ended."""
     short = live.version([WEB], proxy_drain_seconds=2)
     versions = [live.version([WEB, LATE]), live.version([WEB]), live.version([WEB, RATED])]
     live.have(short)
