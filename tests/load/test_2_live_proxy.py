@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..steps import tell
-from ..waiting import patience
+from ..waiting import patience, wait_for
 from .live import Live, check
-from .proxy_changes import Held, in_force
+from .proxy_changes import Held, in_force, status_by
 
 SECONDS = 5
 
@@ -50,3 +50,21 @@ def test_changes_are_in_force_at_once_and_close_nothing(live: Live) -> None:
     check(load)
     assert slowest <= SECONDS * patience()
     live.play("site.yml", "--tags", "proxy")
+
+
+def test_a_node_that_was_away_serves_what_is_true_now(live: Live) -> None:
+    """A manager, if there are others; no controller runs when it comes back."""
+    node, by = (live.managers[-1] if len(live.managers) > 1 else live.workers[0]), live.managers[0]
+    host = "away.localhost"
+    live.container(node).kill()
+    wait_for("its end to be known", lambda: live.members()[node]["Status"]["State"] == "down", 60)
+    done = live.operate("deploy", settings={"hosts": [*live.base["hosts"], host]})
+    assert done.code == 0, done.output[-4000:]
+    assert status_by(live, by, host) == 200
+    live.container(node).start()
+    first: list[int] = []
+    wait_for("an answer of its proxy", lambda: first or first.append(status_by(live, node, host)) or first, 120)
+    tell(f"{node} came back, and its first answer by the new route is a {first[0]}")
+    assert first[0] != 421
+    live.settle()
+    assert live.operate("rollback").code == 0

@@ -10,7 +10,9 @@ report=$home/report answers=$home/answers
 patience=30
 # How many workers may be shutting down: they take memory. One that has no connections left is gone.
 draining=${DRAINING:-16}
-master='' serving='' refused='' reason='' settled='' picture='' since=0 asked=0 rest=0
+# Where nginx knows it (1.27.4): so long after its last answer, a reload doesn't close a connection, whose client may be about to ask again.
+keeping='keepalive_min_timeout 5s;'
+master='' serving=''' refused='' reason='' settled='' picture='' since=0 asked=0 rest=0
 
 say() { echo "proxy: $*" >&2; }
 now() { read -r up _ </proc/uptime; echo "${up%.*}"; }
@@ -89,7 +91,7 @@ fetch() {
     is_good $home/answer && [ "$(header X-State-Version $home/answer)" = "$1" ] &&
         sed '1,/^.$/d' $home/answer >$home/state.tar &&
         [ "$(wc -c <$home/state.tar)" = "$(header Content-Length $home/answer)" ] &&
-        tar -xpf $home/state.tar -C "$new"
+        tar -xpf $home/state.tar -C "$new" && { [ -z "$keeping" ] || echo "$keeping" >"$new/keeping.conf"; }
     code=$?
     rm -f $home/answer $home/state.tar
     return $code
@@ -156,6 +158,9 @@ stop() {
 trap stop QUIT TERM INT
 mkdir -m 711 $home
 mkdir $answers
+printf 'events {}\nhttp { %s }\n' "$keeping" >$home/try.conf
+nginx -t -q -c $home/try.conf 2>/dev/null || keeping=''
+rm -f $home/try.conf
 write_report
 while :; do
     addresses=$(getent ahostsv4 tasks.proxy_state | sed 's/ .*//' | sort -u)
