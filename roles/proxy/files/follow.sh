@@ -10,7 +10,7 @@ report=$home/report answers=$home/answers
 patience=30
 # How many workers may be shutting down: they take memory. One that has no connections left is gone.
 draining=${DRAINING:-16}
-# Where nginx knows it (1.27.4): so long after its last answer, a reload doesn't close a connection, whose client may be about to ask again.
+# So long after its last answer, a reload doesn't close a connection: its client may be about to ask again.
 keeping='keepalive_min_timeout 5s;'
 master='' serving=''' refused='' reason='' settled='' picture='' since=0 asked=0 rest=0
 
@@ -158,9 +158,9 @@ stop() {
 trap stop QUIT TERM INT
 mkdir -m 711 $home
 mkdir $answers
-printf 'events {}\nhttp { %s }\n' "$keeping" >$home/try.conf
-nginx -t -q -c $home/try.conf 2>/dev/null || keeping=''
-rm -f $home/try.conf
+# nginx knows that from 1.27.4 on.
+version=$(nginx -v 2>&1 | sed 's/.*nginx.//')
+[ "$(printf '1.27.4\n%s\n' "$version" | sort -V | head -n 1)" = 1.27.4 ] || keeping=''
 write_report
 while :; do
     addresses=$(getent ahostsv4 tasks.proxy_state | sed 's/ .*//' | sort -u)
