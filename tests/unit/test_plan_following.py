@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -133,8 +134,13 @@ def test_only_what_the_new_version_was_told_counts() -> None:
         asked.append(service)
         return answers[len(asked) - 1]
 
-    following = Following("proxy", compose, look)
-    tasks = [task("t1"), task("gone", state="shutdown"), task("older", template={}), task("other", service_id="s2")]
+    times = itertools.count()
+    following = Following("proxy", compose, look, clock=lambda: float(next(times)))
+    tasks = [task("t1"), task("gone", state="shutdown", desired="shutdown"), task("other", service_id="s2")]
+    # What is not there yet can't have told anything.
+    starting = [[task("t1"), task("t2", state="starting")], [task("t1"), task("older", template={})], []]
+    assert [following(PROXY, some) for some in starting] == [("", False)] * 3
+    assert asked == []
     nobody = f"nobody has told yet whether it serves {version}"
     # Where no task of the state runs here, the proxies are believed.
     assert [following(PROXY, tasks)[0] for _ in answers] == ["", nobody, nobody, ""]
@@ -142,3 +148,11 @@ def test_only_what_the_new_version_was_told_counts() -> None:
     assert following.told == {"t1": Told("manager1", version)}
     assert following(replace(PROXY, name="state"), tasks) == ("", False)
     assert len(asked) == len(answers)
+
+
+def test_nobody_is_asked_all_the_time() -> None:
+    now, asked = [0.0], []
+    following = Following("proxy", rendered("a"), lambda name: asked.append(name), clock=lambda: now[0])  # type: ignore[func-returns-value]
+    for now[0] in (0.0, 0.1, 0.4, 0.6, 0.9):
+        following(PROXY, [task("t1")])
+    assert len(asked) == 2

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
@@ -20,6 +21,8 @@ _SHOW = (
     "-c",
     'echo "version $FOLLOWED_VERSION"; cd /tmp/tasks; for task in $(ls); do echo "task $task"; cat "$task"; done',
 )
+# A program in a container costs a tenth of a second of CPU.
+_PAUSE_SECONDS = 0.5
 Look = Callable[[str], Iterable[str] | None]
 
 
@@ -40,27 +43,30 @@ def told_on(engine: Engine, service: str) -> list[str] | None:
 class Following:
     """Why a service's tasks don't serve what the compose file says. Where nobody here was told, it is believed."""
 
-    def __init__(self, stack: str, compose: Compose, look: Look) -> None:
-        self._stack, self._follows, self._look = stack, follows(compose), look
+    def __init__(
+        self, stack: str, compose: Compose, look: Look, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stack, self._follows, self._look, self._clock = stack, follows(compose), look, clock
         self.services = frozenset(self._follows)
         # Of the last look.
         self.told: Mapping[str, Told] = {}
+        self._texts: Iterable[str] | None = None
+        self._asked = float("-inf")
 
     def __call__(self, service: Service, tasks: Iterable[Task]) -> tuple[str, bool]:
         if service.name not in self._follows:
             return "", False
-        leader, version = self._follows[service.name]
-        texts = self._look(f"{self._stack}_{leader}")
-        if texts is None:
+        own = [task for task in tasks if task.service_id == service.id and task.desired == "running"]
+        running = [task.id for task in own if task.state == "running" and task.template == service.template]
+        if not running or len(running) < len(own):
+            # The rollout's own state says what is waited for.
             return "", False
-        mine = [text for text in texts if text.startswith(f"version {version}\n")]
+        leader, version = self._follows[service.name]
+        if self._clock() - self._asked >= _PAUSE_SECONDS:
+            self._texts, self._asked = self._look(f"{self._stack}_{leader}"), self._clock()
+        if self._texts is None:
+            return "", False
+        mine = [text for text in self._texts if text.startswith(f"version {version}\n")]
         told = {task: one for text in mine for task, one in parse_told(text).items()}
-        running = [
-            task.id
-            for task in tasks
-            if task.service_id == service.id
-            and task.template == service.template
-            and task.desired == task.state == "running"
-        ]
         self.told = {task: told[task] for task in running if task in told}
         return doubt_of(version, running, told)
