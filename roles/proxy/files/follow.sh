@@ -12,7 +12,7 @@ patience=30
 draining=${DRAINING:-16}
 # So long after its last answer, a reload doesn't close a connection: its client may be about to ask again.
 keeping='keepalive_min_timeout 5s;'
-master='' serving=''' refused='' reason='' settled='' picture='' since=0 asked=0 rest=0
+master='' serving='' refused='' reason='' settled='' picture='' since=0 asked=0 rest=0
 
 say() { echo "proxy: $*" >&2; }
 now() { read -r up _ </proc/uptime; echo "${up%.*}"; }
