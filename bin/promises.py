@@ -144,8 +144,8 @@ PROMISES = (
     Promise(
         "A proxy is on every node",
         "roles/proxy/templates/compose.yml.j2",
-        "      mode: global\n",
-        "      mode: replicated\n",
+        "      mode: global\n      endpoint_mode: dnsrr\n      resources:\n",
+        "      mode: replicated\n      endpoint_mode: dnsrr\n      resources:\n",
         "test_templates.py",
     ),
     Promise(

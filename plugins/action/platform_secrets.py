@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.module_utils.common.validation import check_type_dict, check_type_list
+from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_list
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fungap.swarm.plugins.module_utils.config_files.model import ConfigFile, Ownership
@@ -130,7 +130,8 @@ class ActionModule(ActionBase):
         given = [str(item[key]) for key in ("certificate_file", "key_file") if item.get(key)]
         in_force = check_type_dict(item.get("in_force") or {})
         if not given:
-            return CertificateRequest(names, addresses, in_force=in_force)
+            is_mutual = check_type_bool(item.get("mutual") or False)
+            return CertificateRequest(names, addresses, in_force=in_force, is_mutual=is_mutual)
         if len(given) == 1:
             raise PlatformError(f"certificate {name!r} needs certificate_file and key_file, or neither")
         paths = [os.path.join(base, os.path.expanduser(path)) for path in given]

@@ -35,6 +35,8 @@ options:
       - With C(in_force), what is recorded of the one that is served (C(given), and C(until), a time as in
         C(not_after)), ours stays where it is ours, and a user's own is not replaced by ours, or by one that ends
         earlier.
+      - With C(mutual), one of ours is a client's, too, for both ends of a connection within the platform, and valid as
+        long as the CA's.
       - Without C(names), the certificate there stays for those that it has, and none is made where there is none.
     type: dict
     default: {}

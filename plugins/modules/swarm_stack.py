@@ -63,6 +63,10 @@ options:
         its failure is a warning. Neither runs where the revision in force has the same command, image and environment.
       - C(x-full-names) lists networks on which services don't get their short names, as C(docker stack deploy) gives
         them everywhere, but only their full ones (C(<stack>_<service>)) and what C(aliases) says.
+      - C(x-follows) maps services to the one that each follows. The tasks of such a service take up what the other
+        one's configs and secrets hold while they run. The other's environment gets the version, as
+        C(FOLLOWED_VERSION), and its containers have in C(/tmp/tasks), by task, what the followers have told of
+        themselves. The verdict waits until all tasks serve the version.
     type: raw
   configs:
     description:
@@ -329,6 +333,10 @@ services:
   description: Running and wanted tasks by service.
   type: dict
   returned: when O(state=present)
+serving:
+  description: Which version each node serves of what C(x-follows) of O(compose) names.
+  type: dict
+  returned: when something was rolled out and the nodes have told it
 seconds:
   description: How long the rollout took.
   type: float

@@ -19,7 +19,12 @@ import yaml
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import plain_digest, secret_digest
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
-from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import FULL_NAMES
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import (
+    FOLLOWED_VERSION,
+    FOLLOWS,
+    FULL_NAMES,
+    version_of,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.plan import fingerprint
 from ansible_collections.fungap.swarm.plugins.plugin_utils import compose_service
 
@@ -110,6 +115,12 @@ def render(stack: str, compose: Any, configs: Mapping[str, Any], secrets: Mappin
             parsed[f"{kind}s"] = {**(parsed.get(f"{kind}s") or {}), key: {"external": True, "name": name}}
     if problems:
         raise PlatformError(f"stack {stack}: " + "; ".join(problems))
+    for leader in dict.fromkeys((parsed.get(FOLLOWS) or {}).values()):
+        definition = parsed["services"][leader]
+        definition["environment"] = {
+            **(definition.get("environment") or {}),
+            FOLLOWED_VERSION: version_of(parsed, leader),
+        }
     parsed = {"version": _VERSION, **parsed}
     text = yaml.dump(parsed, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
     if len(text.encode()) > MAX_TEXT_BYTES:
@@ -193,6 +204,7 @@ def _references(compose: Mapping[str, Any], configs: Mapping[str, Any], secrets:
     yield from _undefined_items(compose, "secrets", secrets)
     yield from _undefined_full_names(compose)
     yield from _undefined_networks(compose)
+    yield from _undefined_leaders(compose)
 
 
 def _undefined_items(compose: Mapping[str, Any], kind: str, given: Mapping[str, Any]) -> Iterator[str]:
@@ -206,6 +218,20 @@ def _undefined_items(compose: Mapping[str, Any], kind: str, given: Mapping[str, 
                 yield f"services.{name}.{kind}: {key} is not defined"
     for key in sorted(set(given) - used):
         yield f"{kind}.{key}: no service uses it"
+
+
+def _undefined_leaders(compose: Mapping[str, Any]) -> Iterator[str]:
+    found = compose.get(FOLLOWS) or {}
+    if not isinstance(found, Mapping) or not all(isinstance(leader, str) for leader in found.values()):
+        yield f"{FOLLOWS}: must be a mapping of services to the service that each follows"
+        return
+    for follower, leader in found.items():
+        for name in (follower, leader):
+            if name not in compose["services"]:
+                yield f"{FOLLOWS}: service {name} is not defined"
+        environment = (compose["services"].get(leader) or {}).get("environment") or {}
+        if not isinstance(environment, Mapping):
+            yield f"services.{leader}.environment: must be a mapping, since {follower} follows the service"
 
 
 def _undefined_full_names(compose: Mapping[str, Any]) -> Iterator[str]:

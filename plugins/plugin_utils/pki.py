@@ -71,15 +71,26 @@ def make_ca(common_name: str, key: str, now: datetime.datetime) -> str:
     private = _load_ec_key(key, "the CA's key")
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
     builder = (
-        _builder(name, name, private.public_key(), now, CA_DAYS)
+        _builder(name, name, private.public_key(), now, datetime.timedelta(days=CA_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
     )
     return _pem(builder.sign(private, hashes.SHA256()))
 
 
-def issue(ca: KeyPair, key: str, names: Sequence[str], addresses: Sequence[str], now: datetime.datetime) -> str:
-    """A server certificate for DNS names and IP addresses, signed by the CA."""
+def issue(
+    ca: KeyPair,
+    key: str,
+    names: Sequence[str],
+    addresses: Sequence[str],
+    now: datetime.datetime,
+    *,
+    is_mutual: bool = False,
+) -> str:
+    """A server certificate for DNS names and IP addresses, signed by the CA.
+
+    ``is_mutual``: a client's, too, which lives as long as the CA's certificate.
+    """
     if not names and not addresses:
         raise PlatformError("a certificate needs at least one name or address")
     authority = load_certificate(ca.certificate, "the CA's certificate")
@@ -88,11 +99,13 @@ def issue(ca: KeyPair, key: str, names: Sequence[str], addresses: Sequence[str],
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, [*names, *addresses][0][:64])])
     alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
     alternatives += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+    uses = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if is_mutual else [])]
+    life = authority.not_valid_after_utc - now if is_mutual else datetime.timedelta(days=LEAF_DAYS)
     builder = (
-        _builder(subject, authority.subject, private.public_key(), now, LEAF_DAYS)
+        _builder(subject, authority.subject, private.public_key(), now, life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
     )
@@ -104,7 +117,7 @@ def _builder(
     issuer: x509.Name,
     public_key: ec.EllipticCurvePublicKey,
     now: datetime.datetime,
-    days: int,
+    life: datetime.timedelta,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -113,7 +126,7 @@ def _builder(
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK_SKEW)
-        .not_valid_after(now + datetime.timedelta(days=days))
+        .not_valid_after(now + life)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
 
@@ -209,7 +222,13 @@ def ca_renewal_reason(ca: KeyPair, now: datetime.datetime) -> str | None:
 
 
 def leaf_renewal_reason(
-    leaf: KeyPair | None, ca_certificate: str, names: Sequence[str], addresses: Sequence[str], now: datetime.datetime
+    leaf: KeyPair | None,
+    ca_certificate: str,
+    names: Sequence[str],
+    addresses: Sequence[str],
+    now: datetime.datetime,
+    *,
+    is_mutual: bool = False,
 ) -> str | None:
     """Why a certificate of ours has to be made anew, or ``None``."""
     if leaf is None:
@@ -223,7 +242,7 @@ def leaf_renewal_reason(
         return "it is not by the platform's CA"
     if ends_soon(leaf.certificate, now):
         return "it expires soon"
-    if days_left(leaf.certificate, now) > LEAF_DAYS + 1:
+    if not is_mutual and days_left(leaf.certificate, now) > LEAF_DAYS + 1:
         return "it lives too long"
     if certificate_names(leaf.certificate) != {*names, *addresses}:
         return "its names changed"

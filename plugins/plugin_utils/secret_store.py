@@ -23,6 +23,7 @@ class CertificateRequest:
 
     ``names`` None: for the names that the one there has, and none where there is none. ``in_force``: what is recorded
     of the one that is served, for who is not to put another's in its place: ``given``, and ``until`` (ISO 8601).
+    ``is_mutual``: both ends of a connection within the platform show it.
     """
 
     names: tuple[str, ...] | None
@@ -30,6 +31,7 @@ class CertificateRequest:
     given: pki.KeyPair | None = None
     given_files: tuple[str, str] | None = None
     in_force: Mapping[str, Any] = field(default_factory=dict)
+    is_mutual: bool = False
 
     @property
     def is_given(self) -> bool:
@@ -162,10 +164,11 @@ def _plan_certificate(
     names = wanted.names
     if names is None:
         names = tuple(sorted(pki.certificate_names(certificate or "") - {*wanted.addresses}))
-    reason = pki.leaf_renewal_reason(leaf, ca.certificate, names, wanted.addresses, now)
+    is_mutual = wanted.is_mutual
+    reason = pki.leaf_renewal_reason(leaf, ca.certificate, names, wanted.addresses, now, is_mutual=is_mutual)
     if reason or certificate is None:
         key = pki.new_key()
-        certificate = pki.issue(ca, key, names, wanted.addresses, now)
+        certificate = pki.issue(ca, key, names, wanted.addresses, now, is_mutual=is_mutual)
         plan.write(f"{name}.key", key, reason or "")
         plan.write(f"{name}.crt", certificate, reason or "")
     facts = _certificate_facts(certificate, f"{request.directory}/{name}.crt")

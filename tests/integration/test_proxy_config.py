@@ -156,7 +156,7 @@ def render(
     }
     (directory / "pages").mkdir(exist_ok=True)
     for page in proxy_error_pages(variables.get("proxy_routes", [])):
-        (directory / "pages" / page["name"]).write_text(page["content"])
+        (directory / "pages" / f"page-{page['name']}").write_text(page["content"])
     (directory / "play.yml").write_text(json.dumps([play]))
     (directory / "variables.json").write_text(json.dumps(variables))
     options = ["-i", "localhost,", "-c", "local", f"-e@{directory}/variables.json"]
@@ -194,6 +194,7 @@ class Site:
         self.backend_image = os.environ.get("FUNGAP_TEST_BACKEND_IMAGE") or image("nodejs")
         ca_key, key = pki.new_key(), pki.new_key()
         ca = pki.KeyPair(pki.make_ca("proxy test CA", ca_key, NOW), ca_key)
+        self.ca_key = ca_key
         (directory / "ca.crt").write_text(ca.certificate)
         (directory / "tls.key").write_text(key)
         (directory / "htpasswd").write_text(pki.htpasswd_line("admin", PASSWORD))
@@ -224,11 +225,9 @@ class Site:
     def proxy(self, name: str = "proxy") -> str:
         binds = [
             f"{self.directory}/nginx.conf:/etc/nginx/nginx.conf:ro",
-            f"{self.directory}/routes.conf:/etc/nginx/platform-routes.conf:ro",
-            f"{self.directory}/tls.crt:/run/secrets/tls.crt:ro",
-            f"{self.directory}/tls.key:/run/secrets/tls.key:ro",
-            *(f"{file}:/run/secrets/{file.name}:ro" for file in self.directory.glob("htpasswd*")),
-            f"{self.directory}/pages:/etc/nginx/pages:ro",
+            *(f"{self.directory}/{name}:/etc/nginx/{name}:ro" for name in ("routes.conf", "tls.crt", "tls.key")),
+            *(f"{file}:/etc/nginx/{file.name}:ro" for file in self.directory.glob("htpasswd*")),
+            f"{self.directory}/pages:/run/proxy/current:ro",
         ]
         return self._nginx(name, ["nginx", "-g", "daemon off;"], binds)
 
@@ -307,8 +306,9 @@ class Site:
         return self.context()
 
     def https(self, address: str, host: str, path: str = "/", method: str = "GET", **kwargs: Any) -> Answer:
-        connection = http.client.HTTPSConnection(host, context=self.plain, timeout=15)
-        raw = socket.create_connection((address, 443), timeout=15)
+        timeout = kwargs.pop("timeout", 15)
+        connection = http.client.HTTPSConnection(host, context=self.plain, timeout=timeout)
+        raw = socket.create_connection((address, 443), timeout=timeout)
         server = kwargs.pop("sni", host)
         try:
             connection.sock = self.plain.wrap_socket(raw, server_hostname=server)

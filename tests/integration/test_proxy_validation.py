@@ -94,7 +94,10 @@ class Proxy:
         }
         secrets = {
             "directory": str(self.folder / "secrets"),
-            "certificates": {"proxy": {"names": ["web.localhost"]}},
+            "certificates": {
+                "proxy": {"names": ["web.localhost"]},
+                "proxy-state": {"names": ["proxy-state"], "mutual": True},
+            },
             "passwords": ["monitoring"],
             "htpasswd": {"monitoring": "admin"},
         }

@@ -5,6 +5,8 @@ It is brought up by release 1.0.0 and brought forward by the checkout, as its us
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +14,26 @@ from pathlib import Path
 import pytest
 
 from .. import installed
-from .live import Live, Settings, our_settings, platform, settings
+from .live import NODES, ROOT, Live, Settings, our_settings, platform, settings
 from .upgrade import RELEASE, Upgrade
+
+# Another number than three of nodes, for a measurement: every third one is a manager.
+WANTED = int(os.environ.get("FUNGAP_LOAD_NODES", "3"))
 
 
 def ours() -> Settings:
-    return replace(our_settings("load", Path(__file__).resolve().parent / "inventory"), has_small_disk=True)
+    inventory = Path(__file__).resolve().parent / "inventory"
+    if len(NODES) == WANTED:
+        return replace(our_settings("load", inventory), has_small_disk=True)
+    groups = {
+        "manager": {f"manager{number + 1}": 11 + number for number in range(WANTED // 3)},
+        "worker": {f"worker{number + 1}": 21 + number for number in range(WANTED - WANTED // 3)},
+    }
+    where = our_settings("load", inventory, {**groups["manager"], **groups["worker"]})
+    file = ROOT / ".cache" / "inventories" / "load-nodes.json"
+    hosts = {f"swarm_{role}s": {"hosts": {node: {} for node in nodes}} for role, nodes in groups.items()}
+    file.write_text(json.dumps(hosts))
+    return replace(where, ansible_arguments=("-i", str(file), *where.ansible_arguments))
 
 
 @pytest.fixture(scope="package")

@@ -27,7 +27,14 @@ FREE = {
         (
             *("app_apps", "app_images", "app_nodes", "app_other_hosts", "backup_volumes", "backup_labels"),
             *("images_prune_sockets", "jenkins_apps", "jenkins_secrets", "monitoring_images", "monitoring_secrets"),
-            *("proxy_secrets", "proxy_in_force", "registry_secrets", "registry_prune_needed", "swarm_member_nodes"),
+            *(
+                "proxy_secrets",
+                "proxy_in_force",
+                "proxy_managers",
+                "registry_secrets",
+                "registry_prune_needed",
+                "swarm_member_nodes",
+            ),
             *("swarm_member_absent", "swarm_member_remembered", "swarm_node_nodes"),
         ),
         MADE,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils import certificates, pki
@@ -170,6 +171,18 @@ def test_no_certificate_outlives_the_ca(first: SecretsPlan) -> None:
         found.update(plan_secrets(request(), found, NOW + days * DAY).writes)
         assert pki.not_after(found["registry.crt"]) <= pki.not_after(found["ca.crt"]), days
         assert pki.days_left(found["registry.crt"], NOW + days * DAY) >= pki.RENEW_BELOW_DAYS, days
+
+
+def test_a_mutual_certificate_is_a_clients_too_and_as_old_as_the_ca() -> None:
+    wanted = {"proxy-state": CertificateRequest(("proxy-state",), is_mutual=True)}
+    made = plan_secrets(request(certificates=wanted, passwords=[], htpasswd={}), {}, NOW)
+    certificate = x509.load_pem_x509_certificate(made.writes["proxy-state.crt"].encode())
+    uses = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert set(uses) == {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
+    assert pki.not_after(made.writes["proxy-state.crt"]) == pki.not_after(made.writes["ca.crt"])
+    # Nobody makes it anew every year.
+    again = request(certificates=wanted, passwords=[], htpasswd={})
+    assert plan_secrets(again, made.writes, NOW + 3000 * DAY).writes == {}
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,8 @@ def test_the_manager_is_the_first_where_the_run_brings_all_up(name: str, starts_
         (ALONE, "proxy.host_addresses", ["172.30.0.1"]),
         (CLUSTER, "proxy.trusted_addresses", []),
         (CLUSTER, "proxy.host_addresses", []),
+        (ALONE, "proxy.managers", 1),
+        (CLUSTER, "proxy.managers", 3),
         (ALONE, "due", {"registry": False, "proxy": False, "jenkins": False}),
         (ALONE, "authorities", []),
     ],

@@ -89,16 +89,22 @@ PAGE = {**ROUTE, "name": "monitoring-grafana", "hosts": ["grafana.example.com"],
 
 
 CERTIFICATE = {"given": True, "until": "2027-01-01T00:00:00Z"}
-SECRETS = {"certificates": {"proxy": {"given": True, "not_after": CERTIFICATE["until"]}}}
+SECRETS = {
+    "ca": {"certificate": "authority"},
+    "certificates": {
+        "proxy": {"given": True, "not_after": CERTIFICATE["until"]},
+        "proxy-state": {"certificate": "mutual", "key_file": "/proxy-state.key"},
+    },
+}
 
 
 def proxy_stacks(folder: Path, *given: dict[str, Any]) -> list[dict[str, Any]]:
     """What the role proxy deploys with these variables: compose file, configs and what is recorded with them."""
     (task,) = yaml.safe_load((ROLES / "proxy" / "tasks" / "stack.yml").read_text())
     args = {key: task["fungap.swarm.swarm_stack"][key] for key in ("compose", "configs", "release")}
-    text = json.dumps(args).replace(
-        "ansible.builtin.template', '", f"ansible.builtin.template', '{ROLES}/proxy/templates/"
-    )
+    text = json.dumps(args)
+    for plugin, place in (("template", "templates"), ("file", "files")):
+        text = text.replace(f"ansible.builtin.{plugin}', '", f"ansible.builtin.{plugin}', '{ROLES}/proxy/{place}/")
     play = {
         "hosts": "localhost",
         "gather_facts": False,
@@ -137,6 +143,8 @@ def test_a_release_changes_the_proxys_routes_and_nothing_else_of_it(tmp_path: Pa
         "proxy_https_port": 8443,
         "proxy_access_log_enabled": False,
         "proxy_stop_grace_seconds": 40,
+        "proxy_drain_seconds": 600,
+        "proxy_managers": 3,
         "proxy_health_interval_seconds": 7,
         "proxy_start_interval_enabled": True,
         "proxy_update_monitor_seconds": 20,
@@ -154,7 +162,7 @@ def test_a_release_changes_the_proxys_routes_and_nothing_else_of_it(tmp_path: Pa
     assert same == made
     assert {**changed, "configs": None} == {**made, "configs": None}
     assert changed["configs"] == {
-        "nginx": made["configs"]["nginx"],
+        **made["configs"],
         "routes": made["configs"]["routes"]
         .replace("web.example", "other.example")
         .replace("web\\.example", "other\\.example"),
@@ -173,23 +181,43 @@ def test_error_pages_of_an_app_are_files_of_the_proxy(tmp_path: Path) -> None:
     page = "<h1>$uri é</h1>\n"
     route = {**ROUTE, "error_pages": [{"status": [502, 504], "page": page}]}
     (found,) = proxy_stacks(tmp_path, {"proxy_routes": [route]})
-    configs = yaml.safe_load(found["compose"])["services"]["proxy"]["configs"]
-    assert {"source": "page-web-1", "target": "/etc/nginx/pages/web-1"} in configs
+    configs = yaml.safe_load(found["compose"])["services"]["state"]["configs"]
+    assert {"source": "page-web-1", "target": "/srv/state/page-web-1"} in configs
     assert found["configs"]["page-web-1"] == page
-    assert "alias /etc/nginx/pages/web-1;" in found["configs"]["routes"]
+    assert "alias /run/proxy/current/page-web-1;" in found["configs"]["routes"]
 
 
 def test_users_of_an_app_are_a_secret_of_the_proxy() -> None:
     users = {**ROUTE, "basic_auth": {"users": {"alice": "$2y$08$x"}}}
     proxy = render("proxy", "compose.yml.j2", proxy_image="proxy", proxy_routes=[users, PAGE, PAGE])
-    found = [one["target"] for one in proxy["services"]["proxy"]["secrets"]]
-    assert found == ["tls.crt", "tls.key", "htpasswd", "htpasswd-web"]
+    found = [one["target"] for one in proxy["services"]["state"]["secrets"]]
+    files = ["tls.crt", "tls.key", "htpasswd", "htpasswd-web"]
+    assert found == ["state.crt", "state.key", *(f"/srv/state/{name}" for name in files)]
 
 
 def test_what_a_proxy_writes_can_not_take_its_memory() -> None:
     """A tmpfs counts as memory."""
-    (mount,) = render("proxy", "compose.yml.j2", proxy_image="proxy")["services"]["proxy"]["volumes"]
-    assert (mount["target"], mount["tmpfs"]["size"]) == ("/tmp", 16 * 1024**2)
+    services = render("proxy", "compose.yml.j2", proxy_image="proxy")["services"]
+    found = {name: {one["target"]: one["tmpfs"]["size"] for one in services[name]["volumes"]} for name in services}
+    size = 16 * 1024**2
+    assert found == {"proxy": {"/tmp": size, "/run/proxy": size}, "state": {"/tmp": size}}
+
+
+def test_a_change_of_a_route_a_certificate_or_a_login_leaves_the_proxies_tasks_as_they_are(tmp_path: Path) -> None:
+    users = {**ROUTE, "name": "users", "basic_auth": {"users": {"alice": "$2y$08$x"}}}
+    one, other = proxy_stacks(tmp_path, {"proxy_routes": [ROUTE]}, {"proxy_routes": [ROUTE, PAGE, users]})
+    services = [yaml.safe_load(found["compose"])["services"] for found in (one, other)]
+    assert services[0]["proxy"] == services[1]["proxy"]
+    assert services[0]["state"] != services[1]["state"]
+    own = {item["source"] for kind in ("configs", "secrets") for item in services[0]["proxy"][kind]}
+    assert own == {"follow", "ca", "state-certificate", "state-key"}
+
+
+@pytest.mark.parametrize(("managers", "constraints"), [(3, ["node.role == manager"]), (0, None)])
+def test_the_managers_that_take_tasks_have_the_state_or_all_nodes(managers: int, constraints: list[str] | None) -> None:
+    state = render("proxy", "compose.yml.j2", proxy_image="proxy", proxy_managers=managers)["services"]["state"]
+    assert state["deploy"].get("placement", {}).get("constraints") == constraints
+    assert "ports" not in state
 
 
 @pytest.mark.parametrize("job", ["exporters", "apps", "routes"])
@@ -330,10 +358,12 @@ def test_the_key_that_signs_archives_is_with_the_agent_only_where_it_makes_archi
     [
         ({}, False),
         ({"certificates": {}}, False),
-        ({"certificates": {"proxy": {"certificate": "x"}}}, True),
-        ({"certificates": {"proxy": {"certificate": "x", "pending": ""}}}, True),
+        ({"certificates": {"proxy": {"certificate": "x"}}}, False),
+        ({"certificates": {"proxy": {"certificate": "x"}, "proxy-state": {}}}, True),
+        ({"certificates": {"proxy": {"certificate": "x", "pending": ""}, "proxy-state": {"pending": ""}}}, True),
         # Check mode has made no key for it.
-        ({"certificates": {"proxy": {"certificate": "x", "pending": "its names changed"}}}, False),
+        ({"certificates": {"proxy": {"pending": "its names changed"}, "proxy-state": {}}}, False),
+        ({"certificates": {"proxy": {}, "proxy-state": {"pending": "there is none"}}}, False),
     ],
 )
 def test_nginx_judges_a_certificate_with_its_key_alone(secrets: dict[str, Any], judged: bool) -> None:
@@ -386,6 +416,6 @@ def test_names_that_yaml_reads_as_something_else_stay_texts(text: str) -> None:
     config = render("monitoring", "prometheus.yml.j2", monitoring_images={}, platform_name=text)
     assert config["global"]["external_labels"] == {"platform": text}
     proxy = stack_of("proxy", proxy_network=text, proxy_monitoring_network=text, proxy_memory="268435456")
-    assert {one["name"] for one in proxy["networks"].values()} == {text}
+    assert {one["name"] for name, one in proxy["networks"].items() if name != "state"} == {text}
     assert proxy["services"]["proxy"]["deploy"]["resources"]["limits"]["memory"] == "268435456"
     assert list(render("jenkins", "agent.yml.j2", jenkins_deploy_hosts=[text])["all"]["hosts"]) == [text]

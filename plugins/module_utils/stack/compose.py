@@ -9,10 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.core.digest import plain_digest
+
 Compose = Mapping[str, Any]
 
 # The file's networks, by their keys, on which no service has its short name.
 FULL_NAMES = "x-full-names"
+
+# Which services take up while they run what another one of the file holds: {follower: leader}.
+FOLLOWS = "x-follows"
+# The variable of the leader's environment that says which version that is.
+FOLLOWED_VERSION = "FOLLOWED_VERSION"
 
 # Where a service finds its secrets, unless the file says otherwise.
 _SECRETS_FOLDER = "/run/secrets"
@@ -86,6 +93,22 @@ def full_names_on(compose: Compose) -> frozenset[str]:
     """The networks, by their names in the swarm, on which services have their full names only, as <stack>_<service>."""
     section = compose.get("networks") or {}
     return frozenset((section.get(key) or {}).get("name") or key for key in compose.get(FULL_NAMES) or ())
+
+
+def follows(compose: Compose) -> dict[str, tuple[str, str]]:
+    """Service that follows another -> (that one, the version that it holds)."""
+    services = compose.get("services") or {}
+    return {
+        follower: (leader, str((services[leader].get("environment") or {}).get(FOLLOWED_VERSION) or ""))
+        for follower, leader in (compose.get(FOLLOWS) or {}).items()
+        if leader in services
+    }
+
+
+def version_of(compose: Compose, service: str) -> str:
+    """Of what a service's configs and secrets hold: they are named by their contents."""
+    files = sorted([one.path, one.name] for one in item_files(compose, service))
+    return plain_digest(json.dumps(files).encode())
 
 
 def item_files(compose: Compose, service: str) -> list[ItemFile]:

@@ -39,6 +39,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.folder import (
     remove_stack_folder,
     write_private,
 )
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.following import serving
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.following_look import Following, told_on
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import AFTER, BEFORE, Job, JobState
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import DONE as JOB_DONE
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.listening_look import Doubt
@@ -58,6 +60,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     Observed,
     Revision,
     Service,
+    Task,
     compose_path,
     dump_revision,
     parse_item,
@@ -449,13 +452,19 @@ class StackOperation:
             self._prune()
             return self._result(revision)
         if not refusal:
-            outcome = self._watch(before, doubt=Doubt(self.params["listens"] or {}))
+            following = Following(self.stack, self.desired.compose, self._told_on)
+            outcome = self._watch(before, Doubt(self.params["listens"] or {}), following)
             if outcome.verdict == CONVERGED:
                 revision = self._record(CONVERGED, outcome.look.services)
+                if following.told:
+                    served = serving(following.told.values())
+                    followers = [state for state in outcome.states if state.service in following.services]
+                    self._report([replace(state, detail=served) for state in followers])
                 self._prune()
                 return {
                     **self._result(revision),
                     "services": _counts(outcome.states),
+                    "serving": {one.node: one.serves for one in following.told.values()},
                     "seconds": round(outcome.seconds, 1),
                 }
             failures = self.failures.of(outcome, tasks_before)
@@ -507,13 +516,19 @@ class StackOperation:
                 ),
             )
 
-    def _watch(self, before: Mapping[str, Service], doubt: Doubt | None = None) -> Outcome:
+    def _told_on(self, service: str) -> list[str] | None:
+        return told_on(self.engine, service)
+
+    def _watch(self, before: Mapping[str, Service], *doubts: Doubt | Following) -> Outcome:
         def allowed(look: Look) -> float:
             if self.params["deadline_seconds"]:
                 return float(self.params["deadline_seconds"])
             services = look.services.values()
             counts = {one.spec["Name"]: one.replicas for one in services if one.replicas is not None}
             return default_deadline([one.spec for one in services], counts, nodes=len(look.nodes))
+
+        def doubt(service: Service, tasks: Sequence[Task]) -> tuple[str, bool]:
+            return next(filter(any, (one(service, tasks) for one in doubts)), ("", False))
 
         return watch(
             self._look,
@@ -537,7 +552,7 @@ class StackOperation:
             }
             try:
                 self._deploy(target.compose, counts)
-                outcome = self._watch(before)
+                outcome = self._watch(before, Following(self.stack, target.compose, self._told_on))
             except PlatformError as error:
                 return f"Rolling back to revision {target.number} failed too: {error.message}"
             if outcome.verdict != CONVERGED:

@@ -434,6 +434,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         SECONDS,
     ),
+    "proxy_drain_seconds": SECONDS_FROM_1,
     **dict.fromkeys(("registry_prune_grace_seconds", "images_prune_grace_seconds"), AGE_SECONDS),
     **dict.fromkeys(
         (

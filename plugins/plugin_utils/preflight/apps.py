@@ -139,7 +139,9 @@ def check_names_of_services(inputs: PreflightInput) -> Iterator[Problem]:
     owners = {
         f"{name}_{key}".lower(): f"the app {name}" for name, app in apps.items() for key in (SERVICE, *app["services"])
     }
-    owners |= {f"monitoring_{one}": one.capitalize() for one in SERVICES} | {"proxy_proxy": "the proxy"}
+    owners |= {f"monitoring_{one}": one.capitalize() for one in SERVICES} | {
+        f"proxy_{one}": "the proxy" for one in ("proxy", "state")
+    }
     owners |= {f"proxy-{node.name}": "the proxy" for node in inputs.inventory.nodes}
     short = {SERVICE, *(str(key).lower() for app in apps.values() for key in app["services"])}
     for name, app in apps.items():

@@ -109,7 +109,7 @@ def _bridges_asked_for(variables: Mapping[str, Any]) -> Iterator[tuple[str, ipad
 
 def _overlay_networks(inputs: PreflightInput) -> int:
     """How many networks of the pool the swarm has at least: ingress, the one that all apps share, and stacks' own."""
-    return 2 + bool(inputs.variable("monitoring_enabled")) + len(inputs.inventory.apps)
+    return 3 + bool(inputs.variable("monitoring_enabled")) + len(inputs.inventory.apps)
 
 
 def _bridge_network(inputs: PreflightInput) -> ipaddress.IPv4Network | None:

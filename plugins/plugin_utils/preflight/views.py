@@ -51,6 +51,8 @@ def with_views(platform: Mapping[str, Any], docker_hosts: Iterable[str]) -> dict
             "monitoring_network": "monitoring" if platform["monitoring"]["enabled"] else "",
             "trusted_addresses": [edge["ip"]] if edge["ip"] else [],
             "host_addresses": [platform["gateway"]] if edge["ip"] else [],
+            # Those that run tasks.
+            "managers": sum(node["availability"] == "active" for node in _managers(nodes)),
         },
     }
 
