@@ -78,6 +78,7 @@ DEFAULTS: Json = {
     "before": [],
     "after": [],
     "job_deadline_seconds": 600,
+    "cron": {},
     "constraints": [],
     "ports": [],
     "service": {},

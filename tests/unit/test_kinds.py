@@ -26,7 +26,14 @@ FREE = {
     **dict.fromkeys(
         (
             *("app_apps", "app_images", "app_nodes", "app_other_hosts", "backup_volumes", "backup_labels"),
-            *("images_prune_sockets", "jenkins_apps", "jenkins_secrets", "monitoring_images", "monitoring_secrets"),
+            *(
+                "images_prune_sockets",
+                "jenkins_apps",
+                "jenkins_secrets",
+                "monitoring_images",
+                "monitoring_secrets",
+                "cron_secrets",
+            ),
             *("proxy_secrets", "proxy_in_force", "registry_secrets", "registry_prune_needed", "swarm_member_nodes"),
             *("swarm_member_absent", "swarm_member_remembered", "swarm_node_nodes"),
         ),
@@ -34,7 +41,7 @@ FREE = {
     ),
     **dict.fromkeys(
         (
-            *("jenkins_seen_containers", "monitoring_seen_stack"),
+            *("jenkins_seen_containers", "monitoring_seen_stack", "cron_seen_stack"),
             *("proxy_seen_stack", "proxy_seen_containers", "registry_seen_containers"),
         ),
         LOOKED,
