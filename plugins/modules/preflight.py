@@ -55,6 +55,7 @@ options:
       - logs
       - history
       - run
+      - exec
       - prune
       - load_test
       - backup

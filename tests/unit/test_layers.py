@@ -35,8 +35,19 @@ MODELS = {
     *("model", "options", "compose", "digest", "dockerfile", "harmless", "logs", "program", "raft", "shown", "status"),
 }
 PLANS = {
-    *("plan", "actions", "agent_connection", "difference", "hosts_file", "job", "listening", "repair", "rollout"),
-    *("validation", "absence", "node_plan", "recovery", "safeguards", "settling"),
+    *(
+        "plan",
+        "actions",
+        "agent_connection",
+        "difference",
+        "hosts_file",
+        "job",
+        "listening",
+        "replica",
+        "repair",
+        "rollout",
+    ),
+    *("replica", "validation", "absence", "node_plan", "recovery", "safeguards", "settling"),
 }
 # Operations that those of other subjects use: whose a folder is, what a swarm was last known to hold, a registry.
 SHARED = {"folder", "memory", "registry"}
