@@ -4,6 +4,7 @@
 #   ARGS        more arguments for ansible-playbook, e.g. ARGS="--check --diff"
 #   PLATFORM    platform_name of what `make down` takes away; naming it is the confirmation
 #   VOLUMES=1   `make down` removes the data volumes too
+#   APP         the app that `make exec` opens a terminal in; REPLICA its number or node; CMD the program, default sh
 #   STAGES      what `make test` runs, e.g. STAGES="lint unit"; SCENARIOS the molecule scenarios, e.g. SCENARIOS="proxy app"
 #   LANES       how many groups of tests run side by side; default: one more than there are cores
 #   KEEP=1      what a molecule scenario made stays, to look inside
@@ -41,6 +42,10 @@ up: setup ## Bring the platform up: from a bare machine to an HTTPS answer; agai
 .PHONY: status
 status: setup ## Say how the platform is
 	$(playbook) playbooks/status.yml $(ARGS)
+
+.PHONY: exec
+exec: setup ## Open a terminal in a replica of APP, wherever it runs (REPLICA=2 or a node's name, CMD="node")
+	@python bin/exec.py $(INVENTORY) "$(APP)" "$(REPLICA)" "$(CMD)" $(ARGS)
 
 .PHONY: down
 down: setup ## Take the platform away; data volumes stay unless VOLUMES=1

@@ -39,7 +39,8 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     r"roles/proxy/.*": (INTEGRATION.format("proxy_config"), INTEGRATION.format("proxy_validation")),
     r"roles/monitoring/.*": (INTEGRATION.format("monitoring_config"), INTEGRATION.format("alert_rules")),
     r"(?:roles/monitoring/files/dashboards|tests/monitoring/grafana)/.*": ("tests/monitoring/test_1_rendered.py",),
-    r"roles/images/files/swarm-exporter/.*": (INTEGRATION.format("swarm_exporter"),),
+    r"roles/images/files/swarm-exporter/.*": (INTEGRATION.format("swarm_exporter"), INTEGRATION.format("cron")),
+    r"roles/cron/.*": (INTEGRATION.format("cron"),),
     r"roles/swarm_node/files/.*": (INTEGRATION.format("node_init"),),
     r"(?:galaxy\.yml|meta/.*)": ("sanity",),
 }

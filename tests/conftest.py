@@ -45,7 +45,8 @@ QUIET = ("test_2_hostile_clients.py", "test_2_zero_loss.py", "test_3_rollout_fai
 FIRST = (
     *("engine", "lint", "unit", "platform", "interrupted", "molecule/cluster", "cicd"),
     *("molecule", "integration/swarm_stack", "integration/app_role", "integration/swarm_member", "integration/prune"),
-    *("integration/swarm_exporter", "integration/env_volume", "integration/proxy_config", "integration/image_catalog"),
+    *("integration/cron", "integration/swarm_exporter", "integration/env_volume", "integration/proxy_config"),
+    *("integration/image_catalog",),
 )
 # Monitoring, ansible-lint and sanity use what a quiet machine leaves idle.
 LAST = ("monitoring", "load", "lint/ansible-lint", "sanity")

@@ -12,6 +12,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.plugin_utils import app as apps
 from ansible_collections.fungap.swarm.plugins.plugin_utils import app_compose as documents
+from ansible_collections.fungap.swarm.plugins.plugin_utils import cron
 
 
 def app_compose(app: Mapping[str, Any], name: str, *, image: str, **settings: Any) -> str:
@@ -40,6 +41,11 @@ def catalog_images(app: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(apps.catalog_images(app).values()))
 
 
+def cron_wanted(apps: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether an app of these, by name, has a schedule."""
+    return cron.cron_wanted(apps.values())
+
+
 class FilterModule:
     """The filters of this file."""
 
@@ -50,4 +56,5 @@ class FilterModule:
             "app_listens": app_listens,
             "app_resolve": app_resolve,
             "catalog_images": catalog_images,
+            "cron_wanted": cron_wanted,
         }

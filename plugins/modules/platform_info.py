@@ -87,6 +87,10 @@ stacks:
         C(revision), C(seconds) and C(detail), how it ended.
       type: list
       elements: dict
+    scheduled_runs:
+      description: What became of the slots of an app's C(cron), newest first, the last ten of each, with the same.
+      type: list
+      elements: dict
     drift:
       description: What was changed by hand since the deploy, a line each.
       type: list

@@ -55,6 +55,7 @@ options:
       - logs
       - history
       - run
+      - exec
       - move
       - prune
       - load_test

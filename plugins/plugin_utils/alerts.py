@@ -128,6 +128,8 @@ ALERTS: Mapping[str, Threshold | None] = {
     "ContainerRestarting": Threshold("above", "2.5", "count"),
     "ContainerCpuHigh": Threshold("above", "0.8", "ratio"),
     "ContainerMemoryHigh": Threshold("above", "0.8", "ratio"),
+    "CronRunFailed": None,
+    "CronRunMissed": None,
     "RouteDown": None,
     "HttpErrorsHigh": Threshold("above", "0.05", "ratio"),
     "CertificateExpiresSoon": Threshold("below", "20d", "days"),

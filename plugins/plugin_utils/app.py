@@ -80,6 +80,7 @@ DEFAULTS: Json = {
     "after": [],
     "job_deadline_seconds": 600,
     "volumes": {},
+    "cron": {},
     "constraints": [],
     "ports": [],
     "service": {},

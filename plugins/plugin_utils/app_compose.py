@@ -14,7 +14,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.env_volume import mod
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import FULL_NAMES
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import AFTER, BEFORE
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import ONE_SHOT_CONDITIONS
-from ansible_collections.fungap.swarm.plugins.plugin_utils import app_volumes, compose_forms
+from ansible_collections.fungap.swarm.plugins.plugin_utils import app_volumes, compose_forms, cron
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import (
     DEFAULT_TARGET,
     SERVICE,
@@ -148,7 +148,7 @@ def wrong_services(app: Mapping[str, Any], *, ipvs: bool) -> list[Wrong]:
     if not all(one.is_ours for one in wrong):
         return wrong
     try:
-        bare = {**app, "service": {}, "services": {}, "volumes": {}}
+        bare = {**app, "service": {}, "services": {}, "volumes": {}, "cron": {}}
         found = app_compose(bare, image="", env_version="0" if app["env_file"] else None, ipvs=ipvs)
     except PlatformError:
         return wrong  # another setting of the app is wrong, and told as that
@@ -328,8 +328,8 @@ def _deploy(app: Mapping[str, Any], *, ipvs: bool, env_version: str | None, port
 
 
 def _labels(app: Mapping[str, Any]) -> Json:
-    """What monitoring finds the app by: labels of the service, which no task is started anew for."""
-    labels = {}
+    """What monitoring and the scheduler find the app by: labels of the service, which no task is started anew for."""
+    labels = cron.labels(app["cron"])
     metrics = app["metrics"]
     # What speaks gRPC has no page to be asked for.
     if app["hosts"] and app["route"]["protocol"] != "grpc":

@@ -63,6 +63,7 @@ def strangers(
         *_missing_apps(platform["apps"], seen["stacks"]),
         *_strange_stacks(platform, seen["stacks"]),
         *_strange_services(seen["services"], seen["stacks"]),
+        *_missing_scheduler(seen["stacks"]),
         *_strange_jenkins(platform, containers or {}),
     ]
 
@@ -90,8 +91,17 @@ def _missing_apps(apps: Iterable[str], stacks: Mapping[str, Row]) -> Iterator[st
             yield f"app {name} of the inventory is not deployed: site.yml deploys it"
 
 
+def _missing_scheduler(stacks: Mapping[str, Row]) -> Iterator[str]:
+    """After a rollback to what had a schedule, say."""
+    for name, stack in stacks.items():
+        in_force = next((row for row in stack["revisions"] if row["number"] == stack["in_force"]), None)
+        scheduled = ((in_force or {}).get("release") or {}).get("app") or {}
+        if scheduled.get("cron") and "cron" not in stacks:
+            yield f"app {name} has schedules and no scheduler runs: site.yml brings it"
+
+
 def _strange_stacks(platform: Mapping[str, Any], stacks: Mapping[str, Row]) -> Iterator[str]:
-    known = {*platform["apps"], "proxy", *(["monitoring"] if platform["monitoring"]["enabled"] else [])}
+    known = {*platform["apps"], "proxy", "cron", *(["monitoring"] if platform["monitoring"]["enabled"] else [])}
     for name, stack in stacks.items():
         if name in known or not stack["services"]:
             continue
@@ -200,6 +210,10 @@ def _replicas(service: Row) -> str:
     return f"{service['running']}/{service['wanted']}"
 
 
+def _when(run: Row) -> str:
+    return str(run["when"])
+
+
 _REVISION = ("REVISION", "SINCE", "WHAT", "WHO", "IMAGE", "ENV", "VERDICT", "WHY")
 
 
@@ -213,7 +227,7 @@ def history_lines(stack: Row | None) -> list[str]:
         if row["cause"]:
             lines += ["", f"{row['number']} {row['verdict'].replace('_', ' ')}:", *row["cause"].splitlines()[:6]]
     lines += ["", "* in force"]
-    if runs := stack.get("runs"):
+    if runs := sorted((*stack.get("runs", ()), *stack.get("scheduled_runs", ())), key=_when, reverse=True):
         rows = [(run["when"], run["who"], run["revision"], run["what"], run["detail"], run["why"]) for run in runs]
         lines += ["", *table(("RAN", "WHO", "REVISION", "COMMAND", "ENDED", "WHY"), rows)]
     return lines

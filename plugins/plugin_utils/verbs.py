@@ -45,7 +45,7 @@ _PREFIXES = (
     (("apps.",), APP),
     # Which pages have a route goes by these, whoever writes the routes. Prune goes by the age.
     (("monitoring_hosts", "monitoring_enabled", "images_prune_"), SETTINGS),
-    (("monitoring_", "docker_engine_", "apps_"), SITE),
+    (("monitoring_", "docker_engine_", "apps_", "cron_"), SITE),
     (("images_",), IMAGES),
     (("jenkins_", "backup_"), JENKINS),
     (("load_test_",), LOAD_TEST),
@@ -72,6 +72,7 @@ VERBS: Mapping[str, Needs] = {
     "logs": Needs((MANAGER,), (PLATFORM,)),
     "history": Needs((MANAGER,), (PLATFORM,)),
     "run": Needs((MANAGER,), (PLATFORM, IDENTITY)),
+    "exec": Needs((MANAGER,), (PLATFORM, IDENTITY)),
     "move": Needs((MANAGER,), (PLATFORM, IDENTITY)),
     "prune": Needs((MANAGER,), (PLATFORM, IDENTITY, SETTINGS)),
     "load_test": Needs((MANAGER, LOAD), (PLATFORM, IDENTITY, SETTINGS, APP, CERTIFICATE, LOAD_TEST)),

@@ -234,6 +234,19 @@ def test_a_command_that_somebody_asks_for(swarm: Swarm, run_module: Run, folder:
         ("me@here", "sh", "to see"),
     ]
     assert "No such file" not in json.dumps(remembered())
+    there = run_module("stack_terminal", {"stack": STACK, "command": "sh -l", **sockets}, check=True)
+    assert there["node"] in ("manager1", "worker1")
+    assert len(remembered()) == 3
+    asked = ok(
+        run_module("stack_terminal", {"stack": STACK, "replica": there["node"], "who": "me@here", **sockets}),
+        changed=True,
+    )
+    assert (asked["node"], asked["command"]) == (there["node"], ["sh"])
+    assert remembered()[0]["what"] == "terminal: sh"
+    assert (
+        "does not run; there are: 1 (on"
+        in run_module("stack_terminal", {"stack": STACK, "replica": "9", **sockets})["msg"]
+    )
     assert (tasks(swarm), jobs(swarm)) == (running, {})
     assert "has no service api; there are: web" in run("true", service="api")["msg"]
     assert "no revision that runs" in run_module("stack_run", {"stack": "nobody", "command": "true", **sockets})["msg"]

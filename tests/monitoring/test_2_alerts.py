@@ -167,6 +167,28 @@ def test_a_certificate_near_its_end(live: Live, slack: Slack, prometheus: Promet
         live.play("site.yml", "--tags", "proxy")
 
 
+def test_a_scheduled_run_that_fails(live: Live, slack: Slack, prometheus: Prometheus) -> None:
+    """A deploy brings the schedule; two minutes after its first slot at the latest somebody knows that it failed."""
+    fails = {"schedule": "* * * * *", "command": ["node", "-e", "process.exit(3)"], "timezone": "Asia/Seoul"}
+    before = live.running("web_web")
+    done = live.operate("deploy", settings={"cron": {"fails": fails}})
+    assert done.code == 0, done.output[-4000:]
+    assert {task["ID"] for task in live.running("web_web")} == {task["ID"] for task in before}, "for a label"
+    try:
+        slot = (time.time() // 60 + 1) * 60
+        told = slack.wait("CronRunFailed", "The scheduled run fails of web failed", seconds=60 + 120)
+        tell(f"CronRunFailed: in Slack {told - slot:.0f} s after the slot (promised: 120)")
+        assert told - slot <= 120 * patience()
+        assert prometheus.query('swarm_cron_runs_total{schedule="fails",result="failed"}')
+        history = live.operate("history").output
+        assert "cron fails" in history
+        assert "exit code 3" in history
+    finally:
+        live.operate("rollback")
+    over = slack.wait("CronRunFailed", "resolved", seconds=240)
+    tell(f"CronRunFailed: resolved {over - told:.0f} s later, without its schedule")
+
+
 def test_a_dead_worker_is_named(live: Live, slack: Slack, prometheus: Prometheus) -> None:
     worker = live.workers[0]
     killed = time.time()

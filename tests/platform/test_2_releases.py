@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
 import re
 import ssl
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -122,6 +127,27 @@ class Operator:
         done = self.play(verb, **variables)
         assert done.code == 0, done.output[-6000:]
         return done
+
+    def types(self, text: str, *words: str) -> str:
+        """What a terminal shows in which that is typed, by ``make exec``."""
+        live = self.platform.live
+        more = [word for inventory in self.inventories for word in ("-i", str(inventory))]
+        program = [sys.executable, str(ROOT / "bin/exec.py"), live.where.inventory, *words]
+        screen, keyboard = pty.openpty()
+        os.write(screen, text.encode())
+        with tempfile.TemporaryFile("w+") as said:
+            done = subprocess.run(
+                [*program, *live.where.ansible_arguments, *more],
+                stdin=keyboard,
+                stdout=keyboard,
+                stderr=said,
+                env=live.environment,
+                cwd=ROOT,
+                check=False,
+            )
+            said.seek(0)
+            assert done.returncode == 0, said.read()[-4000:]
+        return os.read(screen, 65536).decode()
 
     def site_changes_nothing(self) -> None:
         """Of what a deploy, a rollback or a scaling could have touched."""
@@ -366,8 +392,11 @@ def test_what_runs_before_a_deploy_has_its_env_file(
     operator.site_changes_nothing()
     asked = operator.run("run", app="web", command="cat /usr/src/app/env/.env", reason="to see it")
     assert "\nGREETING=Migrated\n" in asked.output
+    assert "42 in web-slot-2" in operator.types("echo $((6 * 7)) in $(hostname)\nexit\n", "web", "2", "sh")
     operator.run("rollback", app="web")
     assert platform.app()["greeting"] == greeting
     history = operator.run("history", app="web").output
     assert "before failed" in history
     assert re.search(r"cat /usr/src/app/env/\.env +done on \w+ +to see it", history)
+    assert re.search(r"terminal: sh +opened in web\.2 on \w+", history)
+    assert "6 * 7" not in history

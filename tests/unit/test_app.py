@@ -102,6 +102,17 @@ SHARED: dict[str, Any] = {
         ),
         ({"before": ["sh", "-c", "echo $HOME"]}, {}, "x-before/command", ["sh", "-c", "echo $$HOME"]),
         ({"after": ["warm"], "job_deadline_seconds": 5}, {}, "x-after/deadline_seconds", 5),
+        (
+            {
+                "cron": {
+                    "clean": {"schedule": "0 3 * * *", "command": ["echo", "$HOME", True], "deadline_seconds": "60"}
+                }
+            },
+            {},
+            f"{S}/deploy/labels/io.fungap.cron",
+            '{"clean": {"command": ["echo", "$$HOME", "true"], "deadline_seconds": 60.0, "overlap": "forbid", '
+            '"schedule": "0 3 * * *", "timezone": "UTC"}}',
+        ),
         ({}, {}, f"{S}/deploy/replicas", 1),
         ({"replicas": 3}, {}, f"{S}/deploy/replicas", 3),
         # Virtual addresses need IPVS.

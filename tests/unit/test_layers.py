@@ -37,7 +37,7 @@ MODELS = {
 }
 PLANS = {
     *("plan", "actions", "agent_connection", "difference", "hosts_file", "job", "listening", "repair", "rollout"),
-    *("validation", "following", "absence", "node_plan", "move_plan", "recovery", "safeguards", "settling"),
+    *("validation", "following", "absence", "node_plan", "move_plan", "recovery", "replica", "safeguards", "settling"),
 }
 # Operations that those of other subjects use: whose a folder is, what a swarm was last known to hold, a registry.
 SHARED = {"folder", "memory", "registry"}

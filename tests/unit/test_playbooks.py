@@ -23,7 +23,7 @@ PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 WITHOUT_PREFLIGHT = {"certificates.yml", "jenkins.yml", "reset.yml", "engine.yml", "images.yml"}
 # What changes nothing, what installs every certificate by its role, what takes all away, and what knows no platform.
 WITHOUT_RENEWAL = {
-    *{"history.yml", "logs.yml", "preflight.yml", "status.yml"},
+    *{"exec.yml", "history.yml", "logs.yml", "preflight.yml", "status.yml"},
     *{"certificates.yml", "jenkins.yml", "site.yml"},
     *{"reset.yml", "engine.yml", "images.yml"},
 }

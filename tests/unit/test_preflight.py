@@ -474,6 +474,7 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (platform(registry_adress="r:5000"), "all hosts", "registry_adress", "(not shown)", "not a variable", "did you mean registry_address?"),
     (platform(registry_passwort="geheim"), "all hosts", "registry_passwort", "(not shown)", "not a variable", ""),
     (group("swarm_manager", "manager1"), "inventory", "group swarm_manager", "manager1", "not a group of ours", "did you mean swarm_managers?"),
+    (both(with_shop(), lambda s: s.all["apps"].update({"w" * 30: {"image": "express-app", "port": 1, "cron": {"cleanup-nights": {"schedule": "* * * * *", "command": ["x"]}}}})), "all hosts", f"apps.{'w' * 30}.cron.cleanup-nights", "cleanup-nights", "is too long beside the app's: together they have 44", "at most 41"),
     (app(replica=2), "all hosts", "apps.web.replica", "(not shown)", "not a known setting", "did you mean replicas?"),
     (app(health={"pth": "/"}), "all hosts", "apps.web.health.pth", "(not shown)", "not a known setting", "did you mean path?"),
     (platform(platform_name="Fun Gap"), "all hosts", "platform_name", "(not shown)", "can't be part of", "as fungap"),
@@ -1360,6 +1361,9 @@ def test_the_platform_of_a_cluster() -> None:
     assert platform_["edge"] == {"host": "", "ip": ""}
     assert platform_["proxy"]["address"] == "192.0.2.11"
     assert platform_["optional_images"] == list(BASIC)
+    scenario.all["monitoring_enabled"] = False
+    scenario.web["cron"] = {"clean": {"schedule": "0 3 * * *", "command": ["clean"]}}
+    assert resolve(scenario.inputs()[0])["optional_images"] == ["swarm-exporter"]
     assert platform_["mtu"] == 1460
     assert platform_["ipvs"] is False
 

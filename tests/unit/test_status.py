@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from ansible_collections.fungap.swarm.plugins.action import platform_status as a
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     Revision,
     dump_revision,
+    parse_scheduled_runs,
     tasks_still_there,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.status import (
@@ -118,6 +120,40 @@ def test_history_has_what_ran_once() -> None:
         "RAN                   WHO      REVISION  COMMAND         ENDED            WHY",
         "2026-01-02T10:00:00Z  me@here  7         node report.js  done on worker1  auditors",
     ]
+
+
+def test_history_has_what_ran_on_schedule_beside_it() -> None:
+    history = [
+        {"slot": slot, "result": result, "detail": detail, "what": "node clean.js", "seconds": 2.0}
+        for slot, result, detail in ((1767350700, "succeeded", "done on w"), (1767437100, "missed", "not begun"))
+    ]
+    labels = {"io.fungap.cron.owner": "web/clean", "io.fungap.cron.state": json.dumps({"history": history})}
+    other = {"io.fungap.cron.owner": "shop/clean", "io.fungap.cron.state": json.dumps({"history": history})}
+    scheduled = parse_scheduled_runs([{"Spec": {"Labels": labels}}, {"Spec": {"Labels": other}}], "web")
+    run = {
+        "when": "2026-01-02T10:50:00Z",
+        "who": "me@here",
+        "why": "",
+        "what": "true",
+        "revision": 7,
+        "detail": "done on w",
+    }
+    assert history_lines({**STACK, "runs": [run], "scheduled_runs": scheduled})[-4:] == [
+        "RAN                   WHO         REVISION  COMMAND        ENDED                 WHY",
+        "2026-01-03T10:45:00Z  cron clean            node clean.js  missed: not begun",
+        "2026-01-02T10:50:00Z  me@here     7         true           done on w",
+        "2026-01-02T10:45:00Z  cron clean            node clean.js  succeeded: done on w",
+    ]
+
+
+def test_schedules_without_a_scheduler_are_told() -> None:
+    release = {**REVISION["release"], "app": {"cron": {"clean": {}}}}  # type: ignore[dict-item]
+    stack = {**STACK, "revisions": [{**REVISION, "release": release}]}
+    there = {"nodes": [], "services": [], "stacks": {"web": stack}}
+    said = "app web has schedules and no scheduler runs: site.yml brings it"
+    platform_ = {**PLATFORM, "apps": {"web": {}}}
+    assert said in strangers(platform_, there)
+    assert said not in strangers(platform_, {**there, "stacks": {"web": stack, "cron": {**STACK, "revisions": []}}})
 
 
 def test_a_digest_is_shown_once() -> None:

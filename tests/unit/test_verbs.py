@@ -24,8 +24,8 @@ RELEASES = "deploy deploy_image rollback scale"
 
 # kind -> the verbs that it blocks besides site.
 BLOCKED = [
-    (verbs.PLATFORM, f"{RELEASES} status logs history run move prune load_test backup restore"),
-    (verbs.IDENTITY, f"{RELEASES} run move prune load_test backup restore"),
+    (verbs.PLATFORM, f"{RELEASES} status logs history run exec move prune load_test backup restore"),
+    (verbs.IDENTITY, f"{RELEASES} run exec move prune load_test backup restore"),
     (verbs.SETTINGS, f"{RELEASES} prune load_test restore"),
     (verbs.SITE, ""),
     (verbs.APP, f"{RELEASES} load_test"),
@@ -67,7 +67,7 @@ def test_every_kind_has_its_row() -> None:
         ("vm1 vm3", "vm1", "deploy_image restore"),
         ("vm3", "vm3", "load_test restore"),
         # None does.
-        ("vm1 vm2", "vm2", f"{RELEASES} status logs history run move prune load_test restore"),
+        ("vm1 vm2", "vm2", f"{RELEASES} status logs history run exec move prune load_test restore"),
         ("vm9", "vm9", "backup restore"),
     ],
 )

@@ -15,10 +15,13 @@ from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import 
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.compose import made_for
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.folder import lock_path, read_private
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
+    CRON_RUN_LABEL,
+    CRON_STATE_LABEL,
     RUN_LABEL,
     STACK_LABEL,
     compose_path,
     parse_runs,
+    parse_scheduled_runs,
     parse_stack,
     tasks_still_there,
 )
@@ -50,7 +53,8 @@ class Status:
         )
         end = time.monotonic() + self.wait_seconds
         while True:
-            seen = manager.services.all()
+            # A scheduled run is nothing that has to be there; the history has how it ended.
+            seen = [one for one in manager.services.all() if CRON_RUN_LABEL not in (one["Spec"].get("Labels") or {})]
             members = manager.swarm.nodes()
             tasks = tasks_still_there(manager.services.tasks(), members)
             names = {node["ID"]: node["Description"]["Hostname"] for node in members}
@@ -76,6 +80,7 @@ class Status:
         configs, secrets = manager.swarm.items("config", STACK_LABEL), manager.swarm.items("secret", STACK_LABEL)
         networks = manager.networks.of_swarm() if configs else []
         runs = manager.swarm.items("config", RUN_LABEL) if configs else []
+        scheduled = manager.swarm.items("config", CRON_STATE_LABEL) if configs else []
         stacks = {}
         for name in sorted({config["Spec"]["Labels"][STACK_LABEL] for config in configs}):
             path = compose_path(self.stacks_dir, name) if self.stacks_dir else ""
@@ -103,6 +108,7 @@ class Status:
                 "in_force": in_force.number if in_force else 0,
                 "revisions": [revision_row(one) for one in reversed(seen.revisions)],
                 "runs": parse_runs(one for one in runs if one["Spec"]["Labels"][RUN_LABEL] == name),
+                "scheduled_runs": parse_scheduled_runs(scheduled, name),
                 "drift": [str(entry) for entry in drift(in_force, seen.services)],
                 "locked_by": locked_by,
                 "services": counts,

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 Json = Mapping[str, Any]
@@ -26,6 +27,10 @@ REVISION_LABEL = "io.fungap.revision"
 VERDICT_LABEL = "io.fungap.verdict"
 # Of the record of a command that ran once; its value is the stack's name.
 RUN_LABEL = "io.fungap.run"
+# Of what the scheduler remembers of a schedule: whose it is, as stack/name, and what has come of it.
+CRON_OWNER_LABEL, CRON_STATE_LABEL = "io.fungap.cron.owner", "io.fungap.cron.state"
+# Of the service that is made for one run of it.
+CRON_RUN_LABEL = "io.fungap.cron.run"
 
 # Verdicts. In force is the newest revision with one of the first two.
 CONVERGED = "converged"
@@ -417,4 +422,21 @@ def parse_revision(config: Json) -> Revision:
 def parse_runs(configs: Iterable[Json]) -> list[dict[str, Any]]:
     """What ran once, newest first, each with the ``id`` of its record. ``configs``: those with ``RUN_LABEL``."""
     found = [{"id": one["ID"], **json.loads(base64.b64decode(one["Spec"]["Data"]))} for one in configs]
+    return sorted(found, key=lambda row: str(row["when"]), reverse=True)
+
+
+def parse_scheduled_runs(configs: Iterable[Json], stack: str) -> list[dict[str, Any]]:
+    """What became of a stack's scheduled runs, newest first, as ``parse_runs`` has it.
+
+    ``configs``: those with ``CRON_STATE_LABEL``.
+    """
+    found = []
+    for labels in (config["Spec"]["Labels"] for config in configs):
+        owner, _, name = labels[CRON_OWNER_LABEL].partition("/")
+        for entry in json.loads(labels[CRON_STATE_LABEL])["history"] if owner == stack else ():
+            slot = datetime.fromtimestamp(entry["slot"], timezone.utc)
+            when = slot.isoformat(timespec="seconds").replace("+00:00", "Z")
+            ended = {"detail": f"{entry['result']}: {entry['detail']}", "seconds": entry["seconds"]}
+            who = {"who": f"cron {name}", "why": "", "revision": ""}
+            found.append({"when": when, **who, "what": entry["what"], **ended})
     return sorted(found, key=lambda row: str(row["when"]), reverse=True)

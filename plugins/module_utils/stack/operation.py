@@ -47,6 +47,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.listening_look 
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     BEFORE_FAILED,
     CONVERGED,
+    CRON_OWNER_LABEL,
     IMAGE_LABEL,
     NAMESPACE_LABEL,
     REVISION_LABEL,
@@ -607,11 +608,11 @@ class StackOperation:
 
     def _remove_all(self, actions: Sequence[Action]) -> None:
         deadline = float(self.params["deadline_seconds"] or 120)
-        self.jobs.remove()
         networks = [action for action in actions if isinstance(action, RemoveNetwork)]
         for action in actions:
             if isinstance(action, RemoveService):
                 self._remove(action)
+        self.jobs.remove()  # afterwards: of what is gone, nothing more is scheduled
         wait_until(
             lambda: not tasks_still_there(self.engine.services.tasks_of_stack(self.stack), self.engine.swarm.nodes()),
             deadline_seconds=deadline,
@@ -629,6 +630,9 @@ class StackOperation:
             self._remove(action)
         for run in self.engine.swarm.items("config", f"{RUN_LABEL}={self.stack}"):
             self.engine.swarm.remove_item("config", run["ID"])
+        for known in self.engine.swarm.items("config", CRON_OWNER_LABEL):
+            if known["Spec"]["Labels"][CRON_OWNER_LABEL].startswith(f"{self.stack}/"):
+                self.engine.swarm.remove_item("config", known["ID"])
 
     # --- tell ---
 

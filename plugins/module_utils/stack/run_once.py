@@ -16,8 +16,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.core.progress import Progress
 from ansible_collections.fungap.swarm.plugins.module_utils.core.signals import signals_as_exceptions
-from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import answering_manager
-from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import DONE, RUN, Job, JobState, a_job
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine, answering_manager
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import DONE, RUN, JobState, a_job
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     RUN_LABEL,
     STACK_LABEL,
@@ -80,29 +80,29 @@ class StackRun:
             "seconds": round(time.time() - start, 1),
             "detail": state.detail,
         }
-        self._record(self.job, number, start, result)
-        if state.state != DONE:
-            raise PlatformError(f"{self.job.said}: {state.detail}", **result)
-        return result
-
-    def _record(self, job: Job, number: int, start: float, result: Mapping[str, Any]) -> None:
-        """Who ran what and when, and how it ended; nothing of what it printed."""
-        began = datetime.fromtimestamp(start, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+        # Who ran what and when, and how it ended; nothing of what it printed.
         content = {
-            "when": began,
             "who": self.params["who"] or "",
             "why": self.params["why"] or "",
-            "what": job.said,
+            "what": self.job.said,
             "revision": self.in_force.number,
             "seconds": result["seconds"],
             "detail": result["detail"],
         }
-        name = f"fungap.{self.stack}.run.{number}"
-        self.engine.swarm.create_item("config", name, json.dumps(content), {RUN_LABEL: self.stack})
-        runs = parse_runs(self.engine.swarm.items("config", f"{RUN_LABEL}={self.stack}"))
-        for old in runs[KEPT:]:
-            with suppress(PlatformError):
-                self.engine.swarm.remove_item("config", old["id"])
+        remember(self.engine, self.stack, start, content)
+        if state.state != DONE:
+            raise PlatformError(f"{self.job.said}: {state.detail}", **result)
+        return result
+
+
+def remember(engine: Engine, stack: str, start: float, content: Mapping[str, Any]) -> None:
+    """Keep in the swarm what ran, or who went where: the last 20 of a stack. ``start``: Unix time."""
+    began = datetime.fromtimestamp(start, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    name = f"fungap.{stack}.run.{int(start * 1000)}"
+    engine.swarm.create_item("config", name, json.dumps({"when": began, **content}), {RUN_LABEL: stack})
+    for old in parse_runs(engine.swarm.items("config", f"{RUN_LABEL}={stack}"))[KEPT:]:
+        with suppress(PlatformError):
+            engine.swarm.remove_item("config", old["id"])
 
 
 def words_of(command: Any) -> list[str]:

@@ -68,6 +68,12 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.kind import (
     optional,
     size,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.schedules import (
+    why_no_expression,
+    why_no_overlap,
+    why_no_schedules,
+    why_no_timezone,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.secrets import (
     why_no_certificates,
     why_no_known_hosts_line,
@@ -179,8 +185,20 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(
         (
             *("platform_config_dir", "platform_run_dir", "platform_secrets_dir", "reset_config_dir", "reset_run_dir"),
-            *("app_stacks_dir", "monitoring_stacks_dir", "proxy_stacks_dir", "swarm_member_stacks_dir"),
-            *("app_registry_config", "images_registry_config", "monitoring_registry_config", "proxy_registry_config"),
+            *(
+                "app_stacks_dir",
+                "cron_stacks_dir",
+                "monitoring_stacks_dir",
+                "proxy_stacks_dir",
+                "swarm_member_stacks_dir",
+            ),
+            *(
+                "app_registry_config",
+                "cron_registry_config",
+                "images_registry_config",
+                "monitoring_registry_config",
+                "proxy_registry_config",
+            ),
             *("registry_platform_dir", "registry_config_dir", "registry_client_dir", "registry_certs_dir"),
             *("proxy_edge_platform_dir", "proxy_edge_config_dir", "jenkins_platform_dir", "jenkins_config_dir"),
             *("swarm_node_run_dir", "swarm_node_config_dir"),
@@ -195,7 +213,13 @@ KINDS: Mapping[str, Kind] = {
     ),
     **dict.fromkeys(
         (
-            *("app_manager_socket", "app_images_socket", "images_docker_socket", "load_test_docker_socket"),
+            *(
+                "app_manager_socket",
+                "app_images_socket",
+                "cron_socket",
+                "images_docker_socket",
+                "load_test_docker_socket",
+            ),
             *("monitoring_socket", "proxy_socket"),
         ),
         SOCKET,
@@ -231,7 +255,14 @@ KINDS: Mapping[str, Kind] = {
             *("proxy_edge_container", "app_absent[]", "app_older_confirmed[]", "apps_absent[]", "monitoring_node"),
             *("apps_volumes_absent[]", "apps_volumes_anew[]", "app_volumes_absent[]", "app_volumes_anew[]"),
             "swarm_member_volumes_left[]",
-            *("apps_older_confirmed[]", "app_platform", "backup_platform", "docker_engine_platform", "images_platform"),
+            *(
+                "apps_older_confirmed[]",
+                "app_platform",
+                "backup_platform",
+                "cron_platform",
+                "docker_engine_platform",
+                "images_platform",
+            ),
             *("jenkins_owner", "jenkins_platform", "monitoring_platform", "proxy_platform", "registry_platform"),
             "swarm_member_platform",
             *("load_test_platform", "reset_platform", "swarm_node_platform", "swarm_node_owner", "proxy_routes[].name"),
@@ -343,7 +374,7 @@ KINDS: Mapping[str, Kind] = {
     "monitoring_mysql_endpoints[].host": HOST,
     "monitoring_certificates[].address": HOST_PORT,
     **dict.fromkeys(("monitoring_registry_metrics", "images_registry_address"), optional(HOST_PORT)),
-    "reset_registry_address": HOST_PORT,
+    **dict.fromkeys(("reset_registry_address", "cron_registry_address"), HOST_PORT),
     "monitoring_mail.smarthost": optional(Kind(why_no_host_port, "as mail.example.com:587")),
     "proxy_acme_upstream": optional(HOST_PORT),
     "docker_engine_metrics_address": optional(Kind(why_no_host_port, "as 127.0.0.1:9323")),
@@ -438,7 +469,12 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("registry_prune_grace_seconds", "images_prune_grace_seconds"), AGE_SECONDS),
     **dict.fromkeys(
         (
-            *("proxy_deadline_seconds", "monitoring_deadline_seconds", "registry_start_deadline_seconds"),
+            *(
+                "proxy_deadline_seconds",
+                "monitoring_deadline_seconds",
+                "cron_deadline_seconds",
+                "registry_start_deadline_seconds",
+            ),
             *("jenkins_start_deadline_seconds", "swarm_member_deadline_seconds", "load_test_deadline_seconds"),
             *("swarm_node_start_seconds", "docker_engine_start_seconds", "app_move_deadline_seconds"),
             *("load_test_timeout_seconds", "registry_prune_deadline_seconds"),
@@ -461,7 +497,14 @@ KINDS: Mapping[str, Kind] = {
         IMAGE_REFERENCE,
     ),
     **dict.fromkeys(
-        ("proxy_image", "jenkins_image", "jenkins_agent_image", "jenkins_proxy_image", "swarm_node_image"),
+        (
+            "cron_image",
+            "proxy_image",
+            "jenkins_image",
+            "jenkins_agent_image",
+            "jenkins_proxy_image",
+            "swarm_node_image",
+        ),
         optional(IMAGE_REFERENCE),
     ),
     # Nodes.
@@ -538,10 +581,15 @@ KINDS: Mapping[str, Kind] = {
     "apps{}.restart.delay_seconds": SECONDS,
     "apps{}.stop_grace_seconds": SECONDS,
     **dict.fromkeys(
-        ("apps{}.before", "apps{}.after"),
+        ("apps{}.before", "apps{}.after", "apps{}.cron{}.command"),
         Kind(why_no_words, "as a list of words: [node, migrate.js], or [sh, -c, ...]"),
     ),
     "apps{}.job_deadline_seconds": SECONDS_FROM_1,
+    "apps{}.cron": Kind(why_no_schedules, "as {cleanup: {schedule: '15 3 * * *', command: [node, cleanup.js]}}"),
+    "apps{}.cron{}.schedule": Kind(why_no_expression, "as '15 3 * * *': minute, hour, day, month, day of the week"),
+    "apps{}.cron{}.timezone": Kind(why_no_timezone, "as Asia/Seoul, or UTC"),
+    "apps{}.cron{}.overlap": Kind(why_no_overlap, "forbid or allow"),
+    "apps{}.cron{}.deadline_seconds": number(1, 7 * DAY_SECONDS, "1 or more", typed=False),
     "apps{}.constraints[]": Kind(why_no_constraint, "as node.role == worker, or node.labels.disk == fast"),
     "apps{}.environment": NOTHING_EMPTY,
 }

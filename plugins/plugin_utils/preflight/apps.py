@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.model import split_name, volume_name
-from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
+from ansible_collections.fungap.swarm.plugins.plugin_utils import cron, jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import DEFAULT_TARGET, REFERENCE, SERVICE
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app_compose import wrong_services
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import Inventory
@@ -25,7 +25,8 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.placement i
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.routes import check_route, check_shared_hosts
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, show_key
 
-RESERVED_APPS = ("edge", "jenkins", "monitoring", "proxy", "registry")
+RESERVED_APPS = ("cron", "edge", "jenkins", "monitoring", "proxy", "registry")
+SCHEDULE_NAME_MAX = 20
 APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
 
 
@@ -41,6 +42,7 @@ def check_apps(inputs: PreflightInput) -> Iterator[Problem]:
         at = f"apps.{show_key(name)}"
         yield from _check_host_names(at, app["hosts"])
         yield from _check_environment(at, app["environment"])
+        yield from _check_names_of_schedules(at, name, app["cron"] or {})
         for wrong in wrong_services({**app, "name": name}, ipvs=ipvs):
             # A value of a service may be anything, a password too.
             yield Problem(ALL_HOSTS, f"{at}.{wrong.place}", "", wrong.problem, wrong.cure)
@@ -98,6 +100,15 @@ def _check_host_names(at: str, hosts: Sequence[str]) -> Iterator[Problem]:
     named = [host for host in hosts if HOST_NAME.fullmatch(host)]
     for duplicate in sorted({host for host in named if named.count(host) > 1}):
         yield Problem(ALL_HOSTS, f"{at}.hosts", Harmless(duplicate), "is there twice", "once")
+
+
+def _check_names_of_schedules(at: str, app: str, schedules: Mapping[Any, Any]) -> Iterator[Problem]:
+    """That the service of a run can be called after both."""
+    for name in map(str, schedules):
+        if len(name) <= SCHEDULE_NAME_MAX and len(app) + len(name) > cron.NAMES_MAX:
+            problem = f"is too long beside the app's: together they have {len(app) + len(name)} characters"
+            cure = f"at most {cron.NAMES_MAX} together"
+            yield Problem(ALL_HOSTS, f"{at}.cron.{show_key(name)}", show_key(name), problem, cure)
 
 
 def _check_environment(at: str, environment: Mapping[Any, Any]) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from ansible_collections.fungap.swarm.plugins.module_utils.image.model import ARCHIVE_SUFFIXES, full_reference
-from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins
+from ansible_collections.fungap.swarm.plugins.plugin_utils import cron, jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import catalog_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wanted_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, Image, PreflightInput
@@ -25,7 +25,12 @@ def check_images(inputs: PreflightInput) -> Iterator[Problem]:
 def _wanted(inputs: PreflightInput) -> dict[str, str]:
     """The images that a run needs, each with the variable that asks for it; images_source for the platform's own."""
     own = ["registry", "proxy", "node"] if inputs.inventory.is_nested else ["registry", "proxy"]
-    optional = (*wanted_images(inputs.inventory.variables), *jenkins.wanted_images(inputs.inventory))
+    inventory = inputs.inventory
+    optional = (
+        *wanted_images(inventory.variables),
+        *cron.wanted_images(inventory.apps.values()),
+        *jenkins.wanted_images(inventory),
+    )
     own += [name for name in optional if not _may_lack(inputs, name)]
     wanted = dict.fromkeys((name for name in own if name in inputs.images and inputs.inventory.nodes), "images_source")
     for name, app in inputs.inventory.apps.items():

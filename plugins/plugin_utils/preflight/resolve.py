@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils import jenkins, renewal
+from ansible_collections.fungap.swarm.plugins.plugin_utils import cron, jenkins, renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import catalog_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     EDGE_OFFSET,
@@ -83,7 +83,16 @@ def resolve(inputs: PreflightInput, *, starts_all: bool = False) -> dict[str, An
         "jenkins": _resolve_jenkins(inputs),
         "certificates": _resolve_certificates(inputs),
         # Of the image catalog, where nodes and registry are.
-        "optional_images": [*(["node"] if inventory.is_nested or shared_images else []), *monitoring, *shared_images],
+        "optional_images": list(
+            dict.fromkeys(
+                (
+                    *(["node"] if inventory.is_nested or shared_images else []),
+                    *monitoring,
+                    *cron.wanted_images(inventory.apps.values()),
+                    *shared_images,
+                )
+            )
+        ),
         "apps": resolved_apps(inventory),
         "required_images": list(
             dict.fromkeys(image for app in inventory.apps.values() for image in catalog_images(app).values())

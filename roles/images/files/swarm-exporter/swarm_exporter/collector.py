@@ -21,6 +21,8 @@ from swarm_exporter import containers as c
 from swarm_exporter import metrics, swarm
 from swarm_exporter.access_log import AccessLog, take_lines
 from swarm_exporter.certificate import expiry
+from swarm_exporter.cron.model import STATE_LABEL, parse_states
+from swarm_exporter.cron.samples import cron_samples
 from swarm_exporter.engine import Engine, EngineError
 from swarm_exporter.metrics import Sample
 
@@ -262,6 +264,9 @@ class SwarmExporter(Exporter):
                 yield from swarm.node_samples(state.nodes)
                 yield from swarm.service_samples(state)
                 yield from self._slow_samples()
+            with self.counted("cron"):
+                configs = self.engine.get("/configs", filters={"label": [STATE_LABEL]})
+                yield from cron_samples(state.services, parse_states(configs))
 
     def state(self) -> swarm.Swarm:
         return swarm.Swarm(*(self.engine.get(path) for path in ("/nodes", "/services", "/tasks")))

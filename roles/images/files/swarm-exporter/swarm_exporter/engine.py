@@ -23,6 +23,10 @@ class EngineError(Exception):
     """The engine can't be reached, is too slow, or refused: its own message."""
 
 
+class Conflict(EngineError):
+    """There is another one of that name, or a newer version."""
+
+
 class _Connection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout_seconds: float) -> None:
         super().__init__("engine", timeout=timeout_seconds)
@@ -61,6 +65,32 @@ class Engine:
         if answer.status >= 300:
             raise EngineError(f"{path}: {answer.status} {body[:300].decode(errors='replace')}")
         return json.loads(body) if body[:1] in (b"{", b"[") else body.decode(errors="replace")
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        login: str = "",
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        **query: Any,
+    ) -> None:
+        """Change something. ``login``: the registry's, for nodes that pull. It is never sent twice."""
+        connection = _Connection(self.socket_path, timeout_seconds)
+        words = f"{path}?{urlencode(query)}" if query else path
+        headers = {"Content-Type": "application/json", **({"X-Registry-Auth": login} if login else {})}
+        try:
+            connection.request(method, words, json.dumps(body) if body is not None else None, headers)
+            answer = connection.getresponse()
+            text = answer.read(300).decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            raise EngineError(f"{path}: {error or type(error).__name__}") from error
+        finally:
+            connection.close()
+        if answer.status >= 300:
+            is_conflict = answer.status == 409 or "out of sequence" in text
+            raise (Conflict if is_conflict else EngineError)(f"{path}: {answer.status} {text}")
 
     def stream(self, path: str, **query: Any) -> Iterator[bytes]:
         """What ``path`` answers, as it comes, until the engine ends it."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 CONTAINER = ("node", "stack", "service", "task", "image")
 SERVICE = ("stack", "service")
+SCHEDULE = ("stack", "schedule")
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -79,6 +80,10 @@ SWARM: list[Row] = [
     ("swarm_service_update_timestamp_seconds", SERVICE, "When the last update ended or, while it runs, began."),
     ("swarm_stack_revision", ("stack",), "Number of the revision in force."),
     ("swarm_stack_revision_timestamp_seconds", ("stack", "kind"), "When it was deployed; kind: by what."),
+    ("swarm_cron_runs_total", (*SCHEDULE, "result"), "Slots of an app's schedule by what became of them."),
+    ("swarm_cron_last_timestamp_seconds", (*SCHEDULE, "result"), "When that was last, as a Unix time; 0: never."),
+    ("swarm_cron_next_timestamp_seconds", SCHEDULE, "Its first slot that is not decided yet; 0: there is none."),
+    ("swarm_cron_running", SCHEDULE, "Its runs that have not ended."),
     ("swarm_ca_certificate_expiry_timestamp_seconds", (), "When the certificate of the swarm's CA ends."),
     ("swarm_platform_ca_certificate_expiry_timestamp_seconds", ("node",), "When that of the platform's own CA ends."),
 ]

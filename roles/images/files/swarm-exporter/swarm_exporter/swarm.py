@@ -32,6 +32,8 @@ UPDATE_STATES = (
 # The record of a deploy: a config of the collection's module swarm_stack (docs/stacks.md).
 STACK_LABEL, REVISION_LABEL, VERDICT_LABEL = "io.fungap.stack", "io.fungap.revision", "io.fungap.verdict"
 IN_FORCE = ("converged", "unverified")
+# Of the service that is made for one run of a schedule (swarm_exporter.cron).
+CRON_RUN_LABEL = "io.fungap.cron.run"
 # Restart policies by which a task that ended well is not started again.
 ONE_SHOT_CONDITIONS = ("none", "on-failure")
 
@@ -129,6 +131,8 @@ def service_samples(swarm: Swarm) -> Iterator[Sample]:
         if task.get("DesiredState") in ("ready", "running") and task.get("NodeID") not in down:
             wanted.setdefault(service, Counter())[state] += 1
     for service in swarm.services:
+        if CRON_RUN_LABEL in (service["Spec"].get("Labels") or {}):
+            continue  # how it ended is told of its schedule
         one, mode = service["ID"], service["Spec"].get("Mode") or {}
         names, states = service_name(service), wanted.get(service["ID"], Counter())
         if "Replicated" in mode:
