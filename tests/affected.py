@@ -28,6 +28,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     r"plugins/modules/(\w+)\.py": (INTEGRATION,),
     r"plugins/module_utils/(\w+)/\w+\.py": (INTEGRATION,),
     r"plugins/plugin_utils/(?:preflight|inventory|specs)\.py": (INTEGRATION.format("preflight"),),
+    r"plugins/plugin_utils/compose_import/\w+\.py": (INTEGRATION.format("compose_import"),),
     r"plugins/plugin_utils/(?:pki|secret_store)\.py": (INTEGRATION.format("platform_secrets"),),
     r"plugins/module_utils/(stack|member|node)/\w+\.py": (INTEGRATION.format("swarm_{}"),),
     r"plugins/module_utils/host/\w+\.py": (INTEGRATION.format("swarm_node"),),

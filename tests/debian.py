@@ -36,12 +36,34 @@ def install_missing(packages: Mapping[str, str]) -> None:
                 subprocess.run(command, env=environment, check=True)
 
 
-def unpack(package: str, folder: Path) -> None:
-    """A package's files, which are not installed."""
+def unpack(package: str, folder: Path, suite: str = "") -> None:
+    """A package's files, which are not installed. ``suite``: another release than this machine's."""
     with tempfile.TemporaryDirectory() as downloads:
         # apt downloads as a user of its own.
         os.chmod(downloads, 0o755)
         with alone():
-            subprocess.run(["apt-get", "-qq", "download", package], cwd=downloads, check=True, capture_output=True)
+            options = _lists_of(suite, Path(downloads)) if suite else []
+            command = ["apt-get", "-qq", *options, "download", package]
+            subprocess.run(command, cwd=downloads, check=True, capture_output=True)
         (file,) = Path(downloads).glob("*.deb")
         subprocess.run(["dpkg-deb", "-x", file, folder], check=True)
+
+
+def _lists_of(suite: str, folder: Path) -> list[str]:
+    """Options for apt by which it knows a release, from this machine's own mirror, and leaves its own lists alone."""
+    asked = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Component: main"]
+    mirrors = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()
+    mirror = next((one for one in mirrors if "security" not in one), "")
+    (folder / "sources.list").write_text(f"deb {mirror} {suite} main\n")
+    (folder / "lists").mkdir(mode=0o755)
+    settings = {
+        "Dir::Etc::SourceList": folder / "sources.list",
+        "Dir::Etc::SourceParts": "-",
+        "Dir::State::Lists": folder / "lists",
+        "Dir::Cache::pkgcache": "",
+        "Dir::Cache::srcpkgcache": "",
+        "Acquire::Languages": "none",
+    }
+    options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    subprocess.run(["apt-get", "-qq", *options, "update"], check=True, capture_output=True)
+    return options

@@ -18,14 +18,14 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.plain import plain
 from .test_templates import trust_as_template
 
 PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
-# certificates.yml and jenkins.yml are parts of others; reset.yml must work on an inventory that is wrong, the other two
+# certificates.yml and jenkins.yml are parts of others; reset.yml must work on an inventory that is wrong, the others
 # know no platform.
-WITHOUT_PREFLIGHT = {"certificates.yml", "jenkins.yml", "reset.yml", "engine.yml", "images.yml"}
+WITHOUT_PREFLIGHT = {"certificates.yml", "jenkins.yml", "reset.yml", "engine.yml", "images.yml", "import.yml"}
 # What changes nothing, what installs every certificate by its role, what takes all away, and what knows no platform.
 WITHOUT_RENEWAL = {
     *{"exec.yml", "history.yml", "logs.yml", "preflight.yml", "status.yml"},
     *{"certificates.yml", "jenkins.yml", "site.yml"},
-    *{"reset.yml", "engine.yml", "images.yml"},
+    *{"reset.yml", "engine.yml", "images.yml", "import.yml"},
 }
 NAMES = sorted(path.name for path in PLAYBOOKS.glob("*.yml"))
 
