@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,15 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import Pl
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_import.notes import Note
 
 Json = dict[str, Any]
-# What a visitor of an app does not come to, by the last part of its image's name.
-NO_APPS = re.compile(
+# By the last part of an image's name: what no visitor comes to, and pages that are there for something else.
+NO_PAGES = re.compile(
     r"(^|[-_])(postgres|postgresql|postgis|pgvector|mysql|mariadb|percona|mongo|mongodb|redis|valkey|keydb|dragonfly"
-    r"|memcached|rabbitmq|kafka|zookeeper|nats|elasticsearch|opensearch|clickhouse|influxdb|minio|mailhog|mailpit"
-    r"|maildev|adminer|phpmyadmin|pgadmin4?|mongo-express|portainer|watchtower|cassandra|meilisearch|typesense"
-    r"|etcd|consul|vault|selenium|smtp|postfix)($|[-_])"
+    r"|memcached|rabbitmq|kafka|zookeeper|nats|elasticsearch|opensearch|clickhouse|influxdb|minio|cassandra"
+    r"|meilisearch|typesense|etcd|consul|vault|selenium|smtp|postfix)($|[-_])"
+)
+TOOLS = re.compile(
+    r"(^|[-_])(mailhog|mailpit|maildev|mailcatcher|adminer|phpmyadmin|pgadmin4?|mongo-express|redis-commander|portainer"
+    r"|watchtower)($|[-_])"
 )
 PROXIES = re.compile(r"(^|[-_])(nginx-proxy|traefik|caddy|haproxy|swag|nginx-proxy-manager|acme-companion)($|[-_])")
 
@@ -57,8 +60,15 @@ def _published(service: Mapping[str, Any], protocol: str = "tcp") -> list[int]:
     return [int(one["target"]) for one in service.get("ports") or () if one.get("protocol", "tcp") == protocol]
 
 
-def _image_name(service: Mapping[str, Any]) -> str:
-    return str(service.get("image") or "").rpartition("/")[2].partition("@")[0].partition(":")[0]
+def _known_as(name: str, service: Mapping[str, Any]) -> str:
+    """By its image's name; by its own, if it is built."""
+    return str(service.get("image") or name).rpartition("/")[2].partition("@")[0].partition(":")[0]
+
+
+def _without(kind: re.Pattern[str], names: Iterable[str], services: Mapping[str, Any]) -> list[str]:
+    # What is a tool by the whole of its name is none of its parts: mongo-express.
+    known = {name: _known_as(name, services[name]) for name in names}
+    return [name for name, text in known.items() if not kind.search(text) or (kind is NO_PAGES and TOOLS.search(text))]
 
 
 def main_service(services: Mapping[str, Any], asked: Asked) -> str:
@@ -68,8 +78,8 @@ def main_service(services: Mapping[str, Any], asked: Asked) -> str:
             raise PlatformError(f"there is no service {asked.service}; one of: {', '.join(services)}")
         return asked.service
     publish = [name for name, service in services.items() if _published(service)]
-    if len(services) > 1 and all(NO_APPS.search(_image_name(services[name])) for name in publish):
-        publish = []
+    if len(services) > 1:
+        publish = _without(NO_PAGES, publish, services)
     if not publish and asked.port and len(services) == 1:
         return next(iter(services))
     if not publish:
@@ -77,8 +87,8 @@ def main_service(services: Mapping[str, Any], asked: Asked) -> str:
             "no service that visitors come to publishes a TCP port:"
             f" give -e service=NAME -e service_port=NUMBER, one of: {', '.join(services) or 'none that is started'}"
         )
-    apps = [name for name in publish if not NO_APPS.search(_image_name(services[name]))] or publish
-    behind = [name for name in apps if not PROXIES.search(_image_name(services[name]))] or apps
+    apps = _without(TOOLS, publish, services) or publish
+    behind = _without(PROXIES, apps, services) or apps
     waited_for = {one for name in behind for one in services[name].get("depends_on") or {}}
     first = [name for name in behind if name not in waited_for] or behind
     if len(first) > 1:
@@ -108,11 +118,11 @@ def ports_of(main: str, services: Mapping[str, Any], asked: Asked) -> tuple[int,
 
 def of_the_choice(main: str, services: Mapping[str, Any], asked: Asked) -> Iterator[Note]:
     others = [name for name in services if name != main and _published(services[name])]
-    others = [name for name in others if not NO_APPS.search(_image_name(services[name]))]
+    others = _without(TOOLS, _without(NO_PAGES, others, services), services)
     if others and not asked.service:
         reason = f"it is taken for the app itself, and not {', '.join(others)}"
         yield Note(main, reason, "-e service=NAME for another one")
-    proxies = [name for name in services if PROXIES.search(_image_name(services[name]))]
+    proxies = [name for name in services if PROXIES.search(_known_as(name, services[name]))]
     for name in proxies:
         reason = "it is a proxy, and the platform has its own, with certificates"
         yield Note(name, reason, "-e service=NAME -e service_port=NUMBER of what is behind it")

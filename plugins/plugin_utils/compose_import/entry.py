@@ -47,7 +47,7 @@ def imported(model: Mapping[str, Any], asked: Asked, around: Around) -> Imported
     main = main_service(services, asked)
     port, more = ports_of(main, services, asked)
     notes += more
-    images = Images(asked.app, asked.folder, frozenset(asked.catalog))
+    images = Images(asked.app, asked.folder, frozenset(asked.catalog), around.refer)
     parts = {name: carried(name, service, around) for name, service in services.items()}
     app: Json = {"image": images.name_of(main, services[main], is_app=True), "port": port}
     app["hosts"] = list(asked.hosts) or [PLACEHOLDER]
@@ -69,7 +69,7 @@ def imported(model: Mapping[str, Any], asked: Asked, around: Around) -> Imported
     for name in services:
         notes += parts[name].notes
     notes += [*images.notes, *_waiting(before, services), *_networks(model)]
-    return Imported(main, app, images.entries, list(dict.fromkeys(notes)))
+    return Imported(main, around.refer.swept(app), around.refer.swept(images.entries), list(dict.fromkeys(notes)))
 
 
 def _volumes(model: Mapping[str, Any], parts: Mapping[str, Carried], notes: list[Note]) -> dict[str, str]:

@@ -12,6 +12,11 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import REFERENCE
 from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_import.notes import Note
+from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_import.variables import (
+    References,
+    without_password,
+    without_secrets,
+)
 
 Json = dict[str, Any]
 BUILD_NOTES = {
@@ -27,8 +32,8 @@ BUILD_NOTES = {
 class Images:
     """The entries of ``images_extra``, each image once."""
 
-    def __init__(self, app: str, folder: str, taken: frozenset[str]) -> None:
-        self.app, self.folder, self.taken = app, folder, taken
+    def __init__(self, app: str, folder: str, taken: frozenset[str], refer: References) -> None:
+        self.app, self.folder, self.taken, self.refer = app, folder, taken, refer
         self.entries: Json = {}
         self.notes: list[Note] = []
         self._by_build: dict[str, str] = {}
@@ -55,7 +60,7 @@ class Images:
         name = self._by_build[known] = self._free(wanted)
         entry: Json = {"context": self._context(service, str(build.get("context") or "."))}
         if args := {key: one for key, one in (build.get("args") or {}).items() if one is not None}:
-            entry["args"] = args
+            entry["args"] = without_secrets(service, args, self.refer)
         for key, cure in BUILD_NOTES.items():
             if build.get(key):
                 self.notes.append(Note(f"{service}.build.{key}", "the catalog's builds have nothing of it", cure))
@@ -68,6 +73,7 @@ class Images:
     def _context(self, service: str, context: str) -> str:
         if "://" in context or context.startswith("git@"):
             cure = "a clone of it on the controller, and its folder as context"
+            context = without_password("context", service, context, self.refer)
             self.notes.append(Note(f"{service}.build.context", f"{context} is no folder", cure))
             return context
         return posixpath.normpath(posixpath.join(self.folder, context))

@@ -67,7 +67,9 @@ def carried(name: str, service: Mapping[str, Any], around: Around) -> Carried:
         found["environment"] = environment
     notes += _unread(name, around)
     if labels := {key: value for key, value in (service.get("labels") or {}).items() if not _is_of_a_proxy(key)}:
-        found["labels"] = labels
+        found["labels"] = without_secrets(name, labels, around.refer)
+    if options := (service.get("logging") or {}).get("options"):
+        found["logging"] = {**found["logging"], "options": without_secrets(name, options, around.refer)}
     if check := _healthcheck(name, service, around):
         found["healthcheck"] = check
     if deploy := _deploy(service):

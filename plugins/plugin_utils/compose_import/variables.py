@@ -49,8 +49,16 @@ PASSWORD = re.compile(r"passwo?r?d?|pwd|passphrase")
 # Values that tell nothing.
 SHOWN = {"", "true", "false", "yes", "no", "on", "off", "0", "1", "none", "null"}
 URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
-FLAG_PASSWORD = re.compile(r"(?i)(--?[a-z-]*(?:passw|pass|pwd|secret|token|api-?key)[a-z-]*(?:=| +))([^\s'\"]+)")
-FLAG = re.compile(r"(?i)--?[a-z-]*(?:passw|pass|pwd|secret|token|api-?key)[a-z-]*\Z")
+WORD = "(?:passw|pass|pwd|secret|token|api[-_]?key)"
+FLAG_PASSWORD = re.compile(rf"(?i)((?:--?[a-z-]*{WORD}[a-z-]*(?:=| +))|(?:\b\w*{WORD}\w*=))([^\s'\"]+)")
+FLAG = re.compile(rf"(?i)--?[a-z-]*{WORD}[a-z-]*\Z")
+# Flags that are a password's with these programs alone.
+SHORT_FLAGS = (
+    (re.compile("mysql|mariadb"), re.compile(r"((?:^|(?<=\s))-p)([^\s'\"]+)")),
+    (re.compile("redis-cli|valkey-cli"), re.compile(r"((?:^|(?<=\s))-a +)([^\s'\"]+)")),
+)
+# Whatever they are called: what a generator makes.
+GENERATED = re.compile(r"(?=.*[0-9])(?:[A-Fa-f0-9]{32,}|[A-Za-z0-9+/_-]{40,}={0,2})\Z")
 
 
 @dataclass(frozen=True)
@@ -65,13 +73,23 @@ class StandIns:
 
 
 def is_secret_name(name: str) -> bool:
-    """By its name. A file that has a secret is none."""
-    return bool(SECRET.search(name)) and not name.upper().endswith("_FILE")
+    """By its name, a label's or an option's too. A file that has a secret is none."""
+    return bool(SECRET.search(re.sub(r"[^A-Za-z0-9]+", "_", name))) and not name.upper().endswith("_FILE")
 
 
 def is_secret(name: str, value: str) -> bool:
-    """A variable's value, by its name."""
-    return is_secret_name(name) and value.lower() not in SHOWN
+    """A variable's value, by its name, or by what it looks like."""
+    return (is_secret_name(name) and value.lower() not in SHOWN) or is_generated(value)
+
+
+def is_telling(value: str) -> bool:
+    """Whether a secret is no word that may stand elsewhere by chance."""
+    return len(value) >= 6 and bool(re.search(r"[0-9]", value)) and bool(re.search(r"[A-Za-z]", value))
+
+
+def is_generated(value: str) -> bool:
+    """Whether it looks like a key, and like no path."""
+    return bool(GENERATED.match(value)) and not value.startswith("/")
 
 
 def stand_ins(raw: Json, given: Mapping[str, str]) -> StandIns:
@@ -167,7 +185,8 @@ class References:
         return f"valueof-{name}-x"
 
     def _name(self, name: str, service: str, what: str, value: str) -> str:
-        kind = "vault" if is_secret_name(name) or value.startswith("/run/secrets/") else "compose"
+        is_hidden = is_secret_name(name) or value.startswith("/run/secrets/") or is_generated(value)
+        kind = "vault" if is_hidden else "compose"
         made = _identifier(f"{kind}_{self.app}_{name}")
         if self._known.get(made, value) != value:
             made = _identifier(f"{kind}_{self.app}_{service}_{name}")
@@ -195,6 +214,19 @@ class References:
                 text = text.replace(mark, f"{{{{ {self.of_variable(self.marks[mark])} }}}}")
         return HIDDEN.sub(r"{{ \1 }}", text)
 
+    def swept(self, value: Any) -> Any:
+        """A part of the entry without the values that are referred to elsewhere, where they tell themselves apart."""
+        if isinstance(value, Mapping):
+            return {key: self.swept(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self.swept(one) for one in value]
+        if not isinstance(value, str):
+            return value
+        for name, secret in self._known.items():
+            if name.startswith("vault_") and is_telling(secret):
+                value = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", self.hidden(name), value)
+        return value
+
     def named(self, text: str) -> str:
         """A sentence for people, with variables as the compose file names them."""
         for mark, name in self.marks.items():
@@ -217,11 +249,13 @@ def without_secrets(service: str, environment: Mapping[str, Any], refer: Referen
         elif is_secret(name, text) and not refer.has_mark(text):
             found[name] = refer.hidden(refer.of_value(name, service, text, f"{name} of {service}"))
         else:
-            found[name] = _without_password(name, service, text, refer)
+            found[name] = without_password(name, service, text, refer)
     return found
 
 
-def _without_password(name: str, service: str, text: str, refer: References) -> str:
+def without_password(name: str, service: str, text: str, refer: References) -> str:
+    """A text without the password of a URL in it."""
+
     def replaced(match: re.Match[str]) -> str:
         user, password = match.groups()
         if refer.has_mark(password) or password.startswith(("$", "{")):
@@ -234,19 +268,23 @@ def _without_password(name: str, service: str, text: str, refer: References) -> 
 
 def words_without_secrets(service: str, words: Iterable[Any], refer: References) -> list[str]:
     """A command without the secrets that its flags have."""
+    texts = [str(one) for one in words]
+    short = [flag for program, flag in SHORT_FLAGS if program.search(" ".join(texts))]
     found: list[str] = []
 
     def replaced(flag: str, value: str) -> str:
         if value.startswith(("$", "-")) or refer.has_mark(value):
             return value
-        name = flag.strip("-= ").replace("-", "_")
-        name = name if is_secret_name(name) else f"{name}_password"
+        name = re.sub(r"[^A-Za-z0-9]+", "_", flag.strip("-= "))
+        name = name if is_secret_name(name) else f"{service}_password"
         return refer.hidden(refer.of_value(name, service, value, f"{flag.strip('= ')} of {service}'s command"))
 
-    for word in map(str, words):
-        if found and FLAG.match(found[-1]):
-            found.append(replaced(found[-1], word))
-        else:
-            text = FLAG_PASSWORD.sub(lambda match: match.group(1) + replaced(*match.groups()), word)
-            found.append(_without_password("command", service, text, refer))
+    for word in texts:
+        before = found[-1] if found else ""
+        if FLAG.match(before) or any(flag.fullmatch(f"{before} {word}") for flag in short):
+            found.append(replaced(before, word))
+            continue
+        for flag in (FLAG_PASSWORD, *short):
+            word = flag.sub(lambda match: match.group(1) + replaced(*match.groups()), word)
+        found.append(without_password("command", service, word, refer))
     return found
