@@ -108,7 +108,9 @@ def test_which_service_is_the_app(services: dict[str, Any], asked: dict[str, Any
 SHAPES: list[tuple[str, str, list[str]]] = [
     ("{}", "{}", []),
     ("environment: {A: b, C: 'd$$e'}", "environment: {A: b, C: d$e}", []),
-    ("environment: {A: '{% b {{.Node.ID}}'}", "environment: {A: \"{{ '{%' }} b {{ '{{' }}.Node.ID}}\"}", []),
+    ("environment: {A: '{% b {{.Node.ID}}'}", "environment: {A: '{% b {{.Node.ID}}'}", []),
+    ("environment: {A: '{% {{.Node.ID}} ://a:hunter22@b'}",
+     "environment: {A: \"{{ '{%' }} {{ '{{' }}.Node.ID}} ://a:{{ vault_shop_a_password }}@b\"}", []),
     ("environment: {A: }", 'environment: {A: "{{ compose_shop_a }}"}', []),
     ("environment: {DB_PASSWORD: hunter22}", 'environment: {DB_PASSWORD: "{{ vault_shop_db_password }}"}', []),
     ("environment: {EMPTY_PASSWORD: 'yes', TOKEN: ''}", "environment: {EMPTY_PASSWORD: 'yes', TOKEN: ''}", []),
@@ -386,6 +388,18 @@ def test_a_stand_in_becomes_a_reference_wherever_it_is() -> None:
     assert result.images["shop"]["pull"] == "a:{{ compose_shop_tag }}"
     assert set(result.needed) == {"compose_shop_port", "compose_shop_cpus", "compose_shop_mem", "compose_shop_tag"}
     assert list(SPECS.unknown(result.needed)) == []
+
+
+@pytest.mark.parametrize("text", ["{{ lookup('pipe', 'id') }}", "{% raw %}", "{# a #}", "a\n{{ b }}"])
+def test_braces_of_the_file_are_no_template(text: str) -> None:
+    result = bring_in({"web": {**WEB, "environment": {"A": text}}})
+    (line,) = [one for one in result.text.splitlines() if "A: !unsafe" in one]
+    loaded = yaml.safe_load(result.text.replace("!unsafe ", ""))
+    assert loaded["apps"]["shop"]["environment"]["A"] == text, line
+
+
+def test_what_a_terminal_would_obey_is_not_printed() -> None:
+    assert "\x1b" not in report(bring_in({"web": {**WEB, "image": "a\x1b[2J", "x\x1b": "1"}}))
 
 
 def test_the_text_is_what_a_person_would_write(tmp_path: Path) -> None:

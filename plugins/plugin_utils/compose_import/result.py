@@ -108,4 +108,5 @@ def report(result: Result, into: str = "") -> str:
     if result.refused:
         parts += ["", f"The preflight refuses of it ({len(result.refused)}):", *(f"  {one}" for one in result.refused)]
     parts += ["", f"If the inventory has apps already, put {name} below them: of two files with apps, one counts."]
-    return "\n".join(parts)
+    # What a terminal would take for orders is the file's, and not ours.
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "?", "\n".join(parts))

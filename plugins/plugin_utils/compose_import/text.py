@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_import.variables import Unsafe
+
 Json = dict[str, Any]
 WIDTH = 140
 # Longer ones are written below each other.
@@ -55,6 +57,11 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if is_template else None)
 
 
+def _unsafe(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    return dumper.represent_scalar("!unsafe", str(value), style="|" if "\n" in value else "'")
+
+
+_Dumper.add_representer(Unsafe, _unsafe)
 _Dumper.add_representer(dict, _mapping)
 _Dumper.add_representer(list, _list)
 _Dumper.add_representer(str, _text)
@@ -72,7 +79,7 @@ def inventory_text(
     entry = _ordered(app)
     if "services" in entry:
         entry["services"] = {key: _ordered(one) for key, one in entry["services"].items()}
-    parts = [f"# Brought in from {source} by playbooks/import.yml.\n"]
+    parts = [f"# Brought in from {' '.join(source.split())} by playbooks/import.yml.\n"]
     secrets = [one for one in needed if one.startswith("vault_")]
     others = [one for one in needed if not one.startswith("vault_")]
     for what, names in (("To be given in Ansible Vault", secrets), ("To be given", others)):

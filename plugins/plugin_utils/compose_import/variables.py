@@ -61,6 +61,10 @@ SHORT_FLAGS = (
 GENERATED = re.compile(r"(?=.*[0-9])(?:[A-Fa-f0-9]{32,}|[A-Za-z0-9+/_-]{40,}={0,2})\Z")
 
 
+class Unsafe(str):
+    """A text with braces of its own, which Ansible is not to read as a template."""
+
+
 @dataclass(frozen=True)
 class StandIns:
     """``values``: by variable, what the parser is given. ``marks``: by stand-in, its variable. ``taken``: by variable,
@@ -208,6 +212,8 @@ class References:
         return self._filled_text(text)
 
     def _filled_text(self, text: str) -> str:
+        if BRACES.search(text) and not self.has_mark(text) and not HIDDEN.search(text):
+            return Unsafe(text)
         text = BRACES.sub(lambda match: f"{{{{ '{match.group()}' }}}}", text)
         for mark in self.marks:
             if mark in text:
