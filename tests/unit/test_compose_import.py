@@ -175,7 +175,7 @@ SHAPES: list[tuple[str, str, list[str]]] = [
     ("labels: {traefik.enable: 'true', team: a}", "service: {labels: {team: a}}", ["web.labels"]),
     ("configs: [{source: c}]", "{}", ["web.configs"]),
     ("networks: {back: {aliases: [shop]}}", "{}", ["web.networks.back.aliases"]),
-    ("uts: host", "{}", ["web.uts"]),
+    ("uts: host\ncpu_shares: 5\nhostname: a", "{}", ["web.hostname", "web.uts", "web.cpu_shares"]),
     ("image: web", "{}", ["web.image"]),
 ]  # fmt: skip
 

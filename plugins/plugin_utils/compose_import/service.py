@@ -15,6 +15,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_import.variab
     without_secrets,
     words_without_secrets,
 )
+from ansible_collections.fungap.swarm.plugins.plugin_utils.compose_shapes import CURES
 
 Json = dict[str, Any]
 KEPT = (
@@ -27,7 +28,7 @@ ELSEWHERE = {
     *("image", "build", "environment", "env_file", "deploy", "healthcheck", "volumes", "tmpfs", "shm_size", "ports"),
     *("networks", "depends_on", "restart", "profiles", "labels", "links", "container_name", "scale", "configs"),
     *("secrets", "mem_limit", "cpus", "mem_reservation", "pids_limit"),
-    *("attach", "expose", "pull_policy", "annotations", "mem_swappiness", "cpu_shares", "blkio_config"),
+    *("attach", "expose", "pull_policy"),
 }
 NOT_CARRIED = {
     "privileged": ("a swarm's service can't have all of the machine's rights", "cap_add with what it needs"),
@@ -120,7 +121,8 @@ def _not_carried(name: str, service: Mapping[str, Any]) -> Iterator[Note]:
     for key, value in service.items():
         if not value or key in KEPT or key in ELSEWHERE or key.startswith("x-"):
             continue
-        reason, cure = NOT_CARRIED.get(key, ("a swarm does not carry it out", "see docs/import.md"))
+        unknown = ("a swarm does not carry it out", CURES.get(key, "do without it"))
+        reason, cure = NOT_CARRIED.get(key, unknown)
         yield Note(f"{name}.{key}", reason, cure)
     for key in ("configs", "secrets"):
         for one in service.get(key) or ():

@@ -54,7 +54,9 @@ def app_settings(main: str, part: Carried, volumes: Mapping[str, str]) -> tuple[
     if update := _update(deploy.pop("update_config", {}), health):
         found["update"] = update
     deploy.pop("rollback_config", None)
-    rest.pop("hostname", None)
+    if host := rest.pop("hostname", None):
+        reason = f"each replica has a host name of its own, and not {host}"
+        notes.append(Note(f"{main}.hostname", reason, "service: {hostname: ...} where it has to be that"))
     _mount(found, rest, part, volumes)
     if deploy:
         rest["deploy"] = deploy
