@@ -254,14 +254,14 @@ def test_a_builds_secrets_stay() -> None:
 
 
 def test_a_job_before_the_app() -> None:
-    job = {"image": "team/web:1", "command": ["migrate"], "environment": {"A": "1"}, "restart": "on-failure"}
+    job = {"image": "team/web:1", "command": ["migrate", "$$A"], "environment": {"A": "1"}, "restart": "on-failure"}
     web = {
         **WEB,
         "environment": {"A": "1", "B": "2"},
         "depends_on": {"job": {"condition": "service_completed_successfully"}},
     }
     result = bring_in({"web": web, "job": job})
-    assert result.apps["shop"]["before"] == ["migrate"]
+    assert result.apps["shop"]["before"] == ["migrate", "$A"]
     assert "services" not in result.apps["shop"]
     assert result.notes == []
     # With another image it is a service that ends.

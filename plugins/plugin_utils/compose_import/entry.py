@@ -58,7 +58,7 @@ def imported(model: Mapping[str, Any], asked: Asked, around: Around) -> Imported
     notes += of_app
     before = _before(main, services, parts, app)
     if before:
-        app["before"] = parts[before].definition["command"]
+        app["before"] = plain_dollars(parts[before].definition["command"])
     others = [name for name in services if name not in (main, before)]
     entries = {
         _name_of(name, services, notes): _service(name, services, parts[name], images, volumes) for name in others
