@@ -16,7 +16,7 @@ description:
   - A volume that was there once and is nowhere is refused as lost. So is one of that name that nothing shows to be the
     app's.
   - What a killed move has left is put in order, from the labels.
-version_added: 0.1.0
+version_added: 1.1.0
 author:
   - The fungap.swarm authors (@fungap)
 requirements:

@@ -14,7 +14,7 @@ description:
     Between two docker hosts it takes two tasks, the first without a target, the second without a source; it goes
     through a file in the controller's own temporary folder, which is gone with the run.
   - A volume of that name on the target is replaced if a move from the same node has left it, and refused otherwise.
-version_added: 0.1.0
+version_added: 1.1.0
 author:
   - The fungap.swarm authors (@fungap)
 requirements:

@@ -13,7 +13,7 @@ description:
   - All volumes of an app go together, since its services find them on one node.
   - No service is changed. The node's label C(leaving) lets swarm end the tasks, the label C(here) of the other node
     lets it start them there.
-version_added: 0.1.0
+version_added: 1.1.0
 author:
   - The fungap.swarm authors (@fungap)
 requirements:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: stack_terminal
 short_description: Find a replica of a service for a terminal in it
-version_added: 1.0.0
+version_added: 1.1.0
 description:
   - Finds a replica that runs, and remembers in the swarm who asked for a terminal in it, when, why and with which
     command, among what M(fungap.swarm.stack_run) remembers. What is typed and shown there is kept nowhere.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: terminal_command
 short_description: The command that opens a terminal in a container
-version_added: 1.0.0
+version_added: 1.1.0
 description:
   - Works out the command that opens a terminal in a container of the docker host that the task runs on, by the way
     that Ansible itself takes there (ssh, or none), and writes it to a file or shows it. A task of Ansible has no
