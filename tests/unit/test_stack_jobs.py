@@ -73,7 +73,7 @@ def test_it_has_what_the_service_has_and_serves_nobody() -> None:
         "command": ["node", "migrate.js", "$$5"],
         "healthcheck": {"disable": True},
         "deploy": {
-            "mode": "replicated-job",
+            "mode": "replicated",
             "replicas": 1,
             "restart_policy": {"condition": "none"},
             "placement": {"constraints": ["node.labels.env == ready"]},

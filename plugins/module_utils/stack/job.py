@@ -99,8 +99,9 @@ def a_job(
             "command": list(command),
             "healthcheck": {"disable": True},
             "deploy": {
-                # Swarm starts nothing of it anew, whatever it ends with: that might do it twice.
-                "mode": "replicated-job",
+                # Swarm starts nothing of it anew, whatever it ends with: that might do it twice. And it is no job of
+                # swarm's: of one whose task did not end well, each new leader of the swarm starts another one.
+                "mode": "replicated",
                 "replicas": 1,
                 "restart_policy": {"condition": "none"},
                 **{key: deploy[key] for key in _DEPLOY_KEPT if key in deploy},
