@@ -60,7 +60,8 @@ options:
         and environment it gets, C(command), a list of words, and C(deadline_seconds), 600 by default. They are services
         of one task, in a stack of their own (C(<name>_jobs)). What stands before has to end with 0 before the first
         task is replaced, or nothing is, and the verdict is V(before_failed). What stands after runs once all has
-        converged; its failure is a warning. Neither runs where the revision in force has the same command, image and environment.
+        converged; its failure is a warning. Neither runs where the revision in force has the same command, image and
+        environment.
       - C(x-full-names) lists networks on which services don't get their short names, as C(docker stack deploy) gives
         them everywhere, but only their full ones (C(<stack>_<service>)) and what C(aliases) says.
       - C(x-follows) maps services to the one that each follows. The tasks of such a service take up what the other
