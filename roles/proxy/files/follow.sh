@@ -12,7 +12,7 @@ patience=30
 draining=${DRAINING:-16}
 # So long after its last answer, a reload doesn't close a connection: its client may be about to ask again.
 keeping='keepalive_min_timeout 5s;'
-master='' serving='' refused='' reason='' settled='' picture='' since=0 asked=0 rest=0
+master='' serving='' refused='' reason='' settled='' picture='' since=0 asked=0 rest=0 of=0
 
 say() { echo "proxy: $*" >&2; }
 now() { read -r up _ </proc/uptime; echo "${up%.*}"; }
@@ -140,8 +140,20 @@ decide() {
     # What was refused, and is wanted no longer.
     [ -z "$refused" ] || [ "$versions" = "$refused" ] || { refused='' reason=''; write_report; ask_all; }
     # Others than these are asked at once, the same again after a while: one may have been silent.
-    settled=$addresses
-    if [ "$count" = "$(echo "$addresses" | wc -l)" ]; then rest=15; else rest=3; fi
+    settled=" $(echo $addresses) " of=$(echo "$addresses" | wc -l)
+    if [ "$count" = "$of" ]; then rest=15; else rest=3; fi
+}
+# Whether the managers' tasks are those that were asked last: once a second, so it starts no program. getent says each address once for
+# each kind of socket, in any order.
+is_settled() {
+    known=0
+    while read -r address kind _; do
+        [ "$kind" = STREAM ] || continue
+        case $settled in *" $address "*) known=$((known + 1));; *) return 1;; esac
+    done <<END
+$found
+END
+    [ $known = "$of" ]
 }
 
 stop() {
@@ -163,9 +175,11 @@ version=$(nginx -v 2>&1 | sed 's/.*nginx.//')
 [ "$(printf '1.27.4\n%s\n' "$version" | sort -V | head -n 1)" = 1.27.4 ] || keeping=''
 write_report
 while :; do
-    addresses=$(getent ahostsv4 tasks.proxy_state | sed 's/ .*//' | sort -u)
-    if [ -n "$addresses" ]; then
-        if [ "$addresses" != "$settled" ] || [ $(($(now) - asked)) -ge $rest ]; then decide; fi
+    found=$(getent ahostsv4 tasks.proxy_state)
+    read -r up _ </proc/uptime
+    if [ -n "$found" ] && { ! is_settled || [ $((${up%.*} - asked)) -ge $rest ]; }; then
+        addresses=$(echo "$found" | sed 's/ .*//' | sort -u)
+        decide
     fi
     [ -z "$master" ] || lives || { say "nginx has ended"; exit 1; }
     if [ -z "$master" ]; then nap 0.3; else nap 1; fi
