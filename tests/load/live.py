@@ -283,7 +283,8 @@ class Live:
 
     def close(self) -> None:
         """End what runs on the controller for it; the platform stays."""
-        self.ansible.close()
+        if "ansible" in self.__dict__:
+            self.ansible.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def operate(self, verb: str, **values: Any) -> Run:

@@ -24,6 +24,13 @@ class State:
     secrets: dict[str, str]
 
 
+class Older(Live):
+    """Each playbook is a program of its own: what a warm Ansible keeps of plugins and modules is the checkout's."""
+
+    def run(self, playbook: str, *arguments: str) -> Run:
+        return self.launch(playbook, *arguments).wait()
+
+
 @dataclass
 class Upgrade:
     """``release``: the folder where the older one is installed. The rest is there once the platform is up."""
@@ -36,7 +43,7 @@ class Upgrade:
 
     def bring_up(self, live: Live) -> None:
         """In place of ``Live.up``."""
-        older = Live(replace(live.where, installed=str(self.release)))
+        older = Older(replace(live.where, installed=str(self.release)))
         try:
             older.up()
             second = older.operate("deploy", env_file=older.env_file("GREETING=Hello from before\n"))

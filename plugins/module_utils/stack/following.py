@@ -26,7 +26,7 @@ def parse_told(text: str) -> dict[str, Told]:
     found: dict[str, dict[str, str]] = {}
     values: dict[str, str] = {}
     for line in text.splitlines():
-        key, _, value = line.partition(" ")
+        key, _space, value = line.partition(" ")
         if key == "task":
             values = found.setdefault(value, {})
         elif line.startswith(_REASON):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import TypeAlias
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
@@ -23,7 +24,7 @@ _SHOW = (
 )
 # A program in a container costs a tenth of a second of CPU.
 _PAUSE_SECONDS = 0.5
-Look = Callable[[str], Iterable[str] | None]
+Look: TypeAlias = "Callable[[str], Iterable[str] | None]"
 
 
 def told_on(engine: Engine, service: str) -> list[str] | None:

@@ -432,7 +432,7 @@ def parse_scheduled_runs(configs: Iterable[Json], stack: str) -> list[dict[str, 
     """
     found = []
     for labels in (config["Spec"]["Labels"] for config in configs):
-        owner, _, name = labels[CRON_OWNER_LABEL].partition("/")
+        owner, _slash, name = labels[CRON_OWNER_LABEL].partition("/")
         for entry in json.loads(labels[CRON_STATE_LABEL])["history"] if owner == stack else ():
             slot = datetime.fromtimestamp(entry["slot"], timezone.utc)
             when = slot.isoformat(timespec="seconds").replace("+00:00", "Z")

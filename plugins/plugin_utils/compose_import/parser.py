@@ -63,12 +63,11 @@ def find_parser() -> str:
 def _version(program: str) -> tuple[int, ...]:
     try:
         # Version 1 is a program in Python, which needs a path.
-        told = subprocess.run(
-            [program, "version", "--short"], env={"PATH": os.defpath}, capture_output=True, text=True, timeout=SECONDS
-        ).stdout
+        command, path = [program, "version", "--short"], {"PATH": os.defpath}
+        done = subprocess.run(command, env=path, capture_output=True, text=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ()
-    match = re.search(r"([0-9]+)\.([0-9]+)", told)
+    match = re.search(r"([0-9]+)\.([0-9]+)", done.stdout)
     return (int(match.group(1)), int(match.group(2))) if match else ()
 
 
@@ -141,7 +140,7 @@ def _config(program: str, files: Sequence[str], values: str, switches: Sequence[
     try:
         # An empty environment: what a shell has is nobody else's.
         # Paths stay as they are written, so env files are looked for where the program is.
-        done = subprocess.run(command, cwd=folder, env={}, capture_output=True, text=True, timeout=SECONDS)
+        done = subprocess.run(command, cwd=folder, env={}, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
         raise PlatformError(f"docker compose did not read {files[0]} within {SECONDS} s") from error
     if done.returncode:

@@ -35,7 +35,7 @@ KINDS = {
 # The first of these that one of a variable's places needs.
 RANKS = ("port", "bytes", "cpus", "duration", "count", "switch", "policy", "path", "text")
 STAND_INS: Mapping[str, Callable[[int], str]] = {
-    "port": lambda number: str(number),
+    "port": str,
     "bytes": lambda number: f"10737{number}",
     "cpus": lambda number: f"1.{number}",
     "path": lambda number: f"/valueof{number}x",
