@@ -7,6 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.memory.model import controllers_file
+
 from .live import Live, Load, Run
 
 RELEASE = "1.0.0"
@@ -59,7 +61,8 @@ class Upgrade:
 def state(live: Live) -> State:
     container = live.service()["Spec"]["TaskTemplate"]["ContainerSpec"]
     folder = Path(live.where.ca).parent
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    memory = controllers_file(live.where.name)  # of what is in force: it goes on
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != memory)
     return State(
         image=container["Image"],
         env_volumes=[mount["Source"] for mount in container["Mounts"]],
