@@ -30,7 +30,7 @@ def test_it_goes_when_it_is_switched_off(live: Live) -> None:
     assert "monitoring" in names(live)
     assert live.outer.containers.list(filters={"name": f"^{figures}$"})
     live.play("site.yml", "-e", "monitoring_enabled=false")
-    assert names(live) == {"proxy", "web"}
+    assert names(live) == {"cron", "proxy", "web"}
     # What shows the registry's figures, and the network between the two.
     assert not live.outer.containers.list(all=True, filters={"name": f"^{figures}$"})
     assert not live.outer.networks.list(names=[figures])
