@@ -21,10 +21,15 @@ def main() -> None:
     inventory, app, replica, command, *more = [*sys.argv[1:], *[""] * (5 - len(sys.argv))]
     if not app:
         sys.exit("give APP=NAME, and if you like REPLICA=<number or node> and CMD=<program and arguments>")
-    asked = {"replica": replica, "command": command}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "command.json"
-        asked |= {"app": app, "terminal_file": str(file), "terminal_tty": sys.stdin.isatty()}  # type: ignore[dict-item]
+        asked = {
+            "app": app,
+            "replica": replica,
+            "command": command,
+            "terminal_file": str(file),
+            "terminal_tty": sys.stdin.isatty(),
+        }
         extra = json.dumps({key: value for key, value in asked.items() if value != ""})
         playbook = ["ansible-playbook", "-i", inventory, str(ROOT / "playbooks/exec.yml"), "-e", extra, *more]
         # What a pipe reads is what the command says.
