@@ -354,6 +354,29 @@ def test_a_container_that_its_engine_could_not_remove_holds_nothing(swarm: Swarm
     assert [volumes(node) & {done["volume"]} for node in swarm.nodes] == [set(), set()]
 
 
+def test_what_swarm_left_of_a_task_holds_nothing_and_what_runs_is_named(swarm: Swarm, run_module: RunModule) -> None:
+    """An engine tries once to remove the container of a task that swarm has forgotten: made by hand, with its label."""
+    done = run_module("env_volume", swarm.arguments(app="left"))
+    api = swarm.worker.api
+    host_config = {"Mounts": [mount(done["volume"], "/data")]}
+    labels = {"com.docker.swarm.task.id": "forgotten"}
+    for name, labelled in {"never-started": labels, "ended": labels, "runs": labels, "a-users-own": {}}.items():
+        api.create_container("web:v1", SERVER, name=name, host_config=host_config, labels=labelled)
+    for name in ("ended", "runs"):
+        api.start(name)
+    api.kill("ended")
+    until(lambda: api.inspect_container("ended")["State"]["Status"] == "exited")
+    absent = swarm.arguments(app="left", state="absent", content=None, image=None)
+    refused = run_module("env_volume", absent)["msg"]
+    assert "in use by container a-users-own (created) on worker1, container runs (running) on worker1: " in refused
+    assert api.inspect_container("ended"), "nothing was done before it was refused"
+    for name in ("runs", "a-users-own"):
+        api.remove_container(name, force=True)
+    assert run_module("env_volume", absent)["changed"]
+    assert api.containers(all=True, filters={"volume": done["volume"]}) == []
+    assert [volumes(node) & {done["volume"]} for node in swarm.nodes] == [set(), set()]
+
+
 def test_changed_content_is_a_new_volume_and_old_ones_go(swarm: Swarm, run_module: RunModule) -> None:
     versions = [run_module("env_volume", swarm.arguments(content=f"A={i}\n", keep=2))["version"] for i in range(3)]
     assert len(set(versions)) == 3

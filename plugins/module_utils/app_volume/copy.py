@@ -12,6 +12,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.app_volume import con
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import Plan
 from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import wait_until
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.containers import said, volumes_of
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 
 
@@ -95,10 +96,9 @@ def await_end(engine: Engine, volume: str, deadline_seconds: float) -> None:
 
     def writers() -> list[str]:
         return [
-            str(one["Names"][0]).lstrip("/")
+            said(one)
             for one in engine.containers.with_labels({})
-            if one.get("State") in ("running", "paused", "restarting")
-            and any(mount.get("Name") == volume for mount in one.get("Mounts") or [])
+            if one.get("State") in ("running", "paused", "restarting") and volume in volumes_of(one)
         ]
 
     wait_until(

@@ -12,6 +12,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.app_volume import pla
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import Plan
 from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import wait_until
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.containers import said, volumes_of
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 
 # How long containers of a service that was just removed may take to go.
@@ -112,24 +113,23 @@ class AppVolumes:
 
 def remove_unused(engine: Engine, node: str, volume: str) -> None:
     """Remove a volume once no container has it any more; a task's is taken away a moment after its end."""
+    users: list[str] = []
 
-    def users() -> list[str]:
-        return [
-            str(one["Names"][0]).lstrip("/") if one.get("Names") else str(one["Id"])[:12]
-            for one in engine.containers.with_labels({})
-            if any(mount.get("Name") == volume for mount in one.get("Mounts") or [])
-        ]
+    def is_free() -> bool:
+        users.clear()
+        for container in engine.containers.with_labels({}):
+            if volume not in volumes_of(container):
+                continue
+            # What swarm keeps of an ended task, for its log, would hold the volume.
+            if engine.containers.is_left_over(container):
+                engine.containers.remove_with_volumes(container["Id"])
+            users.append(said(container))
+        return not users
 
-    for container in engine.containers.with_labels({"com.docker.swarm.task.id": None}):
-        # What swarm keeps of an ended task, for its log, would hold the volume.
-        if container.get("State") in ("exited", "created", "dead") and any(
-            mount.get("Name") == volume for mount in container.get("Mounts") or []
-        ):
-            engine.containers.remove_with_volumes(container["Id"])
     wait_until(
-        lambda: not users(),
+        is_free,
         deadline_seconds=ENDS_SECONDS,
-        failure=lambda: f"volume {volume} on {node} is still held by {', '.join(users())}: it was not removed",
+        failure=lambda: f"volume {volume} on {node} is still held by {', '.join(users)}: it was not removed",
     )
     engine.volumes.remove(volume)
 

@@ -27,6 +27,20 @@ with suppress(ImportError):  # the client says so
     import docker.types
     import requests.exceptions
 
+# On each container that swarm has made.
+TASK_LABEL = "com.docker.swarm.task.id"
+
+
+def volumes_of(container: Json) -> set[str]:
+    """Names of the volumes that one of ``with_labels`` has mounted."""
+    return {str(mount["Name"]) for mount in container.get("Mounts") or [] if mount.get("Name")}
+
+
+def said(container: Json) -> str:
+    """Name and state of one of ``with_labels``, as an operator knows it."""
+    name = str((container.get("Names") or [container["Id"][:12]])[0]).lstrip("/")
+    return f"{name} ({container.get('State')})"
+
 
 class Containers(Part):
     """Containers of one engine: looked at, made, run, and read and written as archives."""
@@ -36,6 +50,18 @@ class Containers(Part):
         with self.errors("list containers"):
             found: list[Json] = self.api.containers(all=True, filters={"label": label_filters(labels)})
             return found
+
+    def is_left_over(self, container: Json) -> bool:
+        """Whether one of ``with_labels`` is what is left of a task of the swarm, or of a removal that failed.
+
+        The engine tries once to remove the container of a task that swarm has forgotten (swarmkit v1.12,
+        ``agent/worker.go``: "best effort"). One that it could not remove then stays for good, and holds its volumes.
+        """
+        if container.get("State") in ("removing", "dead"):
+            # A list doesn't tell one that could not be removed from one that is being removed.
+            found = self.inspect(container["Id"])
+            return bool(found and found["State"]["Status"] == "dead")
+        return container.get("State") in ("exited", "created") and TASK_LABEL in (container.get("Labels") or {})
 
     def inspect(self, name: str) -> Json | None:
         """``GET /containers/<name>/json``; None when there is none of that name."""

@@ -17,6 +17,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import Pl
 from ansible_collections.fungap.swarm.plugins.module_utils.core.parallel import in_parallel
 from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import Plan
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.archives import ChunkFile
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.containers import TASK_LABEL, said, volumes_of
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.env_volume import files as env_files
 from ansible_collections.fungap.swarm.plugins.module_utils.env_volume import model as env
@@ -26,7 +27,7 @@ Result = TypeVar("Result")
 # Reading a refused target stops here: enough to name and to count.
 ENTRIES_READ = 2000
 # How long containers of a service that was removed may take to go.
-ENDS_SECONDS = 30
+ENDS_SECONDS = 60
 # (node, version) to the volume on it, and the file in that.
 Sources: TypeAlias = "dict[tuple[str, str], tuple[env.EnvVolume, env.EnvFile]]"
 
@@ -89,6 +90,8 @@ class EnvVolume:
         self.placeholders: list[str] = []
         self.observed = planning.Observed(volumes={}, labels={})
         self.mounts: list[env.EnvMount] = []
+        # Node, and a container on it that has an env volume of the app.
+        self.holders: list[tuple[str, dict[str, Any]]] = []
         self.manager: Engine | None = None
 
     def _refuse_what_cannot_be(self, params: Mapping[str, Any]) -> None:
@@ -143,6 +146,7 @@ class EnvVolume:
         volumes: dict[str, Mapping[str, env.EnvVolume]] = {}
         in_use: dict[str, planning.Versions] = {}
         helpers: dict[str, tuple[str, ...]] = {}
+        held_by: dict[str, list[dict[str, Any]]] = {}
 
         def look(name: str) -> Callable[[], None]:
             def look_at_node() -> None:
@@ -153,13 +157,16 @@ class EnvVolume:
                         raise PlatformError("it isn't a member of the swarm")
                     self.node_ids[name] = node_id
                 found = env.env_volumes(self.app, engine.volumes.containing(env.volume_name(self.app, "")))
+                names = {env.volume_name(self.app, version) for version in found}
                 containers = engine.containers.with_labels({})
-                mine = [one for one in containers if self._is_helper(one) or self._is_dead(engine, one)]
-                names = {
-                    mount.get("Name") for one in containers if one not in mine for mount in one.get("Mounts") or []
-                }
+                holders = [one for one in containers if names & volumes_of(one)]
+                mine = [one for one in containers if self._is_helper(one)]
+                # Asked only where they are to go.
+                mine += [one for one in holders if self.absent and engine.containers.is_left_over(one)]
+                held_by[name] = [one for one in holders if one not in mine]
+                mounted = set().union(*map(volumes_of, held_by[name]))
                 volumes[name] = found
-                in_use[name] = frozenset(version for version in found if env.volume_name(self.app, version) in names)
+                in_use[name] = frozenset(version for version in found if env.volume_name(self.app, version) in mounted)
                 helpers[name] = tuple(one["Id"] for one in mine)
                 self.engines[name] = engine
 
@@ -175,6 +182,7 @@ class EnvVolume:
             self.manager = Engine(self.manager_socket)
             labels = self._node_labels(self.manager.swarm.nodes())
             self.mounts = env.env_mounts(self.app, self.manager.services.all())
+        self.holders = [(node, one) for node in sorted(held_by) for one in held_by[node]]
         self.observed = planning.Observed(
             volumes=volumes,
             labels=labels,
@@ -187,20 +195,6 @@ class EnvVolume:
     def _is_helper(self, container: Mapping[str, Any]) -> bool:
         labels = container.get("Labels") or {}
         return labels.get(env.LABEL_HELPER) == "env_volume" and labels.get(env.LABEL_APP) == self.app
-
-    def _is_dead(self, engine: Engine, container: Mapping[str, Any]) -> bool:
-        """Whether its engine began to remove a container and could not: it holds its env volumes until it is gone.
-
-        Asked only where they are to go. A list of containers doesn't tell it from one that is being removed.
-        """
-        if not self.absent or container.get("State") not in ("removing", "dead"):
-            return False
-        mounted = [str(mount.get("Name") or "") for mount in container.get("Mounts") or []]
-        prefix = env.volume_name(self.app, "")
-        if not any(name.startswith(prefix) for name in mounted):
-            return False
-        found = engine.containers.inspect(container["Id"])
-        return bool(found and found["State"]["Status"] == "dead")
 
     def _node_labels(self, nodes: Iterable[Mapping[str, Any]]) -> dict[str, planning.Versions]:
         """Labels by the node's name; a node of this call is known by its id, so that no ghost of its name is meant."""
@@ -219,15 +213,18 @@ class EnvVolume:
     def _await_ends(self) -> None:
         """Of a service that was just removed, the nodes take the containers away a moment after its last task."""
         end = time.monotonic() + ENDS_SECONDS
-        while not self.mounts and any(self.observed.in_use.values()) and time.monotonic() < end:
+        while not self.mounts and self.holders and self._are_tasks() and time.monotonic() < end:
             time.sleep(0.5)
             self._observe()
 
+    def _are_tasks(self) -> bool:
+        """Whether swarm will end all that holds a volume: nobody waits for what a user has started."""
+        return all(TASK_LABEL in (container.get("Labels") or {}) for _node, container in self.holders)
+
     def _refuse_removal_in_use(self) -> None:
         services = sorted({mount.service for mount in self.mounts})
-        nodes = sorted(node for node, versions in self.observed.in_use.items() if versions)
-        if services or nodes:
-            users = [f"service {name}" for name in services] + [f"containers on {name}" for name in nodes]
+        containers = [f"container {said(one)} on {node}" for node, one in self.holders]
+        if users := [*(f"service {name}" for name in services), *containers]:
             raise PlatformError(
                 f"env volumes of app {self.app} are still in use by {', '.join(users)}: remove those first"
             )

@@ -15,6 +15,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
 from ansible_collections.fungap.swarm.plugins.module_utils.core.parallel import each
 from ansible_collections.fungap.swarm.plugins.module_utils.core.waiting import wait_until
+from ansible_collections.fungap.swarm.plugins.module_utils.docker.containers import TASK_LABEL
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.engine import Engine
 from ansible_collections.fungap.swarm.plugins.module_utils.env_volume.model import LABEL_APP
 from ansible_collections.fungap.swarm.plugins.module_utils.folder import operation as folders
@@ -26,7 +27,6 @@ from ansible_collections.fungap.swarm.plugins.module_utils.reset.plan import Rem
 # What a role by itself may be told; the inventory's check asks for more.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 REGISTRY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}")
-TASK_LABEL = "com.docker.swarm.task.id"
 TASKS_END_SECONDS = 60
 
 
