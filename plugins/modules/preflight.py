@@ -51,6 +51,7 @@ options:
       - deploy_image
       - rollback
       - scale
+      - maintenance
       - status
       - logs
       - history

@@ -192,7 +192,7 @@ options:
     description:
       - What it is recorded as.
     type: str
-    choices: [site, deploy, rollback, scale]
+    choices: [site, deploy, rollback, scale, maintenance]
   who:
     description:
       - Who asked for it, for the record.
@@ -399,7 +399,7 @@ def main() -> None:
             "node_sockets": {"type": "dict", "default": {}},
             "listens": {"type": "dict", "default": {}},
             "release": {"type": "dict", "default": {}},
-            "kind": {"type": "str", "choices": ["site", "deploy", "rollback", "scale"]},
+            "kind": {"type": "str", "choices": ["site", "deploy", "rollback", "scale", "maintenance"]},
             "who": {"type": "str"},
             "why": {"type": "str"},
             "base_revision": {"type": "int"},

@@ -72,6 +72,7 @@ DEFAULTS: Json = {
         "compress": False,
         "rate_limit": {"requests_per_second": 0, "burst": 20, "paths": [], "connections": 0},
         "error_pages": [],
+        "maintenance": {"enabled": False, "allow": [], "retry_after_seconds": 300},
     },
     "update": {"order": "start-first", "parallelism": 1, "delay_seconds": None, "monitor_seconds": 30},
     "restart": {"condition": "any", "delay_seconds": 2},

@@ -32,6 +32,7 @@ Json = dict[str, Any]
 # Labels of services that the swarm exporter makes Prometheus' targets of.
 HOSTS_LABEL = "io.fungap.hosts"
 PROBE_PATH_LABEL = "io.fungap.probe.path"
+MAINTENANCE_LABEL = "io.fungap.maintenance"
 METRICS_LABEL = "io.fungap.metrics."
 
 
@@ -335,6 +336,8 @@ def _labels(app: Mapping[str, Any]) -> Json:
     if app["hosts"] and app["route"]["protocol"] != "grpc":
         labels[HOSTS_LABEL] = ",".join(app["hosts"])
         labels[PROBE_PATH_LABEL] = probe_path(app)
+        if app["route"]["maintenance"]["enabled"]:
+            labels[MAINTENANCE_LABEL] = "true"
     if metrics["path"]:
         labels[METRICS_LABEL + "kind"] = "app"
         labels[METRICS_LABEL + "path"] = metrics["path"]

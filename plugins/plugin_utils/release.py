@@ -136,6 +136,9 @@ def resolve(inventory: Json, recorded: Json | None) -> dict[str, Any]:
     for key, value in inventory["app"].items():
         unchanged = key in running and before.get(key) == value
         app[key] = running[key] if unchanged else value
+    is_unchanged = _maintenance(before) == _maintenance(inventory["app"])
+    if is_unchanged and _maintenance(app) != _maintenance(running):
+        app["route"] = _with_maintenance(app["route"], _maintenance(running))
     # Compare images by digest: a rebuilt image keeps its name.
     app["image"] = inventory["app"]["image"]
     if then["image"] == image:
@@ -159,6 +162,17 @@ def with_defaults(recorded: Json, app: Json) -> dict[str, Any]:
             parts = {part: default for part, default in DEFAULTS[key].items() if part in value}
             found[key] = {**parts, **(found[key] or {})}
     return found
+
+
+def _maintenance(app: Json) -> bool:
+    """Whether visitors get a page in place of the app. An older version has recorded nothing of it."""
+    return bool(((app.get("route") or {}).get("maintenance") or {}).get("enabled"))
+
+
+def _with_maintenance(route: Json, enabled: bool) -> dict[str, Any]:
+    """Whoever changes a route otherwise, or goes back to an earlier one, leaves this as it is."""
+    maintenance = route.get("maintenance") or DEFAULTS["route"]["maintenance"]
+    return {**route, "maintenance": {**maintenance, "enabled": enabled}}
 
 
 def _images(services: Json, inventory: Json, recorded: Json) -> dict[str, str]:
@@ -302,15 +316,24 @@ def refuse_shared_hosts(apps: Mapping[str, Json], others: Mapping[str, str], unk
 
 
 def rollback(name: str, stack: Json | None, inventory: Json, to: int | None = None) -> dict[str, Any]:
-    """The release of an earlier revision. ``stack``: of platform_info. ``to``: a number, None: the last healthy."""
+    """The release of an earlier revision. ``stack``: of platform_info. ``to``: a number, None: the last healthy.
+
+    An app that is in maintenance stays so: it is ended by the one who began it.
+    """
     target = rollback_target(name, stack, to)
     kept = {key: target["release"][key] for key in RELEASE_KEYS if key in target["release"]}
+    now = row_in_force(stack or {})
+    app = kept["app"]
+    if (is_on := _maintenance(now["release"]["app"]) if now else False) != _maintenance(app):
+        kept["app"] = {**app, "route": _with_maintenance(app.get("route") or {}, is_on)}
     return {**kept, "inventory": dict(inventory)}
 
 
 def _parts(release: Json) -> Json:
-    """What a release consists of."""
-    return {key: release.get(key) or {} for key in RELEASE_KEYS}
+    """What a release consists of, which a rollback brings back."""
+    parts = {key: release.get(key) or {} for key in RELEASE_KEYS}
+    app = parts["app"]
+    return {**parts, "app": {**app, "route": {**(app.get("route") or {}), "maintenance": None}}}
 
 
 def rollback_target(name: str, stack: Json | None, to: int | None = None) -> Json:

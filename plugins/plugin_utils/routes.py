@@ -26,7 +26,7 @@ ROUTE_OPTIONS = (
         "headers",
         "default_headers",
     ),
-    *("redirects", "basic_auth", "allow", "deny", "rate_limit", "buffering", "compress", "error_pages"),
+    *("redirects", "basic_auth", "allow", "deny", "rate_limit", "buffering", "compress", "error_pages", "maintenance"),
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.access_log import parse_request
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.job import stack_of_jobs
+from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import ACTIVE_VERDICTS
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.status import unwell
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import route_paths
 
@@ -37,7 +38,28 @@ def problems(nodes: Sequence[Row], services: Sequence[Row], stacks: Mapping[str,
         notable += [f"changed by hand since the deploy of {name}: {line}" for line in stack["drift"]]
         if stack["locked_by"]:
             notable.append(f"at work: {stack['locked_by']}")
+        notable += in_maintenance(name, stack["revisions"], stack["in_force"])
     return [*unwell(nodes, services), *gone(stacks), *notable]
+
+
+def in_maintenance(name: str, revisions: Sequence[Row], in_force: int) -> list[str]:
+    """That visitors of an app see a page in its place, and since when. ``revisions``: of platform_info."""
+    shown: list[Row] = []
+    for row in sorted(revisions, key=lambda row: -int(row["number"])):
+        if row["number"] > in_force or row["verdict"] not in ACTIVE_VERDICTS:
+            continue
+        route = ((row["release"] or {}).get("app") or {}).get("route") or {}
+        if not (route.get("maintenance") or {}).get("enabled"):
+            break
+        shown.append(row)
+    if not shown:
+        return []
+    why = f": {shown[-1]['why']}" if shown[-1].get("why") else ""
+    by = f" by {shown[-1]['who']}" if shown[-1].get("who") else ""
+    return [
+        f"app {name} is in maintenance since {shown[-1]['when']}{by}{why}. "
+        f"playbooks/maintenance.yml -e app={name} -e on=false ends it"
+    ]
 
 
 def gone(stacks: Mapping[str, Row]) -> list[str]:

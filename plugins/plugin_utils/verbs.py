@@ -68,6 +68,7 @@ VERBS: Mapping[str, Needs] = {
     "deploy_image": Needs((MANAGER, REGISTRY), (*_RELEASE, ENV, IMAGES, DISK)),
     "rollback": Needs((MANAGER,), _RELEASE),
     "scale": Needs((MANAGER,), _RELEASE),
+    "maintenance": Needs((MANAGER,), _RELEASE),
     "status": Needs((MANAGER,), (PLATFORM,)),
     "logs": Needs((MANAGER,), (PLATFORM,)),
     "history": Needs((MANAGER,), (PLATFORM,)),

@@ -400,3 +400,28 @@ def test_what_runs_before_a_deploy_has_its_env_file(
     assert re.search(r"cat /usr/src/app/env/\.env +done on \w+ +to see it", history)
     assert re.search(r"terminal: sh +opened in web\.2 on \w+", history)
     assert "6 * 7" not in history
+
+
+def test_maintenance_is_live_and_outlives_a_deploy(platform: Platform, operator: Operator, slack: Slack) -> None:
+    """One page for all visitors, while the app's tasks run on; ended by nothing but its own playbook."""
+
+    def tasks(name: str) -> set[str]:
+        wanted = {"service": name, "desired-state": "running"}
+        return {task["ID"] for task in platform.engine("manager1").tasks(filters=wanted)}
+
+    app, proxy = tasks("web_web"), tasks("proxy_proxy")
+    refused = operator.play("maintenance", app="web", on="soon")
+    assert "-e on=true or -e on=false" in refused.output
+    operator.run("maintenance", app="web", on=True, reason="the database moves")
+    status, headers, page = platform.get()
+    assert (status, headers["retry-after"]) == (503, "300")
+    assert b"<h1>Down for maintenance</h1>" in page
+    assert (tasks("web_web"), tasks("proxy_proxy")) == (app, proxy)
+    assert "(maintenance, converged)" in slack.texts[-1]
+    said = operator.run("status").output
+    assert re.search(r"app web is in maintenance since \S+ by \S+: the database moves\. playbooks/maint", said)
+    operator.run("deploy", app="web", settings={"route": {"upload_size": "11m"}})
+    assert platform.get()[0] == 503
+    operator.run("maintenance", app="web", on=False)
+    assert platform.get()[0] == 200
+    assert (tasks("web_web"), tasks("proxy_proxy")) == (app, proxy)

@@ -265,6 +265,12 @@ SHARED: dict[str, Any] = {
             {"io.fungap.hosts": "a.example,b.example", "io.fungap.probe.path": "/healthz"},
         ),
         (
+            {"hosts": ["a.example"], "route": {"maintenance": {"enabled": True}}},
+            {},
+            f"{S}/deploy/labels/io.fungap.maintenance",
+            "true",
+        ),
+        (
             {"hosts": ["a.example"], "health": {"test": ["CMD", "x"]}},
             {},
             f"{S}/deploy/labels/io.fungap.probe.path",

@@ -717,6 +717,45 @@ def test_a_rollback_goes_where_it_is_told() -> None:
         rollback("web", None, inventory())
 
 
+def maintained(enabled: bool, **route: Any) -> dict[str, Any]:
+    maintenance = {"enabled": enabled, "allow": ["192.0.2.1"], "retry_after_seconds": 300}
+    return {"route": {"sticky": False, **route, "maintenance": maintenance}}
+
+
+@pytest.mark.parametrize("was_on", [False, True])
+def test_a_rollback_neither_begins_nor_ends_maintenance(was_on: bool) -> None:
+    then, now = maintained(was_on, sticky=True), maintained(not was_on)
+    found = stack(row(1, image=R2, **then), row(2, image=R3, **maintained(was_on)), row(3, image=R3, **now), in_force=3)
+    # That alone is nothing to go back from.
+    back = rollback("web", found, inventory())
+    assert (back["image"], back["app"]["route"]["sticky"]) == (R2, True)
+    assert back["app"]["route"]["maintenance"] == now["route"]["maintenance"]
+
+
+def test_a_rollback_to_what_an_older_version_recorded_leaves_maintenance_on() -> None:
+    found = stack(row(1, image=R2), row(2, image=R3, **maintained(enabled=True)), in_force=2)
+    assert rollback("web", found, inventory())["app"]["route"]["maintenance"]["enabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("said", "says", "runs", "becomes"),
+    [
+        pytest.param(False, False, True, True, id="begun by the playbook"),
+        pytest.param(True, True, False, False, id="ended by the playbook"),
+        pytest.param(False, True, False, True, id="begun in the inventory"),
+        pytest.param(True, False, True, False, id="ended in the inventory"),
+    ],
+)
+@pytest.mark.parametrize("changed", [{}, {"upload_size": "1m"}], ids=["nothing else", "another setting of the route"])
+def test_maintenance_is_a_setting_of_its_own(
+    said: bool, says: bool, runs: bool, becomes: bool, changed: dict[str, Any]
+) -> None:
+    """However a run of site.yml finds the rest of the route."""
+    recorded = release(then=inventory(**maintained(said)), **maintained(runs))
+    found = resolve(inventory(**maintained(says, **changed)), recorded)["app"]["route"]
+    assert found == maintained(becomes, **changed)["route"]
+
+
 def test_a_rollback_outlives_the_next_run_of_site() -> None:
     """The inventory, as it is, was the operator's to overrule."""
     now = inventory(image=R2)

@@ -28,6 +28,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.stack.status import (
 from ansible_collections.fungap.swarm.plugins.plugin_utils.status import (
     certificate_problems,
     history_lines,
+    in_maintenance,
     platform_notes,
     problems,
     status_lines,
@@ -168,6 +169,36 @@ def test_status_shows_what_is_in_force_and_what_was_changed_by_hand() -> None:
     assert "web    7         2026-01-01T10:00:00Z  deploy  me@here  team/web:42 abababababab  e1" in lines
     assert "! changed by hand since the deploy of web: web.Image: 1 -> 2" in lines
     assert "! at work: deploy of web by me@here" in lines
+
+
+@pytest.mark.parametrize(
+    ("revisions", "said"),
+    [
+        pytest.param("off", "", id="never"),
+        pytest.param("off on", "since 2026-11-02 by me@here: moving the database.", id="on"),
+        pytest.param("off on on", "since 2026-11-02 by me@here: moving the database.", id="a deploy since"),
+        pytest.param("on off on", "since 2026-11-03 by me@here: moving the database.", id="once before"),
+        pytest.param("on off", "", id="over"),
+        pytest.param("off failed", "", id="one that failed"),
+        pytest.param("older", "", id="of an older version"),
+    ],
+)
+def test_maintenance_is_told_with_how_it_ends(revisions: str, said: str) -> None:
+    routes: dict[str, dict[str, Any]] = {"off": {"maintenance": {"enabled": False}}, "older": {}}
+    rows = [
+        {
+            "number": number,
+            "verdict": "unhealthy" if word == "failed" else "converged",
+            "release": {"app": {"route": routes.get(word, {"maintenance": {"enabled": True}})}},
+            "when": f"2026-11-0{number}",
+            "who": "me@here",
+            "why": "moving the database",
+        }
+        for number, word in enumerate(revisions.split(), 1)
+    ]
+    (line,) = in_maintenance("web", rows, in_force=len(rows)) or [""]
+    ends = " playbooks/maintenance.yml -e app=web -e on=false ends it"
+    assert line == (f"app web is in maintenance {said}{ends}" if said else "")
 
 
 def test_a_service_that_is_gone_is_missed() -> None:

@@ -489,6 +489,12 @@ def test_routes_are_one_target_a_host() -> None:
     ]
 
 
+def test_a_route_in_maintenance_is_marked() -> None:
+    labels = {"io.fungap.hosts": "web.localhost", "io.fungap.maintenance": "true"}
+    (target,) = discovery.routes(swarm.Swarm([], [service("web", labels=labels)], []))
+    assert target["labels"] == {"host": "web.localhost", "stack": "shop", "path": "/", "maintenance": "true"}
+
+
 # --- the rest ---
 
 

@@ -20,7 +20,7 @@ MACHINES = {
     verbs.JENKINS_HOST: ("vm9",),
     verbs.LOAD: ("vm3",),
 }
-RELEASES = "deploy deploy_image rollback scale"
+RELEASES = "deploy deploy_image rollback scale maintenance"
 
 # kind -> the verbs that it blocks besides site.
 BLOCKED = [

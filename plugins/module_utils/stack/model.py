@@ -126,7 +126,8 @@ class Revision:
     """The record of one deploy. ``specs``: service name -> normalised spec as it was after the deploy.
 
     ``text``: the compose file as a person reads it. ``when``: UTC, ISO 8601. ``cause``: why it failed. ``who``,
-    ``why``, ``kind`` (site, deploy, rollback, scale): the operator's. ``release``: the app as the caller describes it.
+    ``why``, ``kind`` (site, deploy, rollback, scale, maintenance): the operator's. ``release``: the app as the caller
+    describes it.
     """
 
     number: int

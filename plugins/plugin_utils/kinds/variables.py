@@ -554,7 +554,11 @@ KINDS: Mapping[str, Kind] = {
         )
     },
     **dict.fromkeys(
-        (f"{route}.{key}[]" for route in ("apps{}.route", "proxy_routes[]") for key in ("allow", "deny")),
+        (
+            f"{route}.{key}[]"
+            for route in ("apps{}.route", "proxy_routes[]")
+            for key in ("allow", "deny", "maintenance.allow")
+        ),
         ADDRESS_OR_NETWORK,
     ),
     **{
@@ -571,6 +575,10 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(
         ("apps{}.route.error_pages[].page", "proxy_routes[].error_pages[].page"),
         Kind(why_no_page, "as '<h1>Back in a minute</h1>'; images belong onto another host"),
+    ),
+    **dict.fromkeys(
+        (f"{route}.maintenance.retry_after_seconds" for route in ("apps{}.route", "proxy_routes[]")),
+        number(1, 604800, "seconds, up to a week"),
     ),
     "apps{}.limits.memory": CONTAINER_MEMORY,
     "apps{}.limits.cpus": CPUS,

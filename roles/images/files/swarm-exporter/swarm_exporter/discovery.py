@@ -14,6 +14,7 @@ Json = Mapping[str, Any]
 PORT_LABEL, PATH_LABEL = "io.fungap.metrics.port", "io.fungap.metrics.path"
 JOB_LABEL, KIND_LABEL = "io.fungap.metrics.job", "io.fungap.metrics.kind"
 HOSTS_LABEL, PROBE_LABEL = "io.fungap.hosts", "io.fungap.probe.path"
+MAINTENANCE_LABEL = "io.fungap.maintenance"
 
 
 def targets(swarm: Swarm, kind: str, network: str) -> list[dict[str, Any]]:
@@ -50,6 +51,8 @@ def routes(swarm: Swarm) -> list[dict[str, Any]]:
         labels = service["Spec"].get("Labels") or {}
         for host in filter(None, map(str.strip, labels.get(HOSTS_LABEL, "").split(","))):
             described = {"host": host, "stack": service_name(service)[0], "path": labels.get(PROBE_LABEL) or "/"}
+            if labels.get(MAINTENANCE_LABEL):
+                described["maintenance"] = "true"
             found.append({"targets": [host], "labels": described})
     return found
 
