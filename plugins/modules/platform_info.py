@@ -58,11 +58,12 @@ cluster_id:
   returned: success
   type: str
 nodes:
-  description: Nodes, sorted by role and name.
+  description: Nodes, sorted by role and name. C(volumes) are those of apps that their labels say they have.
   returned: success
   type: list
   elements: dict
-  sample: [{name: manager1, role: manager, state: ready, availability: active, address: 172.30.0.11, leader: true}]
+  sample:
+    - {name: manager1, role: manager, state: ready, availability: active, address: 172.30.0.11, volumes: [wiki_uploads]}
 services:
   description: Services, sorted by name, with the number of replicas that run and that are wanted.
   returned: success

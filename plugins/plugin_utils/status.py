@@ -39,7 +39,7 @@ def problems(nodes: Sequence[Row], services: Sequence[Row], stacks: Mapping[str,
         if stack["locked_by"]:
             notable.append(f"at work: {stack['locked_by']}")
         notable += in_maintenance(name, stack["revisions"], stack["in_force"])
-    return [*unwell(nodes, services), *gone(stacks), *notable]
+    return [*unwell(nodes, services), *gone(stacks), *lost_volumes(nodes, stacks), *notable]
 
 
 def in_maintenance(name: str, revisions: Sequence[Row], in_force: int) -> list[str]:
@@ -59,6 +59,28 @@ def in_maintenance(name: str, revisions: Sequence[Row], in_force: int) -> list[s
     return [
         f"app {name} is in maintenance since {shown[-1]['when']}{by}{why}. "
         f"playbooks/maintenance.yml -e app={name} -e on=false ends it"
+    ]
+
+
+def volume_places(nodes: Iterable[Row]) -> dict[str, str]:
+    """Where each volume of an app is. On two nodes while it is moved."""
+    places: dict[str, list[str]] = {}
+    for node in sorted(nodes, key=lambda node: str(node["name"])):
+        for volume in node.get("volumes", ()):
+            places.setdefault(volume, []).append(node["name"])
+    return {volume: " ".join(names) for volume, names in sorted(places.items())}
+
+
+def lost_volumes(nodes: Iterable[Row], stacks: Mapping[str, Row]) -> list[str]:
+    """The volumes that a revision in force mounts and no node of the swarm says it has: nothing of it starts."""
+    places = volume_places(nodes)
+    return [
+        f"volume {name}_{volume} of app {name} is on no node of the swarm: its services wait for it"
+        for name, stack in stacks.items()
+        for row in stack["revisions"]
+        if row["number"] == stack["in_force"]
+        for volume in sorted(((row["release"] or {}).get("app") or {}).get("volumes") or {})
+        if f"{name}_{volume}" not in places
     ]
 
 
@@ -216,6 +238,8 @@ def status_lines(
     ]
     if in_force:
         lines += ["", *table(("STACK", *_REVISION[:6]), in_force)]
+    if places := volume_places(nodes):
+        lines += ["", *table(("VOLUME", "ON"), places.items())]
     wrong = [*problems(nodes, services, stacks), *more]
     lines += (
         ["", *(f"! {problem}" for problem in wrong)]

@@ -44,6 +44,7 @@ NODE = {
     "leader": True,
     "reachability": "reachable",
     "engine": "26.1.5",
+    "volumes": ["wiki_uploads"],
 }
 SERVICE = {
     "name": "web_web",
@@ -71,6 +72,19 @@ SERVICE = {
 def test_each_problem_is_named(node: dict[str, Any], service: dict[str, Any], problem: str) -> None:
     assert problems([NODE | node], [SERVICE | service], {}) == [problem]
     assert f"! {problem}" in status_lines([NODE | node], [SERVICE | service], {})
+
+
+def test_where_volumes_are() -> None:
+    nodes = [NODE | {"volumes": ["wiki_index", "wiki_uploads"]}, NODE | {"name": "worker1", "volumes": ["wiki_index"]}]
+    lines = status_lines(nodes, [SERVICE], {})
+    assert lines[lines.index("VOLUME        ON") + 1 :][:2] == [
+        "wiki_index    manager1 worker1",
+        "wiki_uploads  manager1",
+    ]
+    release = {"app": {"volumes": {"uploads": "/srv/uploads", "mail": "/srv/mail"}}}
+    stack = {**STACK, "revisions": [{**REVISION, "release": {**REVISION["release"], **release}}]}
+    lost = "volume wiki_mail of app wiki is on no node of the swarm: its services wait for it"
+    assert problems(nodes, [SERVICE], {"wiki": stack}) == [lost]
 
 
 def test_nothing_wrong() -> None:
@@ -337,7 +351,11 @@ def test_service_row_names_the_service_its_image_and_where_it_runs() -> None:
 def test_node_row(manager: dict[str, Any] | None, leader: bool, reachability: str) -> None:
     node: dict[str, Any] = {
         "Description": {"Hostname": "manager1", "Engine": {"EngineVersion": "26.1.5"}},
-        "Spec": {"Role": "manager", "Availability": "active"},
+        "Spec": {
+            "Role": "manager",
+            "Availability": "active",
+            "Labels": {"fungap.volume.wiki.uploads": "here", "disk": "ssd"},
+        },
         "Status": {"State": "ready", "Addr": "172.30.0.11"},
         "ManagerStatus": manager,
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fungap.swarm.plugins.module_utils.app_volume.model import volumes_said
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import (
     STACK_LABEL,
     Revision,
@@ -30,6 +31,7 @@ def node_row(node: Json) -> dict[str, Any]:
         "leader": bool(manager.get("Leader")),
         "reachability": manager.get("Reachability", ""),
         "engine": node["Description"]["Engine"]["EngineVersion"],
+        "volumes": volumes_said(node["Spec"].get("Labels") or {}),
     }
 
 
