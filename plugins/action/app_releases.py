@@ -52,6 +52,8 @@ class ActionModule(ActionBase):
             apps, settings = self._decide(args, asked, seen["stacks"])
         except PlatformError as error:
             raise AnsibleActionFail(error.message) from error
+        # It has the apps' environment, and the hashes of their logins: nothing for a log (-v).
+        result["_ansible_verbose_override"] = True
         result["apps"] = apps
         result["settings"] = settings
         result["stacks"] = {name: _in_force_alone(stack) for name, stack in seen["stacks"].items()}

@@ -37,6 +37,8 @@ class ActionModule(ActionBase):
         args = self._task.args
         seen = self._look(args, task_vars)
         result.update(seen)
+        # Revisions have the apps' environment, and the hashes of their logins: nothing for a log (-v).
+        result["_ansible_verbose_override"] = True
         if seen.get("failed"):
             return result
         if args.get("history_of"):

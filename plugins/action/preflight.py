@@ -99,6 +99,8 @@ class ActionModule(ActionBase):
         result["warnings"] = warnings(inputs)
         result["warnings"] += [f"not in the way of this: {problem.without(hidden).line}" for problem in others]
         if not problems:
+            # It has the apps' environment, and the hashes of their logins: nothing for a log (-v).
+            result["_ansible_verbose_override"] = True
             result["ansible_facts"] = {
                 "platform": with_views(resolve(inputs, starts_all=verb == "site"), inputs.inventory.docker_hosts)
             }

@@ -296,6 +296,15 @@ def test_a_host_out_of_reach_is_one_of_the_problems(inventory: Inventory, prefli
     assert run.seconds < SECONDS_MAX * patience()
 
 
+def test_entries_of_apps_are_nothing_for_a_log(inventory: Inventory, preflight: Path) -> None:
+    """They have the apps' environment, and the hashes of their logins."""
+    web = {"image": "express-app", "port": 3000, "environment": {"TOKEN": "plaintext-of-a-token"}}
+    inventory.set(apps={"web": web})
+    done = ansible_playbook().run("-vv", "-i", str(inventory.folder), str(preflight))
+    assert done.code == 0, done.output
+    assert "plaintext" not in done.output
+
+
 @pytest.fixture
 def core(request: pytest.FixtureRequest) -> Path | None:
     """The programs of an ansible-core in an environment of its own, which is kept."""

@@ -418,9 +418,12 @@ def test_maintenance_is_live_and_outlives_a_deploy(platform: Platform, operator:
     assert b"<h1>Down for maintenance</h1>" in page
     assert (tasks("web_web"), tasks("proxy_proxy")) == (app, proxy)
     assert "(maintenance, converged)" in slack.texts[-1]
-    said = operator.run("status").output
+    said = operator.play("status", "-vv").output
+    assert "retry_after_seconds" not in said, "entries of apps have their environment and their logins' hashes"
     assert re.search(r"app web is in maintenance since \S+ by \S+: the database moves\. playbooks/maint", said)
-    operator.run("deploy", app="web", settings={"route": {"upload_size": "11m"}})
+    deployed = operator.play("deploy", "-vv", app="web", settings={"route": {"upload_size": "11m"}})
+    assert deployed.code == 0, deployed.output[-6000:]
+    assert "retry_after_seconds" not in deployed.output
     assert platform.get()[0] == 503
     operator.run("maintenance", app="web", on=False)
     assert platform.get()[0] == 200
