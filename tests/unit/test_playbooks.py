@@ -93,7 +93,8 @@ def test_the_proxys_certificate_comes_with_the_routes_that_are_in_force(name: st
         play["name"]
         for play in plays
         for task in play["tasks"]
-        if (task.get("ansible.builtin.import_role") or {}).get("tasks_from") == "releases"
+        for how in ("import_role", "include_role")
+        if (task.get(f"ansible.builtin.{how}") or {}).get("tasks_from") == "releases"
     ]
     assert len(looks) == 1
     assert ("release_kind is not defined" in routing.get("vars", {}).get("__due", "")) is (name == "certificates.yml")
