@@ -181,7 +181,7 @@ class Own:
         """site.yml; return every task with its play, phase and seconds."""
         file = CACHE / "phases.json"
         file.unlink(missing_ok=True)
-        environment = {"ANSIBLE_CALLBACKS_ENABLED": "fungap.swarm.phases", "FUNGAP_PHASES_FILE": str(file)}
+        environment = {"FUNGAP_PHASES_FILE": str(file)}
         self._playbook("site.yml", "own-phases", environment=environment)
         spans: list[dict[str, Any]] = json.loads(file.read_text())
         return spans

@@ -19,7 +19,7 @@ CONFIGURATION = """\
 callback_result_format = yaml
 internal_poll_interval = 0.005
 inject_facts_as_vars = false
-callbacks_enabled = fungap.swarm.phases
+callbacks_enabled = fungap.swarm.phases, fungap.swarm.prefork
 [connection]
 pipelining = true
 [inventory]

@@ -77,7 +77,7 @@ class Playbook:
         self._folder = Path(tempfile.mkdtemp(prefix="phases-"))
         self.environment = {
             "FUNGAP_PHASES_FILE": str(self._folder),
-            "ANSIBLE_CALLBACKS_ENABLED": "fungap.swarm.phases",
+            "ANSIBLE_CALLBACKS_ENABLED": "fungap.swarm.phases,fungap.swarm.prefork",
         }
 
     @contextmanager

@@ -209,7 +209,7 @@ def _load_plugins() -> None:
     importlib.import_module("ansible_collections.ansible.builtin")
     for kind, names in {
         loader.inventory_loader: constants.INVENTORY_ENABLED,
-        loader.callback_loader: ["ansible.posix.json", "fungap.swarm.phases"],
+        loader.callback_loader: ["ansible.posix.json", "fungap.swarm.phases", "fungap.swarm.prefork"],
         loader.connection_loader: ["local", "ssh"],
         loader.become_loader: ["sudo"],
         loader.shell_loader: ["sh"],

@@ -102,6 +102,7 @@ def _unchanged(args: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, An
     in_force = next(row for row in seen["revisions"] if row["number"] == seen["in_force"])
     return {
         "changed": False,
+        "as_wanted": True,
         "actions": [],
         "name": args["name"],
         "path": compose_path(str(args.get("path") or STACKS_FOLDER), str(args["name"])),

@@ -325,6 +325,10 @@ validated:
   description: A digest of what the service's image has judged to be right, empty where that was not asked for.
   type: str
   returned: with O(validate), where something is to be deployed
+as_wanted:
+  description: That O(seen) shows that nothing is to be done, whether to validate or to deploy. Else it is not there.
+  type: bool
+  returned: with O(seen)
 drift:
   description: What was changed by hand since the deploy, a line C(service.field - recorded -> live) for each field.
   type: list

@@ -93,7 +93,8 @@ def test_the_proxys_certificate_comes_with_the_routes_that_are_in_force(name: st
         play["name"]
         for play in plays
         for task in play["tasks"]
-        if (task.get("ansible.builtin.import_role") or {}).get("tasks_from") == "releases"
+        for how in ("import_role", "include_role")
+        if (task.get(f"ansible.builtin.{how}") or {}).get("tasks_from") == "releases"
     ]
     assert len(looks) == 1
     assert ("release_kind is not defined" in routing.get("vars", {}).get("__due", "")) is (name == "certificates.yml")
@@ -198,3 +199,35 @@ def test_what_was_there_before_a_restore_is_kept_until_the_new_one_answers() -> 
         facts = {"__here": {"is_jenkins": True}, **given}
         templar = Templar(loader=DataLoader(), variables=facts)
         assert templar.template(trust_as_template("{{ " + task["when"] + " }}")) is forgets
+
+
+@pytest.mark.parametrize(
+    ("validated", "secrets_changed", "runs"),
+    [
+        ({"as_wanted": True}, False, False),
+        ({"as_wanted": True}, True, True),
+        ({"validated": "digest"}, False, True),
+        ({"skipped": True}, False, True),
+    ],
+)
+@pytest.mark.parametrize(("role", "registered"), [("proxy", "proxy_job"), ("monitoring", "monitoring_stack")])
+def test_what_was_validated_is_not_looked_at_again_where_it_runs_already(
+    role: str, registered: str, validated: dict[str, Any], secrets_changed: bool, runs: bool
+) -> None:
+    plays = yaml.safe_load((PLAYBOOKS / "site.yml").read_text())
+    (task,) = [
+        task
+        for play in plays
+        for task in play.get("tasks", [])
+        if (how := task.get("ansible.builtin.import_role") or {}).get("name") == f"fungap.swarm.{role}"
+        and "tasks_from" not in how
+    ]
+    known = {
+        "__here": {"is_manager": True},
+        "__platform": {"monitoring": {"enabled": True}},
+        "__secrets": {"changed": secrets_changed},
+        registered: validated,
+    }
+    templar = Templar(loader=DataLoader(), variables=known)
+    conditions = task["when"] if isinstance(task["when"], list) else [task["when"]]
+    assert all(templar.template(trust_as_template("{{ " + one + " }}")) for one in conditions) is runs

@@ -1782,3 +1782,21 @@ def test_the_latest_word_on_any_docker_host_counts_and_each_gets_it() -> None:
     # No other verb takes anything of the inventory.
     scenario.said = {}
     assert resolve(scenario.inputs()[0])["record"] == ""
+
+
+@pytest.mark.parametrize("role", sorted(SPECS.roles))
+def test_no_role_has_to_check_its_variables_after_the_preflight(role: str) -> None:
+    """Each of a wrong type stops site.yml, whose plays switch the roles' own check off (rolespec_validate)."""
+    wrong = {"dict": "text", "list": {"a": 1}, "bool": "maybe", "int": "many", "float": "many"}
+    entries = yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text())["argument_specs"]
+    parts = ("inventory", "app") if role == "preflight" else ()
+    specs = {name: one for entry in entries if entry not in parts for name, one in entries[entry]["options"].items()}
+    for name, spec in specs.items():
+        known = SPECS.known[name]
+        assert known.get("type", "str") == spec.get("type", "str"), name
+        assert set(known.get("choices", [])) == set(spec.get("choices", [])), name
+    scenario = Scenario()
+    typed = {name: spec.get("type", "str") for name, spec in specs.items() if spec.get("type") != "raw"}
+    scenario.hosts["vm1"].update({name: wrong.get(kind, ["a", "list"]) for name, kind in typed.items()})
+    _inputs, problems = scenario.inputs()
+    assert set(typed) <= {one.variable for one in map(of_kind, problems) if one.kind in VERBS["site"].sound}
