@@ -102,6 +102,22 @@ require("http").get({host, port, path, headers: {host: name, "x-forwarded-proto"
   fi
 }
 
+# Whether only root and the reader run anything here: then one of them listens. To tell who does, the kernel reads
+# through its table of all connections, which costs more than all else of a check.
+all_may_read() {
+  set -- /proc/[0-9]*/status
+  [ $# -le 30 ] || return 1
+  for status do
+    while read -r key ids; do
+      [ "$key" = Uid: ] || continue
+      for id in $ids; do
+        case $id in 0|"$reader") ;; *) return 1 ;; esac
+      done
+      break
+    done <"$status"
+  done 2>/dev/null
+}
+
 own='' name=''
 read -r name </proc/sys/kernel/hostname
 while read -r address names; do
@@ -131,9 +147,10 @@ for address in ${own:-127.0.0.1}; do
 done
 
 [ "$file" ] || exit 0
+set +f
+! all_may_read || exit 0
 look
 case $user in ''|0|"$reader") exit 0 ;; esac
-set +f
 [ -z "$group" ] || for status in /proc/[0-9]*/status; do
   while read -r key list; do
     case "$key $list " in

@@ -232,3 +232,10 @@ def test_who_listens_can_read_the_env_file(tmp_path: Path, owner: str, mode: str
     said = f"user {user} listens on port 3000 and may not read {ENV} (owner {owner}, mode {mode})"
     expected = (0, "") if well else (1, f"{said}: set env_owner to '{user}'")
     assert check(tmp_path, "200", [(ANY, user)], env=EnvFile(ENV, owner, mode)) == expected
+
+
+def test_where_none_but_those_who_may_read_it_run_anything_no_connections_are_listed(tmp_path: Path) -> None:
+    """The kernel's lists cost more than all else of a check."""
+    env = EnvFile(ENV, "1500:1500", "0600")
+    assert check(tmp_path, "200", [(ANY, 1600)], env=env) == (0, "")
+    assert check(tmp_path, "200", [(ANY, 1600)], env=EnvFile(ENV, "1000:1000", "0600"))[0] == 1

@@ -4,48 +4,73 @@
 set -u
 umask 077
 export LC_ALL=C
-home=/run/proxy/state current=/run/proxy/current port=8444
-report=$home/report answers=$home/answers
+home=/run/proxy/state current=/run/proxy/current port=8444 answers=$home/answers
 # Seconds after which the same answer of a few managers counts.
 patience=30
 # How many workers may be shutting down: they take memory. One that has no connections left is gone.
 draining=${DRAINING:-16}
 # So long after its last answer, a reload doesn't close a connection: its client may be about to ask again.
 keeping='keepalive_min_timeout 5s;'
-master='' serving='' refused='' reason='' settled='' picture='' since=0 asked=0 rest=0 of=0
+master='' serving='' refused='' reason='' report='' settled='' picture='' since=0 asked=0 rest=0
+end='
+' cr=$(printf '\r')
 
 say() { echo "proxy: $*" >&2; }
-now() { read -r up _ </proc/uptime; echo "${up%.*}"; }
 nap() { sleep "$1" & wait $!; }
+now() { read -r now _ </proc/uptime; now=${now%.*}; }
+
+# Waits for so many seconds, and sees then which addresses the managers' tasks have. That is done all the time, so no program is started
+# for it: one that runs is told the seconds, where the image has perl.
+looker() {
+    exec perl -MSocket=inet_ntoa -e '
+        $| = 1;
+        while (<STDIN>) {
+            select undef, undef, undef, $_;
+            my (undef, undef, undef, undef, @found) = gethostbyname "tasks.proxy_state";
+            print join(" ", sort map { inet_ntoa $_ } @found), "\n";
+        }'
+}
+look() {
+    { echo "$1" >&3 && read -r addresses <&4; } 2>/dev/null && return
+    nap "$1"
+    addresses=$(getent ahostsv4 tasks.proxy_state | sed 's/ .*//' | sort -u | tr '\n' ' ')
+}
 
 # Sends its input to a manager's task, and writes the answer into a file. $3: after how many seconds it is given up.
 send() {
     timeout "$3" openssl s_client -quiet -connect "$1:$port" -servername proxy-state -verify_hostname proxy-state -verify_return_error \
         -CAfile /srv/ca.crt -no-CApath -no-CAstore -cert /run/secrets/state.crt -key /run/secrets/state.key >"$2" 2>/dev/null
 }
-header() { sed -n "/^.\$/q; s/^$1: \([0-9A-Za-z-]*\).\$/\1/p" "$2"; }
-is_good() { head -n 1 "$1" | grep -q '^HTTP/1.1 20'; }
+# The head of an answer; whether it is a good one.
+read_head() {
+    code='' version='' managers='' length=''
+    while read -r key value _; do
+        value=${value%"$cr"}
+        case $key in
+            HTTP/*) code=$value;;
+            X-State-Version:) version=$value;;
+            X-State-Managers:) managers=$value;;
+            Content-Length:) length=$value;;
+            "$cr") break;;
+        esac
+    done <"$1"
+    case $code in 20*) ;; *) return 1;; esac
+}
 
-# Tells a manager's task what is served here, and hears what it would have served: "version managers".
+# Tells a manager's task what is served here, and hears what it would have served.
 tell() {
-    { printf 'PUT /tasks/%s HTTP/1.0\r\nHost: proxy-state\r\nContent-Length: %s\r\n\r\n' "$TASK" "$(wc -c <$report)"; cat $report; } |
-        send "$1" "$answers/$1.whole" 3
-    told=$answers/$1.whole
-    is_good "$told" && echo "$(header X-State-Version "$told") $(header X-State-Managers "$told")" >"$answers/$1"
-    rm -f "$told"
+    printf 'PUT /tasks/%s HTTP/1.0\r\nHost: proxy-state\r\nContent-Length: %s\r\n\r\n%s' "$TASK" ${#report} "$report" |
+        send "$1" "$answers/$1" 3
 }
 ask_all() {
-    rm -rf $answers; mkdir $answers
+    rm -f $answers/*
     asking=''
     for address in $addresses; do tell "$address" & asking="$asking $!"; done
     for one in $asking; do wait "$one"; done
 }
 write_report() {
-    {
-        printf '%s\n' "node $NODE" "serves $serving" "refused $refused"
-        [ -z "$reason" ] || printf '%s\n' "$reason" | head -c 4000 | sed 's/^/| /'
-    } >$report.new
-    mv $report.new $report
+    report="node $NODE${end}serves $serving${end}refused $refused$end"
+    [ -z "$reason" ] || report=$report$(printf '%s\n' "$reason" | head -c 4000 | sed 's/^/| /')$end
 }
 
 # A process's name, empty for one that has ended.
@@ -88,9 +113,9 @@ fetch() {
     new=$home/$1
     rm -rf "$new"; mkdir -m 711 "$new" || return 1
     printf 'GET /state.tar HTTP/1.0\r\nHost: proxy-state\r\n\r\n' | send "$2" $home/answer 10
-    is_good $home/answer && [ "$(header X-State-Version $home/answer)" = "$1" ] &&
+    read_head $home/answer && [ "$version" = "$1" ] &&
         sed '1,/^.$/d' $home/answer >$home/state.tar &&
-        [ "$(wc -c <$home/state.tar)" = "$(header Content-Length $home/answer)" ] &&
+        [ "$(wc -c <$home/state.tar)" = "$length" ] &&
         tar -xpf $home/state.tar -C "$new" && { [ -z "$keeping" ] || echo "$keeping" >"$new/keeping.conf"; }
     code=$?
     rm -f $home/answer $home/state.tar
@@ -103,7 +128,7 @@ take() {
     fi
     point_to "$home/$1"
     if [ -z "$master" ]; then
-        nginx -c $current/nginx.conf -g 'daemon off;' &
+        nginx -c $current/nginx.conf -g 'daemon off;' 3>&- 4<&- &
         master=$!
     elif ! reload; then
         point_to "$home/$serving"
@@ -122,38 +147,29 @@ take() {
 # What those who answer agree on comes into force, if they are most of the managers, or have said the same for a while.
 decide() {
     ask_all
-    asked=$(now)
-    all=$(cat $answers/* 2>/dev/null)
-    versions=$(echo "$all" | sed 's/ .*//' | sort -u)
-    count=$(ls $answers | wc -l)
-    managers=$(echo "$all" | sed 's/.* //' | sort -n | tail -n 1)
+    now; asked=$now
+    versions='' count=0 of=0 most=1 source=''
+    for answer in $answers/*; do
+        read_head "$answer" || continue
+        count=$((count + 1)) source=${answer##*/}
+        case " $versions " in *" $version "*) ;; *) versions="$versions${versions:+ }$version";; esac
+        [ "${managers:-1}" -le "$most" ] || most=$managers
+    done
     # Nobody, or managers of two minds.
     case $versions in ''|*[!0-9a-f]*) settled='' picture=''; return;; esac
     [ "$picture" = "$versions $count" ] || { picture="$versions $count"; since=$asked; }
     if [ "$versions" != "$serving" ] && [ "$versions" != "$refused" ]; then
         settled=''
-        [ $((2 * count)) -gt "${managers:-1}" ] || [ $((asked - since)) -ge $patience ] || return
-        source=$(grep -l "^$versions " $answers/* | head -n 1)
-        take "$versions" "${source##*/}" && ask_all
+        [ $((2 * count)) -gt "$most" ] || [ $((asked - since)) -ge $patience ] || return
+        take "$versions" "$source" && ask_all
         return
     fi
     # What was refused, and is wanted no longer.
     [ -z "$refused" ] || [ "$versions" = "$refused" ] || { refused='' reason=''; write_report; ask_all; }
     # Others than these are asked at once, the same again after a while: one may have been silent.
-    settled=" $(echo $addresses) " of=$(echo "$addresses" | wc -l)
-    if [ "$count" = "$of" ]; then rest=15; else rest=3; fi
-}
-# Whether the managers' tasks are those that were asked last: once a second, so it starts no program. getent says each address once for
-# each kind of socket, in any order.
-is_settled() {
-    known=0
-    while read -r address kind _; do
-        [ "$kind" = STREAM ] || continue
-        case $settled in *" $address "*) known=$((known + 1));; *) return 1;; esac
-    done <<END
-$found
-END
-    [ $known = "$of" ]
+    settled=$addresses
+    for _ in $addresses; do of=$((of + 1)); done
+    if [ $count = $of ]; then rest=30; else rest=3; fi
 }
 
 stop() {
@@ -170,17 +186,21 @@ stop() {
 trap stop QUIT TERM INT
 mkdir -m 711 $home
 mkdir $answers
+mkfifo $home/seconds $home/addresses
+looker <$home/seconds >$home/addresses 2>/dev/null &
+exec 3>$home/seconds 4<$home/addresses
+rm $home/seconds $home/addresses
 # nginx knows that from 1.27.4 on.
 version=$(nginx -v 2>&1 | sed 's/.*nginx.//')
 [ "$(printf '1.27.4\n%s\n' "$version" | sort -V | head -n 1)" = 1.27.4 ] || keeping=''
 write_report
+pause=0
 while :; do
-    found=$(getent ahostsv4 tasks.proxy_state)
-    read -r up _ </proc/uptime
-    if [ -n "$found" ] && { ! is_settled || [ $((${up%.*} - asked)) -ge $rest ]; }; then
-        addresses=$(echo "$found" | sed 's/ .*//' | sort -u)
+    look $pause
+    now
+    if [ -n "$addresses" ] && { [ "$addresses" != "$settled" ] || [ $((now - asked)) -ge $rest ]; }; then
         decide
     fi
     [ -z "$master" ] || lives || { say "nginx has ended"; exit 1; }
-    if [ -z "$master" ]; then nap 0.3; else nap 1; fi
+    if [ -z "$master" ]; then pause=0.3; else pause=1; fi
 done
