@@ -6,13 +6,19 @@ umask 077
 export LC_ALL=C
 home=/run/proxy/state current=/run/proxy/current port=8444
 report=$home/report answers=$home/answers
+# By authorities, an app each; where there are none, a host has the platform's own certificate.
+leaves=$home/leaves
 # Seconds after which the same answer of a few managers counts.
 patience=30
+# The same managers are asked again after so long.
+often=${ASK_SECONDS:-15}
 # How many workers may be shutting down: they take memory. One that has no connections left is gone.
 draining=${DRAINING:-16}
 # So long after its last answer, a reload doesn't close a connection: its client may be about to ask again.
 keeping='keepalive_min_timeout 5s;'
 master='' serving='' refused='' reason='' settled='' picture='' since=0 asked=0 rest=0 of=0
+# The folder that is in force; and which leaves it has, and which nginx has refused: when they were written, then their size.
+folder='' has='' unfit=''
 
 say() { echo "proxy: $*" >&2; }
 now() { read -r up _ </proc/uptime; echo "${up%.*}"; }
@@ -24,14 +30,19 @@ send() {
         -CAfile /srv/ca.crt -no-CApath -no-CAstore -cert /run/secrets/state.crt -key /run/secrets/state.key >"$2" 2>/dev/null
 }
 header() { sed -n "/^.\$/q; s/^$1: \([0-9A-Za-z-]*\).\$/\1/p" "$2"; }
+# Of the answer that has one.
+etag() { sed -n 's/^ETag: "\([0-9a-f-]*\)".$/\1/p' "$1"; }
 is_good() { head -n 1 "$1" | grep -q '^HTTP/1.1 20'; }
 
-# Tells a manager's task what is served here, and hears what it would have served: "version managers".
+# Tells a manager's task what is served here, and hears what it would have served: "version managers leaves".
 tell() {
-    { printf 'PUT /tasks/%s HTTP/1.0\r\nHost: proxy-state\r\nContent-Length: %s\r\n\r\n' "$TASK" "$(wc -c <$report)"; cat $report; } |
-        send "$1" "$answers/$1.whole" 3
+    {
+        printf 'PUT /tasks/%s HTTP/1.1\r\nHost: proxy-state\r\nContent-Length: %s\r\n\r\n' "$TASK" "$(wc -c <$report)"
+        cat $report
+        printf 'HEAD /acme/leaves HTTP/1.0\r\nHost: proxy-state\r\n\r\n'
+    } | send "$1" "$answers/$1.whole" 3
     told=$answers/$1.whole
-    is_good "$told" && echo "$(header X-State-Version "$told") $(header X-State-Managers "$told")" >"$answers/$1"
+    is_good "$told" && echo "$(header X-State-Version "$told") $(header X-State-Managers "$told") $(etag "$told")" >"$answers/$1"
     rm -f "$told"
 }
 ask_all() {
@@ -42,7 +53,7 @@ ask_all() {
 }
 write_report() {
     {
-        printf '%s\n' "node $NODE" "serves $serving" "refused $refused"
+        printf '%s\n' "node $NODE" "serves $serving" "refused $refused" "leaves $has"
         [ -z "$reason" ] || printf '%s\n' "$reason" | head -c 4000 | sed 's/^/| /'
     } >$report.new
     mv $report.new $report
@@ -83,42 +94,87 @@ reload() {
 point_to() { ln -s "$1" /run/proxy/next && mv -T /run/proxy/next $current; }
 refuse() { refused=$1 reason=$2; say "refused $1, serves ${serving:-nothing}: $2"; write_report; }
 
-# Fetches a version from a manager's task into a folder of its own: 0 if it is whole.
+# Fetches an archive from a manager's task, and unpacks it into a folder of its own: 0 if it is whole, and has that in that header.
 fetch() {
-    new=$home/$1
-    rm -rf "$new"; mkdir -m 711 "$new" || return 1
-    printf 'GET /state.tar HTTP/1.0\r\nHost: proxy-state\r\n\r\n' | send "$2" $home/answer 10
-    is_good $home/answer && [ "$(header X-State-Version $home/answer)" = "$1" ] &&
+    rm -rf "$5"; mkdir -m 711 "$5" || return 1
+    printf 'GET %s HTTP/1.0\r\nHost: proxy-state\r\n\r\n' "$2" | send "$1" $home/answer 10
+    is_good $home/answer && [ "$("$3" $home/answer)" = "$4" ] &&
         sed '1,/^.$/d' $home/answer >$home/state.tar &&
         [ "$(wc -c <$home/state.tar)" = "$(header Content-Length $home/answer)" ] &&
-        tar -xpf $home/state.tar -C "$new" && { [ -z "$keeping" ] || echo "$keeping" >"$new/keeping.conf"; }
+        tar -xpf $home/state.tar -C "$5"
     code=$?
     rm -f $home/answer $home/state.tar
     return $code
 }
-take() {
-    if ! fetch "$1" "$2"; then say "could not fetch $1 from $2"; return 1; fi
-    if ! said=$(nginx -t -c "$home/$1/nginx.conf" 2>&1); then
-        rm -rf "${home:?}/$1"; refuse "$1" "$said"; return 0
-    fi
-    point_to "$home/$1"
+version_of() { header X-State-Version "$1"; }
+# Puts the authorities' certificates into a folder, where its configuration looks for them.
+add_leaves() {
+    rm -rf "$1/acme"; mkdir -m 711 "$1/acme"
+    for one in $leaves/*.crt; do
+        [ -e "$one" ] || continue
+        name=${one##*/} name=${name%.crt}
+        cp -p "$leaves/$name.crt" "$leaves/$name.key" "$1/acme/"
+        printf 'ssl_certificate acme/%s.crt;\nssl_certificate_key acme/%s.key;\n' "$name" "$name" >"$1/acme/$name.conf"
+    done
+    :
+}
+# A new proxy, which has no earlier ones, is to serve without them.
+drop_leaves() { [ -n "$has" ] && unfit=$has has='' && rm -rf $leaves "$1/acme"; }
+is_fit() { said=$(nginx -t -c "$1/nginx.conf" 2>&1); }
+# Has nginx serve what is in a folder: 0 if it does. If not, it serves what it did before.
+switch() {
+    point_to "$1"
     if [ -z "$master" ]; then
         nginx -c $current/nginx.conf -g 'daemon off;' &
         master=$!
     elif ! reload; then
-        point_to "$home/$serving"
+        point_to "$folder"
         # It may be slow, and on its way to the new one.
         kill -HUP "$master"
-        rm -rf "${home:?}/$1"; refuse "$1" "nginx did not take it up; its log says why"; return 0
+        rm -rf "$1"
+        return 1
     fi
-    for folder in "$home"/*/; do
-        case $folder in "$home/$1/"|"$home/$serving/"|"$answers/") ;; *) rm -rf "$folder";; esac
+    folder=$1
+    for one in "$home"/*/; do
+        case $one in "$folder/"|"$answers/"|"$leaves/") ;; *) rm -rf "$one";; esac
     done
+}
+take() {
+    new=$home/$1
+    if ! fetch "$2" /state.tar version_of "$1" "$new"; then say "could not fetch $1 from $2"; return 1; fi
+    [ -z "$keeping" ] || echo "$keeping" >"$new/keeping.conf"
+    add_leaves "$new"
+    if ! is_fit "$new" && ! { [ -z "$serving" ] && drop_leaves "$new" && is_fit "$new"; }; then rm -rf "$new"; refuse "$1" "$said"; return 0; fi
+    if ! switch "$new"; then refuse "$1" "nginx did not take it up; its log says why"; return 0; fi
     serving=$1 refused='' reason=''
     say "serves $1"
     write_report
 }
+# A file of another owner's gets its mode when it is made, or never: cp would need a further capability.
+copy() { mkdir -m 711 "$2" && tar -cf - -C "$1" . | tar -xpf - -C "$2"; }
+# The newest of the authorities' certificates, from a manager's task: beside the version that is in force, or the first one to come.
+take_leaves() {
+    [ -n "$1" ] && [ "$1" != "$unfit" ] && expr "$1" '>' "$has" >/dev/null || return 1
+    if ! fetch "$2" /acme/leaves etag "$1" $home/new-leaves; then say "could not fetch certificates from $2"; return 1; fi
+    rm -rf $home/old-leaves
+    [ ! -d $leaves ] || mv $leaves $home/old-leaves
+    mv $home/new-leaves $leaves
+    new=$home/$serving+$1
+    if [ -n "$serving" ]; then
+        said=''
+        if ! { copy "$folder" "$new" && add_leaves "$new" && is_fit "$new" && switch "$new"; }; then
+            rm -rf "$new" $leaves; unfit=$1
+            [ ! -d $home/old-leaves ] || mv $home/old-leaves $leaves
+            say "took no certificates of $1: $said"
+            return 1
+        fi
+    fi
+    has=$1
+    say "has certificates of $1"
+    write_report
+}
 
+take_newest() { [ -n "$newest" ] && take_leaves "$newest" "$(basename "$(grep -l " $newest$" $answers/* | head -n 1)")"; }
 # What those who answer agree on comes into force, if they are most of the managers, or have said the same for a while.
 decide() {
     ask_all
@@ -126,7 +182,8 @@ decide() {
     all=$(cat $answers/* 2>/dev/null)
     versions=$(echo "$all" | sed 's/ .*//' | sort -u)
     count=$(ls $answers | wc -l)
-    managers=$(echo "$all" | sed 's/.* //' | sort -n | tail -n 1)
+    managers=$(echo "$all" | cut -d ' ' -f 2 | sort -n | tail -n 1)
+    newest=$(echo "$all" | cut -d ' ' -f 3 | sort | tail -n 1)
     # Nobody, or managers of two minds.
     case $versions in ''|*[!0-9a-f]*) settled='' picture=''; return;; esac
     [ "$picture" = "$versions $count" ] || { picture="$versions $count"; since=$asked; }
@@ -134,14 +191,16 @@ decide() {
         settled=''
         [ $((2 * count)) -gt "${managers:-1}" ] || [ $((asked - since)) -ge $patience ] || return
         source=$(grep -l "^$versions " $answers/* | head -n 1)
+        [ -n "$serving" ] || take_newest
         take "$versions" "${source##*/}" && ask_all
         return
     fi
     # What was refused, and is wanted no longer.
+    if take_newest; then ask_all; fi
     [ -z "$refused" ] || [ "$versions" = "$refused" ] || { refused='' reason=''; write_report; ask_all; }
     # Others than these are asked at once, the same again after a while: one may have been silent.
     settled=" $(echo $addresses) " of=$(echo "$addresses" | wc -l)
-    if [ "$count" = "$of" ]; then rest=15; else rest=3; fi
+    if [ "$count" = "$of" ]; then rest=$often; else rest=3; fi
 }
 # Whether the managers' tasks are those that were asked last: once a second, so it starts no program. getent says each address once for
 # each kind of socket, in any order.
