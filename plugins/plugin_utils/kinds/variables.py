@@ -16,6 +16,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import w
 from ansible_collections.fungap.swarm.plugins.module_utils.image.model import PACKAGE
 from ansible_collections.fungap.swarm.plugins.module_utils.member.model import SwarmSettings
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import (
+    why_no_acme_server,
     why_no_address,
     why_no_address_or_network,
     why_no_from,
@@ -79,6 +80,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.secrets import 
     why_no_known_hosts_line,
     why_no_login,
     why_no_mail,
+    why_no_plain_mail,
     why_no_private_key,
     why_no_sender,
     why_no_signing_key,
@@ -241,7 +243,7 @@ KINDS: Mapping[str, Kind] = {
         (
             *("app_memory_file", "proxy_memory_file", "app_env_file", "backup_archive", "jenkins_vault_password_file"),
             *(f"{what}_certificate_{part}" for what in ("proxy", "jenkins") for part in ("file", "key_file")),
-            *("apps{}.env_file",),
+            *("apps{}.env_file", "proxy_acme.ca_file"),
         ),
         optional(PATH),
     ),
@@ -377,6 +379,13 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("reset_registry_address", "cron_registry_address"), HOST_PORT),
     "monitoring_mail.smarthost": optional(Kind(why_no_host_port, "as mail.example.com:587")),
     "proxy_acme_upstream": optional(HOST_PORT),
+    **dict.fromkeys(
+        ("proxy_acme.server", "certificates_acme.server"),
+        Kind(why_no_acme_server, "letsencrypt, letsencrypt-staging, or as https://ca.example.com/acme/directory"),
+    ),
+    **dict.fromkeys(
+        ("proxy_acme.email", "certificates_acme.email"), optional(Kind(why_no_plain_mail, "one, as ops@example.com"))
+    ),
     "docker_engine_metrics_address": optional(Kind(why_no_host_port, "as 127.0.0.1:9323")),
     **dict.fromkeys(("proxy_unlimited_addresses[]", "proxy_host_addresses[]"), ADDRESS_OR_NETWORK),
     "proxy_trusted_addresses[]": replace(ADDRESS_OR_NETWORK, why=why_not_trusted),
