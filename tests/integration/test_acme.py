@@ -242,9 +242,9 @@ def test_an_authority_that_is_down_takes_nothing_away(site: Acme) -> None:
     figures = site.of_keeper(
         "python3 -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode())\""
     )
-    assert 'platform_certificate_until_seconds{app="late"} 0\n' in figures
-    assert 'platform_certificate_renewal_failures{app="late"} 0\n' not in figures
-    assert 'platform_certificate_renewal_failures{app="web"} 0\n' in figures
+    assert 'certificate_until_seconds{app="late"} 0\n' in figures
+    assert 'certificate_renewal_failures{app="late"} 0\n' not in figures
+    assert 'certificate_renewal_failures{app="web"} 0\n' in figures
     site.network.connect(pebble, aliases=["pebble"])
     wait_for("a certificate after all", lambda: site.trusted("late.localhost"), 60)
     assert site.status("late")["failures"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ from platform_acme.plan import (
 from platform_acme.states import pack, unpack
 from platform_acme.web import CHALLENGES, Web
 
+from ansible_collections.fungap.swarm.plugins.module_utils.certificates.plan import (
+    Kept,
+    is_settled,
+    parse_kept,
+    rows,
+    warnings,
+)
 from ansible_collections.fungap.swarm.plugins.plugin_utils.acme import SERVERS, resolve_acme, wanted_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import acme_names
 
@@ -156,12 +164,12 @@ def test_parse_wanted_leaves_out_what_has_no_name() -> None:
 
 def test_figures() -> None:
     assert metrics({"shop": NOW, "blog": 0}, {"shop": 0, "blog": 3}).splitlines() == [
-        "# TYPE platform_certificate_until_seconds gauge",
-        'platform_certificate_until_seconds{app="blog"} 0',
-        'platform_certificate_until_seconds{app="shop"} 8640000',
-        "# TYPE platform_certificate_renewal_failures gauge",
-        'platform_certificate_renewal_failures{app="blog"} 3',
-        'platform_certificate_renewal_failures{app="shop"} 0',
+        "# TYPE certificate_until_seconds gauge",
+        'certificate_until_seconds{app="blog"} 0',
+        'certificate_until_seconds{app="shop"} 8640000',
+        "# TYPE certificate_renewal_failures gauge",
+        'certificate_renewal_failures{app="blog"} 3',
+        'certificate_renewal_failures{app="shop"} 0',
     ]
 
 
@@ -252,3 +260,67 @@ def test_an_authority_by_its_name() -> None:
     }
     assert wanted_images({"proxy_acme": {}}) == ()
     assert wanted_images({"proxy_acme": own}) == ("acme",)
+
+
+KEPT = """v1
+{"shop": ["shop.example.com", "www.shop.example.com"], "blog": ["blog.example.com"]}
+"""
+SHOP = {"names": list(NAMES), "until": NOW, "failures": 0, "reason": "", "retry_at": 0, "left_out": {}}
+BLOG = {
+    "names": [],
+    "until": 0,
+    "failures": 2,
+    "reason": "blog.example.com leads to 192.0.2.7, which does not answer",
+    "retry_at": NOW + 900,
+    "left_out": {"blog.example.com": "leads to 192.0.2.7, which does not answer"},
+}
+
+
+def kept(version: str = "v1", **certificates: dict[str, Any]) -> Kept:
+    return parse_kept(KEPT + "\n" + json.dumps({"version": version, "certificates": certificates}) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("found", "until", "settled"),
+    [
+        (parse_kept(KEPT), NOW, False),
+        (kept(shop=SHOP), NOW, False),
+        (kept(shop=SHOP, blog=BLOG), NOW + 60, True),
+        # It may be there before that.
+        (kept(shop=SHOP, blog=BLOG), NOW + 1000, False),
+        (kept(shop=SHOP, blog={**SHOP, "names": ["blog.example.com"]}), NOW + 1000, True),
+        # What was told is of an earlier list.
+        (kept("v0", shop=SHOP, blog={**SHOP, "names": ["blog.example.com"]}), NOW, False),
+    ],
+)
+def test_how_long_a_run_waits_for_certificates(found: Kept, until: float, settled: bool) -> None:
+    assert is_settled(found, until) is settled
+
+
+def test_a_run_says_which_host_names_have_none_and_why() -> None:
+    shop = {
+        **SHOP,
+        "names": [NAMES[0]],
+        "left_out": {NAMES[1]: "has no address"},
+        "reason": f"{NAMES[1]} has no address",
+    }
+    found = list(warnings(kept(shop=shop, blog=BLOG), {"blog.example.com": ["192.0.2.7"], NAMES[1]: []}))
+    assert found == [
+        "blog: no certificate by the authority yet for blog.example.com, the platform's own is served meanwhile: "
+        "blog.example.com leads to 192.0.2.7, which does not answer; blog.example.com is found here at 192.0.2.7; "
+        "it is tried again at 1970-04-11 00:15 UTC",
+        "shop: no certificate by the authority yet for www.shop.example.com, the certificate that has no such name is "
+        "served meanwhile: www.shop.example.com has no address; www.shop.example.com is found nowhere",
+    ]
+    late = {**SHOP, "failures": 3, "reason": "the authority is down", "retry_at": NOW + 60}
+    assert list(warnings(kept(shop=late, blog={**SHOP, "names": ["blog.example.com"]}), {})) == [
+        "shop: its certificate is not renewed, and good until 1970-04-11 00:00 UTC: the authority is down; "
+        "it is tried again at 1970-04-11 00:01 UTC"
+    ]
+    assert rows(kept(shop=late))["blog"] == {
+        "names": [],
+        "lacking": ["blog.example.com"],
+        "until": "",
+        "failures": 0,
+        "reason": "",
+    }

@@ -141,10 +141,10 @@ def stale(wanted: Collection[str], held: Iterable[str]) -> list[str]:
 def metrics(until: Mapping[str, float], failures: Mapping[str, int]) -> str:
     """For Prometheus, by app: the end of its certificate (0: none), and how often renewing has failed in a row."""
     # The apps' names need no escaping.
-    lines = ["# TYPE platform_certificate_until_seconds gauge"]
-    lines += [f'platform_certificate_until_seconds{{app="{app}"}} {end:.0f}' for app, end in sorted(until.items())]
-    lines += ["# TYPE platform_certificate_renewal_failures gauge"]
+    lines = ["# TYPE certificate_until_seconds gauge"]
+    lines += [f'certificate_until_seconds{{app="{app}"}} {end:.0f}' for app, end in sorted(until.items())]
+    lines += ["# TYPE certificate_renewal_failures gauge"]
     lines += [
-        f'platform_certificate_renewal_failures{{app="{app}"}} {count}' for app, count in sorted(failures.items())
+        f'certificate_renewal_failures{{app="{app}"}} {count}' for app, count in sorted(failures.items())
     ]
     return "\n".join([*lines, ""])
