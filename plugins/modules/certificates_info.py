@@ -64,7 +64,13 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.runner import ru
 
 def main() -> None:
     """Run the module."""
-    run(LookAtCertificates, {**MANAGERS, "wait_seconds": {"type": "float", "default": 0}})
+    run(
+        LookAtCertificates,
+        {
+            **MANAGERS,
+            "wait_seconds": {"type": "float", "default": 0},
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -189,6 +189,7 @@ KINDS: Mapping[str, Kind] = {
             *("platform_config_dir", "platform_run_dir", "platform_secrets_dir", "reset_config_dir", "reset_run_dir"),
             *(
                 "app_stacks_dir",
+                "certificates_stacks_dir",
                 "cron_stacks_dir",
                 "monitoring_stacks_dir",
                 "proxy_stacks_dir",
@@ -196,6 +197,7 @@ KINDS: Mapping[str, Kind] = {
             ),
             *(
                 "app_registry_config",
+                "certificates_registry_config",
                 "cron_registry_config",
                 "images_registry_config",
                 "monitoring_registry_config",
@@ -218,6 +220,7 @@ KINDS: Mapping[str, Kind] = {
             *(
                 "app_manager_socket",
                 "app_images_socket",
+                "certificates_socket",
                 "cron_socket",
                 "images_docker_socket",
                 "load_test_docker_socket",
@@ -261,6 +264,7 @@ KINDS: Mapping[str, Kind] = {
                 "apps_older_confirmed[]",
                 "app_platform",
                 "backup_platform",
+                "certificates_platform",
                 "cron_platform",
                 "docker_engine_platform",
                 "images_platform",
@@ -280,6 +284,7 @@ KINDS: Mapping[str, Kind] = {
             "app_move_target",
             "app_images_host",
             "backup_name",
+            "certificates_monitoring_network",
             "proxy_monitoring_network",
         ),
         optional(NAME),
@@ -454,7 +459,9 @@ KINDS: Mapping[str, Kind] = {
     "proxy_cpus": cpus(0.01, "as 0.5"),
     "proxy_client_connections": number(0, CONNECTIONS_MAX, "0 for no limit, or as 500"),
     "proxy_header_kilobytes": number(4, 1024, "4 to 1024"),
-    **dict.fromkeys(("docker_engine_mtu", "app_network_mtu", "proxy_network_mtu", "swarm_node_mtu"), MTU),
+    **dict.fromkeys(
+        ("docker_engine_mtu", "app_network_mtu", "certificates_network_mtu", "proxy_network_mtu", "swarm_node_mtu"), MTU
+    ),
     "app_keep": number(1, 1000, "1 or more"),
     "backup_keep": number(0, 100000, "0 for all, or as 7"),
     **dict.fromkeys(("app_rollback_to", "proxy_base_revision"), number(0, 2**31, "0, or a revision's number")),
@@ -481,6 +488,7 @@ KINDS: Mapping[str, Kind] = {
             *(
                 "proxy_deadline_seconds",
                 "monitoring_deadline_seconds",
+                "certificates_deadline_seconds",
                 "cron_deadline_seconds",
                 "registry_start_deadline_seconds",
             ),
@@ -507,6 +515,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     **dict.fromkeys(
         (
+            "certificates_image",
             "cron_image",
             "proxy_image",
             "jenkins_image",

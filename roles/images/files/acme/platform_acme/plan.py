@@ -144,7 +144,5 @@ def metrics(until: Mapping[str, float], failures: Mapping[str, int]) -> str:
     lines = ["# TYPE certificate_until_seconds gauge"]
     lines += [f'certificate_until_seconds{{app="{app}"}} {end:.0f}' for app, end in sorted(until.items())]
     lines += ["# TYPE certificate_renewal_failures gauge"]
-    lines += [
-        f'certificate_renewal_failures{{app="{app}"}} {count}' for app, count in sorted(failures.items())
-    ]
+    lines += [f'certificate_renewal_failures{{app="{app}"}} {count}' for app, count in sorted(failures.items())]
     return "\n".join([*lines, ""])
