@@ -109,6 +109,10 @@ def test_a_name_on_its_way_is_looked_at_more_often() -> None:
         attempts = failed(attempts, NAMES, "has no address", NOW, was_asked=False)
         waits.append(attempts.retry_at - NOW)
     assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]
+    # The authority has not been asked yet, so its first refusal is the first.
+    refused = failed(attempts, NAMES, "down", NOW)
+    assert (refused.retry_at - NOW, refused.failures, refused.refusals) == (60, 11, 1)
+    assert failed(refused, NAMES, "has no address", NOW, was_asked=False).retry_at == NOW + 900
 
 
 def test_another_wish_waits_for_nothing() -> None:

@@ -8,7 +8,7 @@ Times are seconds since 1970.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 FIRST_WAIT_SECONDS = 60.0
@@ -38,10 +38,14 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Attempts:
-    """What has come of asking. ``names``: that were wanted then. ``left_out``: name -> why it was not asked for."""
+    """What has come of asking. ``names``: that were wanted then. ``left_out``: name -> why it was not asked for.
+
+    ``failures``: in a row; ``refusals``: those of them in which the authority was asked.
+    """
 
     names: tuple[str, ...] = ()
     failures: int = 0
+    refusals: int = 0
     retry_at: float = 0
     reason: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -115,14 +119,15 @@ def failed(
     first: float = FIRST_WAIT_SECONDS,
 ) -> Attempts:
     """One more failure, with a longer wait than the one before. ``was_asked``: by the authority, which counts them."""
-    failures = 1 + (attempts.failures if tuple(wanted) == attempts.names else 0)
-    begin, factor, longest = (
-        (first, WAIT_FACTOR, LONGEST_WAIT_SECONDS)
+    before = attempts if tuple(wanted) == attempts.names else Attempts()
+    failures, refusals = before.failures + 1, before.refusals + was_asked
+    times, begin, factor, longest = (
+        (refusals, first, WAIT_FACTOR, LONGEST_WAIT_SECONDS)
         if was_asked
-        else (first * OWN_WAIT_PART, OWN_WAIT_FACTOR, LONGEST_OWN_WAIT_SECONDS)
+        else (failures - refusals, first * OWN_WAIT_PART, OWN_WAIT_FACTOR, LONGEST_OWN_WAIT_SECONDS)
     )
-    wait = min(begin * float(factor) ** min(failures - 1, 20), longest)
-    return replace(attempts, names=tuple(wanted), failures=failures, retry_at=now + wait, reason=reason)
+    wait = min(begin * float(factor) ** min(times - 1, 20), longest)
+    return Attempts(tuple(wanted), failures, refusals, now + wait, reason)
 
 
 def is_failing(
