@@ -95,7 +95,7 @@ def test_names_that_lead_elsewhere(
 def test_an_authority_is_asked_again_less_and_less_often() -> None:
     attempts, waits = Attempts(), []
     for _failure in range(8):
-        attempts = failed(attempts, NAMES, "down", NOW)
+        attempts = failed(attempts, NAMES, SERVER, "down", NOW)
         waits.append(attempts.retry_at - NOW)
     assert waits == [60, 240, 960, 3840, 15360, 21600, 21600, 21600]
     # Five failures in an hour are one too many for Let's Encrypt.
@@ -106,21 +106,23 @@ def test_an_authority_is_asked_again_less_and_less_often() -> None:
 def test_a_name_on_its_way_is_looked_at_more_often() -> None:
     attempts, waits = Attempts(), []
     for _failure in range(10):
-        attempts = failed(attempts, NAMES, "has no address", NOW, was_asked=False)
+        attempts = failed(attempts, NAMES, SERVER, "has no address", NOW, was_asked=False)
         waits.append(attempts.retry_at - NOW)
     assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]
     # The authority has not been asked yet, so its first refusal is the first.
-    refused = failed(attempts, NAMES, "down", NOW)
+    refused = failed(attempts, NAMES, SERVER, "down", NOW)
     assert (refused.retry_at - NOW, refused.failures, refused.refusals) == (60, 11, 1)
-    assert failed(refused, NAMES, "has no address", NOW, was_asked=False).retry_at == NOW + 900
+    assert failed(refused, NAMES, SERVER, "has no address", NOW, was_asked=False).retry_at == NOW + 900
 
 
 def test_another_wish_waits_for_nothing() -> None:
-    attempts = failed(failed(Attempts(), NAMES[:1], "no", NOW), NAMES[:1], "no", NOW)
-    assert not is_due(NAMES[:1], attempts, NOW + 1)
-    assert is_due(NAMES[:1], attempts, NOW + 240)
-    assert is_due(NAMES, attempts, NOW + 1)
-    assert failed(attempts, NAMES, "no", NOW).failures == 1
+    attempts = failed(failed(Attempts(), NAMES[:1], SERVER, "no", NOW), NAMES[:1], SERVER, "no", NOW)
+    assert not is_due(NAMES[:1], attempts, SERVER, NOW + 1)
+    assert is_due(NAMES[:1], attempts, SERVER, NOW + 240)
+    assert is_due(NAMES, attempts, SERVER, NOW + 1)
+    assert is_due(NAMES[:1], attempts, STAGING, NOW + 1)
+    assert failed(attempts, NAMES[:1], STAGING, "no", NOW).failures == 1
+    assert failed(attempts, NAMES, SERVER, "no", NOW).failures == 1
 
 
 @pytest.mark.parametrize(

@@ -156,15 +156,16 @@ class Keeper:
         for app, names in sorted(wanted.items()):
             certificate, attempts = self._certificates.get(app), self._attempts.get(app, Attempts())
             why = need(names, certificate, self._client.server, self._clock())
-            if why and is_due(names, attempts, self._clock()):
+            if why and is_due(names, attempts, self._client.server, self._clock()):
                 self._ask_for(app, names, why)
         if json.loads(self._contents[STATUS])["version"] != self._version:
             self._changed()
 
     def _ask_for(self, app: str, names: tuple[str, ...], why: str) -> None:
         before, certificate = self._attempts.get(app, Attempts()), self._certificates.get(app)
+        server = self._client.server
         elsewhere = {name: reason for name in names if (reason := self._why_not_here(name))}
-        asked = names_to_ask(names, certificate, elsewhere, self._client.server, self._clock())
+        asked = names_to_ask(names, certificate, elsewhere, server, self._clock())
         reason, was_refused = "; ".join(f"{name} {text}" for name, text in elsewhere.items()), False
         if asked:
             try:
@@ -173,9 +174,9 @@ class Keeper:
                 reason, was_refused = str(error), True
         now = self._clock()
         after = (
-            failed(before, names, reason, now, was_asked=was_refused, first=self._first_wait)
+            failed(before, names, server, reason, now, was_asked=was_refused, first=self._first_wait)
             if reason
-            else Attempts(names)
+            else Attempts(names, server=server)
         )
         self._attempts[app] = replace(after, left_out=elsewhere)
         if reason:

@@ -38,8 +38,9 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Attempts:
-    """What has come of asking. ``names``: that were wanted then. ``left_out``: name -> why it was not asked for.
+    """What has come of asking. ``names``: that were wanted then, of ``server``.
 
+    ``left_out``: name -> why it was not asked for.
     ``failures``: in a row; ``refusals``: those of them in which the authority was asked.
     """
 
@@ -49,6 +50,11 @@ class Attempts:
     retry_at: float = 0
     reason: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
+    server: str = ""
+
+    def is_of(self, wanted: Sequence[str], server: str) -> bool:
+        """Whether it is about this wish: other names are another one, and so is another authority."""
+        return (tuple(wanted), server) == (self.names, self.server)
 
 
 @dataclass(frozen=True)
@@ -86,9 +92,9 @@ def need(wanted: Sequence[str], certificate: Certificate | None, server: str, no
     return "its names are others" if set(wanted) != certificate.names else ""
 
 
-def is_due(wanted: Sequence[str], attempts: Attempts, now: float) -> bool:
-    """Whether it may be asked for now, as far as earlier attempts go. Other names are another wish."""
-    return now >= attempts.retry_at or tuple(wanted) != attempts.names
+def is_due(wanted: Sequence[str], attempts: Attempts, server: str, now: float) -> bool:
+    """Whether it may be asked for now, as far as earlier attempts go."""
+    return now >= attempts.retry_at or not attempts.is_of(wanted, server)
 
 
 def names_to_ask(
@@ -112,6 +118,7 @@ def names_to_ask(
 def failed(
     attempts: Attempts,
     wanted: Sequence[str],
+    server: str,
     reason: str,
     now: float,
     *,
@@ -119,7 +126,7 @@ def failed(
     first: float = FIRST_WAIT_SECONDS,
 ) -> Attempts:
     """One more failure, with a longer wait than the one before. ``was_asked``: by the authority, which counts them."""
-    before = attempts if tuple(wanted) == attempts.names else Attempts()
+    before = attempts if attempts.is_of(wanted, server) else Attempts()
     failures, refusals = before.failures + 1, before.refusals + was_asked
     times, begin, factor, longest = (
         (refusals, first, WAIT_FACTOR, LONGEST_WAIT_SECONDS)
@@ -127,7 +134,7 @@ def failed(
         else (failures - refusals, first * OWN_WAIT_PART, OWN_WAIT_FACTOR, LONGEST_OWN_WAIT_SECONDS)
     )
     wait = min(begin * float(factor) ** min(times - 1, 20), longest)
-    return Attempts(tuple(wanted), failures, refusals, now + wait, reason)
+    return Attempts(tuple(wanted), failures, refusals, now + wait, reason, server=server)
 
 
 def is_failing(
