@@ -38,6 +38,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     r"plugins/module_utils/(?:prune|registry)/\w+\.py": (INTEGRATION.format("prune"),),
     r"plugins/module_utils/(?:docker|image)/\w+\.py": (INTEGRATION.format("newer_release"),),
     r"roles/proxy/.*": (INTEGRATION.format("proxy_config"), INTEGRATION.format("proxy_validation")),
+    r"roles/(?:proxy|images/files/acme)/.*": (INTEGRATION.format("acme"),),
     r"roles/monitoring/.*": (INTEGRATION.format("monitoring_config"), INTEGRATION.format("alert_rules")),
     r"(?:roles/monitoring/files/dashboards|tests/monitoring/grafana)/.*": ("tests/monitoring/test_1_rendered.py",),
     r"roles/images/files/swarm-exporter/.*": (INTEGRATION.format("swarm_exporter"), INTEGRATION.format("cron")),

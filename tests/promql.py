@@ -59,4 +59,7 @@ def jobs() -> set[str]:
     scraped = re.findall(r"job_name: (\S+)", (ROLE / "templates" / "prometheus.yml.j2").read_text())
     calls = re.findall(r"\{\{ deploy\('([\w-]+)'(.*)\) \}\}", (ROLE / "templates" / "compose.yml.j2").read_text())
     exported = {(re.findall(r"job='([\w-]+)'", rest) or [name])[0] for name, rest in calls if "port=" in rest}
+    # A stack of its own.
+    certificates = (ROLE.parent / "certificates" / "templates" / "compose.yml.j2").read_text()
+    exported |= set(re.findall(r"io\.fungap\.metrics\.job: (\S+)", certificates))
     return {*scraped, *exported} - {"exporters", "apps"}

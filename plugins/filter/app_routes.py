@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.fungap.swarm.plugins.plugin_utils.routes import (
+    acme_names,
     app_requests,
     app_routes,
     other_hosts,
@@ -26,6 +27,7 @@ class FilterModule:
 
     def filters(self) -> Mapping[str, Callable[..., Any]]:
         return {
+            "acme_names": acme_names,
             "app_requests": app_requests,
             "app_routes": app_routes,
             "other_hosts": other_hosts,

@@ -135,6 +135,7 @@ ALERTS: Mapping[str, Threshold | None] = {
     "CertificateExpiresSoon": Threshold("below", "20d", "days"),
     "CertificateExpiresVerySoon": Threshold("below", "3d", "days"),
     "CertificateUnseen": None,
+    "CertificateRenewalFailing": None,
     "Deadman": None,
     "TargetDown": None,
     "MysqlDown": None,

@@ -65,6 +65,14 @@ def check_certificate(
         yield True, False, f"is not the key of {of}", "the key that the certificate was made for"
 
 
+def are_certificates(pem: bytes) -> bool:
+    """Whether a file has certificates, one at least, and no key."""
+    try:
+        return b"PRIVATE KEY" not in pem and bool(MISSING_LIBRARY or x509.load_pem_x509_certificates(pem))
+    except ValueError:
+        return False
+
+
 def _utc(certificate: x509.Certificate, name: str) -> datetime:
     from datetime import timezone
 

@@ -119,6 +119,17 @@ def proxy_servers(routes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return servers
 
 
+def acme_names(routes: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Which host names are in which certificate: one for each route, by its name.
+
+    A host that several routes have is in the first one's, which nginx serves it by.
+    """
+    found: dict[str, list[str]] = {}
+    for server in proxy_servers(routes):
+        found.setdefault(str(routes[server["places"][0]["number"] - 1]["name"]), []).extend(server["hosts"])
+    return found
+
+
 def _moved(route: Mapping[str, Any], host: str) -> int:
     hosts = [one.get("host") for one in route.get("redirects") or []]
     return hosts.index(host) + 1 if host in hosts else 0

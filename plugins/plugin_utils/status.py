@@ -145,11 +145,12 @@ def _missing_scheduler(stacks: Mapping[str, Row]) -> Iterator[str]:
 
 
 def _strange_stacks(platform: Mapping[str, Any], stacks: Mapping[str, Row]) -> Iterator[str]:
-    known = {*platform["apps"], "proxy", "cron", *(["monitoring"] if platform["monitoring"]["enabled"] else [])}
+    enabled = {"monitoring": platform["monitoring"]["enabled"], "certificates": platform["proxy"].get("acme")}
+    known = {*platform["apps"], "proxy", "cron", *(name for name, wanted in enabled.items() if wanted)}
     for name, stack in stacks.items():
         if name in known or not stack["services"]:
             continue
-        way = "site.yml" if name == "monitoring" else f"""site.yml -e '{{"apps_absent": ["{name}"]}}'"""
+        way = "site.yml" if name in enabled else f"""site.yml -e '{{"apps_absent": ["{name}"]}}'"""
         places = [host + path.rstrip("/") for host, path in _places_in_force(stack)]
         routed = f", and its route ({', '.join(places)})" if places else ""
         yield f"stack {name} runs and is not in the inventory: ansible-playbook {way} takes it away{routed}"

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ class Live(Site):
     def state(self, number: int, version: str, managers: int = 3) -> None:
         """Have a manager hold a version: its new task is there before the old one goes."""
         binds = [f"{self.versions[version]}:/srv/state:ro", f"{FILES / 'serve.sh'}:/srv/serve.sh:ro"]
-        binds += [f"{self.directory / 'serve.conf'}:/srv/serve.conf:ro", *self._mutual()]
+        binds += [f"{self.directory / 'serve.conf'}:/srv/serve.conf:ro", *self._mutual(), *self.kept(number)]
         environment = {"FOLLOWED_VERSION": version, "MANAGERS": str(managers)}
         name = f"state{number}-{uuid.uuid4().hex[:4]}"
         hardening = self._hardening(CAPABILITIES, {"/tmp": ""})
@@ -96,6 +96,10 @@ class Live(Site):
         if old:
             self.away(old)
 
+    def kept(self, _number: int) -> list[str]:
+        """What a manager keeps for its tasks."""
+        return []
+
     def away(self, container: Any) -> None:
         self.containers.remove(container)
         container.remove(force=True, v=True)
@@ -104,14 +108,13 @@ class Live(Site):
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda number: self.state(number, version), numbers or (1, 2, 3)))
 
-    def follower(self, name: str, *more_binds: str, **more: str) -> None:
+    def follower(self, name: str, *aliases: str, more_binds: Sequence[str] = (), **more: str) -> None:
         binds = [f"{FILES / 'follow.sh'}:/srv/follow.sh:ro", *self._mutual(), *more_binds]
         task = uuid.uuid4().hex[:25]
         environment = {"NODE": name, "TASK": task, "STOP_SECONDS": "5", **more}
         hardening = self._hardening([*CAPABILITIES, "KILL"], {"/tmp": "", "/run/proxy": "size=16m"})
-        self._run(
-            self.proxy_image, ["sh", "/srv/follow.sh"], name, [], volumes=binds, environment=environment, **hardening
-        )
+        command = ["sh", "/srv/follow.sh"]
+        self._run(self.proxy_image, command, name, [*aliases], volumes=binds, environment=environment, **hardening)
         self.tasks[name] = task
 
     def _mutual(self) -> list[str]:
@@ -175,6 +178,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 class Load:
     """Requests all the time to every proxy: what was lost, and why."""
 
+    pause = 0.02
+
     def __init__(self, live: Live) -> None:
         self.live, self.sent, self.lost = live, 0, []
         self.end = threading.Event()
@@ -189,7 +194,7 @@ class Load:
                     self.lost.append(f"{answer.status}")
             except OSError as error:
                 self.lost.append(repr(error))
-            time.sleep(0.02)
+            time.sleep(self.pause)
 
     def __enter__(self) -> Load:
         for thread in self.threads:
@@ -303,7 +308,7 @@ def test_most_of_the_managers_have_to_agree(live: Live) -> None:
 
 def test_a_proxy_waits_for_the_managers(live: Live) -> None:
     """Of an image without perl."""
-    live.follower("late", "/dev/null:/usr/bin/perl:ro")
+    live.follower("late", more_binds=["/dev/null:/usr/bin/perl:ro"])
     try:
         live.serve(live.told()["one"].serves)
         assert live.show("late", "ls /run/proxy/state").split() == sorted(["answers", live.told()["one"].serves])

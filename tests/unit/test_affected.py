@@ -19,6 +19,7 @@ from tests.affected import ALWAYS, affected
             [
                 "tests/molecule/test_scenarios.py::test_scenario[proxy]",
                 *("tests/integration/test_proxy_config.py", "tests/integration/test_proxy_validation.py"),
+                "tests/integration/test_acme.py",
             ],
             id="a role with tests of its files",
         ),

@@ -418,6 +418,8 @@ def job_of(name: str) -> str:
             return job
     if name in ("certificate_seen", "probe_ssl_earliest_cert_expiry", "probe_success"):
         return {"certificate_seen": "certificates", "probe_success": "routes"}.get(name, "routes|certificates")
+    if name.startswith("certificate_"):
+        return "acme"
     return {"node": "node-exporter"}.get(kind := name.partition("_")[0], kind)
 
 

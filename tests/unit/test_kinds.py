@@ -29,13 +29,14 @@ FREE = {
             *("images_prune_sockets", "jenkins_apps", "jenkins_secrets", "monitoring_images", "monitoring_secrets"),
             *("cron_secrets", "proxy_secrets", "proxy_in_force", "proxy_managers", "registry_secrets"),
             *("registry_prune_needed", "swarm_member_nodes"),
+            *("certificates_secrets", "certificates_managers", "certificates_acme.ca"),
             *("swarm_member_absent", "swarm_member_remembered", "swarm_node_nodes"),
         ),
         MADE,
     ),
     **dict.fromkeys(
         (
-            *("jenkins_seen_containers", "monitoring_seen_stack", "cron_seen_stack"),
+            *("jenkins_seen_containers", "monitoring_seen_stack", "cron_seen_stack", "certificates_seen_stack"),
             *("proxy_seen_stack", "proxy_seen_containers", "registry_seen_containers"),
         ),
         LOOKED,

@@ -227,6 +227,9 @@ def test_what_was_validated_is_not_looked_at_again_where_it_runs_already(
         "__platform": {"monitoring": {"enabled": True}},
         "__secrets": {"changed": secrets_changed},
         registered: validated,
+        "__monitoring_due": trust_as_template(
+            yaml.safe_load((PLAYBOOKS / "vars" / "monitoring.yml").read_text())["__monitoring_due"]
+        ),
     }
     templar = Templar(loader=DataLoader(), variables=known)
     conditions = task["when"] if isinstance(task["when"], list) else [task["when"]]

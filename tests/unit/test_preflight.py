@@ -209,6 +209,16 @@ def certificate(
     return pem, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
+def authority(pem: bytes, server: str = "https://ca.example.com/dir") -> Change:
+    """One of one's own for proxy_acme, known by a file."""
+
+    def change(scenario: Scenario) -> None:
+        scenario.all.update(proxy_acme={"server": server, "ca_file": "files/ca.pem"})
+        scenario.files["/inventory/files/ca.pem"] = FileContent(pem)
+
+    return change
+
+
 def with_certificate(scenario: Scenario, pem: bytes, key: bytes) -> None:
     scenario.all.update(proxy_certificate_file="files/tls.pem", proxy_certificate_key_file="files/tls.key")
     scenario.files.update({"/inventory/files/tls.pem": FileContent(pem), "/inventory/files/tls.key": FileContent(key)})
@@ -908,6 +918,14 @@ CASES: list[tuple[Change, str, str, str, str, str]] = [
     (remembers(IN_FORCE + IN_FORCE[:30]), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "no whole memory of a stack", "from a copy"),
     (remembers(b"\xff"), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "can't decode", "from a copy"),
     (remembers(error="Permission denied"), "all hosts", "platform_secrets_dir", "/inventory/.secrets", "broken: Permission denied", "from a copy"),
+    (both(tls("web.localhost"), platform(proxy_acme={"server": "letsencrypt"})), "all hosts", "proxy_certificate_file", "", "are another way to them", "one of the two"),
+    (platform(proxy_acme={"server": "letsencrypt"}, proxy_acme_upstream="192.0.2.1:80"), "all hosts", "proxy_acme_upstream", "", "are another way to them", "one of the two"),
+    (platform(proxy_acme={"server": "http://ca.example.com/dir"}), "all hosts", "proxy_acme.server", "(not shown)", "no URL with https", "letsencrypt-staging"),
+    (platform(proxy_acme={"server": "https://ca.example.com/dir", "ca_file": "files/ca.pem"}), "all hosts", "proxy_acme.ca_file", "files/ca.pem", "it was not read", "correct the path"),
+    (authority(b"hello"), "all hosts", "proxy_acme.ca_file", "files/ca.pem", "has no PEM certificates", "BEGIN CERTIFICATE"),
+    (authority(CA.encode() + b"-----BEGIN EC PRIVATE KEY-----"), "all hosts", "proxy_acme.ca_file", "files/ca.pem", "others beside them", "BEGIN CERTIFICATE"),
+    (authority(CA.encode(), "letsencrypt"), "all hosts", "proxy_acme.ca_file", "files/ca.pem", "nobody else trusts", "leave it out"),
+    (app(hosts=["*.example.com"]), "all hosts", "apps.web.hosts[0]", "(not shown)", "is a wildcard", "name each"),
     (foreign_key, "all hosts", "proxy_certificate_key_file", "files/tls.key", "is not the key of proxy_certificate_file", "made for"),
     (jenkins_key(b"hello"), "all hosts", "jenkins_certificate_key_file", "files/j.key", "is not a PEM private key", "the key of jenkins_certificate_file"),
     (jenkins_key(UNKNOWN_KEY), "all hosts", "jenkins_certificate_key_file", "files/j.key", "is not a PEM private key", "the key of jenkins_certificate_file"),

@@ -512,6 +512,11 @@ STRANGERS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     ({}, seen(old=a_stack()), []),
     ({}, seen("monitoring_prometheus", monitoring=a_stack("prometheus")), []),
     (
+        {},
+        seen("certificates_acme", certificates=a_stack("acme")),
+        ["stack certificates runs and is not in the inventory: ansible-playbook site.yml takes it away"],
+    ),
+    (
         {"monitoring": {"enabled": False, "hosts": {}}},
         seen("monitoring_prometheus", monitoring=a_stack("prometheus")),
         ["stack monitoring runs and is not in the inventory: ansible-playbook site.yml takes it away"],

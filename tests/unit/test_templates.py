@@ -136,6 +136,7 @@ def test_a_release_changes_the_proxys_routes_and_nothing_else_of_it(tmp_path: Pa
         "proxy_header_kilobytes": 64,
         "proxy_unlimited_addresses": ["198.51.100.7"],
         "proxy_acme_upstream": "192.0.2.9:80",
+        "proxy_acme_enabled": True,
         "proxy_trusted_addresses": ["172.30.0.3"],
         "proxy_host_addresses": ["172.30.0.1"],
         "proxy_monitoring_network": "monitoring",
@@ -166,6 +167,8 @@ def test_a_release_changes_the_proxys_routes_and_nothing_else_of_it(tmp_path: Pa
         "routes": made["configs"]["routes"]
         .replace("web.example", "other.example")
         .replace("web\\.example", "other\\.example"),
+        # The list of what certificates are wanted for.
+        "acme": made["configs"]["acme"].replace("web.example", "other.example"),
     }
 
 

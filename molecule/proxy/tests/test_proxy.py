@@ -39,6 +39,18 @@ def test_plain_http_is_sent_to_https(host: Any) -> None:
     assert told == f"301 {URL}/x"
 
 
+def test_a_challenge_comes_to_what_asks_for_certificates(host: Any) -> None:
+    """Through every proxy. The managers know what has come of it; until there is one, the platform's own is served."""
+    challenge = f"http://web.localhost:{HTTP_PORT}/.well-known/acme-challenge/metrics"
+    for _ in range(4):
+        assert host.check_output(f"{CURL} -o /dev/null -w '%{{http_code}}' {challenge}") == "404"
+    state = host.check_output(f"{DOCKER} ps --quiet --filter label=com.docker.swarm.service.name=proxy_state")
+    kept = f"{DOCKER} exec {state} cat /var/lib/proxy/acme/status"
+    wait_for("what has come of asking", lambda: '"failures": 0' not in host.check_output(kept), 30)
+    told = json.loads(host.check_output(kept))["certificates"]["web"]
+    assert (told["names"], list(told["left_out"])) == ([], ["web.localhost"])
+
+
 def test_the_proxy_runs_on_every_node(host: Any) -> None:
     nodes = host.check_output(
         f"{DOCKER} service ps proxy_proxy --filter desired-state=running --format '{{{{.Node}}}}'"

@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from ansible_collections.fungap.swarm.plugins.plugin_utils.acme import SERVERS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.casc import registry_credential
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.amounts import NUMBER
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.texts import CONTROL, as_list
@@ -38,6 +39,16 @@ FROM_PATTERN = re.compile(r"!?[A-Za-z0-9.:*?/_-]+\Z")
 
 def why_no_host_name(value: Any) -> str:
     return "" if HOST_NAME.match(str(value)) else "is not a host name"
+
+
+def why_no_acme_server(value: Any) -> str:
+    """An authority by its short name, or the URL of its directory, as anybody may read it."""
+    text = str(value)
+    if text in SERVERS:
+        return ""
+    if not text.startswith("https://") or "@" in text or "?" in text or "#" in text:
+        return "is no authority that is known by its name, and no URL with https"
+    return why_no_url(text)
 
 
 def address_of(value: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

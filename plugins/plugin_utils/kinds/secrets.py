@@ -62,6 +62,11 @@ def why_no_mail(value: Any) -> str:
     return why_no_line(value) or ("" if MAIL_LIST.match(str(value)) else "is not a mail address")
 
 
+def why_no_plain_mail(value: Any) -> str:
+    """One address, and nothing beside it."""
+    return why_no_line(value) or ("" if re.fullmatch(_ADDRESS, str(value)) else "is not one mail address")
+
+
 def why_no_sender(value: Any) -> str:
     """One address: Alertmanager sends nothing from several."""
     return why_no_line(value) or ("" if re.fullmatch(MAIL, str(value)) else "is not one mail address")

@@ -16,6 +16,7 @@ from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import w
 from ansible_collections.fungap.swarm.plugins.module_utils.image.model import PACKAGE
 from ansible_collections.fungap.swarm.plugins.module_utils.member.model import SwarmSettings
 from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.addresses import (
+    why_no_acme_server,
     why_no_address,
     why_no_address_or_network,
     why_no_from,
@@ -79,6 +80,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.kinds.secrets import 
     why_no_known_hosts_line,
     why_no_login,
     why_no_mail,
+    why_no_plain_mail,
     why_no_private_key,
     why_no_sender,
     why_no_signing_key,
@@ -187,6 +189,7 @@ KINDS: Mapping[str, Kind] = {
             *("platform_config_dir", "platform_run_dir", "platform_secrets_dir", "reset_config_dir", "reset_run_dir"),
             *(
                 "app_stacks_dir",
+                "certificates_stacks_dir",
                 "cron_stacks_dir",
                 "monitoring_stacks_dir",
                 "proxy_stacks_dir",
@@ -194,6 +197,7 @@ KINDS: Mapping[str, Kind] = {
             ),
             *(
                 "app_registry_config",
+                "certificates_registry_config",
                 "cron_registry_config",
                 "images_registry_config",
                 "monitoring_registry_config",
@@ -216,6 +220,7 @@ KINDS: Mapping[str, Kind] = {
             *(
                 "app_manager_socket",
                 "app_images_socket",
+                "certificates_socket",
                 "cron_socket",
                 "images_docker_socket",
                 "load_test_docker_socket",
@@ -241,7 +246,7 @@ KINDS: Mapping[str, Kind] = {
         (
             *("app_memory_file", "proxy_memory_file", "app_env_file", "backup_archive", "jenkins_vault_password_file"),
             *(f"{what}_certificate_{part}" for what in ("proxy", "jenkins") for part in ("file", "key_file")),
-            *("apps{}.env_file",),
+            *("apps{}.env_file", "proxy_acme.ca_file"),
         ),
         optional(PATH),
     ),
@@ -259,6 +264,7 @@ KINDS: Mapping[str, Kind] = {
                 "apps_older_confirmed[]",
                 "app_platform",
                 "backup_platform",
+                "certificates_platform",
                 "cron_platform",
                 "docker_engine_platform",
                 "images_platform",
@@ -278,6 +284,7 @@ KINDS: Mapping[str, Kind] = {
             "app_move_target",
             "app_images_host",
             "backup_name",
+            "certificates_monitoring_network",
             "proxy_monitoring_network",
         ),
         optional(NAME),
@@ -377,6 +384,13 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("reset_registry_address", "cron_registry_address"), HOST_PORT),
     "monitoring_mail.smarthost": optional(Kind(why_no_host_port, "as mail.example.com:587")),
     "proxy_acme_upstream": optional(HOST_PORT),
+    **dict.fromkeys(
+        ("proxy_acme.server", "certificates_acme.server"),
+        Kind(why_no_acme_server, "letsencrypt, letsencrypt-staging, or as https://ca.example.com/acme/directory"),
+    ),
+    **dict.fromkeys(
+        ("proxy_acme.email", "certificates_acme.email"), optional(Kind(why_no_plain_mail, "one, as ops@example.com"))
+    ),
     "docker_engine_metrics_address": optional(Kind(why_no_host_port, "as 127.0.0.1:9323")),
     **dict.fromkeys(("proxy_unlimited_addresses[]", "proxy_host_addresses[]"), ADDRESS_OR_NETWORK),
     "proxy_trusted_addresses[]": replace(ADDRESS_OR_NETWORK, why=why_not_trusted),
@@ -445,7 +459,9 @@ KINDS: Mapping[str, Kind] = {
     "proxy_cpus": cpus(0.01, "as 0.5"),
     "proxy_client_connections": number(0, CONNECTIONS_MAX, "0 for no limit, or as 500"),
     "proxy_header_kilobytes": number(4, 1024, "4 to 1024"),
-    **dict.fromkeys(("docker_engine_mtu", "app_network_mtu", "proxy_network_mtu", "swarm_node_mtu"), MTU),
+    **dict.fromkeys(
+        ("docker_engine_mtu", "app_network_mtu", "certificates_network_mtu", "proxy_network_mtu", "swarm_node_mtu"), MTU
+    ),
     "app_keep": number(1, 1000, "1 or more"),
     "backup_keep": number(0, 100000, "0 for all, or as 7"),
     **dict.fromkeys(("app_rollback_to", "proxy_base_revision"), number(0, 2**31, "0, or a revision's number")),
@@ -472,6 +488,7 @@ KINDS: Mapping[str, Kind] = {
             *(
                 "proxy_deadline_seconds",
                 "monitoring_deadline_seconds",
+                "certificates_deadline_seconds",
                 "cron_deadline_seconds",
                 "registry_start_deadline_seconds",
             ),
@@ -498,6 +515,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     **dict.fromkeys(
         (
+            "certificates_image",
             "cron_image",
             "proxy_image",
             "jenkins_image",

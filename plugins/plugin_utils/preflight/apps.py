@@ -25,7 +25,7 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.placement i
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.routes import check_route, check_shared_hosts
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import HIDDEN, Harmless, Problem, show_key
 
-RESERVED_APPS = ("cron", "edge", "jenkins", "monitoring", "proxy", "registry")
+RESERVED_APPS = ("certificates", "cron", "edge", "jenkins", "monitoring", "proxy", "registry")
 SCHEDULE_NAME_MAX = 20
 APP_NAME = re.compile(r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?")
 
@@ -96,7 +96,10 @@ def _check_host_names(at: str, hosts: Sequence[str]) -> Iterator[Problem]:
     for index, host in enumerate(hosts):
         if not HOST_NAME.fullmatch(host):
             cure = "lower case letters, digits, hyphens and dots, as web.example.com; no scheme, port or path"
-            yield Problem(ALL_HOSTS, f"{at}.hosts[{index}]", host, "is not a host name", cure)
+            problem = "is not a host name"
+            if host.startswith("*.") and HOST_NAME.fullmatch(host[2:]):
+                problem, cure = "is a wildcard: each host name has a route and a certificate of its own", "name each"
+            yield Problem(ALL_HOSTS, f"{at}.hosts[{index}]", host, problem, cure)
     named = [host for host in hosts if HOST_NAME.fullmatch(host)]
     for duplicate in sorted({host for host in named if named.count(host) > 1}):
         yield Problem(ALL_HOSTS, f"{at}.hosts", Harmless(duplicate), "is there twice", "once")

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import check_certificate
+from ansible_collections.fungap.swarm.plugins.plugin_utils.acme import SERVERS
+from ansible_collections.fungap.swarm.plugins.plugin_utils.certificates import are_certificates, check_certificate
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wanted_hosts
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import (
     ALL_HOSTS,
@@ -16,15 +17,39 @@ from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs impo
     why_unread,
 )
 from ansible_collections.fungap.swarm.plugins.plugin_utils.problem import Harmless, Problem
-from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import CERTIFICATE, JENKINS, VALIDITY
+from ansible_collections.fungap.swarm.plugins.plugin_utils.verbs import CERTIFICATE, JENKINS, SITE, VALIDITY
 
 
 def check_certificates(inputs: PreflightInput) -> Iterator[Problem]:
     inventory = inputs.inventory
     hosts = {host for app in inventory.apps.values() for host in app["hosts"]}
     yield from _check_own_certificate(inputs, "proxy", hosts | set(wanted_hosts(inventory.variables).values()))
+    for problem in _check_acme(inputs):
+        yield replace(problem, kind=SITE)
     for problem in _check_own_certificate(inputs, "jenkins", {str(inputs.variable("jenkins_host"))} - {""}):
         yield replace(problem, kind=JENKINS)
+
+
+def _check_acme(inputs: PreflightInput) -> Iterator[Problem]:
+    """One way to the proxies' certificates, and what an authority of one's own is known by."""
+    acme = inputs.variable("proxy_acme")
+    for variable in ("proxy_certificate_file", "proxy_acme_upstream") if acme else ():
+        if any(given.get(variable) for given in inputs.raw.hosts.values()):
+            problem = "is given, and certificates by proxy_acme are another way to them"
+            yield Problem(ALL_HOSTS, variable, "", problem, "one of the two")
+    name = str(acme.get("ca_file") or "") if acme else ""
+    if not name:
+        return
+    if str(acme.get("server")) in SERVERS:
+        problem, cure = "is for an authority that nobody else trusts", "leave it out, or name that authority's URL"
+        yield Problem(ALL_HOSTS, "proxy_acme.ca_file", name, problem, cure)
+    file = seen_file(inputs, name)
+    if file and file.error:
+        problem = why_unread(file, inputs.inventory.inventory_dir, name)
+        yield Problem(ALL_HOSTS, "proxy_acme.ca_file", name, problem, "correct the path")
+    elif file and not are_certificates(file.content):
+        cure = "a file that begins with -----BEGIN CERTIFICATE-----"
+        yield Problem(ALL_HOSTS, "proxy_acme.ca_file", name, "has no PEM certificates, or others beside them", cure)
 
 
 def _check_own_certificate(inputs: PreflightInput, prefix: str, hosts: set[str]) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from ansible_collections.fungap.swarm.plugins.module_utils.image.model import ARCHIVE_SUFFIXES, full_reference
-from ansible_collections.fungap.swarm.plugins.plugin_utils import cron, jenkins
+from ansible_collections.fungap.swarm.plugins.plugin_utils import acme, cron, jenkins
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import catalog_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.monitoring import wanted_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.preflight.inputs import ALL_HOSTS, Image, PreflightInput
@@ -29,6 +29,7 @@ def _wanted(inputs: PreflightInput) -> dict[str, str]:
     optional = (
         *wanted_images(inventory.variables),
         *cron.wanted_images(inventory.apps.values()),
+        *acme.wanted_images(inventory.variables),
         *jenkins.wanted_images(inventory),
     )
     own += [name for name in optional if not _may_lack(inputs, name)]

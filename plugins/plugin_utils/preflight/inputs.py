@@ -180,6 +180,7 @@ def wanted_files(raw: RawInventory, inventory: Inventory) -> list[str]:
     names += [vault_password_file(raw, inventory), memory_file(inventory), ca_file(inventory)]
     names.append(proxy_certificate_file(inventory))
     names += inventory.variables["monitoring_rule_files"]
+    names.append((inventory.variables["proxy_acme"] or {}).get("ca_file", ""))
     return sorted({file_path(inventory.inventory_dir, name) for name in names if name})
 
 

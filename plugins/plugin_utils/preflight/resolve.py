@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.fungap.swarm.plugins.plugin_utils import cron, jenkins, renewal
+from ansible_collections.fungap.swarm.plugins.plugin_utils import acme, cron, jenkins, renewal
 from ansible_collections.fungap.swarm.plugins.plugin_utils.app import catalog_images
 from ansible_collections.fungap.swarm.plugins.plugin_utils.inventory import (
     EDGE_OFFSET,
@@ -89,6 +89,7 @@ def resolve(inputs: PreflightInput, *, starts_all: bool = False) -> dict[str, An
                     *(["node"] if inventory.is_nested or shared_images else []),
                     *monitoring,
                     *cron.wanted_images(inventory.apps.values()),
+                    *acme.wanted_images(inventory.variables),
                     *shared_images,
                 )
             )
@@ -146,7 +147,14 @@ def _resolve_proxy(inputs: PreflightInput, address: str) -> dict[str, Any]:
             key: file_path(folder, name) if (name := str(inputs.variable(f"proxy_{key}"))) else ""
             for key in ("certificate_file", "certificate_key_file")
         },
+        "acme": _resolve_acme(inputs),
     }
+
+
+def _resolve_acme(inputs: PreflightInput) -> dict[str, Any]:
+    given = inputs.variable("proxy_acme")
+    file = seen_file(inputs, str(given["ca_file"])) if given.get("ca_file") else None
+    return acme.resolve_acme(given, file.content.decode(errors="replace") if file else "")
 
 
 def _trusted_ca_files(inputs: PreflightInput) -> dict[str, list[str]]:
