@@ -13,7 +13,7 @@ from pathlib import Path
 
 from platform_acme.client import Client
 from platform_acme.keeper import Keeper, Overtaken, say
-from platform_acme.states import States
+from platform_acme.states import StateError, States
 from platform_acme.web import Web
 
 SECRETS, AUTHORITY = Path("/run/secrets"), "/srv/ca.crt"
@@ -39,6 +39,8 @@ def main() -> None:
     while True:
         try:
             keeper.step()
+        except StateError as error:
+            say(f"a manager's state does not answer: {error}")
         except Overtaken:
             say("another task has written a newer archive; ends, to go on with that")
             sys.exit(1)

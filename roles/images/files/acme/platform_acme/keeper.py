@@ -16,6 +16,7 @@ from platform_acme.client import AuthorityError, Client
 from platform_acme.plan import (
     FIRST_WAIT_SECONDS,
     PATIENCE_SECONDS,
+    UNDER_WAY,
     Attempts,
     Certificate,
     Told,
@@ -111,9 +112,10 @@ class Keeper:
         newest = max(told, key=lambda address: told[address].archive)
         written = told[newest].archive
         if written:
+            archive = self._states.fetch(newest)
             shutil.rmtree(self._client.folder)
             self._client.prepare()
-            unpack(self._states.fetch(newest), self._client.folder)
+            unpack(archive, self._client.folder)
             say(f"goes on with the archive of {_date(written)}")
         self._attempts = self._client.attempts()
         self._written, self._leaves_written = written, told[newest].leaves
@@ -143,7 +145,7 @@ class Keeper:
             certificate.until if certificate else 0,
             attempts.failures if is_failing(wanted, certificate, attempts, server, self._clock()) else 0,
             attempts.reason,
-            attempts.retry_at,
+            0 if attempts.reason == UNDER_WAY else attempts.retry_at,
             dict(attempts.left_out),
         )
 
@@ -168,6 +170,9 @@ class Keeper:
         asked = names_to_ask(names, certificate, elsewhere, server, self._clock())
         reason, was_refused = "; ".join(f"{name} {text}" for name, text in elsewhere.items()), False
         if asked:
+            self._attempts[app] = failed(before, names, server, UNDER_WAY, self._clock(), first=self._first_wait)
+            self._changed()
+            self._give(self._states.addresses())
             try:
                 self._obtain(app, asked, why)
             except AuthorityError as error:

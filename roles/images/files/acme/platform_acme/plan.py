@@ -16,6 +16,8 @@ FIRST_WAIT_SECONDS = 60.0
 WAIT_FACTOR, LONGEST_WAIT_SECONDS = 4, 6 * 3600.0
 # Where it was not asked, a part of the first wait: a proxy may have yet to hear of a name.
 OWN_WAIT_PART, OWN_WAIT_FACTOR, LONGEST_OWN_WAIT_SECONDS = 1 / 12, 2, 900.0
+# Of what is remembered before the authority is asked: whoever ends in between, and begins again, is to wait, too.
+UNDER_WAY = "it was being asked for when this ended"
 # Of a certificate's life: it is renewed when less is left, and without a name that leads elsewhere when less is left.
 RENEWED_BELOW, SHORTENED_BELOW = 1 / 3, 1 / 10
 # After so long, what fewer than most of the managers say counts: others may have been drained.
