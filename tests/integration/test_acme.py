@@ -25,7 +25,7 @@ from .test_proxy_config import NOW, ROOT
 from .test_proxy_live import WEB, Live, Load
 
 # It is renewed after two thirds of it.
-LIFE_SECONDS = 90
+LIFE_SECONDS = 180
 WEB = {**WEB, "hosts": ["web.localhost", "www.web.localhost"]}
 LATE = {**WEB, "name": "late", "hosts": ["late.localhost"]}
 # Half of it leads to what is no proxy of ours.
