@@ -14,6 +14,7 @@ description:
   - A node whose settings changed gets a new container on its old volume, one node at a time, so it stays the same
     member of the swarm. New nodes start in parallel.
   - Nodes are only containers here; their membership is M(fungap.swarm.swarm_member)'s.
+  - Where the look of the role C(preflight) in the same run shows that all is as wanted, the module is not started.
 author: The fungap.swarm authors (@fungap)
 requirements:
   - Docker SDK for Python
@@ -151,44 +152,13 @@ surplus:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
-from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.node.operation import Nodes
+from ansible_collections.fungap.swarm.plugins.module_utils.node.options import OPTIONS
 
 
 def main() -> None:
     """Run the module."""
-    runner.run(
-        Nodes,
-        {
-            "platform": {"type": "str", "required": True},
-            **DOCKER,
-            "image": {"type": "str", "required": True},
-            "subnet": {"type": "str", "required": True},
-            "mtu": {"type": "int", "default": 1500},
-            "run_dir": {"type": "path", "required": True},
-            "owner": {"type": "str", "default": ""},
-            "platform_ids": {"type": "list", "elements": "str", "default": []},
-            "own_folders": {"type": "list", "elements": "path", "default": []},
-            "nodes": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "address": {"type": "str", "required": True},
-                    "cpus": {"type": "float", "default": 0},
-                    "memory": {"type": "str", "default": ""},
-                },
-            },
-            "init": {"type": "str", "required": True},
-            "daemon": {"type": "dict", "default": {}},
-            "privileged": {"type": "bool", "default": False},
-            "extra_hosts": {"type": "dict", "default": {}},
-            "binds": {"type": "list", "elements": "str", "default": []},
-            "prune": {"type": "bool", "default": False},
-            "deadline_seconds": {"type": "int", "default": 90},
-        },
-    )
+    runner.run(Nodes, OPTIONS)
 
 
 if __name__ == "__main__":

@@ -18,3 +18,10 @@ def seen_trees(task_vars: Mapping[str, Any] | None) -> dict[str, Any]:
     look = (task_vars or {}).get(LOOK)
     trees = look.get("trees") if isinstance(look, Mapping) else None
     return dict(plain(trees)) if isinstance(trees, Mapping) else {}
+
+
+def seen_docker_host(task_vars: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The fact ``docker_host``, where it is of this run; what has restarted an engine since has looked again."""
+    facts = (task_vars or {}).get("ansible_facts")
+    found = facts.get("docker_host") if (task_vars or {}).get(LOOK) and isinstance(facts, Mapping) else None
+    return dict(plain(found)) if isinstance(found, Mapping) else {}

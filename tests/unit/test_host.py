@@ -110,7 +110,7 @@ def test_containers_and_networks() -> None:
     containers = [
         {
             "Names": ["/fungap-edge"],
-            "Labels": {"io.fungap.platform": "fungap", "io.fungap.spec": "abc"},
+            "Labels": {"io.fungap.platform": "fungap", "io.fungap.node": "edge", "io.fungap.spec": "abc"},
             "Image": "nginx",
             "ImageID": "sha256:1",
             "State": "running",
@@ -131,6 +131,7 @@ def test_containers_and_networks() -> None:
         {
             "name": "fungap-edge",
             "platform": "fungap",
+            "node": "edge",
             "image": "nginx",
             "image_id": "sha256:1",
             "spec": "abc",
@@ -145,11 +146,11 @@ def test_containers_and_networks() -> None:
     assert unlabelled(containers) == ["proxy.1.x"]
     networks = [
         {"Name": "n", "Labels": None, "Scope": "swarm", "IPAM": {"Config": [{"Subnet": "10.0.0.0/24"}]}},
-        {"Name": "host"},
+        {"Name": "host", "Options": {"com.docker.network.driver.mtu": "1400"}},
     ]
     assert parse_networks(networks) == [
-        {"name": "host", "platform": "", "scope": "local", "subnets": []},
-        {"name": "n", "platform": "", "scope": "swarm", "subnets": ["10.0.0.0/24"]},
+        {"name": "host", "platform": "", "scope": "local", "subnets": [], "mtu": 1400},
+        {"name": "n", "platform": "", "scope": "swarm", "subnets": ["10.0.0.0/24"], "mtu": 1500},
     ]
 
 

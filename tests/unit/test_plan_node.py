@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import PlatformError
+from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import marker_text
 from ansible_collections.fungap.swarm.plugins.module_utils.node.model import (
     CAPABILITIES,
     Host,
@@ -14,8 +15,10 @@ from ansible_collections.fungap.swarm.plugins.module_utils.node.model import (
     Node,
     parse_bytes,
     parse_nodes,
+    wanted_host,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.node.plan import SeenContainer, SeenHost, plan_nodes
+from ansible_collections.fungap.swarm.plugins.plugin_utils.node import surplus_if_as_wanted
 
 UP = SeenContainer("manager1", "spec-1", "running")
 
@@ -223,3 +226,65 @@ def test_parse_bytes(text: str | int, size: int) -> None:
 def test_parse_bytes_refuses(text: str) -> None:
     with pytest.raises(ValueError, match="could not convert"):
         parse_bytes(text)
+
+
+IMAGE = "sha256:" + "a" * 64
+PARAMS = {
+    "platform": "fungap",
+    "image": IMAGE,
+    "subnet": "172.30.0.0/24",
+    "mtu": 1500,
+    "run_dir": "/run/fungap",
+    "owner": "",
+    "platform_ids": ["id-1"],
+    "own_folders": ["/run/fungap"],
+    "nodes": [{"name": "manager1", "address": "172.30.0.11", "cpus": 0, "memory": "2G"}],
+    "init": "exec dockerd",
+    "daemon": {},
+    "privileged": False,
+    "extra_hosts": {},
+    "binds": [],
+    "prune": False,
+}
+
+
+def looked(**changed: Any) -> dict[str, Any]:
+    """The fact of a docker host whose one node is as PARAMS want it, with parts of the node's row changed."""
+    host = wanted_host(PARAMS)
+    spec = host.container(host.nodes[0], IMAGE)["Labels"]["io.fungap.spec"]
+    row = {"name": "fungap-manager1", "platform": "fungap", "node": "manager1", "spec": spec, "state": "running"}
+    network = {"name": "fungap", "platform": "fungap", "subnets": ["172.30.0.0/24"], "mtu": 1500}
+    edge = {"name": "fungap-edge", "platform": "fungap", "node": "", "spec": "x", "state": "exited"}
+    marker = marker_text("fungap", "id-1")
+    folder = {"kind": "directory", "marker": marker, "names": [], "registry_logins": []}
+    return {
+        "docker": {"containers": [{**row, **changed}, edge], "networks": [network]},
+        "own_folders": {"/run/fungap": folder},
+    }
+
+
+@pytest.mark.parametrize(
+    ("params", "facts", "surplus"),
+    [
+        pytest.param({}, looked(), [], id="as wanted"),
+        pytest.param({"nodes": []}, looked(), ["manager1"], id="one more than is wanted, which stays"),
+        pytest.param({"nodes": [], "prune": True}, looked(), None, id="and goes"),
+        pytest.param({}, looked(state="exited"), None, id="stopped"),
+        pytest.param({}, looked(spec="older"), None, id="of other settings"),
+        pytest.param({"init": "exec dockerd --debug"}, looked(), None, id="another init"),
+        pytest.param({}, looked(node="worker1"), None, id="missing"),
+        pytest.param({}, looked(platform="other"), None, id="another platform's"),
+        pytest.param({"image": "node:1"}, looked(), None, id="an image whose ID nobody has looked up"),
+        pytest.param({"mtu": 1400}, looked(), None, id="another MTU, which the module refuses"),
+        pytest.param({"subnet": "172.31.0.0/24"}, looked(), None, id="another subnet, which the module refuses"),
+        pytest.param({"nodes": [{**PARAMS["nodes"][0], "memory": "much"}]}, looked(), None, id="no memory"),
+        pytest.param({"platform_ids": ["id-2"]}, looked(), None, id="the folder of another platform of that name"),
+        pytest.param({"own_folders": ["/run/fungap", "/etc/fungap"]}, looked(), None, id="a folder not looked at"),
+        pytest.param({}, {**looked(), "own_folders": {}}, None, id="no folder looked at"),
+        pytest.param({}, {**looked(), "docker": {"containers": [], "networks": []}}, None, id="nothing there"),
+    ],
+)
+def test_what_a_look_shows_to_be_as_wanted(
+    params: dict[str, Any], facts: dict[str, Any], surplus: list[str] | None
+) -> None:
+    assert surplus_if_as_wanted({**PARAMS, **params}, facts) == surplus

@@ -29,7 +29,12 @@ from ansible_collections.fungap.swarm.plugins.module_utils.core.errors import Pl
 from ansible_collections.fungap.swarm.plugins.module_utils.docker.program import parse_version, search_path
 from ansible_collections.fungap.swarm.plugins.module_utils.folder.model import mounts_of
 from ansible_collections.fungap.swarm.plugins.module_utils.host.hosts_file import parse_lines
-from ansible_collections.fungap.swarm.plugins.module_utils.node.model import PLATFORM_LABEL, SPEC_LABEL
+from ansible_collections.fungap.swarm.plugins.module_utils.node.model import (
+    NODE_LABEL,
+    PLATFORM_LABEL,
+    SPEC_LABEL,
+    bridge_mtu,
+)
 from ansible_collections.fungap.swarm.plugins.module_utils.stack.model import REVISION_LABEL
 
 Json = dict[str, Any]
@@ -170,9 +175,9 @@ def _owner(labels: dict[str, str] | None) -> str:
 def parse_containers(containers: Iterable[Json]) -> tuple[list[Json], list[Json]]:
     """``GET /containers/json`` as (containers that carry our label, published ports of all).
 
-    A container: ``{"name", "platform", "image", "image_id", "spec" (its spec label), "state", "addresses": {network:
-    address}}``. A published port: ``{"port", "address", "container", "platform", "service"}`` (``service``: of a swarm,
-    or '').
+    A container: ``{"name", "platform", "node" (that it is, or ''), "image", "image_id", "spec" (its spec label),
+    "state", "addresses": {network: address}}``. A published port: ``{"port", "address", "container", "platform",
+    "service"}`` (``service``: of a swarm, or '').
     """
     ours, ports = [], set()
     for container in containers:
@@ -185,6 +190,7 @@ def parse_containers(containers: Iterable[Json]) -> tuple[list[Json], list[Json]
                 {
                     "name": name,
                     "platform": platform,
+                    "node": labels.get(NODE_LABEL, ""),
                     "image": container.get("Image", ""),
                     "image_id": container.get("ImageID", ""),
                     "spec": labels.get(SPEC_LABEL, ""),
@@ -224,7 +230,7 @@ def foreign_containers(containers: Iterable[Json], platform: str, *, swarm_is_ou
 
 
 def parse_networks(networks: Iterable[Json]) -> list[Json]:
-    """``GET /networks`` as ``[{"name", "platform", "scope", "subnets": [cidr]}]``."""
+    """``GET /networks`` as ``[{"name", "platform", "scope", "subnets": [cidr], "mtu"}]``."""
     return [
         {
             "name": network["Name"],
@@ -233,6 +239,7 @@ def parse_networks(networks: Iterable[Json]) -> list[Json]:
             "subnets": [
                 config["Subnet"] for config in (network.get("IPAM") or {}).get("Config") or () if config.get("Subnet")
             ],
+            "mtu": bridge_mtu(network),
         }
         for network in sorted(networks, key=lambda network: str(network["Name"]))
     ]

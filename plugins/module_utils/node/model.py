@@ -23,6 +23,11 @@ SOCKET_DIR = "/run/node"
 CAPABILITIES = ("DAC_READ_SEARCH", "IPC_LOCK", "NET_ADMIN", "SYSLOG", "SYS_ADMIN", "SYS_NICE", "SYS_PTRACE")
 
 
+def bridge_mtu(network: Mapping[str, Any]) -> int:
+    """Of an element of ``GET /networks``, in bytes."""
+    return int((network.get("Options") or {}).get("com.docker.network.driver.mtu", 1500))
+
+
 @dataclass(frozen=True)
 class Network:
     """The bridge between the nodes of one docker host. ``subnet`` in CIDR notation, ``mtu`` in bytes."""
@@ -142,4 +147,20 @@ def parse_nodes(raw: Sequence[Mapping[str, Any]]) -> tuple[Node, ...]:
             memory_bytes=parse_bytes(node.get("memory") or 0),
         )
         for node in raw
+    )
+
+
+def wanted_host(params: Mapping[str, Any]) -> Host:
+    """What the parameters of the module ask for. Raises ``ValueError``."""
+    return Host(
+        platform=params["platform"],
+        image=params["image"],
+        network=Network(params["platform"], params["subnet"], params["mtu"]),
+        run_dir=params["run_dir"],
+        nodes=parse_nodes(params["nodes"]),
+        init=params["init"],
+        daemon=params["daemon"],
+        privileged=params["privileged"],
+        extra_hosts=params["extra_hosts"],
+        binds=tuple(params["binds"]),
     )

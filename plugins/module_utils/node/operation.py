@@ -17,9 +17,8 @@ from ansible_collections.fungap.swarm.plugins.module_utils.node.model import (
     NODE_LABEL,
     PLATFORM_LABEL,
     SPEC_LABEL,
-    Host,
-    Network,
-    parse_nodes,
+    bridge_mtu,
+    wanted_host,
 )
 from ansible_collections.fungap.swarm.plugins.module_utils.node.plan import (
     CreateNetwork,
@@ -45,21 +44,9 @@ class Nodes:
         self.prune: bool = params["prune"]
         self.deadline_seconds: int = params["deadline_seconds"]
         try:
-            nodes = parse_nodes(params["nodes"])
+            self.host = wanted_host(params)
         except ValueError as error:
             raise PlatformError(f"nodes: {error}") from error
-        self.host = Host(
-            platform=params["platform"],
-            image=params["image"],
-            network=Network(params["platform"], params["subnet"], params["mtu"]),
-            run_dir=params["run_dir"],
-            nodes=nodes,
-            init=params["init"],
-            daemon=params["daemon"],
-            privileged=params["privileged"],
-            extra_hosts=params["extra_hosts"],
-            binds=tuple(params["binds"]),
-        )
         self.image_id: str | None = None
         self.bodies: dict[str, dict[str, Any]] = {}
 
@@ -93,7 +80,7 @@ class Nodes:
         network = self.engine.networks.inspect(self.host.network.name)
         return SeenHost(
             subnet=network["IPAM"]["Config"][0]["Subnet"] if network else None,
-            mtu=int(network["Options"].get("com.docker.network.driver.mtu", 1500)) if network else None,
+            mtu=bridge_mtu(network) if network else None,
             containers=tuple(
                 SeenContainer(
                     node=container["Labels"][NODE_LABEL],
