@@ -76,6 +76,9 @@ def render(described: Mapping[str, Mapping[str, Doc]]) -> dict[str, str]:
             index.append(f"- [{name}]({link}): {_summary(kind, entry)}")
     pages[f"{PAGES}/metrics.md"] = "\n".join(_metrics()) + "\n"
     index += ["", "## metrics", "", "- [metrics](metrics.md): What swarm-exporter tells Prometheus"]
+    points = described["role"][f"{COLLECTION}.preflight"]["entry_points"]
+    pages[f"{PAGES}/route.md"] = "\n".join(_route(points["app"]["options"]["route"]["options"])) + "\n"
+    index += ["", "## route", "", "- [route](route.md): What the route of an app can say"]
     pages[f"{PAGES}/README.md"] = "\n".join(index) + "\n"
     return pages
 
@@ -92,6 +95,24 @@ def _metrics() -> Iterator[str]:
         for metric in sorted((one for one in METRICS if one.mode == mode), key=lambda one: one.name):
             labels = ", ".join(f"`{label}`" for label in metric.labels)
             yield f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |"
+
+
+def _route(options: Mapping[str, Doc]) -> Iterator[str]:
+    yield from ("# The route of an app", "", "`apps.<name>.route`; [the proxy](../proxy.md) has examples.", "")
+    yield from ("| key | type | default | what |", "| --- | --- | --- | --- |", *_rows(options))
+
+
+def _rows(options: Mapping[str, Doc], above: str = "") -> Iterator[str]:
+    for name, option in sorted(options.items()):
+        kind = f"{option.get('type', 'str')} of {option['elements']}" if option.get("elements") else option.get("type")
+        text = _text(option.get("description")).replace("|", "\\|")
+        if option.get("choices"):
+            text += " One of " + ", ".join(f"`{choice}`" for choice in option["choices"]) + "."
+        default = option.get("default")
+        nested = option.get("options") or {}
+        shown = "required" if option.get("required") else "" if default is None or nested else f"`{_value(default)}`"
+        yield f"| `{above}{name}` | {kind or 'str'} | {shown} | {text} |"
+        yield from _rows(nested, f"{above}{name}{'[]' if option.get('elements') else ''}.")
 
 
 def _summary(kind: str, entry: Doc) -> str:
