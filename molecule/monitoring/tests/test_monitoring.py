@@ -35,12 +35,13 @@ JOBS = {
     "web": 2,
 }
 
-# What the rules read and nobody tells here: there is no database, no container died, no service has been updated, and
-# no app has a schedule.
+# What the rules read and nobody tells here: there is no database, no container died, no service has been updated, no
+# app has a schedule, and no certificate comes by ACME.
 UNTOLD = {
     *{"mysql_up", "elasticsearch_cluster_health_status", "elasticsearch_scrape_success"},
     *{"container_restarts_total", "swarm_service_update_timestamp_seconds", "service:updating:bool"},
     *{"swarm_cron_last_timestamp_seconds", "swarm_cron_next_timestamp_seconds"},
+    *{"certificate_until_seconds", "certificate_renewal_failures"},
 }
 
 
