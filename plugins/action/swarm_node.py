@@ -10,6 +10,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.node.options import OPTIONS
 from ansible_collections.fungap.swarm.plugins.plugin_utils.early_look import seen_docker_host
 from ansible_collections.fungap.swarm.plugins.plugin_utils.node import surplus_if_as_wanted
@@ -25,7 +26,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = plain(self._task.args)
-        params = ArgumentSpecValidator(copy.deepcopy(dict(OPTIONS))).validate(args)
+        params = ArgumentSpecValidator(copy.deepcopy({**OPTIONS, **DOCKER})).validate(args)
         facts = seen_docker_host(task_vars)
         # What is wrong with them, the module says.
         surplus = surplus_if_as_wanted(params.validated_parameters, facts) if facts and not params.errors else None

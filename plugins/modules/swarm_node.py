@@ -152,13 +152,20 @@ surplus:
 """
 
 from ansible_collections.fungap.swarm.plugins.module_utils.core import runner
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER
 from ansible_collections.fungap.swarm.plugins.module_utils.node.operation import Nodes
 from ansible_collections.fungap.swarm.plugins.module_utils.node.options import OPTIONS
 
 
 def main() -> None:
     """Run the module."""
-    runner.run(Nodes, OPTIONS)
+    runner.run(
+        Nodes,
+        {
+            **OPTIONS,
+            **DOCKER,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 # Copyright: The fungap.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The options of ``swarm_node``, as its argument spec takes them."""
+"""The options of ``swarm_node`` besides the shared ones, as its argument spec takes them."""
 
 from __future__ import annotations
 
-from ansible_collections.fungap.swarm.plugins.module_utils.core.options import DOCKER, Options
+from ansible_collections.fungap.swarm.plugins.module_utils.core.options import Options
 
 OPTIONS: Options = {
     "platform": {"type": "str", "required": True},
-    **DOCKER,
     "image": {"type": "str", "required": True},
     "subnet": {"type": "str", "required": True},
     "mtu": {"type": "int", "default": 1500},
