@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -128,7 +129,9 @@ class Client:
         except subprocess.TimeoutExpired as error:
             raise AuthorityError(f"not done after {_LIMIT_SECONDS} s") from error
         finally:
-            shutil.rmtree(self.web / ".well-known", ignore_errors=True)
+            # Of a certbot that was ended; one that ends by itself takes it away.
+            with suppress(FileNotFoundError):
+                shutil.rmtree(self.web / ".well-known")
         if done.returncode != 0:
             raise AuthorityError(said(done.stdout + done.stderr))
 
