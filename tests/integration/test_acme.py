@@ -189,7 +189,7 @@ def test_the_first_certificate_is_served_by_every_proxy(site: Acme) -> None:
     assert site.https(site.at("one"), "web.localhost").status == 200
     site.keep()
     try:
-        wait_for("certificates by the authority", lambda: site.trusted("web.localhost"), 40)
+        wait_for("certificates by the authority", lambda: site.trusted("web.localhost"), 90)
     except AssertionError:
         raise AssertionError(site.said()) from None
     site.serial = site.certificate(site.at("one"), "web.localhost").serial_number
@@ -222,7 +222,7 @@ def test_a_task_that_moves_goes_on_with_the_account(site: Acme) -> None:
     """And asks for nothing that is there."""
     before = site.account()
     site.keep()
-    wait_for("its archive", lambda: "goes on with the archive" in site.said(), 20)
+    wait_for("its archive", lambda: "goes on with the archive" in site.said(), 90)
     assert site.account() == before
     assert site.certificate(site.at("one"), "web.localhost").serial_number == site.serial
 
@@ -235,7 +235,7 @@ def test_an_authority_that_is_down_takes_nothing_away(site: Acme) -> None:
     version = site.version([WEB, LATE])
     site.have(version)
     site.serve(version)
-    wait_for("a failure", lambda: "pebble" in site.status("late").get("reason", ""), 40)
+    wait_for("a failure", lambda: "pebble" in site.status("late").get("reason", ""), 90)
     assert not site.trusted("late.localhost")
     assert site.https(site.at("two"), "late.localhost").status == 200
     assert site.trusted("web.localhost")
@@ -246,7 +246,7 @@ def test_an_authority_that_is_down_takes_nothing_away(site: Acme) -> None:
     assert 'certificate_renewal_failures{app="late"} 0\n' not in figures
     assert 'certificate_renewal_failures{app="web"} 0\n' in figures
     site.network.connect(pebble, aliases=["pebble"])
-    wait_for("a certificate after all", lambda: site.trusted("late.localhost"), 60)
+    wait_for("a certificate after all", lambda: site.trusted("late.localhost"), 90)
     assert site.status("late")["failures"] == 0
 
 
@@ -255,7 +255,7 @@ def test_a_name_that_leads_elsewhere_is_not_asked_for(site: Acme) -> None:
     """The others of its app are."""
     version = site.version([WEB, ASTRAY])
     site.have(version)
-    wait_for("a certificate for what leads here", lambda: site.trusted("half.localhost"), 40)
+    wait_for("a certificate for what leads here", lambda: site.trusted("half.localhost"), 90)
     status = site.status("astray")
     assert status["names"] == ["half.localhost"]
     assert "does not answer" in status["left_out"]["away.localhost"], status
@@ -266,11 +266,11 @@ def test_a_name_that_leads_elsewhere_is_not_asked_for(site: Acme) -> None:
 @pytest.mark.usefixtures("load")
 def test_a_route_that_goes_takes_its_certificate_along(site: Acme) -> None:
     site.have(site.version([WEB]))
-    wait_for("no certificate of it", lambda: "astray: let go" in site.said(), 20)
+    wait_for("no certificate of it", lambda: "astray: let go" in site.said(), 90)
     wait_for(
         "the proxies without it",
         lambda: site.show("one", "ls /run/proxy/state/leaves").split() == ["web.crt", "web.key"],
-        20,
+        90,
     )
     assert site.of_keeper("ls /run/acme/client/live").split() == ["README", "web"]
 
@@ -295,5 +295,5 @@ def test_a_manager_that_was_away_gets_what_there_is(site: Acme) -> None:
     for path in (site.directory / "kept3" / "acme").iterdir():
         path.unlink()
     site.state(3, version)
-    wait_for("the archive", lambda: (site.directory / "kept3" / "acme" / "client").exists(), 20)
+    wait_for("the archive", lambda: (site.directory / "kept3" / "acme" / "client").exists(), 90)
     assert site.status("web", 3)["names"] == ["web.localhost", "www.web.localhost"]
